@@ -1,0 +1,132 @@
+"""The values that travel through the program, and every convention they follow. Depends on nothing of ours.
+
+Conventions (stated here once, pinned by tests/test_conventions.py):
+
+- Frames are float32 in [-1, 1], RGB, axes `b t 3 h w`; uint8 exists only in video.py, store.py and at the edges.
+- A location is `(x right, y down)` in pixels; `(0, 0)` is the *centre* of the top-left pixel.
+- Flow and shift are `(dx, dy)` in pixels of the frames they accompany, from the earlier to the later frame.
+- The public API and poke scripts use pixels of the picture the user gave, whatever size the model runs at.
+- Time is counted in frames; seconds appear only as `fps`.
+- State levels are coarsest first: `sigma[0]` is the paper's sigma^1. Batch first, time second.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+PokeKind = Literal["shift", "impulse"]
+
+
+class InputError(ValueError):
+    """What a user can cause and mend; the message is one sentence that names the value, the limit and the fix."""
+
+
+@dataclass(frozen=True)
+class Poke:
+    """One local interaction: the paper's l and p (Sec. 3).
+
+    Attributes:
+        location: l, `(x, y)` in pixels of the picture shown when the poke begins.
+        shift: p, `(dx, dy)` in pixels of the same picture.
+        kind: "shift" pulls the point to l + p and holds it (Eq. 1); "impulse" pushes once and lets go (Eq. 9).
+    """
+
+    location: tuple[float, float]
+    shift: tuple[float, float]
+    kind: PokeKind = "shift"
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """Optical flow between two frames of one clip: the paper's D (Sec. 3.2).
+
+    Attributes:
+        start, end: frame numbers within the clip, start < end.
+        flow: `(dx, dy)` per pixel of frame `start`, in pixels of the clip's frames.
+    """
+
+    start: int
+    end: int
+    flow: Float[Tensor, "2 h w"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of video with the flows that pokes are drawn from.
+
+    Attributes:
+        frames: x_0 ... x_T in [-1, 1].
+        fps: frames a second of the stretch itself.
+        flows: the known displacements between frames of the clip.
+        motion: M(X_0:T) of Eq. 10, the mean flow magnitude between neighbouring frames, in pixels a frame.
+    """
+
+    frames: Float[Tensor, "t 3 h w"]
+    fps: float
+    flows: tuple[Displacement, ...] = ()
+    motion: float = 0.0
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a step needs: what moves and what stays.
+
+    Attributes:
+        sigma: the predicted object state, one tensor `b c_n h_n w_n` a level, coarsest first.
+        context: what a decoder knows of x_0 and never changes within one session.
+    """
+
+    sigma: tuple[Tensor, ...]
+    context: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One predicted frame x_hat_i, and how it was made where the decoder says so.
+
+    Attributes:
+        x_hat: the frame in [-1, 1].
+        flow: backward flow in pixels: x_hat at a pixel comes from x_0 at that pixel plus the flow. None: painted, not warped.
+        repaint: what is added to the warped x_0, in units of frame intensity.
+    """
+
+    x_hat: Float[Tensor, "b 3 h w"]
+    flow: Float[Tensor, "b 2 h w"] | None = None
+    repaint: Float[Tensor, "b 3 h w"] | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A predicted clip: x_hat_1 ... x_hat_T with the states they were decoded from.
+
+    Attributes:
+        frames: x_hat_1 ... x_hat_T in [-1, 1]; x_0 is not among them.
+        sigma: the predicted states over time, `b t c_n h_n w_n` a level, coarsest first.
+        flow, repaint: as in `Frame`, over time; None for a decoder that paints.
+        state: where the rollout ended; a further rollout goes on from here.
+    """
+
+    frames: Float[Tensor, "b t 3 h w"]
+    sigma: tuple[Tensor, ...]
+    flow: Float[Tensor, "b t 2 h w"] | None
+    repaint: Float[Tensor, "b t 3 h w"] | None
+    state: State
+
+
+class Player(Protocol):
+    """Whatever can be poked: a model, a baseline, an exported engine. `Session` drives it frame by frame."""
+
+    @property
+    def resolution(self) -> int:
+        """Side of the square frames it takes and gives, in pixels."""
+
+    def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
+        """sigma_0 and the decoder's context for a first frame in [-1, 1]."""
+
+    def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
+        """phi of a poke map made by `pokes.rasterise`."""
+
+    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
+        """The next state and its frame; `phi=None` means that nothing touches the object."""

@@ -1,0 +1,73 @@
+"""Changes of colour and geometry, one draw for a whole Clip; pictures and vectors through geometry.py alone."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from poke2vid.geometry import Affine
+from poke2vid.types import Clip, Displacement
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How far a clip may be changed. The paper mentions none; the released code turns 15 degrees and shifts 5 %.
+
+    Attributes:
+        flip: probability of exchanging left and right.
+        rotation: largest turn, in degrees, either way.
+        scale: largest change of size, as a share (0.2: 1/1.2 ... 1.2).
+        translation: largest shift, as a share of the side.
+        brightness, contrast, saturation: largest change, as a share.
+    """
+
+    flip: float = 0.5
+    rotation: float = 15.0
+    scale: float = 0.2
+    translation: float = 0.05
+    brightness: float = 0.2
+    contrast: float = 0.2
+    saturation: float = 0.2
+
+
+def augment(clip: Clip, config: AugmentConfig, generator: Generator) -> Clip:
+    """The clip with one random geometry and one random colouring for all its frames; its flows and motion follow."""
+    return recolour(move(clip, random_affine(clip, config, generator)), config, generator)
+
+
+def random_affine(clip: Clip, config: AugmentConfig, generator: Generator) -> Affine:
+    """Perhaps a flip, then rotation and scaling about the centre, then a translation."""
+    height, width = clip.frames.shape[-2:]
+    size = (height, width)
+    flips = float(torch.rand((), generator=generator)) < config.flip
+    scale = (1 + config.scale) ** _uniform(generator)
+    result = Affine.flip(size) if flips else Affine.identity()
+    result = result.then(Affine.rotate(config.rotation * _uniform(generator), size, scale))
+    reach = config.translation * width
+    return result.then(Affine.translate(reach * _uniform(generator), reach * _uniform(generator)))
+
+
+def move(clip: Clip, affine: Affine) -> Clip:
+    """The clip under an affine map, on a canvas of the same size."""
+    size = (clip.frames.shape[-2], clip.frames.shape[-1])
+    flows = tuple(Displacement(d.start, d.end, affine.flow(d.flow[None], size)[0]) for d in clip.flows)
+    (a, b), (c, d) = affine.a
+    return replace(
+        clip, frames=affine.frames(clip.frames, size), flows=flows, motion=clip.motion * abs(a * d - b * c) ** 0.5
+    )
+
+
+def recolour(clip: Clip, config: AugmentConfig, generator: Generator) -> Clip:
+    """Brightness, contrast about the clip's mean, and saturation about grey; the same for every frame."""
+    x: Float[Tensor, "t 3 h w"] = clip.frames
+    grey = x.mean(dim=1, keepdim=True)
+    x = grey + (x - grey) * (1 + config.saturation * _uniform(generator))
+    x = x.mean() + (x - x.mean()) * (1 + config.contrast * _uniform(generator))
+    x = x + config.brightness * _uniform(generator)
+    return replace(clip, frames=x.clamp(-1, 1))
+
+
+def _uniform(generator: Generator) -> float:
+    """A number from -1 to 1."""
+    return 2 * float(torch.rand((), generator=generator)) - 1

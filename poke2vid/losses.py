@@ -1,0 +1,71 @@
+"""What is minimised: one pure function a term (Eq. 6-8). Every term is a mean, so that a weight means the same everywhere."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poke2vid import geometry
+
+FeatureExtractor = Callable[[Tensor], Sequence[Tensor]]
+
+
+def pixel_loss(x_hat: Float[Tensor, "*b 3 h w"], x: Float[Tensor, "*b 3 h w"]) -> Float[Tensor, ""]:
+    """Mean absolute difference of frames in [-1, 1]."""
+    return (x_hat - x).abs().mean()
+
+
+def perceptual_loss(
+    x_hat: Float[Tensor, "b t 3 h w"], x: Float[Tensor, "b t 3 h w"], extractor: FeatureExtractor
+) -> Float[Tensor, ""]:
+    """sum_k mean |Phi_k(x_i) - Phi_k(x_hat_i)|, over layers k (Eq. 6 with means for sums); no gradient on x's side."""
+    with torch.no_grad():
+        targets = extractor(x.flatten(0, 1))
+    features = extractor(x_hat.flatten(0, 1))
+    differences = [(f - g).abs().mean() for f, g in zip(features, targets, strict=True)]
+    return torch.stack(differences).sum()
+
+
+def trajectory_loss(
+    sigma_hat: Sequence[Float[Tensor, "b t _c _h _w"]], sigma: Sequence[Float[Tensor, "b t _c _h _w"]], *, squared: bool = True
+) -> Float[Tensor, ""]:
+    """How far the predicted states are from those of the true frames (Eq. 7); `sigma` is a constant.
+
+    Args:
+        squared: mean over t and levels of the mean squared difference. False is the paper's formula: the unsquared
+            L2 norm, summed over t and levels, averaged over the batch.
+    """
+    differences = [(s_hat - s.detach()) for s_hat, s in zip(sigma_hat, sigma, strict=True)]
+    if squared:
+        return torch.stack([d.square().mean() for d in differences]).mean()
+    return torch.stack([d.flatten(2).norm(dim=-1).sum(dim=1).mean() for d in differences]).sum()
+
+
+def flow_loss(
+    flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h w"], valid: Float[Tensor, " b"]
+) -> Float[Tensor, ""]:
+    """Predicted backward flow b of frame T against the estimated forward flow D from x_0 to x_T, in shares of the side.
+
+    A pixel of x_0 that moves to l + D(l) must be fetched from there: b(l + D(l)) = -D(l). Pixels that leave the frame do
+    not count. Motion decoder only; not in the paper.
+
+    Args:
+        valid: 1 for samples whose displacement is known, 0 for the others.
+    """
+    height, width = flow.shape[-2:]
+    arrival = geometry.pixel_grid((height, width), flow) + displacement.permute(0, 2, 3, 1)
+    inside = ((geometry.to_normalised(arrival, (height, width)).abs() <= 1).all(dim=-1)).to(flow.dtype)
+    error = (geometry.sample(flow, arrival) + displacement).abs().sum(dim=1)
+    weight = inside * valid.view(-1, 1, 1)
+    return (error * weight).sum() / weight.sum().clamp_min(1) / width
+
+
+def repaint_loss(repaint: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, ""]:
+    """Mean absolute repainting, so that what can be warped is warped. Motion decoder only; not in the paper."""
+    return repaint.abs().mean()
+
+
+def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float]) -> Float[Tensor, ""]:
+    """L of Eq. 8 for the terms that there are."""
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum()

@@ -1,0 +1,68 @@
+"""What a model is: one dial (`resolution`), the width, and the paper's choices with their ablations."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from poke2vid.types import InputError, PokeKind
+
+BOTTLENECK = 8  # side of the coarsest level, in cells (App. E.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The model's shape. The defaults are the paper's at 64 pixels.
+
+    Attributes:
+        resolution: side of the square frames in pixels, a power of two from 16 to 256; gives N = log2(resolution / 8).
+        channels: width of the finest state level; doubles with every coarser level (paper: 32).
+        depth: how many levels have a GRU, coarsest first; None for all N (Tab. 4 varies it). Levels without one have no skip.
+        dynamics: "hierarchy" is Eq. 3-5; "bottleneck" is Tab. 3's "Ours RNN", three cells at 8 x 8 and static skips.
+        decoder: "rgb" paints frames (App. E.1); "motion" warps x_0 and repaints little (docs/decisions/005).
+        poke_encoder: "magnitude" keeps the poke's length; "literal" is App. E.1 to the letter (docs/decisions/002).
+        colour: "statistics" hands x_0's channel mean and spread to G; "literal" does not (docs/decisions/003).
+        state_range: "bounded" puts E_sigma's levels in (-1, 1), where GRU states live; "literal" leaves them (decision 004).
+        poke_kind: "shift" feeds phi at every step (Eq. 1), "impulse" at t = 0 only (Eq. 9).
+    """
+
+    resolution: int = 64
+    channels: int = 32
+    depth: int | None = None
+    dynamics: Literal["hierarchy", "bottleneck"] = "hierarchy"
+    decoder: Literal["rgb", "motion"] = "rgb"
+    poke_encoder: Literal["magnitude", "literal"] = "magnitude"
+    colour: Literal["statistics", "literal"] = "statistics"
+    state_range: Literal["bounded", "literal"] = "bounded"
+    poke_kind: PokeKind = "shift"
+
+    def __post_init__(self) -> None:
+        if self.resolution not in (16, 32, 64, 128, 256):
+            raise InputError(f"resolution {self.resolution} is not one of 16, 32, 64, 128, 256; choose one of these.")
+        if not 1 <= self.channels <= 512:
+            raise InputError(f"channels {self.channels} is outside 1 ... 512; the paper uses 32.")
+        if self.depth is not None and not 1 <= self.depth <= self.num_levels:
+            raise InputError(
+                f"depth {self.depth} is outside 1 ... {self.num_levels}, the levels of a {self.resolution}-pixel model."
+            )
+        if self.dynamics == "bottleneck" and self.depth is not None:
+            raise InputError("depth belongs to the hierarchy; leave it unset with dynamics='bottleneck'.")
+
+    @property
+    def num_levels(self) -> int:
+        """N, the number of stride-2 convolutions down to 8 x 8."""
+        return int(math.log2(self.resolution // BOTTLENECK))
+
+    @property
+    def level_channels(self) -> tuple[int, ...]:
+        """c_n of every level, coarsest first."""
+        return tuple(self.channels * 2**k for k in reversed(range(self.num_levels)))
+
+    @property
+    def num_dynamic_levels(self) -> int:
+        """How many levels the dynamics predict, coarsest first."""
+        return 1 if self.dynamics == "bottleneck" else (self.depth or self.num_levels)
+
+    @property
+    def num_skip_levels(self) -> int:
+        """How many levels the decoder reads: those with a GRU, or all of them where the skips are static."""
+        return self.num_levels if self.dynamics == "bottleneck" else self.num_dynamic_levels

@@ -1,0 +1,93 @@
+"""F: how the object state moves under an interaction (Sec. 3.1), and the ablation that it is compared with (Tab. 3)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from poke2vid.model.config import ModelConfig
+from poke2vid.model.gru import ConvGRUCell
+
+NUM_BOTTLENECK_CELLS = 3  # Sec. 4.4
+
+
+class HierarchicalDynamics(nn.Module):
+    """F = (F_1, ..., F_N), one ConvGRU a level, coarsest first; U_n brings level n to the size and width of level n + 1.
+
+    sigma^1_{i+1} = F_1(sigma^1_i, phi_i)                                (Eq. 4)
+    sigma^n_{i+1} = F_n(sigma^n_i, U_{n-1}(sigma^{n-1}_{i+1}))           (Eq. 5: the predecessor's *new* state)
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        widths = config.level_channels[: config.num_dynamic_levels]
+        inputs = [config.level_channels[0], *widths[1:]]
+        self.cells = nn.ModuleList(ConvGRUCell(c_u, c) for c_u, c in zip(inputs, widths, strict=True))
+        self.upsamplers = nn.ModuleList(
+            nn.ConvTranspose2d(c, c2, 4, 2, 1) for c, c2 in zip(widths, widths[1:], strict=False)
+        )
+        for U_n in self.upsamplers:
+            nn.init.orthogonal_(U_n.weight)
+            nn.init.zeros_(U_n.bias)
+
+    def initial(self, levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """sigma_0^n = E_sigma(x_0)^n, for the levels that have a GRU."""
+        return levels[: len(self.cells)]
+
+    def predicted(self, sigma: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The levels of a frame's state that this state predicts: all of them."""
+        return sigma
+
+    def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
+        """phi's share of F_1's gates; constant while the poke is."""
+        return self.cells[0].drive(phi)
+
+    def advance(self, sigma: tuple[Tensor, ...], drive: Tensor) -> tuple[Tensor, ...]:
+        sigma_next = [self.cells[0].advance(drive, sigma[0])]
+        for F_n, U_n, sigma_n in zip(self.cells[1:], self.upsamplers, sigma[1:], strict=True):
+            sigma_next.append(F_n(U_n(sigma_next[-1]), sigma_n))
+        return tuple(sigma_next)
+
+    def forward(self, sigma: tuple[Tensor, ...], phi: Float[Tensor, "b c_phi h_1 w_1"]) -> tuple[Tensor, ...]:
+        return self.advance(sigma, self.drive(phi))
+
+
+class BottleneckDynamics(nn.Module):
+    """"Ours RNN" of Tab. 3: one GRU of three stacked cells, all at 8 x 8; the decoder's skips stay those of x_0."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.level_channels[0]
+        self.cells = nn.ModuleList(ConvGRUCell(width, width) for _ in range(NUM_BOTTLENECK_CELLS))
+
+    def initial(self, levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Every cell starts from E_sigma(x_0)^1."""
+        return (levels[0],) * len(self.cells)
+
+    def predicted(self, sigma: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The topmost cell's state stands for sigma^1; the cells below it are its own business."""
+        return sigma[-1:]
+
+    def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
+        return self.cells[0].drive(phi)
+
+    def advance(self, sigma: tuple[Tensor, ...], drive: Tensor) -> tuple[Tensor, ...]:
+        sigma_next = [self.cells[0].advance(drive, sigma[0])]
+        for cell, sigma_n in zip(self.cells[1:], sigma[1:], strict=True):
+            sigma_next.append(cell(sigma_next[-1], sigma_n))
+        return tuple(sigma_next)
+
+    def forward(self, sigma: tuple[Tensor, ...], phi: Float[Tensor, "b c_phi h_1 w_1"]) -> tuple[Tensor, ...]:
+        return self.advance(sigma, self.drive(phi))
+
+
+def build_dynamics(config: ModelConfig) -> HierarchicalDynamics | BottleneckDynamics:
+    match config.dynamics:
+        case "hierarchy":
+            return HierarchicalDynamics(config)
+        case "bottleneck":
+            return BottleneckDynamics(config)
+
+
+def stack_time(states: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """A list over time of states to one tensor `b t c h w` a level."""
+    return tuple(torch.stack(level, dim=1) for level in zip(*states, strict=True))

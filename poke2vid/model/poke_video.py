@@ -1,0 +1,109 @@
+"""The method on one page: interactive image-to-video synthesis (Blattmann et al., CVPR 2021, Sec. 3).
+
+    sigma_0   = E_sigma(x_0)                      what the object is and how it stands, on N scales
+    phi       = E_phi(p, l)                       what the poke means
+    sigma_i+1 = F(sigma_i, phi_i)                 how the object responds, coarse to fine           (Eq. 2-5)
+    x_hat_i   = G(sigma_i)                        what that looks like
+
+phi_i is phi while a "shift" poke is held (Eq. 1), phi at t = 0 and zero after for an "impulse" (Eq. 9), and zero wherever
+nothing touches the object.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from poke2vid.model.config import ModelConfig
+from poke2vid.model.decoder import Decoder
+from poke2vid.model.dynamics import build_dynamics, stack_time
+from poke2vid.model.encoders import ObjectEncoder, PokeEncoder
+from poke2vid.model.motion_decoder import MotionDecoder
+from poke2vid.types import Frame, Rollout, State
+
+NO_POKE = -1  # in a schedule: nothing touches the object in this step
+
+
+class PokeVideo(nn.Module):
+    """E_sigma, E_phi, F and G together; a `Player`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.object_encoder = ObjectEncoder(config)
+        self.poke_encoder = PokeEncoder(config)
+        self.dynamics = build_dynamics(config)
+        self.decoder = MotionDecoder(config) if config.decoder == "motion" else Decoder(config)
+
+    @property
+    def resolution(self) -> int:
+        return self.config.resolution
+
+    def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
+        """sigma_0, and as context the static levels (where the dynamics have any) followed by the decoder's own."""
+        levels = self.object_encoder(x_0)[: self.config.num_skip_levels]
+        static = levels[self.config.num_dynamic_levels :]
+        return State(self.dynamics.initial(levels), (*static, *self.decoder.context(x_0, levels)))
+
+    def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c_phi h_1 w_1"]:
+        """phi = E_phi(p, l)."""
+        return self.poke_encoder(poke_map)
+
+    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
+        """sigma_i+1 = F(sigma_i, phi_i) and x_hat_i+1 = G(sigma_i+1); phi None is zero."""
+        if phi is None:
+            phi = torch.zeros_like(state.sigma[0])
+        state = State(self.dynamics(state.sigma, phi), state.context)
+        return state, self.decode(self.dynamics.predicted(state.sigma), state.context)
+
+    def decode(self, levels: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> Frame:
+        """G for the predicted levels; static ones are taken from the context."""
+        num_static = self.config.num_skip_levels - self.config.num_dynamic_levels
+        return self.decoder((*levels, *context[:num_static]), context[num_static:])
+
+    def reconstruct(self, x: Float[Tensor, "b t 3 h w"], x_0: Float[Tensor, "b 3 h w"]) -> Rollout:
+        """Stage 1: G(E_sigma(x_i)) for given frames, knowing of x_0 what G knows in a rollout; no dynamics."""
+        levels = self.levels_of(x)
+        state = self.start(x_0)
+        return self._decode_all(levels, state)
+
+    def levels_of(self, x: Float[Tensor, "b t 3 h w"]) -> tuple[Tensor, ...]:
+        """E_sigma(x_i)^n of every frame, for the levels that the dynamics predict: the target of Eq. 7."""
+        levels = self.object_encoder(x.flatten(0, 1))[: self.config.num_dynamic_levels]
+        return tuple(level.unflatten(0, x.shape[:2]) for level in levels)
+
+    def rollout(
+        self,
+        x_0: Float[Tensor, "b 3 h w"],
+        poke_maps: Float[Tensor, "b s 3 h w"],
+        schedule: Int[Tensor, "b t"],
+    ) -> Rollout:
+        """x_hat_1 ... x_hat_T under a schedule of pokes.
+
+        Args:
+            x_0: first frames in [-1, 1].
+            poke_maps: s different poke maps for each sample (pokes.rasterise).
+            schedule: for every step which of the sample's maps is in force, or NO_POKE.
+        """
+        state = self.start(x_0)
+        drives = self._drives(poke_maps)
+        batch = torch.arange(len(x_0), device=x_0.device)
+        sigma, predicted = state.sigma, []
+        for which in schedule.unbind(dim=1):
+            sigma = self.dynamics.advance(sigma, drives[batch, which])
+            predicted.append(self.dynamics.predicted(sigma))
+        return self._decode_all(stack_time(predicted), State(sigma, state.context))
+
+    def _drives(self, poke_maps: Float[Tensor, "b s 3 h w"]) -> Float[Tensor, "b s1 c h_1 w_1"]:
+        """What each map, and as the last entry (NO_POKE) no poke, drives F_1 with: computed once a clip, not once a step."""
+        phi = self.encode_poke(poke_maps.flatten(0, 1)).unflatten(0, poke_maps.shape[:2])
+        phi = torch.cat((phi, torch.zeros_like(phi[:, :1])), dim=1)
+        return self.dynamics.drive(phi.flatten(0, 1)).unflatten(0, phi.shape[:2])
+
+    def _decode_all(self, levels: tuple[Tensor, ...], state: State) -> Rollout:
+        """G for all frames at once: the states are known, and one large batch is faster than T small ones."""
+        b, t = levels[0].shape[:2]
+        context = tuple(c.repeat_interleave(t, dim=0) for c in state.context)
+        frame = self.decode(tuple(level.flatten(0, 1) for level in levels), context)
+        flow = None if frame.flow is None else frame.flow.unflatten(0, (b, t))
+        repaint = None if frame.repaint is None else frame.repaint.unflatten(0, (b, t))
+        return Rollout(frame.x_hat.unflatten(0, (b, t)), levels, flow, repaint, state)

@@ -1,0 +1,121 @@
+"""Pokes: drawn from optical flow for training (Sec. 3.2, App. E.2, App. B.1), and painted as the map that E_phi sees."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Generator, Tensor
+
+from poke2vid.types import InputError, Poke
+
+POKE_GAIN = 10.0  # a shift of a tenth of the frame's side is a 1 in the map; so is an impulse of full magnitude
+MIN_MOTION = 0.005  # of the frame's side: a clip whose foreground moves less holds no poke worth learning from
+
+
+def patch_radius(resolution: int) -> int:
+    """Half the side of the square that a poke is painted on: 3x3 up to 64 pixels, 5x5 at 128, 9x9 at 256."""
+    return max(1, resolution // 64)
+
+
+def rasterise(pokes: Sequence[Poke], resolution: int) -> Float[Tensor, "3 h w"]:
+    """The poke map: (dx, dy) in units of the frame's side times `POKE_GAIN`, and a mask; zero but for a patch at each l.
+
+    Locations and shifts are in pixels of a square frame of `resolution`; a location is rounded to its pixel, a patch is cut
+    off at the border. Several pokes are summed into one map.
+
+    Raises:
+        InputError: if a location lies outside the frame or a number is not finite; names the poke and the bounds.
+    """
+    poke_map = torch.zeros(3, resolution, resolution)
+    r = patch_radius(resolution)
+    for k, poke in enumerate(pokes):
+        check(poke, resolution, resolution, f"poke {k + 1}")
+        x, y = (min(max(round(c), 0), resolution - 1) for c in poke.location)
+        patch = (slice(max(y - r, 0), y + r + 1), slice(max(x - r, 0), x + r + 1))
+        value = (poke.shift[0] * POKE_GAIN / resolution, poke.shift[1] * POKE_GAIN / resolution, 1.0)
+        poke_map[:, patch[0], patch[1]] += torch.tensor(value).view(3, 1, 1)
+    return poke_map
+
+
+def check(poke: Poke, width: int, height: int, name: str = "the poke") -> None:
+    """Raises InputError unless the poke touches a picture of this size and all its numbers are finite."""
+    (x, y), (dx, dy) = poke.location, poke.shift
+    if not all(abs(value) < float("inf") for value in (x, y, dx, dy)):  # also refuses NaN, which compares false
+        raise InputError(f"{name} at ({x}, {y}) with shift ({dx}, {dy}) holds a number that is not finite; give plain pixels.")
+    if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+        raise InputError(
+            f"{name} at ({x:g}, {y:g}) lies outside the picture, which is {width} x {height} pixels; "
+            f"choose x in 0 ... {width - 1} and y in 0 ... {height - 1}."
+        )
+
+
+def foreground_mask(flow: Float[Tensor, "2 h w"]) -> Bool[Tensor, "h w"]:
+    """Pixels that move more than the mean of the flow map (App. E.2)."""
+    magnitude = flow.norm(dim=0)
+    return magnitude > magnitude.mean()
+
+
+def foreground_motion(flow: Float[Tensor, "2 h w"]) -> float:
+    """How far the foreground moves on average, in pixels; 0 where nothing moves."""
+    mask = foreground_mask(flow)
+    return float(flow.norm(dim=0)[mask].mean()) if mask.any() else 0.0
+
+
+def require_motion(flow: Float[Tensor, "2 h w"], min_motion: float = MIN_MOTION) -> None:
+    """Raises InputError for a flow map in which nothing moves enough to be called a response to a poke."""
+    moved, side = foreground_motion(flow), flow.shape[-1]
+    if moved < min_motion * side:
+        raise InputError(
+            f"the clip's foreground moves {moved:.2f} pixels on average, less than {min_motion * side:.2f} "
+            f"({min_motion:.1%} of the frame); nothing can be learnt from it, choose a clip that moves."
+        )
+
+
+def sample_poke(flow: Float[Tensor, "2 h w"], generator: Generator) -> Poke:
+    """A simulated poke: l uniform over the foreground of D, p = D[l] (Sec. 3.2)."""
+    x, y = _uniform_pixel(foreground_mask(flow), generator)
+    return Poke((x, y), _vector(flow, x, y))
+
+
+def sample_background_poke(flow: Float[Tensor, "2 h w"], generator: Generator) -> Poke:
+    """A poke that must do nothing: l uniform over the background, p drawn from the foreground (App. E.2)."""
+    mask = foreground_mask(flow)
+    x, y = _uniform_pixel(~mask, generator)
+    return Poke((x, y), _vector(flow, *_uniform_pixel(mask, generator)))
+
+
+def sample_impulse(
+    flow: Float[Tensor, "2 h w"], motion: float, full_motion: float, generator: Generator
+) -> Poke:
+    """An impulse (App. B.1): location and direction from the foreground, magnitude M(X) / M_max in [0, 1].
+
+    The paper draws "smaller pokes for sequences with smaller amounts of motion"; here the magnitude *is* the clip's share of
+    the data set's motion (docs/decisions/006). It is returned as a shift in pixels: magnitude 1 is a tenth of the side.
+
+    Args:
+        motion: M(X) of Eq. 10 for this clip, in pixels a frame.
+        full_motion: M_max, the data set's motion that counts as magnitude 1; larger ones are clipped to it.
+    """
+    x, y = _uniform_pixel(foreground_mask(flow), generator)
+    dx, dy = _vector(flow, x, y)
+    length = max((dx * dx + dy * dy) ** 0.5, 1e-6)
+    magnitude = min(motion / full_motion, 1.0) if full_motion > 0 else 0.0
+    scale = magnitude * flow.shape[-1] / POKE_GAIN / length
+    return Poke((x, y), (dx * scale, dy * scale), kind="impulse")
+
+
+def _uniform_pixel(mask: Bool[Tensor, "h w"], generator: Generator) -> tuple[int, int]:
+    """A pixel (x, y) of the mask whose patch lies inside the frame, if it has one."""
+    r = patch_radius(mask.shape[-1])
+    inner = mask.clone()
+    inner[:r], inner[-r:], inner[:, :r], inner[:, -r:] = False, False, False, False
+    candidates = (inner if inner.any() else mask).nonzero()
+    if len(candidates) == 0:
+        raise InputError("the flow map is the same everywhere, so nothing in it can be told apart to be poked.")
+    y, x = candidates[int(torch.randint(len(candidates), (), generator=generator))].tolist()
+    return x, y
+
+
+def _vector(flow: Float[Tensor, "2 h w"], x: int, y: int) -> tuple[float, float]:
+    dx, dy = flow[:, y, x].tolist()
+    return dx, dy

@@ -1,13 +1,14 @@
 """Changes of colour and geometry, one draw for a whole Clip; pictures and vectors through geometry.py alone."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from poke2vid.geometry import Affine
-from poke2vid.types import Clip, Displacement
+from poke2vid.types import STRICT, Clip, Displacement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class AugmentConfig:
     brightness: float = 0.2
     contrast: float = 0.2
     saturation: float = 0.2
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
 
 def augment(clip: Clip, config: AugmentConfig, generator: Generator) -> Clip:

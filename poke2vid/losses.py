@@ -42,23 +42,17 @@ def trajectory_loss(
     return torch.stack([d.flatten(2).norm(dim=-1).sum(dim=1).mean() for d in differences]).sum()
 
 
-def flow_loss(
-    flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h w"], valid: Float[Tensor, " b"]
-) -> Float[Tensor, ""]:
+def flow_loss(flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h w"]) -> Float[Tensor, ""]:
     """Predicted backward flow b of frame T against the estimated forward flow D from x_0 to x_T, in shares of the side.
 
     A pixel of x_0 that moves to l + D(l) must be fetched from there: b(l + D(l)) = -D(l). Pixels that leave the frame do
     not count. Motion decoder only; not in the paper.
-
-    Args:
-        valid: 1 for samples whose displacement is known, 0 for the others.
     """
     height, width = flow.shape[-2:]
     arrival = geometry.pixel_grid((height, width), flow) + displacement.permute(0, 2, 3, 1)
     inside = ((geometry.to_normalised(arrival, (height, width)).abs() <= 1).all(dim=-1)).to(flow.dtype)
     error = (geometry.sample(flow, arrival) + displacement).abs().sum(dim=1)
-    weight = inside * valid.view(-1, 1, 1)
-    return (error * weight).sum() / weight.sum().clamp_min(1) / width
+    return (error * inside).sum() / inside.sum().clamp_min(1) / width
 
 
 def repaint_loss(repaint: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, ""]:

@@ -18,6 +18,9 @@ from torch import Tensor
 
 PokeKind = Literal["shift", "impulse"]
 
+# What a config class carries as `__pydantic_config__`, so that a misspelt key is an error where pydantic reads one.
+STRICT = {"extra": "forbid"}
+
 
 class InputError(ValueError):
     """What a user can cause and mend; the message is one sentence that names the value, the limit and the fix."""
@@ -121,6 +124,10 @@ class Player(Protocol):
     @property
     def resolution(self) -> int:
         """Side of the square frames it takes and gives, in pixels."""
+
+    @property
+    def poke_kind(self) -> PokeKind:
+        """What it was trained on."""
 
     def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
         """sigma_0 and the decoder's context for a first frame in [-1, 1]."""

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from poke2vid.types import InputError, PokeKind
+from poke2vid.types import STRICT, InputError, PokeKind
 
 BOTTLENECK = 8  # side of the coarsest level, in cells (App. E.1)
 
@@ -34,6 +34,8 @@ class ModelConfig:
     colour: Literal["statistics", "literal"] = "statistics"
     state_range: Literal["bounded", "literal"] = "bounded"
     poke_kind: PokeKind = "shift"
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     def __post_init__(self) -> None:
         if self.resolution not in (16, 32, 64, 128, 256):

@@ -18,7 +18,7 @@ from poke2vid.model.decoder import Decoder
 from poke2vid.model.dynamics import build_dynamics, stack_time
 from poke2vid.model.encoders import ObjectEncoder, PokeEncoder
 from poke2vid.model.motion_decoder import MotionDecoder
-from poke2vid.types import Frame, Rollout, State
+from poke2vid.types import Frame, PokeKind, Rollout, State
 
 NO_POKE = -1  # in a schedule: nothing touches the object in this step
 
@@ -37,6 +37,10 @@ class PokeVideo(nn.Module):
     @property
     def resolution(self) -> int:
         return self.config.resolution
+
+    @property
+    def poke_kind(self) -> PokeKind:
+        return self.config.poke_kind
 
     def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
         """sigma_0, and as context the static levels (where the dynamics have any) followed by the decoder's own."""

@@ -1,0 +1,93 @@
+"""A picture of any size on a model's square canvas: locations there and back, frames at the picture's own proportions."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from poke2vid import geometry
+from poke2vid.geometry import Affine
+from poke2vid.types import Frame, Poke
+from poke2vid.video import to_float, to_uint8
+
+Picture = UInt8[np.ndarray, "h w 3"]
+MAX_SIDE = 512  # of what is shown, in pixels: a model of 64 pixels has no more to say about a larger picture
+
+
+class Canvas:
+    """The picture at its shown size, padded to a square by its border pixels, and shrunk to the model's resolution.
+
+    Nothing is cut off or stretched, so every location of the picture can be poked.
+
+    Attributes:
+        picture: what is shown before anything moves, `h w 3`; its longer side lies between the model's side and `max_side`.
+        x_0: the model's view of it, `1 3 r r` in [-1, 1].
+        to_shown, to_model: from pixels of the user's picture to pixels of `picture` and of x_0.
+    """
+
+    def __init__(self, picture: Picture, resolution: int, max_side: int = MAX_SIDE) -> None:
+        source = picture.shape[:2]
+        longest = max(source)
+        scale = min(max(longest, resolution), max(max_side, resolution)) / longest
+        shown = (max(1, round(source[0] * scale)), max(1, round(source[1] * scale)))
+        self.picture = resize(picture, shown)
+        side = max(shown)
+        self._top, self._left = (side - shown[0]) // 2, (side - shown[1]) // 2
+        self._square = np.pad(
+            self.picture,
+            ((self._top, side - shown[0] - self._top), (self._left, side - shown[1] - self._left), (0, 0)),
+            mode="edge",
+        )
+        self._grid = np.stack(np.meshgrid(*2 * (np.arange(side, dtype=np.float32),)), axis=-1)
+        self.x_0 = to_float(resize(self._square, (resolution, resolution)))[None]
+        self.to_shown = Affine.resize(source, shown)
+        to_square = self.to_shown.then(Affine.translate(self._left, self._top))
+        self.to_model = to_square.then(Affine.resize((side, side), (resolution, resolution)))
+        self.size = source
+
+    def render(self, frame: Frame) -> Picture:
+        """A predicted frame at the shown size: by moving the shown picture where the model says how, else by enlarging."""
+        side = (self._square.shape[0], self._square.shape[1])
+        if frame.flow is None or frame.repaint is None:
+            return self._cut(resize(to_uint8(frame.x_hat[0].clamp(-1, 1)), side))
+        scale = side[0] / frame.flow.shape[-1]
+        flow = enlarge(frame.flow[0], side) * scale
+        moved = cv2.remap(
+            self._square, self._grid + flow, None, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        if bool(frame.repaint.any()):
+            repaint = enlarge(frame.repaint[0], side) * (255 / 2)  # frames span [-1, 1]
+            moved = np.clip(np.rint(moved + repaint), 0, 255).astype(np.uint8)
+        return self._cut(moved)
+
+    def _cut(self, whole: Picture) -> Picture:
+        height, width = self.picture.shape[:2]
+        return whole[self._top : self._top + height, self._left : self._left + width]
+
+    def shown(self, poke: Poke) -> Poke:
+        """A poke in pixels of the shown picture."""
+        return transform(poke, self.to_shown)
+
+    def modelled(self, poke: Poke) -> Poke:
+        """A poke in pixels of the model's frames."""
+        return transform(poke, self.to_model)
+
+
+def transform(poke: Poke, affine: Affine) -> Poke:
+    """The same poke after the picture went through an affine map."""
+    return Poke(affine.point(*poke.location), affine.vector(*poke.shift), poke.kind)
+
+
+def resize(picture: Picture, size: geometry.Size) -> Picture:
+    """Averaged where it shrinks, smooth where it grows."""
+    if picture.shape[:2] == tuple(size):
+        return picture
+    shrinks = size[0] < picture.shape[0] or size[1] < picture.shape[1]
+    return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+
+
+def enlarge(field: Float[Tensor, "c h w"], size: geometry.Size) -> Float[np.ndarray, "h2 w2 c"]:
+    """A field of the model's frames at the shown size, bilinear; values unchanged."""
+    return cv2.resize(field.movedim(0, -1).numpy(force=True), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,193 @@
+"""The command line: parse, build, call. No logic, and nothing heavy is imported before a command runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from poke2vid import __version__
+
+app = typer.Typer(
+    name="poke2vid",
+    help="Poke a picture and it moves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", help="A model file or a training run's folder; without it the shipped base.")
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option("--weights-dir", help="Where public weights lie; else POKE2VID_WEIGHTS or the hub's cache.")
+]
+
+
+def main() -> NoReturn:
+    """Exit 0 done, 1 our fault, 2 what the user can mend (one sentence), 130 interrupted with everything saved."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("poke2vid: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except ValueError as error:
+        from poke2vid.types import InputError  # torch comes with it, so not for --help
+
+        if not isinstance(error, InputError):
+            raise
+        print(f"poke2vid: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def animate(
+    image: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF, BMP or GIF, of any size.")],
+    output: Annotated[
+        list[Path],
+        typer.Option("-o", "--output", help="mp4, webm, gif or webp: the video; png: a grid of frames; json: numbers. Repeatable."),
+    ],
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="X,Y", help="Where to poke, in pixels. Repeatable.")] = None,
+    shift: Annotated[
+        list[str] | None, typer.Option("--shift", metavar="DX,DY", help="Where to pull it, in pixels; one for every --at.")
+    ] = None,
+    script: Annotated[Path | None, typer.Option("--script", help="A poke script (JSON) in place of --at and --shift.")] = None,
+    kind: Annotated[str, typer.Option("--kind", help="shift: pull and hold; impulse: push once.")] = "shift",
+    frames: Annotated[int, typer.Option("--frames", min=1, max=10_000, help="How many frames to predict.")] = 25,
+    fps: Annotated[float, typer.Option("--fps", min=1, max=120, help="Frames a second of the video.")] = 25.0,
+    model: ModelOption = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Draw no arrow and no target dot.")] = False,
+) -> None:
+    """Poke a picture and write what happens."""
+    from poke2vid.animate import animate as run
+    from poke2vid.animate import parse_pokes, script_of
+    from poke2vid.script import read_script
+    from poke2vid.session import load
+
+    events = read_script(script) if script else script_of(parse_pokes(at or [], shift or [], kind), frames)
+    numbers = run(load(model), image, events, output, fps=fps, plain=plain)
+    for poke in numbers["pokes"]:
+        print(f"poked at {poke['at']}, pulled by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})")
+    print(f"{numbers['frames']} frames at {numbers['frames_per_second']} a second -> {', '.join(map(str, output))}")
+
+
+@app.command()
+def prepare(
+    source: Annotated[Path, typer.Argument(help="A video, or a folder of videos or of frame folders.")],
+    out: Annotated[Path, typer.Option("--out", help="The store to write; a run that was cut off is continued.")],
+    resolution: Annotated[int, typer.Option("--resolution", help="Side of the square frames: 32, 64, 128 or 256.")] = 64,
+    fps: Annotated[float | None, typer.Option("--fps", min=0.1, help="Thin the frames out to this rate; default: keep all.")] = None,
+    flow: Annotated[str, typer.Option("--flow", help="dis (OpenCV) or raft (RAFT-small, needs its public weights).")] = "dis",
+    lag: Annotated[list[int] | None, typer.Option("--lag", min=1, help="Frames from x_0 to x_T; repeatable; default 10.")] = None,
+    fit: Annotated[str, typer.Option("--fit", help="crop the middle, stretch, or pad to a square.")] = "crop",
+    test: Annotated[list[str] | None, typer.Option("--test", help="Names (globs) of the test videos; default: a fifth, by hash.")] = None,
+    test_fraction: Annotated[float, typer.Option("--test-fraction", min=0, max=0.9, help="Share of videos held out.")] = 0.2,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """Turn videos into a store that training reads: frames, flow and motion, checked and memory-mapped."""
+    from poke2vid.prepare import PrepareSettings
+    from poke2vid.prepare import prepare as run
+
+    settings = PrepareSettings(
+        resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or [10]), fit=fit, test=tuple(test or []),
+        test_fraction=test_fraction, workers=workers, seed=seed,
+    )  # fmt: skip
+    print(run(source, out, settings, weights_dir=weights_dir).summary())
+
+
+@app.command()
+def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`.")]) -> None:
+    """Check every file of a store against its recorded size and hash."""
+    from poke2vid.store import verify as run
+
+    problems = run(store)
+    for problem in problems:
+        print(problem)
+    if problems:
+        print(f"poke2vid: {len(problems)} damaged entries; run `poke2vid prepare` again to redo them.", file=sys.stderr)
+        raise typer.Exit(2)
+    print(f"{store} is whole.")
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
+    out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
+    preset: Annotated[str, typer.Option("--preset", help="See the table in poke2vid/train/presets.py.")] = "small64",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override one setting. Repeatable.")] = None,
+    perceptual: Annotated[str | None, typer.Option("--perceptual", help="vgg19, squeeze or none: the network behind L_rec.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop, saved, after this long.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches.")] = 1,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads of the networks; default: all.")] = None,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """Train a model in its two stages; stops cleanly at any time and goes on with --resume."""
+    import torch
+
+    from poke2vid.train.config import override
+    from poke2vid.train.loop import Interrupted
+    from poke2vid.train.loop import train as run
+    from poke2vid.train.presets import preset as find
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = [*(settings or []), *([f'perceptual="{perceptual}"'] if perceptual else [])]
+    try:
+        saved = run(
+            override(find(preset), chosen), data, out, resume=resume, workers=workers, weights_dir=weights_dir,
+            device=device, max_minutes=minutes,
+        )  # fmt: skip
+    except Interrupted as stopped:
+        print(f"poke2vid: {stopped}", file=sys.stderr)
+        raise typer.Exit(130) from stopped
+    print(f"done: {saved}")
+
+
+@app.command()
+def info(model: Annotated[Path | None, typer.Argument(help="A model or checkpoint; without it the shipped base.")] = None) -> None:
+    """Print a model's shape, parameters, FLOPs a frame and origin."""
+    from poke2vid.info import report
+
+    print(report(model))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model file or a training run's folder.")],
+    data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for report.md and report.json.")],
+    clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips to draw.")] = 200,
+    split: Annotated[str, typer.Option("--split", help="test or train.")] = "test",
+    seed: Annotated[int, typer.Option("--seed", help="Of clips and pokes.")] = 0,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """Score a model on unseen videos beside copy-the-first-frame and the truth."""
+    from poke2vid.evaluate.heldout import evaluate as run
+    from poke2vid.evaluate.heldout import write_report
+    from poke2vid.model.files import load_model
+
+    report = run(load_model(model), data, num_clips=clips, seed=seed, split=split, weights_dir=weights_dir)
+    write_report(report, out)
+    print(report.to_markdown())
+
+
+if __name__ == "__main__":
+    main()

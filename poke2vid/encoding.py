@@ -1,0 +1,135 @@
+"""Frames to video files that any browser plays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from jaxtyping import UInt8
+from PIL import Image
+
+from poke2vid.files import atomic
+from poke2vid.types import InputError
+
+WRITABLE = (".mp4", ".webm", ".gif", ".webp", ".png")
+MAX_FPS = 1000.0
+ENCODER_THREADS = 2  # fixed, because an encoder's output depends on it
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """How ffmpeg calls an encoder, and what it and its container are told."""
+
+    name: str
+    options: dict[str, str]
+    container: dict[str, str]
+
+
+# "bitexact" keeps dates and random identifiers out of the file; "faststart" lets a browser play before all is there.
+# x264's macroblock tree makes the bytes vary from run to run at some frame sizes (seen at 98 x 66), so it is off.
+H264 = _Codec(
+    "libx264",
+    {"crf": "16", "preset": "medium", "x264-params": "mbtree=0"},
+    {"movflags": "faststart", "fflags": "bitexact"},
+)
+VP9 = _Codec("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4"}, {"fflags": "bitexact"})
+
+
+def write_video(path: Path, frames: Sequence[UInt8[np.ndarray, "h w 3"]], fps: float) -> None:
+    """Frames of one size as a file of the kind its suffix names, atomically; the same frames give the same bytes.
+
+    .mp4 is H.264 for any browser (odd sizes grow by a repeated row or column), .webm VP9, .gif and .webp are animated
+    and loop, .png takes a single frame. A GIF keeps time in hundredths of a second, at 50 frames a second or fewer.
+
+    Raises:
+        InputError: if there is no frame, their sizes differ, `fps` is not positive, the suffix is another, or the file
+            cannot be written; what was there before is then still there.
+    """
+    _check_frames(path, frames, fps)
+    with atomic(path) as temporary:
+        match path.suffix.lower():
+            case ".mp4":
+                _encode(temporary, frames, fps, H264)
+            case ".webm":
+                _encode(temporary, frames, fps, VP9)
+            case ".gif":
+                _write_gif(temporary, frames, fps)
+            case ".webp":
+                _write_webp(temporary, frames, fps)
+            case ".png":
+                Image.fromarray(frames[0]).save(temporary, format="PNG")
+
+
+def _check_frames(path: Path, frames: Sequence[UInt8[np.ndarray, "h w 3"]], fps: float) -> None:
+    suffix, shapes = path.suffix.lower(), {frame.shape for frame in frames}
+    if suffix not in WRITABLE:
+        raise InputError(f"cannot write {path}: the suffix must be one of {', '.join(WRITABLE)}.")
+    if len(shapes) != 1:
+        raise InputError(f"cannot write {path}: the frames must be of one size and at least one, not {sorted(shapes)}.")
+    if not 0 < fps <= MAX_FPS:
+        raise InputError(f"cannot write {path} at {fps:g} frames a second; choose more than 0 and at most {MAX_FPS:g}.")
+    if suffix == ".png" and len(frames) > 1:
+        raise InputError(f"cannot write {len(frames)} frames to {path}: a PNG holds one; choose .mp4, .gif or .webp.")
+
+
+def _encode(path: Path, frames: Sequence[UInt8[np.ndarray, "h w 3"]], fps: float, codec: _Codec) -> None:
+    try:
+        with av.open(str(path), "w", options=codec.container) as container:
+            stream: Any = container.add_stream(
+                codec.name, rate=Fraction(fps).limit_denominator(1001), options=codec.options
+            )
+            stream.height, stream.width = _even(frames[0]).shape[:2]
+            _describe(stream.codec_context)
+            reformatter = VideoReformatter()
+            for i, frame in enumerate(frames):
+                picture = reformatter.reformat(
+                    av.VideoFrame.from_ndarray(_even(frame), format="rgb24"),
+                    format="yuv420p",
+                    dst_colorspace=Colorspace.ITU709,
+                    dst_color_range=ColorRange.MPEG,
+                    threads=1,
+                )
+                picture.pts, picture.time_base = i, 1 / stream.codec_context.framerate
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+    except av.FFmpegError as error:
+        raise InputError(f"cannot write the video: {error.strerror}.") from error
+
+
+def _describe(context: Any) -> None:
+    """What every browser plays, in BT.709: where colours are untagged, players guess by the size."""
+    context.pix_fmt = "yuv420p"
+    context.colorspace = context.color_primaries = context.color_trc = 1
+    context.color_range = ColorRange.MPEG
+    context.thread_count = ENCODER_THREADS
+
+
+def _even(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """A last row or column repeated: 4:2:0 video has even sides."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _write_gif(path: Path, frames: Sequence[UInt8[np.ndarray, "h w 3"]], fps: float) -> None:
+    # Pillow's own choice of palette takes 150 ms a frame; an octree takes two.
+    first, *rest = (Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE) for frame in frames)
+    first.save(
+        path, format="GIF", save_all=True, append_images=rest, duration=_durations(len(frames), fps, 10, 20), loop=0
+    )
+
+
+def _write_webp(path: Path, frames: Sequence[UInt8[np.ndarray, "h w 3"]], fps: float) -> None:
+    first, *rest = map(Image.fromarray, frames)
+    durations = _durations(len(frames), fps, 1, 1)
+    first.save(path, format="WEBP", save_all=True, append_images=rest, duration=durations, loop=0, quality=90, method=2)
+
+
+def _durations(count: int, fps: float, unit: int, least: int) -> list[int]:
+    """Milliseconds for each frame in whole units, such that the sum stays true where a frame's own length cannot be."""
+    ends = [unit * round(1000 * i / (fps * unit)) for i in range(count + 1)]
+    return [max(least, end - start) for start, end in pairwise(ends)]

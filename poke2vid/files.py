@@ -1,0 +1,115 @@
+"""Files that are either whole or not there: atomic writes, and tensors with JSON in one checked safetensors file."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from poke2vid.types import InputError
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` (same suffix) that replaces it when the block ends well and vanishes when it does not.
+
+    Raises:
+        InputError: if the folder cannot be written or the disk is full; what was at `path` before is still there.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}.") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def reason(error: OSError) -> str:
+    """What went wrong with a file and how to mend it, without an errno."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; free some space and run the same command again"
+    return f"{(error.strerror or str(error)).lower()}; choose a place that can be written"
+
+
+def write_json(path: Path, value: Any) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and bytes, in the order of names."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Tensors and a JSON object in one safetensors file, atomically, with a digest of the tensors in its header."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {"poke2vid": json.dumps(dict(about)), "digest": digest_of(whole)}
+    with atomic(path) as temporary:
+        try:
+            save_file(whole, temporary, metadata=header)
+        except SafetensorError as error:  # what a full disk looks like from inside that library
+            raise OSError(errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error)) from error
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """The JSON object of a file that `write_tensors` made, without its tensors.
+
+    Raises:
+        InputError: if the file is missing, is no safetensors file, or is not one of ours.
+    """
+    return _open(path)[0]
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and JSON object of a file that `write_tensors` made, verified.
+
+    Raises:
+        InputError: as `read_about`, or if the tensors do not match their digest.
+    """
+    about, digest = _open(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if digest_of(tensors) != digest:
+        raise InputError(f"{path} is damaged: its contents do not match its checksum; take an intact copy.")
+    return tensors, about
+
+
+def _open(path: Path) -> tuple[dict[str, Any], str]:
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path} is not a poke2vid file or was cut short; models are .safetensors files written by poke2vid."
+        ) from error
+    try:
+        return json.loads(header["poke2vid"]), header["digest"]
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} was not written by poke2vid; use a model made by `poke2vid train`.") from error

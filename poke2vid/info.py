@@ -1,0 +1,63 @@
+"""What a model file holds: shape, parameters, FLOPs a frame, origin."""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from poke2vid.model.files import describe
+from poke2vid.model.poke_video import PokeVideo
+
+
+def report(path: Path | None) -> str:
+    """Lines for `poke2vid info`. One multiply-accumulate counts as two FLOPs."""
+    config, about, path = describe(path)
+    model = PokeVideo(config).eval()
+    lines = [f"{path}", "", "model"]
+    lines += [f"  {key:<16}{value}" for key, value in vars(config).items()]
+    lines += [f"  {'levels':<16}{', '.join(f'{c} x {s} x {s}' for c, s in _levels(model))}", "", "parameters"]
+    lines += [f"  {name:<16}{count_parameters(part):>12,}" for name, part in parts(model).items()]
+    lines += [f"  {'total':<16}{count_parameters(model):>12,}", "", "GFLOP"]
+    lines += [f"  {name:<28}{flops / 1e9:>8.3f}" for name, flops in count_flops(model).items()]
+    rest = {k: v for k, v in about.items() if k not in ("model", "train")}
+    lines += ["", "origin", *(f"  {k}: {json.dumps(v, ensure_ascii=False)}" for k, v in rest.items())]
+    return "\n".join(lines)
+
+
+def parts(model: PokeVideo) -> dict[str, nn.Module]:
+    return {
+        "object_encoder": model.object_encoder,
+        "poke_encoder": model.poke_encoder,
+        "dynamics": model.dynamics,
+        "decoder": model.decoder,
+    }
+
+
+def count_parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+@torch.no_grad()
+def count_flops(model: PokeVideo) -> dict[str, int]:
+    """FLOPs of opening a picture, of a poke, of each frame, and of ten frames from one picture and one poke."""
+    side = model.resolution
+    x_0, poke_map = torch.zeros(1, 3, side, side), torch.zeros(1, 3, side, side)
+    with FlopCounterMode(display=False) as opening:
+        state = model.start(x_0)
+    with FlopCounterMode(display=False) as poke:
+        phi = model.encode_poke(poke_map)
+    with FlopCounterMode(display=False) as step:
+        model.step(state, phi)
+    once, each = opening.get_total_flops() + poke.get_total_flops(), step.get_total_flops()
+    return {
+        "open a picture": opening.get_total_flops(),
+        "encode a poke": poke.get_total_flops(),
+        "each frame": each,
+        "ten frames from one picture": once + 10 * each,
+    }
+
+
+def _levels(model: PokeVideo) -> list[tuple[int, int]]:
+    return [(c, 8 * 2**n) for n, c in enumerate(model.config.level_channels)]

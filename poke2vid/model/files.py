@@ -1,0 +1,93 @@
+"""Models on disk: weights, shape and origin in one file."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from poke2vid.files import read_about, read_tensors, write_tensors
+from poke2vid.model.config import ModelConfig
+from poke2vid.model.poke_video import PokeVideo
+from poke2vid.types import InputError
+
+MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoint", 1
+MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
+SHIPPED = Path(__file__).parent.parent / "assets" / "small64.safetensors"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model, ready to run, and where it comes from.
+
+    Attributes:
+        about: the file's own account: format, config, training step, data, code version.
+    """
+
+    model: PokeVideo
+    about: dict[str, Any]
+    path: Path
+
+
+def model_tensors(model: PokeVideo) -> dict[str, Tensor]:
+    return {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
+
+
+def save_model(path: Path, model: PokeVideo, origin: Mapping[str, Any]) -> None:
+    """The model alone, for people who run it; `origin` says what it was trained on and how."""
+    about = {"format": MODEL_FORMAT, "version": VERSION, "model": asdict(model.config), **origin}
+    write_tensors(path, model_tensors(model), about)
+
+
+def load_model(path: Path | None = None) -> LoadedModel:
+    """A model file, a checkpoint, a run folder (its newest checkpoint), or None for the model in the package.
+
+    Raises:
+        InputError: if there is none, or it is damaged, foreign, or from a newer version.
+    """
+    path = resolve(path)
+    tensors, about = read_tensors(path)
+    config = config_of(about, path)
+    weights = {k.removeprefix(MODEL_PREFIX): v for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
+    model = PokeVideo(config)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"the weights in {path} do not fit the model that the same file describes; it is damaged.") from error
+    if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
+        raise InputError(f"{path} holds weights that are not finite numbers; use an earlier checkpoint.")
+    return LoadedModel(model.eval(), about, path)
+
+
+def resolve(path: Path | None) -> Path:
+    """The file that a user's --model means."""
+    if path is None:
+        return SHIPPED
+    if path.is_dir():
+        checkpoints = sorted((path / "checkpoints").glob("step-*.safetensors"))
+        if not checkpoints:
+            raise InputError(f"{path} holds no checkpoint yet; train first, or name a .safetensors file.")
+        return checkpoints[-1]
+    return path
+
+
+def describe(path: Path | None) -> tuple[ModelConfig, dict[str, Any], Path]:
+    """What a file says of itself, without reading its weights."""
+    path = resolve(path)
+    about = read_about(path)
+    return config_of(about, path), about, path
+
+
+def config_of(about: Mapping[str, Any], path: Path) -> ModelConfig:
+    if about.get("format") not in (MODEL_FORMAT, CHECKPOINT_FORMAT):
+        raise InputError(f"{path} is a poke2vid file but not a model; use a model or a checkpoint.")
+    if about.get("version") != VERSION:
+        raise InputError(
+            f"{path} has format version {about.get('version')}, this program reads {VERSION}; install the matching poke2vid."
+        )
+    try:
+        return ModelConfig(**about["model"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"the model description in {path} is not one this program knows ({error}).") from error

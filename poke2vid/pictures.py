@@ -1,0 +1,104 @@
+"""Single pictures: files, bytes and arrays to uint8 RGB `h w 3`, and from there to the program's floats and back."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from poke2vid.types import InputError
+
+MAX_PIXELS = 64 * 2**20  # of one picture or frame: what a hostile file may make us allocate
+
+
+def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture as it is meant to be seen: turned by its EXIF tag, on white where transparent, first frame if animated.
+
+    Arrays are uint8 or uint16, `h w`, `h w 3` or `h w 4`; 16-bit pictures are reduced to 8 bits.
+
+    Raises:
+        InputError: if there is no such file, or it is no picture, empty, cut short, or larger than MAX_PIXELS; the size
+            is checked before anything is decoded.
+    """
+    if isinstance(source, np.ndarray):
+        return _flatten(_from_array(source))
+    if isinstance(source, Image.Image):
+        return _flatten(source)
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            check_size(*image.size, name)
+            return _flatten(image)
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"there is no picture {name}; check the path.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{name} is a folder, not a picture; name a file in it.") from error
+    except PermissionError as error:
+        raise InputError(f"{name} cannot be read: permission denied.") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name} is not a picture that can be read; use PNG, JPEG, WebP, TIFF or BMP.") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(_too_large(name)) from error
+    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
+        raise InputError(f"{name} is damaged or cut short; take an intact copy.") from error
+
+
+def to_float(frames: UInt8[np.ndarray, "*b h w 3"]) -> Float32[Tensor, "*b 3 h w"]:
+    """uint8 frames as the program sees them: [-1, 1], channels before rows."""
+    whole = torch.from_numpy(np.array(frames))  # a copy: memory maps are read-only
+    return whole.movedim(-1, -3).float().div(127.5).sub(1).contiguous()
+
+
+def to_uint8(frames: Float[Tensor, "*b 3 h w"]) -> UInt8[np.ndarray, "*b h w 3"]:
+    """The inverse of `to_float`: rounded, and clamped where a frame leaves [-1, 1]."""
+    levels = frames.detach().float().add(1).mul(127.5).round().clamp(0, 255).byte()
+    return np.ascontiguousarray(levels.movedim(-3, -1).cpu().numpy())
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    colours = array.shape[2:] in ((), (3,), (4,))
+    if array.ndim not in (2, 3) or not colours or array.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"an array of shape {array.shape} and type {array.dtype} is not a picture; "
+            "give uint8 or uint16 of shape (h, w), (h, w, 3) or (h, w, 4)."
+        )
+    if array.size == 0:
+        raise InputError(f"the picture is empty (shape {array.shape}); give at least one pixel.")
+    check_size(array.shape[1], array.shape[0], "the picture")
+    return Image.fromarray(_eight_bits(array))
+
+
+def _flatten(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    """Decodes, turns, and lays on white."""
+    check_size(*image.size, "the picture")
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise InputError("a picture of floating-point numbers has no agreed range; save it with 8 or 16 bits.")
+    if image.mode.startswith("I"):  # 16-bit grey; "I" is how some readers hand it over
+        image = Image.fromarray(_eight_bits(np.asarray(image).clip(0, 65535).astype(np.uint16)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))
+
+
+def _eight_bits(array: np.ndarray) -> UInt8[np.ndarray, "..."]:
+    if array.dtype == np.uint8:
+        return array
+    return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    if width < 1 or height < 1:
+        raise InputError(f"{name} is empty ({width} x {height}); give at least one pixel.")
+    if width * height > MAX_PIXELS:
+        raise InputError(_too_large(name, f" ({width} x {height})"))
+
+
+def _too_large(name: str, size: str = "") -> str:
+    return f"{name} is too large{size}; the limit is {MAX_PIXELS // 2**20} megapixels, so shrink it first."

@@ -1,0 +1,116 @@
+"""Poke scripts: pokes as a JSON file, replayed through a Session (format version 1)."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from poke2vid.canvas import Picture
+from poke2vid.session import Session
+from poke2vid.types import InputError
+
+_MAX_FRAMES = 10_000
+Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PokeEvent(_Strict):
+    """A touch: at `at`, with `shift`, both in pixels of the original picture, in the picture shown at `frame`."""
+
+    type: Literal["poke"]
+    frame: int = Field(ge=0)
+    at: Pixels
+    shift: Pixels
+    pointer: int = 0
+    kind: Literal["shift", "impulse"] = "shift"
+
+
+class DragEvent(_Strict):
+    """The grabbed point shall now go to grabbed location + `shift`."""
+
+    type: Literal["drag"]
+    frame: int = Field(ge=0)
+    at: Pixels
+    shift: Pixels
+    pointer: int = 0
+
+
+class ReleaseEvent(_Strict):
+    """The pointer lets go."""
+
+    type: Literal["release"]
+    frame: int = Field(ge=0)
+    pointer: int = 0
+
+
+Event = Annotated[PokeEvent | DragEvent | ReleaseEvent, Field(discriminator="type")]
+
+
+class Script(_Strict):
+    """What is done to a picture, frame by frame. An event of frame f happens before frame f + 1 is predicted.
+
+    Attributes:
+        image: the picture's path, relative to the script; None where it is given otherwise.
+        frames: how many frames are predicted.
+    """
+
+    version: Literal[1]
+    image: str | None = None
+    frames: int = Field(ge=1, le=_MAX_FRAMES)
+    events: tuple[Event, ...]
+
+
+def read_script(path: Path) -> Script:
+    """A script from its file.
+
+    Raises:
+        InputError: if the file is missing, is no JSON, or breaks the format; names every wrong field.
+    """
+    try:
+        return Script.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(f"there is no poke script {path}; check the path.") from error
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise InputError(f"the poke script {path} is wrong: {'; '.join(problems)}.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"the poke script {path} is not a JSON file ({error}).") from error
+
+
+def replay(script: Script, session: Session) -> list[Picture]:
+    """The picture as shown, then every predicted frame.
+
+    Raises:
+        InputError: for an event that does not fit what happened before it; names its number.
+    """
+    pointers: dict[int, int] = {}  # the script's pointer -> the session's
+    frames = [session.canvas.picture]
+    for frame in range(script.frames):
+        for number, event in enumerate(script.events):
+            if event.frame == frame:
+                try:
+                    _apply(event, session, pointers)
+                except InputError as error:
+                    raise InputError(f"event {number + 1} of the poke script: {error}") from error
+        frames.append(session.step())
+    return frames
+
+
+def _apply(event: PokeEvent | DragEvent | ReleaseEvent, session: Session, pointers: dict[int, int]) -> None:
+    match event:
+        case PokeEvent():
+            if event.pointer in pointers:  # the same finger touches anew
+                session.release(pointers.pop(event.pointer))
+            pointer = session.poke(event.at, event.shift, event.kind)
+            if event.kind == "shift":
+                pointers[event.pointer] = pointer
+        case DragEvent() | ReleaseEvent() if event.pointer not in pointers:
+            raise InputError(f"pointer {event.pointer} holds nothing at frame {event.frame}; poke first.")
+        case DragEvent():
+            session.drag(pointers[event.pointer], (event.at[0] + event.shift[0], event.at[1] + event.shift[1]))
+        case ReleaseEvent():
+            session.release(pointers.pop(event.pointer))

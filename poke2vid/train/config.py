@@ -1,0 +1,172 @@
+"""Everything that decides a training run; a run is this, a store and the code."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
+
+from poke2vid.augment import AugmentConfig
+from poke2vid.model.config import ModelConfig
+from poke2vid.pokes import MIN_MOTION
+from poke2vid.types import STRICT, InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What a training clip shows.
+
+    Attributes:
+        horizon: T, the frames in which a poke arrives (paper: 10). The store must hold flow at this lag.
+        max_length: longest rollout in frames; longer than T, clips release, hold or repeat their poke.
+        long_share: share of batches that are longer than T.
+        background_share: share of clips poked in the background, whose target is the still x_0 (paper: a tenth).
+        untouched_share: share of clips without any poke, whose target is the still x_0.
+        max_pokes: up to this many pokes at once; half of the clips have one (paper: 1).
+        balance: a video is drawn in proportion to its usable starts to this power; 1 is uniform over frames (paper).
+        min_motion: starts whose foreground moves less, as a share of the side, are not used.
+        augment: how clips are varied; None for not at all.
+    """
+
+    horizon: int = 10
+    max_length: int = 25
+    long_share: float = 0.2
+    background_share: float = 0.1
+    untouched_share: float = 0.05
+    max_pokes: int = 3
+    balance: float = 1.0
+    min_motion: float = MIN_MOTION
+    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.horizon <= self.max_length:
+            raise InputError(f"horizon {self.horizon} must lie in 1 ... max_length ({self.max_length}).")
+        if self.max_pokes < 1:
+            raise InputError(f"max_pokes {self.max_pokes} must be at least 1.")
+        for name in ("long_share", "background_share", "untouched_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} {getattr(self, name)} is a share and must lie in 0 ... 1.")
+        if self.background_share + self.untouched_share > 1:
+            raise InputError("background_share and untouched_share together exceed 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """The lambdas of Eq. 8. `flow` and `repaint` exist for the motion decoder only."""
+
+    pixel: float = 1.0
+    perceptual: float = 1.0
+    trajectory: float = 0.1
+    flow: float = 0.0
+    repaint: float = 0.0
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value < float("inf"):
+                raise InputError(f"the loss weight {name} is {value}; it must be a number from 0 up.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One row of the presets table.
+
+    Attributes:
+        stage_1_steps: steps in which E_sigma and G learn to reconstruct frames (0: the ablation `single_stage`).
+        stage_2_steps: steps in which F, E_phi, U learn to move and G is fine-tuned; E_sigma is frozen.
+        freeze_object_encoder: False lets stage 2 train E_sigma too (the ablation `single_stage`).
+        perceptual: the network behind L_rec's feature terms.
+        squared_trajectory: L_traj as a mean square; False is Eq. 7's unsquared norm.
+        learning_rate, betas: ADAM (paper: 1e-4, (0.9, 0.99)).
+        decay: the learning rate at a stage's end as a share of its start, reached along a cosine; 1 is constant (paper).
+        clip_gradient: largest gradient norm; None for no limit (paper).
+        stage_1_frames: frames of each clip that a step of stage 1 reconstructs.
+        seed: of weights, clips, pokes and augmentation alike.
+        checkpoint_every, sample_every: in steps.
+        keep_checkpoints: how many of the newest stay on disk.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    weights: LossWeights = field(default_factory=LossWeights)
+    stage_1_steps: int = 20_000
+    stage_2_steps: int = 100_000
+    freeze_object_encoder: bool = True
+    perceptual: Literal["vgg19", "squeeze", "none"] = "vgg19"
+    squared_trajectory: bool = True
+    batch: int = 10
+    learning_rate: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    decay: float = 1.0
+    clip_gradient: float | None = None
+    stage_1_frames: int = 4
+    seed: int = 0
+    checkpoint_every: int = 1000
+    sample_every: int = 500
+    keep_checkpoints: int = 3
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "stage_1_frames", "checkpoint_every", "sample_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.stage_1_steps < 0 or self.stage_2_steps < 0 or self.num_steps == 0:
+            raise InputError("stage_1_steps and stage_2_steps must not be negative, and not both 0.")
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f"learning_rate {self.learning_rate} must lie between 0 and 1.")
+        if not (len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas)):
+            raise InputError(f"betas {self.betas} must be two numbers in 0 ... 1.")
+
+    @property
+    def num_steps(self) -> int:
+        return self.stage_1_steps + self.stage_2_steps
+
+    def stage(self, step: int) -> int:
+        """1 or 2: which stage the step with this number (from 0) belongs to."""
+        return 1 if step < self.stage_1_steps else 2
+
+
+def to_json(config: TrainConfig) -> dict[str, Any]:
+    return asdict(config)
+
+
+def from_json(value: dict[str, Any]) -> TrainConfig:
+    """The config of a plain JSON object; every wrong key and value is named at once.
+
+    Raises:
+        InputError: naming each key that is unknown, missing or out of range.
+    """
+    import pydantic  # here: a training node need not have it
+
+    try:
+        return pydantic.TypeAdapter(TrainConfig).validate_python(value)
+    except pydantic.ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        raise InputError("the training settings are wrong: " + "; ".join(problems)) from error
+
+
+def override(config: TrainConfig, settings: list[str]) -> TrainConfig:
+    """The config with `a.b=v` settings applied, v in JSON or as plain text.
+
+    Raises:
+        InputError: for a setting that is not of this form, names no field, or has an impossible value.
+    """
+    import json
+
+    value = to_json(config)
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        *parents, name = path.split(".")
+        if not equals or not name:
+            raise InputError(f"--set {setting!r} is not of the form key=value, for example data.horizon=10.")
+        place = value
+        for parent in parents:
+            if not isinstance(place.get(parent), dict):
+                raise InputError(f"--set {setting!r}: there is no group {parent!r} in the settings.")
+            place = place[parent]
+        try:
+            place[name] = json.loads(text)
+        except ValueError:
+            place[name] = text
+    return from_json(value)

@@ -1,0 +1,245 @@
+"""Prepared videos -> training batches. A batch is a pure function of (store, config, seed, step), whoever computes it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+from torch.utils.data import Dataset
+
+from poke2vid import pokes
+from poke2vid.augment import augment
+from poke2vid.model.config import ModelConfig
+from poke2vid.model.poke_video import NO_POKE
+from poke2vid.store import Store, StoredVideo
+from poke2vid.train.config import DataConfig
+from poke2vid.types import Clip, Displacement, InputError, Poke
+from poke2vid.video import to_float
+
+Kind = Literal["poke", "background", "untouched", "release", "hold", "repoke"]
+_FULL_MOTION_QUANTILE = 0.99  # M(X) at this quantile of the training clips counts as an impulse of magnitude 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training clip: x_0, what happens to it, and what must come of it.
+
+    Attributes:
+        kind: "poke": x_0 is poked and its own future follows. "background": poked beside the object, stays still.
+            "untouched": not poked, stays still. Longer than the horizon T: "release": the poke ends at T and the true future
+            goes on. "hold": the poke goes on after it arrived and x_T stays. "repoke": released at T, poked again later.
+        frames: x_0 and the targets x_1 ... x_L.
+        poke_maps: the maps that `schedule` refers to; unused ones are empty.
+        schedule: for every step the map in force, or NO_POKE.
+        displacement: D from x_0 to target x_T where it is known (zero for a still clip).
+        pokes: the pokes of the first map, in pixels of the frames; for pictures and scores.
+        video: the source's name.
+    """
+
+    kind: Kind
+    frames: Float[Tensor, "t 3 h w"]
+    poke_maps: Float[Tensor, "s 3 h w"]
+    schedule: Int[Tensor, " l"]
+    displacement: Float[Tensor, "2 h w"]
+    pokes: tuple[Poke, ...]
+    video: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of equal length, stacked; fields as in `Sample`."""
+
+    kinds: tuple[Kind, ...]
+    frames: Float[Tensor, "b t 3 h w"]
+    poke_maps: Float[Tensor, "b s 3 h w"]
+    schedule: Int[Tensor, "b l"]
+    displacement: Float[Tensor, "b 2 h w"]
+    pokes: tuple[tuple[Poke, ...], ...]
+
+    def to(self, device: torch.device) -> "Batch":
+        moved = (t.to(device, non_blocking=True) for t in (self.frames, self.poke_maps, self.schedule, self.displacement))
+        return Batch(self.kinds, *moved, self.pokes)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A video and its usable starts: start frames of clips of T frames that move enough."""
+
+    video: StoredVideo
+    starts: np.ndarray
+
+
+class ClipBatches(Dataset[Batch]):
+    """Item `step` is the batch of that training step.
+
+    Raises:
+        InputError: at construction, if no clip of the split is long enough and moves enough; names the limits.
+    """
+
+    def __init__(
+        self, store: Store, config: DataConfig, model: ModelConfig, *, batch: int, seed: int, split: str = "train"
+    ) -> None:
+        if store.resolution != model.resolution:
+            raise InputError(
+                f"the store holds frames of {store.resolution} pixels and the model takes {model.resolution}; "
+                f"prepare the videos with --resolution {model.resolution} or choose another preset."
+            )
+        if config.horizon not in store.lags:
+            raise InputError(
+                f"the store holds flow at lags {list(store.lags)} but pokes need {config.horizon}; "
+                f"prepare the videos with --lag {config.horizon}."
+            )
+        self.config, self.batch, self.seed, self.split = config, batch, seed, split
+        self.impulse = model.poke_kind == "impulse"
+        sources = [_Source(video, usable_starts(video, config, store.resolution)) for video in store.split(split)]
+        self.sources = [source for source in sources if len(source.starts)]
+        if not self.sources:
+            raise InputError(
+                f"no clip of the {split} split has {config.horizon + 1} frames and a foreground that moves "
+                f"{config.min_motion * store.resolution:.2f} pixels; record more motion or lower data.min_motion."
+            )
+        self.full_motion = self._full_motion() if self.impulse else 0.0
+
+    @property
+    def num_clips(self) -> int:
+        """Usable start frames."""
+        return sum(len(source.starts) for source in self.sources)
+
+    def __len__(self) -> int:
+        return 2**31 - 1  # a step's number, not an epoch, is what draws a batch
+
+    def __getitem__(self, step: int) -> Batch:
+        length = self._length(step)
+        return stack([self.sample(step, k, length) for k in range(self.batch)])
+
+    def sample(self, step: int, k: int, length: int) -> Sample:
+        """Sample k of a step, drawn with a generator of its own."""
+        generator = generator_for(self.seed, self.split, step, k)
+        kind = self._kind(length, generator)
+        video, clip = self._clip(self._frames_needed(kind, length), generator)
+        if self.config.augment is not None:
+            clip = augment(clip, self.config.augment, generator)
+        return self._arrange(kind, clip, length, video, generator)
+
+    def _length(self, step: int) -> int:
+        """T, or for some batches anything up to the longest rollout; the same for all samples of a batch."""
+        generator = generator_for(self.seed, self.split, step, -1)
+        if _chance(generator) >= self.config.long_share or self.config.max_length == self.config.horizon:
+            return self.config.horizon
+        longer = self.config.max_length - self.config.horizon
+        return self.config.horizon + 1 + int(torch.randint(longer, (), generator=generator))
+
+    def _kind(self, length: int, generator: Generator) -> Kind:
+        chance = _chance(generator)
+        if chance < self.config.background_share:
+            return "background"
+        if chance < self.config.background_share + self.config.untouched_share:
+            return "untouched"
+        T = self.config.horizon
+        if length == T:
+            return "poke"
+        kinds: list[Kind] = ["release", "repoke"] if length >= 2 * T else ["release"]
+        if not self.impulse:  # an impulse cannot be held
+            kinds.append("hold")
+        kind = kinds[int(torch.randint(len(kinds), (), generator=generator))]
+        enough = any(len(self._starts(source, self._frames_needed(kind, length))) for source in self.sources)
+        return kind if enough else ("release" if self.impulse else "hold")
+
+    def _frames_needed(self, kind: Kind, length: int) -> int:
+        """How many frames after x_0 must be real."""
+        return length if kind in ("release", "repoke") else min(length, self.config.horizon)
+
+    def _starts(self, source: _Source, needed: int) -> np.ndarray:
+        return source.starts[source.starts + needed < len(source.video.frames)]
+
+    def _clip(self, needed: int, generator: Generator) -> tuple[str, Clip]:
+        """A video's name and a stretch of `needed` frames after x_0, or as many as it has."""
+        choices = [(source, starts) for source in self.sources if len(starts := self._starts(source, needed))]
+        if not choices:
+            choices = [(source, source.starts) for source in self.sources]
+        shares = torch.tensor([len(starts) for _, starts in choices], dtype=torch.float64) ** self.config.balance
+        source, starts = choices[int(torch.multinomial(shares, 1, generator=generator))]
+        start = int(starts[int(torch.randint(len(starts), (), generator=generator))])
+        return source.video.name, read_clip(source.video, start, needed, self.config.horizon)
+
+    def _arrange(self, kind: Kind, clip: Clip, length: int, video: str, generator: Generator) -> Sample:
+        """The clip as a sample of `length` steps: targets, poke maps and their schedule."""
+        T, side = self.config.horizon, clip.frames.shape[-1]
+        D = clip.flows[0].flow
+        schedule = torch.full((length,), NO_POKE)
+        maps, first = torch.zeros(2, 3, side, side), ()
+        if kind != "untouched":
+            first = self._draw(D, clip.motion, kind == "background", generator)
+            maps[0] = pokes.rasterise(first, side)
+            held = 1 if self.impulse else (length if kind in ("hold", "background") else T)
+            schedule[:held] = 0
+        frames = clip.frames
+        if kind in ("background", "untouched"):
+            frames, D = frames[:1], torch.zeros_like(D)
+        elif kind == "repoke":
+            again = clip.flows[1 + int(torch.randint(len(clip.flows) - 1, (), generator=generator))]
+            maps[1] = pokes.rasterise(self._draw(again.flow, clip.motion, False, generator), side)
+            schedule[again.start : again.start + (1 if self.impulse else T)] = 1
+        elif kind == "hold":
+            frames = frames[: T + 1]
+        frames = torch.cat((frames, frames[-1:].expand(max(0, length + 1 - len(frames)), -1, -1, -1)))[: length + 1]
+        return Sample(kind, frames, maps, schedule, D, first, video)
+
+    def _draw(self, D: Tensor, motion: float, background: bool, generator: Generator) -> tuple[Poke, ...]:
+        """One to `max_pokes` pokes at once."""
+        count = 1
+        if self.config.max_pokes > 1 and _chance(generator) < 0.5:
+            count += int(torch.randint(self.config.max_pokes, (), generator=generator))
+        if background:
+            return tuple(pokes.sample_background_poke(D, generator) for _ in range(count))
+        if self.impulse:
+            return tuple(pokes.sample_impulse(D, motion, self.full_motion, generator) for _ in range(count))
+        return tuple(pokes.sample_poke(D, generator) for _ in range(count))
+
+    def _full_motion(self) -> float:
+        """M_max: the motion M(X) of the liveliest training clips, in pixels a frame."""
+        T = self.config.horizon
+        motions = [np.asarray(s.video.motion)[start : start + T].mean() for s in self.sources for start in s.starts]
+        return float(np.quantile(motions, _FULL_MOTION_QUANTILE))
+
+
+def usable_starts(video: StoredVideo, config: DataConfig, resolution: int) -> np.ndarray:
+    """Start frames from which T frames follow and whose foreground moves at least `min_motion` of the side."""
+    return np.flatnonzero(np.asarray(video.activity(config.horizon)) >= config.min_motion * resolution)
+
+
+def read_clip(video: StoredVideo, start: int, length: int, horizon: int) -> Clip:
+    """x_0 ... x_length from the store, with D from x_0 first and then D from every later frame of the clip that has one."""
+    frames = np.asarray(video.frames[start : start + length + 1])
+    begins = [0, *range(horizon, len(frames) - horizon)]
+    flows = tuple(
+        Displacement(k, k + horizon, torch.from_numpy(np.array(video.flow(horizon, start + k)))) for k in begins
+    )
+    motion = float(np.asarray(video.motion)[start : start + horizon].mean())
+    return Clip(to_float(frames), video.fps, flows, motion)
+
+
+def stack(samples: Sequence[Sample]) -> Batch:
+    return Batch(
+        kinds=tuple(s.kind for s in samples),
+        frames=torch.stack([s.frames for s in samples]),
+        poke_maps=torch.stack([s.poke_maps for s in samples]),
+        schedule=torch.stack([s.schedule for s in samples]),
+        displacement=torch.stack([s.displacement for s in samples]),
+        pokes=tuple(s.pokes for s in samples),
+    )
+
+
+def generator_for(seed: int, *key: object) -> Generator:
+    """A generator that depends on the seed and the key alone."""
+    text = "/".join(map(str, (seed, *key)))
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+    return torch.Generator().manual_seed(number)
+
+
+def _chance(generator: Generator) -> float:
+    return float(torch.rand((), generator=generator))

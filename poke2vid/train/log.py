@@ -1,0 +1,100 @@
+"""What a run leaves for people: numbers as JSON lines and in TensorBoard, sample grids, a progress bar."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from tqdm import tqdm
+
+from poke2vid import viz
+from poke2vid.files import atomic
+from poke2vid.train.data import Batch
+from poke2vid.types import Rollout
+from poke2vid.video import to_uint8, write_video
+
+_SHOWN_FRAMES = 6
+_SHOWN_SAMPLES = 4
+
+
+class RunLog:
+    """metrics.jsonl, tensorboard/, samples/ and the progress bar of one run; closes them all when left.
+
+    A resumed run drops the lines that a crash left behind its checkpoint, so that every step stands in the file once.
+    """
+
+    def __init__(self, run: Path, *, first_step: int, num_steps: int, quiet: bool = False) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # here: it takes a second to import
+
+        self.run = run
+        self._keep_until(first_step)
+        self.lines = (run / "metrics.jsonl").open("a", encoding="utf-8")
+        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step)
+        self.bar = tqdm(initial=first_step, total=num_steps, unit="step", disable=quiet, dynamic_ncols=True)
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.lines.close()
+        self.board.close()
+        self.bar.close()
+
+    def _keep_until(self, step: int) -> None:
+        path = self.run / "metrics.jsonl"
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except (ValueError, KeyError):
+                continue  # the line that was being written when the run died
+        with atomic(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
+
+    def numbers(self, step: int, values: dict[str, float | int]) -> None:
+        """One line a step: every loss term unweighted, and how fast it goes."""
+        self.lines.write(json.dumps({"step": step, **values}) + "\n")
+        self.lines.flush()
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
+        shown = {k.removeprefix("loss/"): f"{v:.4f}" for k, v in values.items() if k.startswith("loss/")}
+        self.bar.set_postfix({"clips/s": f"{values['clips_per_second']:.1f}", **shown}, refresh=False)
+        self.bar.update(1)
+
+    def samples(self, step: int, name: str, batch: Batch, result: Rollout) -> None:
+        """A grid PNG: truth over prediction, the poke's arrow on x_0, its target dot on the rest."""
+        picture = sample_grid(batch, result)
+        write_video(self.run / "samples" / f"{name}-{step:08d}.png", [picture], fps=1)
+        self.board.add_image(name, picture, step, dataformats="HWC")
+
+    def say(self, line: str) -> None:
+        self.bar.write(line)
+
+
+def sample_grid(batch: Batch, result: Rollout) -> viz.Picture:
+    """For a few samples two rows, truth and prediction, of frames spread over the clip; a third with the predicted flow."""
+    rows = []
+    length = result.frames.shape[1]
+    shown = np.unique(np.linspace(0, length - 1, _SHOWN_FRAMES).round().astype(int))
+    factor = max(1, 128 // batch.frames.shape[-1])
+    for k in range(min(_SHOWN_SAMPLES, len(batch.frames))):
+        x_0 = to_uint8(batch.frames[k, :1])
+        pokes = [_enlarged(poke, factor) for poke in batch.pokes[k]]
+        for frames in (batch.frames[k, 1:][shown], result.frames[k][shown]):
+            row = [viz.enlarge(f, factor) for f in np.concatenate((x_0, to_uint8(frames.detach())))]
+            rows.append(viz.draw_pokes(row, pokes))
+        if result.flow is not None:
+            flow = -result.flow[k][shown].detach().numpy(force=True)
+            largest = max(1.0, float(np.abs(flow).max()))
+            rows.append([rows[-1][0] * 0 + 255, *(viz.enlarge(viz.flow_colours(f, largest), factor) for f in flow)])
+    return viz.grid(rows)
+
+
+def _enlarged(poke: viz.Poke, factor: int) -> viz.Poke:
+    from poke2vid.geometry import Affine
+
+    affine = Affine.resize((1, 1), (factor, factor))
+    return viz.Poke(affine.point(*poke.location), affine.vector(*poke.shift), poke.kind)

@@ -1,0 +1,58 @@
+"""Presets: one row each. Columns are what really varies; everything else is TrainConfig's default, which is the paper's."""
+
+from dataclasses import replace
+
+from poke2vid.model.config import ModelConfig
+from poke2vid.train.config import DataConfig, LossWeights, TrainConfig
+from poke2vid.types import InputError
+
+_MOTION = LossWeights(flow=10.0, repaint=0.2)
+_PAPER = TrainConfig(data=DataConfig(max_pokes=1))
+
+
+def _paper(resolution: int, **model: object) -> TrainConfig:
+    return replace(_PAPER, model=ModelConfig(resolution=resolution, **model))  # type: ignore[arg-type]
+
+
+PRESETS: dict[str, TrainConfig] = {
+    # The paper's model, at three sizes.
+    "paper64": _paper(64),
+    "paper128": _paper(128),
+    "paper256": _paper(256),
+    # For a CPU and a browser: the motion decoder at small width.
+    "small64": TrainConfig(
+        model=ModelConfig(resolution=64, channels=16, decoder="motion"),
+        data=DataConfig(balance=0.5),
+        weights=_MOTION, perceptual="squeeze", batch=8, learning_rate=5e-4, decay=0.05, clip_gradient=1.0,
+        stage_1_steps=1500, stage_2_steps=8000, sample_every=250, checkpoint_every=250,
+    ),
+    # For tests: seconds.
+    "tiny": TrainConfig(
+        model=ModelConfig(resolution=32, channels=8, decoder="motion"),
+        data=DataConfig(horizon=4, max_length=6, max_pokes=1, augment=None),
+        weights=_MOTION, perceptual="none", batch=4, learning_rate=3e-3, clip_gradient=1.0,
+        stage_1_steps=20, stage_2_steps=40, sample_every=30, checkpoint_every=20,
+    ),
+    # Table 3 and 4, at 64 pixels.
+    "bottleneck_rnn": _paper(64, dynamics="bottleneck"),
+    "depth1": _paper(64, depth=1),
+    "depth2": _paper(64, depth=2),
+    "depth3": _paper(64, depth=3),
+    "no_trajectory_loss": replace(_paper(64), weights=LossWeights(trajectory=0.0)),
+    "single_stage": replace(_paper(64), stage_1_steps=0, stage_2_steps=120_000, freeze_object_encoder=False),
+    # Appendix B.
+    "impulse64": _paper(64, poke_kind="impulse"),
+    # What the paper says to the letter, where we depart from it (docs/decisions).
+    "literal_poke_encoder": _paper(64, poke_encoder="literal"),
+    "literal_colour": _paper(64, colour="literal"),
+    "literal_state_range": _paper(64, state_range="literal"),
+    "literal_trajectory_loss": replace(_paper(64), squared_trajectory=False),
+}  # fmt: skip
+
+
+def preset(name: str) -> TrainConfig:
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+

@@ -1,0 +1,74 @@
+"""What one training step minimises, in either stage (Sec. 3.2); no loop, no files."""
+
+import torch
+from torch import Tensor, nn
+
+from poke2vid import losses
+from poke2vid.model.poke_video import PokeVideo
+from poke2vid.train.config import TrainConfig
+from poke2vid.train.data import Batch, generator_for
+from poke2vid.types import Rollout
+
+Terms = dict[str, Tensor]
+
+
+def trainable(model: PokeVideo, config: TrainConfig, stage: int) -> list[nn.Module]:
+    """The parts that a stage trains: E_sigma and G, then E_phi, F (with its U) and G."""
+    if stage == 1:
+        return [model.object_encoder, model.decoder]
+    parts = [model.poke_encoder, model.dynamics, model.decoder]
+    return parts if config.freeze_object_encoder else [model.object_encoder, *parts]
+
+
+def freeze_others(model: PokeVideo, parts: list[nn.Module]) -> None:
+    """Exactly the given parts receive gradients."""
+    model.requires_grad_(False)
+    for part in parts:
+        part.requires_grad_(True)
+
+
+def terms(model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: TrainConfig, step: int) -> Terms:
+    """The unweighted loss terms of the step with this number."""
+    if config.stage(step) == 1:
+        return reconstruction_terms(model, batch, extractor, config, step)
+    return dynamics_terms(model, batch, extractor, config)
+
+
+def reconstruction_terms(
+    model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: TrainConfig, step: int
+) -> Terms:
+    """Stage 1: G(E_sigma(x_i)) against x_i, for some frames of each clip, the last of the horizon among them."""
+    T = config.data.horizon
+    generator = generator_for(config.seed, "stage-1 frames", step)
+    chosen = 1 + torch.randperm(T - 1, generator=generator)[: config.stage_1_frames - 1]
+    chosen = torch.cat((chosen, torch.tensor([T])))
+    x = batch.frames[:, chosen]
+    result = model.reconstruct(x, batch.frames[:, 0])
+    return frame_terms(result, x, batch, extractor, config, flow_at=len(chosen) - 1)
+
+
+def dynamics_terms(
+    model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: TrainConfig
+) -> Terms:
+    """Stage 2: the rollout under the batch's pokes against the true frames and their states (Eq. 6, 7)."""
+    x = batch.frames[:, 1:]
+    result = model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule)
+    found = frame_terms(result, x, batch, extractor, config, flow_at=config.data.horizon - 1)
+    if config.weights.trajectory:
+        with torch.no_grad():
+            sigma = model.levels_of(x)
+        found["trajectory"] = losses.trajectory_loss(result.sigma, sigma, squared=config.squared_trajectory)
+    return found
+
+
+def frame_terms(
+    result: Rollout, x: Tensor, batch: Batch, extractor: nn.Module | None, config: TrainConfig, flow_at: int
+) -> Terms:
+    """L_rec, and for a decoder that warps its flow and repaint terms. `flow_at`: which predicted frame is x_T."""
+    terms = {"pixel": losses.pixel_loss(result.frames, x)}
+    if extractor is not None:
+        terms["perceptual"] = losses.perceptual_loss(result.frames, x, extractor)
+    if result.flow is not None and result.repaint is not None:
+        terms["flow"] = losses.flow_loss(result.flow[:, flow_at], batch.displacement)
+        terms["repaint"] = losses.repaint_loss(result.repaint)
+    return terms

@@ -1,0 +1,87 @@
+"""Pictures for people: the poke's arrow, its target dot, flow colours, and grids (the paper's Fig. 3 and 4)."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from poke2vid.types import Poke
+
+Picture = UInt8[np.ndarray, "h w 3"]
+ARROW = (230, 30, 30)  # the paper's red
+_OUTLINE = (255, 255, 255)
+_SUBPIXEL_BITS = 4  # cv2 draws at sixteenths of a pixel when told so
+
+
+def _fixed(x: float, y: float) -> tuple[int, int]:
+    return round(x * 2**_SUBPIXEL_BITS), round(y * 2**_SUBPIXEL_BITS)
+
+
+def _thickness(picture: Picture) -> int:
+    return max(1, round(max(picture.shape[:2]) / 160))
+
+
+def draw_arrow(picture: Picture, poke: Poke) -> Picture:
+    """A copy with an arrow from l to l + p, outlined so that it shows on any ground."""
+    drawn = picture.copy()
+    (x, y), (dx, dy) = poke.location, poke.shift
+    thickness, length = _thickness(picture), max(1e-6, float(np.hypot(dx, dy)))
+    tip = min(0.5, 4 * thickness / length)
+    for colour, extra in ((_OUTLINE, 2), (ARROW, 0)):
+        cv2.arrowedLine(
+            drawn, _fixed(x, y), _fixed(x + dx, y + dy), colour, thickness + extra, cv2.LINE_AA, _SUBPIXEL_BITS, tip
+        )
+    return drawn
+
+
+def draw_target(picture: Picture, poke: Poke) -> Picture:
+    """A copy with a dot where the poked point should be, l + p."""
+    drawn = picture.copy()
+    centre = _fixed(poke.location[0] + poke.shift[0], poke.location[1] + poke.shift[1])
+    radius = 2 * _thickness(picture)
+    for colour, extra in ((_OUTLINE, 1), (ARROW, 0)):
+        cv2.circle(drawn, centre, (radius + extra) << _SUBPIXEL_BITS, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    return drawn
+
+
+def draw_pokes(pictures: Sequence[Picture], pokes: Sequence[Poke]) -> list[Picture]:
+    """A clip with its pokes: the arrow on x_0, the target dot on the frames after it (an impulse has no target)."""
+    drawn = []
+    for i, picture in enumerate(pictures):
+        for poke in pokes:
+            if i == 0:
+                picture = draw_arrow(picture, poke)
+            elif poke.kind == "shift":
+                picture = draw_target(picture, poke)
+        drawn.append(picture)
+    return drawn
+
+
+def flow_colours(flow: Float[np.ndarray, "2 h w"], largest: float | None = None) -> Picture:
+    """Direction as hue, length as saturation on white; `largest` (pixels) is full saturation, None: the longest vector."""
+    length = np.hypot(flow[0], flow[1])
+    largest = max(float(length.max()) if largest is None else largest, 1e-6)
+    hue = (np.degrees(np.arctan2(flow[1], flow[0])) % 360) / 2
+    saturation = np.clip(length / largest, 0, 1) * 255
+    hsv = np.stack((hue, saturation, np.full_like(hue, 255)), axis=-1).astype(np.uint8)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+
+def enlarge(picture: Picture, factor: int) -> Picture:
+    """Every pixel as a square of `factor`: small frames shown as they are, not smoothed."""
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def grid(rows: Sequence[Sequence[Picture]], gap: int = 2) -> Picture:
+    """Pictures of equal size in rows on white; a short row is filled with white."""
+    height, width = rows[0][0].shape[:2]
+    columns = max(len(row) for row in rows)
+    sheet = np.full(
+        (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, dtype=np.uint8
+    )
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            y, x = i * (height + gap), j * (width + gap)
+            sheet[y : y + height, x : x + width] = picture
+    return sheet

@@ -1,0 +1,191 @@
+"""Where the public weights of feature and flow networks come from: a table, a search order, a checksum.
+
+Nothing here runs at import, and nothing is fetched unless a caller allows it.
+"""
+
+import hashlib
+import os
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from poke2vid.types import InputError
+
+ENVIRONMENT_VARIABLE = "POKE2VID_WEIGHTS"
+DOWNLOAD_TIMEOUT = 15.0  # seconds without a byte, after which the machine counts as offline
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One published file.
+
+    Attributes:
+        filename: its name, in whatever folder.
+        sha256: its digest in hexadecimals, or as many leading digits as its publisher gives.
+        prefix: what the wanted keys begin with in the file; `load` strips it and drops every other key.
+        url: where it can be downloaded; None if it is not offered as a single file.
+    """
+
+    filename: str
+    sha256: str
+    prefix: str = ""
+    url: str | None = None
+
+
+TORCHVISION = "https://download.pytorch.org/models/"
+KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all versions of a name hold the same tensors
+    "raft_small": (
+        WeightFile("raft-small.pth", "c7d41b9cc88442bb8aa911dbb33086dac55a226394b142937ff22d5578717332", "module."),
+    ),
+    "squeezenet1_1": (
+        WeightFile("squeeze.backbone.pth", "435cedb387e95bc8291893f61a3a64f0345b8c23a05139aceef43947efb3d52d"),
+        WeightFile("squeezenet1_1-b8a52dc0.pth", "b8a52dc0", "features.", TORCHVISION + "squeezenet1_1-b8a52dc0.pth"),
+    ),
+    "vgg19": (WeightFile("vgg19-dcbb9e9d.pth", "dcbb9e9d", "features.", TORCHVISION + "vgg19-dcbb9e9d.pth"),),
+    "lpips_squeeze": (WeightFile("squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"),),
+}
+BY_HAND = {  # how to get what has no url
+    "raft_small": "take models/raft-small.pth from commit 3a46c23 of github.com/princeton-vl/RAFT",
+    "lpips_squeeze": "take lpips/weights/v0.1/squeeze.pth from github.com/richzhang/PerceptualSimilarity",
+}
+
+
+def find(name: str, weights_dir: str | Path | None = None) -> Path | None:
+    """The first file that has the name and the checksum of `name`; None if there is none on this machine.
+
+    Folders are searched with all that is below them, in this order: `weights_dir`, the environment variable
+    POKE2VID_WEIGHTS, torch's hub cache.
+
+    Raises:
+        InputError: if `name` is not a key of `KNOWN`.
+    """
+    matches = (path for file, path in _candidates(name, weights_dir) if _is_genuine(path, file))
+    return next(matches, None)
+
+
+def load(name: str, weights_dir: str | Path | None = None, allow_download: bool = False) -> dict[str, Tensor]:
+    """The tensors of `name` on the CPU, under the keys of the bare network (`WeightFile.prefix` stripped).
+
+    Args:
+        name: a key of `KNOWN`.
+        weights_dir: a folder to search before all others, see `find`.
+        allow_download: fetch what is not on this machine into torch's hub cache, where it can be had.
+
+    Raises:
+        InputError: if the weights are missing, differ from their checksum, or cannot be downloaded.
+    """
+    path = find(name, weights_dir)
+    if path is None and allow_download:
+        path = _download_any(name)
+    if path is None:
+        raise InputError(_missing(name, weights_dir))
+    prefix = next(file.prefix for file in KNOWN[name] if file.filename == path.name)
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+def _files(name: str) -> tuple[WeightFile, ...]:
+    if name not in KNOWN:
+        raise InputError(f"There are no weights called {name!r}; choose one of {', '.join(KNOWN)}.")
+    return KNOWN[name]
+
+
+def _hub_folder() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _folders(weights_dir: str | Path | None) -> list[Path]:
+    named = [weights_dir, os.environ.get(ENVIRONMENT_VARIABLE), _hub_folder()]
+    return [Path(folder).expanduser() for folder in named if folder]
+
+
+def _candidates(name: str, weights_dir: str | Path | None) -> Iterator[tuple[WeightFile, Path]]:
+    """Every file that bears the right name, in order of preference, its contents not looked at."""
+    files = _files(name)
+    for folder in _folders(weights_dir):
+        for file in files:
+            for path in sorted(folder.rglob(file.filename)):
+                if path.is_file():
+                    yield file, path
+
+
+def _is_genuine(path: Path, file: WeightFile) -> bool:
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns).startswith(file.sha256)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, size: int, modified: int) -> str:
+    """The sha256 of a file; size and time are there so that a changed file is read again."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _missing(name: str, weights_dir: str | Path | None) -> str:
+    """One sentence: what is missing or damaged, where it was looked for, how to mend it."""
+    names = " or ".join(file.filename for file in KNOWN[name])
+    mend = f"put it into one of them, or name its folder by --weights-dir or {ENVIRONMENT_VARIABLE}"
+    if name in BY_HAND:
+        mend = f"{BY_HAND[name]} and {mend}"
+    elif any(file.url for file in KNOWN[name]):
+        mend = f"allow the download, or {mend}"
+    damaged = next(_candidates(name, weights_dir), None)
+    if damaged is not None:
+        file, path = damaged
+        return (
+            f"The weights {name} in {path} are damaged or not the published ones, since their sha256 does not begin "
+            f"with {file.sha256[:8]}: remove that file and {mend}."
+        )
+    searched = [f"{folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder in _folders(weights_dir)]
+    return f"The weights {name} ({names}) are not in {', '.join(searched)}: {mend}."
+
+
+def _download_any(name: str) -> Path | None:
+    file = next((file for file in KNOWN[name] if file.url), None)
+    return None if file is None else _download(file, _hub_folder())
+
+
+def _download(file: WeightFile, folder: Path) -> Path:
+    """Fetches a file into a folder, atomically: it appears under its name only when complete and checked.
+
+    Raises:
+        InputError: if it cannot be had, or is not what was published.
+    """
+    assert file.url is not None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix="download-") as workplace:
+            part = Path(workplace) / file.filename
+            digest = _fetch(file.url, part)
+            if digest.startswith(file.sha256):
+                return part.replace(folder / file.filename)
+    except (OSError, HTTPException) as error:
+        raise InputError(
+            f"{file.filename} could not be downloaded from {file.url} into {folder} ({error}): go online, or put the "
+            f"file into a folder named by --weights-dir or {ENVIRONMENT_VARIABLE}."
+        ) from error
+    raise InputError(
+        f"{file.url} sent a file with sha256 {digest[:8]}... instead of {file.sha256[:8]}...: try again, or put the "
+        f"published file into a folder named by --weights-dir or {ENVIRONMENT_VARIABLE}."
+    )
+
+
+def _fetch(url: str, target: Path) -> str:
+    """Writes what a url sends to a file, and gives the sha256 of what was written."""
+    sha256 = hashlib.sha256()
+    with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT) as response, target.open("wb") as stream:
+        size = int(response.headers.get("Content-Length") or 0)
+        with tqdm(total=size, unit="B", unit_scale=True, desc=target.name) as progress:
+            while chunk := response.read(1 << 20):
+                stream.write(chunk)
+                sha256.update(chunk)
+                progress.update(len(chunk))
+    return sha256.hexdigest()

@@ -108,7 +108,7 @@ def prepare(
         resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or [10]), fit=fit, test=tuple(test or []),
         test_fraction=test_fraction, workers=workers, seed=seed,
     )  # fmt: skip
-    print(run(source, out, settings, weights_dir=weights_dir).summary())
+    print(run(source, out, settings, weights_dir=weights_dir).summary)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from torch import Tensor
 from poke2vid import pokes as poking
 from poke2vid.canvas import MAX_SIDE, Canvas, Picture, transform
 from poke2vid.model.files import load_model
-from poke2vid.types import Frame, InputError, Player, Poke, PokeKind, State
+from poke2vid.types import Frame, InputError, Pair, Player, Poke, PokeKind, State
 from poke2vid.video import read_picture
 
 PictureSource = str | Path | bytes | Image.Image | np.ndarray
@@ -49,7 +49,7 @@ class Session:
         """The shift pokes that are in force, by pointer."""
         return dict(self._held)
 
-    def poke(self, location: tuple[float, float], shift: tuple[float, float], kind: PokeKind = "shift") -> int:
+    def poke(self, location: Pair, shift: Pair, kind: PokeKind = "shift") -> int:
         """Touches the picture as it is shown now; a shift is held until it is released, an impulse lasts one step.
 
         Returns:
@@ -72,7 +72,7 @@ class Session:
         self._next_pointer += 1
         return self._next_pointer - 1
 
-    def drag(self, pointer: int, to: tuple[float, float]) -> None:
+    def drag(self, pointer: int, to: Pair) -> None:
         """Moves the target of a held poke: the point that was grabbed shall go to `to`, which may lie outside the picture."""
         poke = self._held.get(pointer)
         if poke is None:

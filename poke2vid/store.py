@@ -8,7 +8,7 @@
         motion.f32                  t - 1, mean flow magnitude between neighbouring frames
         activity_<lag>.f32          n, mean magnitude of the foreground of that flow
 
-Arrays are raw, little-endian, without header. All lengths are pixels of the store's *frames*, also where a flow is stored
+Arrays are raw, little-endian, headless. All lengths are in pixels of the store's *frames*, also where a flow is stored
 at half their resolution (above manifest.HALVED_ABOVE).
 """
 
@@ -60,7 +60,7 @@ def restored_flow(stored: Float16[np.ndarray, "2 h w"], settings: ArraySettings)
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """One video of a store; it may be pickled, forked and kept: every access maps its file anew, some 30 microseconds.
+    """One video of a store; it may be pickled, forked and kept: every access maps its file anew, some 50 microseconds.
 
     Attributes:
         name: the video's path below its source.
@@ -109,7 +109,8 @@ class StoredVideo:
     def _map(self, file: str) -> np.memmap:
         dtype, shape = self.settings.shapes(self.num_frames)[file]
         try:
-            return np.memmap(self.folder / file, dtype, mode="r", shape=shape)
+            # As a string: numpy resolves a Path first, which takes longer than the mapping.
+            return np.memmap(str(self.folder / file), dtype, mode="r", shape=shape)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.folder / file} is missing or cut short; run `poke2vid verify` on the store."
@@ -154,28 +155,34 @@ class Store:
         return tuple(video for video in self.videos if video.split == split)
 
 
+class DamagedRecord(InputError):
+    """A manifest or entry of ours that cannot be trusted; preparing the store again mends it."""
+
+
 def read_manifest(path: Path) -> Manifest:
-    """Raises InputError if `path` holds no manifest, or a foreign, newer, damaged or altered one."""
+    """What the store at `path` holds.
+
+    Raises:
+        InputError: if there is no manifest, or a foreign or newer one.
+        DamagedRecord: if it was ours and is damaged or was altered.
+    """
     file = path / MANIFEST
     if not file.is_file():
-        unfinished = (path / "videos").is_dir()
-        fix = (
-            "finish it by running the same `poke2vid prepare` again"
-            if unfinished
-            else "make one with `poke2vid prepare`"
-        )
-        raise InputError(f"{path} is {'an unfinished' if unfinished else 'not a'} store (no {MANIFEST}); {fix}.")
+        if (path / "videos").is_dir():
+            raise InputError(f"{path} is an unfinished store; finish it with the same `poke2vid prepare` again.")
+        raise InputError(f"{path} is not a store (no {MANIFEST}); make one with `poke2vid prepare`.")
     values = _read_json(file)
     if not isinstance(values, dict) or values.get("kind") != KIND:
         raise InputError(f"{file} was not written by poke2vid; give a folder made by `poke2vid prepare`.")
     version = values.get("version")
     if isinstance(version, int) and version > VERSION:
         raise InputError(f"{path} has format {version}, and this poke2vid reads up to {VERSION}; update poke2vid.")
-    manifest = validated(Manifest, values, str(file))
+    try:
+        manifest = validated(Manifest, values, str(file))
+    except InputError as error:
+        raise DamagedRecord(str(error)) from error
     if manifest.digest != manifest.expected_digest():
-        raise InputError(
-            f"{file} does not match its own digest; it was changed by hand or damaged: prepare the store again."
-        )
+        raise DamagedRecord(f"{file} does not match its own digest, so it was altered; prepare the store again.")
     return manifest
 
 
@@ -185,7 +192,7 @@ def read_entry(folder: Path) -> Entry:
 
 
 def verify(path: Path) -> list[str]:
-    """Everything that is wrong with a store, one sentence each: missing, cut short, altered, stray. Reads every byte."""
+    """Everything that is wrong with a store, one sentence each: missing, cut short, altered, stray. Reads it all."""
     try:
         manifest = read_manifest(path)
     except InputError as error:
@@ -235,7 +242,7 @@ def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} is missing or damaged; prepare the store again.") from error
+        raise DamagedRecord(f"{file} is missing or damaged; prepare the store again.") from error
 
 
 def _listed(values: Sequence[object]) -> str:

@@ -11,12 +11,13 @@ Conventions (stated here once, pinned by tests/test_conventions.py):
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 PokeKind = Literal["shift", "impulse"]
+Pair = tuple[float | int, float | int]  # (x, y) or (dx, dy); both number types are named for the runtime checks in tests
 
 # What a config class carries as `__pydantic_config__`, so that a misspelt key is an error where pydantic reads one.
 STRICT = {"extra": "forbid"}
@@ -36,8 +37,8 @@ class Poke:
         kind: "shift" pulls the point to l + p and holds it (Eq. 1); "impulse" pushes once and lets go (Eq. 9).
     """
 
-    location: tuple[float, float]
-    shift: tuple[float, float]
+    location: Pair
+    shift: Pair
     kind: PokeKind = "shift"
 
 
@@ -118,6 +119,7 @@ class Rollout:
     state: State
 
 
+@runtime_checkable
 class Player(Protocol):
     """Whatever can be poked: a model, a baseline, an exported engine. `Session` drives it frame by frame."""
 

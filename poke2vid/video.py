@@ -76,7 +76,7 @@ def probe(path: Path) -> VideoInfo:
         return VideoInfo(width, height, source.fps, source.count)
 
 
-def expected_frames(path: Path, fps: float | None = None) -> int:
+def expected_frames(path: Path, fps: float | int | None = None) -> int:
     """Roughly how many frames `iterate_frames` will give, from the header alone; 0 where nobody knows. For progress."""
     try:
         with _read(path) as source:
@@ -85,13 +85,13 @@ def expected_frames(path: Path, fps: float | None = None) -> int:
         return 0
 
 
-def kept_fps(source: float, fps: float | None) -> float:
+def kept_fps(source: float | int, fps: float | int | None) -> float:
     """The rate that `iterate_frames` delivers: never above the source's."""
-    return source if fps is None or fps >= source * SAME_RATE else fps
+    return float(source if fps is None or fps >= source * SAME_RATE else fps)
 
 
 def iterate_frames(
-    path: Path, size: int | None = None, fit: Fit = "crop", fps: float | None = None
+    path: Path, size: int | None = None, fit: Fit = "crop", fps: float | int | None = None
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The frames of a video file, or of a folder of pictures in natural order, one after the other.
 
@@ -158,6 +158,8 @@ def _video_of(container: Any, path: Path) -> _Source:
     if not container.streams.video:
         raise InputError(f"{path} holds no video; give a file such as MP4, MKV, WebM or GIF.")
     stream = container.streams.video[0]
+    if not stream.codec_context.width:
+        raise InputError(f"the video {path} cannot be read: it does not say how large its frames are.")
     check_size(stream.codec_context.width, stream.codec_context.height, f"the video {path}")
     stream.codec_context.thread_count = 1  # one worker process a core beats many threads a video
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate

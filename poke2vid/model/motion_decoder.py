@@ -25,36 +25,45 @@ class MotionDecoder(nn.Module):
         super().__init__()
         widths = config.level_channels
         outs = [*widths[1:], widths[-1]]
-        skips = [2 * c if n < config.num_skip_levels else 0 for n, c in enumerate(widths)]
+        skips = [c if n < config.num_skip_levels else 0 for n, c in enumerate(widths)]
         ins = [0, *outs[:-1]]
-        self.up = nn.ModuleList(
-            nn.Conv2d(c + c_skip, c_out, 3, 1, 1) for c, c_skip, c_out in zip(ins, skips, outs, strict=True)
-        )
+        self.up = nn.ModuleList(_upsampler(c + c_skip, c_out) for c, c_skip, c_out in zip(ins, skips, outs, strict=True))
+        # sigma_0's share of the same layers: it stays the same, so it is convolved once a session and not once a frame.
+        self.first = nn.ModuleList(_upsampler(c, c_out, bias=False) for c, c_out in zip(skips, outs, strict=True) if c)
         self.refine = nn.Conv2d(widths[-1], widths[-1], 3, 1, 1)
         self.head = nn.Conv2d(widths[-1], 6, 3, 1, 1)  # flow 2, mask 1, repaint 3
-        for layer in [*self.up, self.refine]:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+        nn.init.kaiming_normal_(self.refine.weight, nonlinearity="relu")
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def context(self, x_0: Float[Tensor, "b 3 h w"], levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """x_0, what the trunk says of x_0 at rest, and the levels of sigma_0."""
-        return x_0, self._read(levels, levels), *levels
+        """x_0, what the trunk says of x_0 at rest, and sigma_0's share of every layer."""
+        shares = tuple(layer(level) for layer, level in zip(self.first, levels, strict=True))
+        return x_0, self._read(levels, shares), *shares
 
-    def _read(self, levels: tuple[Tensor, ...], levels_0: tuple[Tensor, ...]) -> Float[Tensor, "b 6 h w"]:
-        h = torch.cat((levels[0], levels_0[0]), dim=1)
+    def _read(self, levels: tuple[Tensor, ...], shares: tuple[Tensor, ...]) -> Float[Tensor, "b 6 h w"]:
+        h = levels[0]
         for n, layer in enumerate(self.up):
             if 0 < n < len(levels):
-                h = torch.cat((h, levels[n], levels_0[n]), dim=1)
-            h = functional.elu(layer(functional.interpolate(h, scale_factor=2, mode="nearest")))
+                h = torch.cat((h, levels[n]), dim=1)
+            h = layer(h)
+            h = functional.elu(h + shares[n] if n < len(shares) else h)
         return self.head(functional.elu(self.refine(h)))
 
     def forward(self, levels: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> Frame:
-        x_0, rest, *levels_0 = context
-        said = self._read(levels, tuple(levels_0))
+        x_0, rest, *shares = context
+        said = self._read(levels, tuple(shares))
         change = said - rest
         flow = change[:, :2] * (FLOW_UNIT * x_0.shape[-1])
         mask = torch.sigmoid(said[:, 2:3] + _MASK_BIAS)
         repaint = mask * torch.tanh(change[:, 3:])
         return Frame(geometry.warp(x_0, flow) + repaint, flow, repaint)
+
+
+def _upsampler(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+    """Doubles the side. A strided transposed convolution costs under half of enlarging first and convolving then."""
+    layer = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1, bias=bias)
+    nn.init.normal_(layer.weight, std=(2 / (4 * in_channels)) ** 0.5)  # 4 of the 16 weights reach a given output
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer

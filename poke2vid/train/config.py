@@ -76,6 +76,7 @@ class TrainConfig:
         stage_2_steps: steps in which F, E_phi, U learn to move and G is fine-tuned; E_sigma is frozen.
         freeze_object_encoder: False lets stage 2 train E_sigma too (the ablation `single_stage`).
         perceptual: the network behind L_rec's feature terms.
+        perceptual_frames: frames of each clip, drawn anew in every step, that the feature terms look at; None for all (paper).
         squared_trajectory: L_traj as a mean square; False is Eq. 7's unsquared norm.
         learning_rate, betas: ADAM (paper: 1e-4, (0.9, 0.99)).
         decay: the learning rate at a stage's end as a share of its start, reached along a cosine; 1 is constant (paper).
@@ -93,6 +94,7 @@ class TrainConfig:
     stage_2_steps: int = 100_000
     freeze_object_encoder: bool = True
     perceptual: Literal["vgg19", "squeeze", "none"] = "vgg19"
+    perceptual_frames: int | None = None
     squared_trajectory: bool = True
     batch: int = 10
     learning_rate: float = 1e-4
@@ -111,6 +113,8 @@ class TrainConfig:
         for name in ("batch", "stage_1_frames", "checkpoint_every", "sample_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.perceptual_frames is not None and self.perceptual_frames < 1:
+            raise InputError(f"perceptual_frames is {self.perceptual_frames}; it must be at least 1, or null for all frames.")
         if self.stage_1_steps < 0 or self.stage_2_steps < 0 or self.num_steps == 0:
             raise InputError("stage_1_steps and stage_2_steps must not be negative, and not both 0.")
         if not 0 < self.learning_rate < 1:

@@ -6,7 +6,7 @@ from poke2vid.model.config import ModelConfig
 from poke2vid.train.config import DataConfig, LossWeights, TrainConfig
 from poke2vid.types import InputError
 
-_MOTION = LossWeights(flow=10.0, repaint=0.2)
+_MOTION = LossWeights(pixel=5.0, perceptual=0.02, flow=30.0, repaint=0.2)
 _PAPER = TrainConfig(data=DataConfig(max_pokes=1))
 
 
@@ -23,7 +23,7 @@ PRESETS: dict[str, TrainConfig] = {
     "small64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
         data=DataConfig(balance=0.5),
-        weights=_MOTION, perceptual="squeeze", batch=8, learning_rate=5e-4, decay=0.05, clip_gradient=1.0,
+        weights=_MOTION, perceptual="squeeze", perceptual_frames=4, batch=8, learning_rate=5e-4, decay=0.05, clip_gradient=1.0,
         stage_1_steps=1500, stage_2_steps=8000, sample_every=250, checkpoint_every=250,
     ),
     # For tests: seconds.

@@ -31,7 +31,7 @@ def terms(model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: T
     """The unweighted loss terms of the step with this number."""
     if config.stage(step) == 1:
         return reconstruction_terms(model, batch, extractor, config, step)
-    return dynamics_terms(model, batch, extractor, config)
+    return dynamics_terms(model, batch, extractor, config, step)
 
 
 def reconstruction_terms(
@@ -44,16 +44,22 @@ def reconstruction_terms(
     chosen = torch.cat((chosen, torch.tensor([T])))
     x = batch.frames[:, chosen]
     result = model.reconstruct(x, batch.frames[:, 0])
-    return frame_terms(result, x, batch, extractor, config, flow_at=len(chosen) - 1)
+    return {
+        **frame_terms(result, x, extractor, config, step),
+        **motion_terms(result, batch, len(chosen) - 1),
+    }
 
 
 def dynamics_terms(
-    model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: TrainConfig
+    model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: TrainConfig, step: int
 ) -> Terms:
     """Stage 2: the rollout under the batch's pokes against the true frames and their states (Eq. 6, 7)."""
     x = batch.frames[:, 1:]
     result = model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule)
-    found = frame_terms(result, x, batch, extractor, config, flow_at=config.data.horizon - 1)
+    found = {
+        **frame_terms(result, x, extractor, config, step),
+        **motion_terms(result, batch, config.data.horizon - 1),
+    }
     if config.weights.trajectory:
         with torch.no_grad():
             sigma = model.levels_of(x)
@@ -61,14 +67,21 @@ def dynamics_terms(
     return found
 
 
-def frame_terms(
-    result: Rollout, x: Tensor, batch: Batch, extractor: nn.Module | None, config: TrainConfig, flow_at: int
-) -> Terms:
-    """L_rec, and for a decoder that warps its flow and repaint terms. `flow_at`: which predicted frame is x_T."""
-    terms = {"pixel": losses.pixel_loss(result.frames, x)}
-    if extractor is not None:
-        terms["perceptual"] = losses.perceptual_loss(result.frames, x, extractor)
-    if result.flow is not None and result.repaint is not None:
-        terms["flow"] = losses.flow_loss(result.flow[:, flow_at], batch.displacement)
-        terms["repaint"] = losses.repaint_loss(result.repaint)
-    return terms
+def frame_terms(result: Rollout, x: Tensor, extractor: nn.Module | None, config: TrainConfig, step: int) -> Terms:
+    """L_rec: pixels, and features of all frames or of some drawn for this step."""
+    found = {"pixel": losses.pixel_loss(result.frames, x)}
+    if extractor is not None and config.weights.perceptual:
+        generator = generator_for(config.seed, "perceptual frames", step)
+        chosen = torch.randperm(x.shape[1], generator=generator)[: config.perceptual_frames]
+        found["perceptual"] = losses.perceptual_loss(result.frames[:, chosen], x[:, chosen], extractor)
+    return found
+
+
+def motion_terms(result: Rollout, batch: Batch, last: int) -> Terms:
+    """For a decoder that warps: its flow against D, and how much it repaints. `last`: which predicted frame is x_T."""
+    if result.flow is None or result.repaint is None:
+        return {}
+    return {
+        "flow": losses.flow_loss(result.flow[:, last], batch.displacement),
+        "repaint": losses.repaint_loss(result.repaint),
+    }

@@ -1,0 +1,52 @@
+"""Optical flow without a network: dense inverse search (Kroeger et al. 2016), by OpenCV."""
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from poke2vid.geometry import resize_flow
+
+FINE_UP_TO = 128  # pixels: at this size and below the preset's half resolution loses too much
+SMALLEST_SIDE = 32  # pixels: below this DIS has hardly a pyramid, and OpenCV refuses 11 and less
+
+
+class DisFlow:
+    """DIS optical flow, preset MEDIUM: the default estimator. Not safe to share between threads."""
+
+    name = "dis"
+
+    def __init__(self) -> None:
+        cv2.setNumThreads(1)  # one worker process a core beats many threads a frame
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_MEDIUM)
+        self._preset_finest_scale = self._dis.getFinestScale()
+
+    def __call__(
+        self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
+    ) -> Float32[np.ndarray, "2 h w"]:
+        """(dx, dy) in pixels from `first` to `second`, RGB frames of one size."""
+        height, width = first.shape[:2]
+        factor = math.ceil(SMALLEST_SIDE / min(height, width))
+        flow = self._estimate(_grey(first, factor), _grey(second, factor))
+        if factor == 1:
+            return flow
+        return resize_flow(torch.from_numpy(flow)[None], (height, width))[0].numpy()
+
+    def _estimate(
+        self, first: UInt8[np.ndarray, "h w"], second: UInt8[np.ndarray, "h w"]
+    ) -> Float32[np.ndarray, "2 h w"]:
+        self._dis.setFinestScale(0 if max(first.shape) <= FINE_UP_TO else self._preset_finest_scale)
+        no_guess: Any = None  # OpenCV's stubs want an array, which DIS would take for a first guess of the flow
+        flow = np.asarray(self._dis.calc(first, second, no_guess), dtype=np.float32)
+        return np.ascontiguousarray(flow.transpose(2, 0, 1))
+
+
+def _grey(frame: UInt8[np.ndarray, "h w 3"], factor: int) -> UInt8[np.ndarray, "h2 w2"]:
+    """The luminance of a frame, enlarged by a whole factor."""
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    if factor == 1:
+        return grey
+    return cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)

@@ -1,0 +1,52 @@
+"""Optical flow, whoever estimates it: one protocol, one switch."""
+
+from pathlib import Path
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from poke2vid.types import InputError
+
+EstimatorName = Literal["dis", "raft"]
+ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
+
+
+@runtime_checkable
+class FlowEstimator(Protocol):
+    """What finds where every pixel of one frame went in another.
+
+    Attributes:
+        name: as given to `build_estimator`, for logs and stores.
+    """
+
+    name: str
+
+    def __call__(
+        self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
+    ) -> Float32[np.ndarray, "2 h w"]:
+        """(dx, dy) in pixels: what is at (x, y) in `first` is at (x + dx, y + dy) in `second`. Frames are RGB."""
+
+
+def build_estimator(name: EstimatorName, weights_dir: str | Path | None = None) -> FlowEstimator:
+    """The estimator of a name; one object serves one thread.
+
+    Args:
+        name: "dis" (OpenCV, needs no weights) or "raft" (RAFT-small, more accurate and slower).
+        weights_dir: where to look for weights first, see `weights.find`.
+
+    Raises:
+        InputError: if the name is unknown, or its weights are nowhere to be found.
+    """
+    # Imported where chosen: a training node needs no OpenCV.
+    match name:
+        case "dis":
+            from poke2vid.flow.classical import DisFlow
+
+            return DisFlow()
+        case "raft":
+            from poke2vid.flow.raft import RaftFlow
+
+            return RaftFlow(weights_dir)
+        case _:
+            raise InputError(f"There is no flow estimator called {name!r}; choose one of {', '.join(ESTIMATORS)}.")

@@ -1,0 +1,298 @@
+"""Videos to a clip store: decode, estimate flow, keep what moves. Resumable at any moment, the same for any workers."""
+
+import contextlib
+import functools
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tqdm import tqdm
+
+from poke2vid.files import atomic, write_json
+from poke2vid.flow.estimator import EstimatorName, build_estimator
+from poke2vid.manifest import (
+    ArraySettings,
+    Entry,
+    ListedVideo,
+    Manifest,
+    Skipped,
+    SplitSettings,
+    held_out,
+    safe_id,
+    validated,
+)
+from poke2vid.pokes import MIN_MOTION
+from poke2vid.prepare_video import WORK_PREFIX, Outcome, Stopwatch, VideoPreparer, hash_source
+from poke2vid.sources.folder import SourceVideo, find_videos
+from poke2vid.store import MANIFEST, DamagedRecord, read_entry, read_manifest
+from poke2vid.types import InputError
+from poke2vid.video import Fit, expected_frames
+from poke2vid.workers import Died, run_jobs
+
+REASONS_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSettings:
+    """How videos become a store.
+
+    Attributes:
+        resolution: side of the square frames, in pixels; even.
+        fps: frames a second to keep at most; None keeps all.
+        fit: how a frame becomes square.
+        lags: the T of every flow x_0 -> x_T that is kept, in frames; the paper's clips have T = 10.
+        flow: the flow estimator.
+        seed, test_fraction: rank the videos and decide how many are held out for tests.
+        test: globs over video names that hold out exactly what they match instead.
+        min_motion: share of the frame's side that the foreground must move somewhere, lest a video be skipped.
+        workers: processes; 0 works in this one.
+    """
+
+    resolution: int
+    fps: float | int | None = None
+    fit: Fit = "crop"
+    lags: tuple[int, ...] = (10,)
+    flow: EstimatorName = "dis"
+    seed: int = 0
+    test_fraction: float = 0.2
+    test: tuple[str, ...] = ()
+    min_motion: float = MIN_MOTION
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        _ = self.arrays, self.split  # raise InputError for what cannot be
+        if self.workers < 0:
+            raise InputError(f"workers is {self.workers}; choose 0 (this process) or more.")
+
+    @property
+    def arrays(self) -> ArraySettings:
+        values = {name: getattr(self, name) for name in ArraySettings.model_fields}
+        return validated(ArraySettings, values, "the setting")
+
+    @property
+    def split(self) -> SplitSettings:
+        values = {"seed": self.seed, "fraction": self.test_fraction, "patterns": self.test}
+        return validated(SplitSettings, values, "the split")
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """How a preparation went.
+
+    Attributes:
+        kept: names of the videos in the store, `reused` of them from an earlier run.
+        frames: decoded in this run; the milliseconds are per such frame.
+        digest: the store's.
+    """
+
+    kept: tuple[str, ...]
+    reused: int
+    skipped: tuple[Skipped, ...]
+    frames: int
+    decode_ms: float
+    flow_ms: float
+    seconds: float
+    digest: str
+
+    @property
+    def summary(self) -> str:
+        """One line for a log."""
+        videos = f"kept {len(self.kept)} videos ({self.reused} from before), skipped {len(self.skipped)}"
+        pace = f"{self.decode_ms:.1f} ms a frame for decoding, {self.flow_ms:.1f} ms for flow"
+        return f"{videos}; {self.frames} frames in {self.seconds:.1f} s: {pace}"
+
+
+def prepare(
+    source: Path, out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False
+) -> PrepareReport:
+    """Every video at `source` to the store `out`; what an earlier, even a killed run has finished is kept.
+
+    Args:
+        source: a video, or a folder of videos or of frames (`sources.folder`).
+        out: a new folder, or the store of a run with the same settings.
+        weights_dir: for flow estimators that need weights.
+        quiet: no progress bar and no line at the end.
+
+    Raises:
+        InputError: if the source holds no video, `out` is something else or a store of other settings or videos, the
+            disk is full, or not one video could be kept. A video that cannot be used is skipped with its reason.
+    """
+    started = time.perf_counter()
+    videos = find_videos(source)
+    _check_patterns(settings.test, videos)
+    build_estimator(settings.flow, weights_dir)  # here, so that missing weights stop the run and not every worker
+    job = _Preparation(out, settings, videos)
+    watch = job.run(weights_dir, quiet)
+    report = job.finish(watch, time.perf_counter() - started)
+    if not quiet:
+        tqdm.write(report.summary, file=sys.stderr)
+    return report
+
+
+class _Preparation:
+    """One run: what is already there, what is still to do, and what became of it."""
+
+    def __init__(self, out: Path, settings: PrepareSettings, videos: Sequence[SourceVideo]) -> None:
+        self._out, self._folder, self._settings = out, out / "videos", settings
+        earlier = _earlier_manifest(out, settings)
+        self._entries = _finished(self._folder, settings.arrays, videos)
+        self._reused = len(self._entries)
+        self._skipped = {
+            skipped.name: skipped
+            for video in videos
+            for skipped in (earlier.skipped if earlier else ())
+            if skipped.name == video.name and skipped.source_sha256 == hash_source(video.path)
+        }
+        self._pending = [video for video in videos if video.name not in self._entries | self._skipped]
+
+    def run(self, weights_dir: Path | None, quiet: bool) -> Stopwatch:
+        """Prepares what is pending; kept entries and reasons pile up in the object, finished videos on disk."""
+        total = Stopwatch()
+        if not self._pending:
+            return total
+        self._clear()
+        make = functools.partial(VideoPreparer.build, self._folder, self._settings.arrays, weights_dir)
+        workers = min(self._settings.workers, len(self._pending))
+        expected = sum(expected_frames(video.path, self._settings.fps) for video in self._pending)
+        bar = tqdm(total=expected, unit="frame", desc="prepare", disable=True if quiet else None)
+        with bar, contextlib.closing(run_jobs(make, self._pending, workers, bar.update)) as results:
+            for video, outcome in results:
+                self._note(video, outcome)
+                if isinstance(outcome, Outcome):
+                    total.add(outcome.watch)
+        return total
+
+    def finish(self, watch: Stopwatch, seconds: float) -> PrepareReport:
+        """Writes the manifest, last of all, and the report."""
+        skipped = tuple(self._skipped[name] for name in sorted(self._skipped))
+        names = sorted(self._entries)
+        manifest = self._manifest(names, skipped)
+        frames = max(watch.frames, 1)
+        report = PrepareReport(
+            kept=tuple(names),
+            reused=self._reused,
+            skipped=skipped,
+            frames=watch.frames,
+            decode_ms=1000 * watch.decoding / frames,
+            flow_ms=1000 * watch.flow / frames,
+            seconds=seconds,
+            digest=manifest.digest,
+        )
+        self._write_report(report)
+        if not names:
+            reasons = "; ".join(f"{video.name}: {video.reason.rstrip('.')}" for video in skipped[:REASONS_SHOWN])
+            more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
+            raise InputError(f"none of the {len(skipped)} videos could be kept: {reasons}{more}.")
+        write_json(self._out / MANIFEST, manifest.model_dump(mode="json"))
+        return report
+
+    def _clear(self) -> None:
+        """From here on the store is unfinished; what a killed run left half done goes."""
+        (self._out / MANIFEST).unlink(missing_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write {self._folder}: {error.strerror}; choose another --out.") from error
+        for stale in self._folder.glob(f"{WORK_PREFIX}*"):
+            shutil.rmtree(stale, ignore_errors=True)
+
+    def _note(self, video: SourceVideo, outcome: Outcome | Died) -> None:
+        match outcome:
+            case Died(code):
+                reason = f"its worker process died (exit code {code}); it may have lacked memory, so run again"
+                self._skipped[video.name] = Skipped(name=video.name, reason=reason)
+            case Outcome(fatal=str(reason)):
+                raise InputError(reason)
+            case Outcome(skipped=Skipped() as skipped):
+                self._skipped[video.name] = skipped
+            case Outcome(kept=Entry() as entry):
+                self._entries[video.name] = entry
+
+    def _manifest(self, names: Sequence[str], skipped: tuple[Skipped, ...]) -> Manifest:
+        test = held_out(names, self._settings.split)
+        return Manifest(
+            settings=self._settings.arrays,
+            split=self._settings.split,
+            videos=tuple(
+                ListedVideo(
+                    name=name,
+                    id=safe_id(name),
+                    split="test" if name in test else "train",
+                    num_frames=self._entries[name].num_frames,
+                    fps=self._entries[name].fps,
+                    digest=self._entries[name].digest(),
+                )
+                for name in names
+            ),
+            skipped=skipped,
+        ).sealed()
+
+    def _write_report(self, report: PrepareReport) -> None:
+        skipped = [video.model_dump(mode="json") for video in report.skipped]
+        write_json(self._out / "report.json", {**asdict(report), "skipped": skipped})
+        rows = [f"| {video.name} | {video.reason} |" for video in report.skipped]
+        table = ["", "| skipped | reason |", "|---|---|", *rows] if rows else []
+        with atomic(self._out / "report.md") as temporary:
+            temporary.write_text("\n".join(["# Preparation", "", report.summary, *table, ""]), encoding="utf-8")
+
+
+def _check_patterns(patterns: Sequence[str], videos: Sequence[SourceVideo]) -> None:
+    for pattern in patterns:
+        if not any(fnmatchcase(video.name, pattern) for video in videos):
+            names = ", ".join(video.name for video in videos[:REASONS_SHOWN])
+            raise InputError(f"the test pattern {pattern!r} matches no video; names look like {names}.")
+
+
+def _earlier_manifest(out: Path, settings: PrepareSettings) -> Manifest | None:
+    """The manifest of a finished store at `out`, if there is one.
+
+    Raises:
+        InputError: if `out` is something else than a store, or a store of other settings.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not out.is_dir() or not ((out / MANIFEST).is_file() or (out / "videos").is_dir()):
+        raise InputError(f"{out} exists and is not a store; choose another --out.")
+    if not (out / MANIFEST).is_file():
+        return None
+    try:
+        earlier = read_manifest(out)
+    except DamagedRecord:
+        return None
+    old = earlier.settings.model_dump() | earlier.split.model_dump()
+    new = settings.arrays.model_dump() | settings.split.model_dump()
+    for name in new:
+        if old[name] != new[name]:
+            raise InputError(f"the store {out} has {name} {old[name]}, not {new[name]}; choose another --out.")
+    return earlier
+
+
+def _finished(folder: Path, settings: ArraySettings, videos: Sequence[SourceVideo]) -> dict[str, Entry]:
+    """Entries of videos that need no work: same settings, same source, all arrays there in full length.
+
+    Raises:
+        InputError: if the store holds a video that is not among `videos`.
+    """
+    by_id = {safe_id(video.name): video for video in videos}
+    found: dict[str, Entry] = {}
+    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if place.name.startswith(WORK_PREFIX):
+            continue
+        video = by_id.get(place.name)
+        if video is None:
+            raise InputError(f"{folder.parent} holds {place.name}, which is not in the source; choose another --out.")
+        try:
+            entry = read_entry(place)
+        except InputError:
+            continue  # damaged: prepared anew
+        whole = all(
+            (place / file).is_file() and (place / file).stat().st_size == record.size
+            for file, record in entry.files.items()
+        )
+        if whole and entry.settings == settings and entry.source_sha256 == hash_source(video.path):
+            found[video.name] = entry
+    return found

@@ -1,0 +1,257 @@
+"""One video to its arrays in a store: decoded, measured, and moved into place when complete."""
+
+import hashlib
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from poke2vid.files import reason, write_json
+from poke2vid.flow.estimator import FlowEstimator, build_estimator
+from poke2vid.geometry import resize_flow
+from poke2vid.manifest import ArraySettings, Entry, FileRecord, Skipped, safe_id
+from poke2vid.pokes import foreground_motion
+from poke2vid.sources.folder import SourceVideo
+from poke2vid.store import stored_flow
+from poke2vid.types import InputError
+from poke2vid.video import iterate_frames, kept_fps, pictures_in, probe
+from poke2vid.workers import Tick
+
+WORK_PREFIX = ".work-"  # of the folder that a video in work has beside the finished ones
+SMALLEST_WORKING_SIDE = 128  # pixels: below this, flow is estimated on larger frames and shrunk with them
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent on decoding and on flow, and the frames they were spent on."""
+
+    frames: int = 0
+    decoding: float = 0.0
+    flow: float = 0.0
+
+    def add(self, other: "Stopwatch") -> None:
+        self.frames += other.frames
+        self.decoding += other.decoding
+        self.flow += other.flow
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one video: an entry, or the reason why there is none, or one that concerns all (a full disk)."""
+
+    kept: Entry | None = None
+    skipped: Skipped | None = None
+    fatal: str | None = None
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+
+class _CannotWrite(Exception):
+    """The store's disk, not the video, is at fault."""
+
+
+@dataclass
+class VideoPreparer:
+    """Prepares one video after the other with one flow estimator; a worker process has one of these."""
+
+    folder: Path  # of the store's videos
+    settings: ArraySettings
+    estimator: FlowEstimator
+
+    @classmethod
+    def build(cls, folder: Path, settings: ArraySettings, weights_dir: Path | None) -> "VideoPreparer":
+        torch.set_num_threads(1)  # one process a core; and a sum over pixels depends on how many threads share it
+        return cls(folder, settings, build_estimator(settings.flow, weights_dir))  # type: ignore[arg-type]
+
+    def __call__(self, video: SourceVideo, tick: Tick) -> Outcome:
+        """Never raises for a fault of the video; `tick` is called for every frame."""
+        work = self.folder / f"{WORK_PREFIX}{safe_id(video.name)}-{os.getpid()}"
+        watch = Stopwatch()
+        try:
+            return self._prepare(video, work, watch, tick)
+        except InputError as error:
+            plain = str(error).replace(str(video.path), video.path.name)  # the same wherever the source lies
+            sha256 = hash_source(video.path) or None
+            return Outcome(skipped=Skipped(name=video.name, reason=plain, source_sha256=sha256), watch=watch)
+        except _CannotWrite as error:
+            return Outcome(fatal=str(error), watch=watch)
+        except Exception as error:  # one video must not cost the others; without a checksum it is tried again next time
+            plain = f"unexpected {type(error).__name__}: {error}"
+            return Outcome(skipped=Skipped(name=video.name, reason=plain), watch=watch)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _prepare(self, video: SourceVideo, work: Path, watch: Stopwatch, tick: Tick) -> Outcome:
+        source_sha256, info, settings = hash_source(video.path), probe(video.path), self.settings
+        with _ArrayWriter(work) as writer:
+            num_frames = self._write_arrays(video.path, writer, watch, tick)
+            files = writer.finish()
+        self._check_motion(files, num_frames, work)
+        entry = Entry(
+            name=video.name,
+            source=str(video.path),
+            source_sha256=source_sha256,
+            source_width=info.width,
+            source_height=info.height,
+            source_fps=info.fps,
+            source_frames=info.frames,
+            fps=kept_fps(info.fps, settings.fps),
+            num_frames=num_frames,
+            settings=settings,
+            files=files,
+        )
+        self._publish(entry, work)
+        return Outcome(kept=entry, watch=watch)
+
+    def _write_arrays(self, path: Path, writer: "_ArrayWriter", watch: Stopwatch, tick: Tick) -> int:
+        settings = self.settings
+        working = max(settings.resolution, SMALLEST_WORKING_SIDE)
+        recent: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=max(settings.lags) + 1)
+        halves: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=2)
+        for frame in _timed(iterate_frames(path, working, settings.fit, settings.fps), watch):
+            recent.append(frame)
+            halves.append(shrink(frame, working // 2))
+            writer.append("frames.u8", shrink(frame, settings.resolution))
+            started = time.perf_counter()
+            if len(halves) == 2:
+                writer.append("motion.f32", self._motion(halves[0], halves[1]))
+            for lag in settings.lags:
+                if len(recent) > lag:
+                    flow = self._flow(recent[-1 - lag], frame)
+                    writer.append(f"flow_{lag}.f16", stored_flow(flow, settings))
+                    writer.append(f"activity_{lag}.f32", np.array([foreground_motion(torch.from_numpy(flow))], "<f4"))
+            watch.flow += time.perf_counter() - started
+            tick()
+        return watch.frames
+
+    def _flow(
+        self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
+    ) -> Float32[np.ndarray, "2 h2 w2"]:
+        """D in pixels of the store's frames, at their resolution."""
+        flow, side = self.estimator(first, second), self.settings.resolution
+        if flow.shape[-1] == side:
+            return flow
+        return resize_flow(torch.from_numpy(flow)[None], (side, side))[0].numpy()
+
+    def _motion(
+        self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
+    ) -> Float32[np.ndarray, "1"]:
+        """Mean flow magnitude in pixels of the store's frames."""
+        flow = self.estimator(first, second)
+        magnitude = np.hypot(flow[0], flow[1]).mean(dtype=np.float64)
+        return np.array([magnitude * self.settings.resolution / flow.shape[-1]], "<f4")
+
+    def _check_motion(self, files: dict[str, FileRecord], num_frames: int, work: Path) -> None:
+        settings, longest = self.settings, max(self.settings.lags)
+        if num_frames <= longest:
+            raise InputError(f"too short: it has {num_frames} frames, and a flow over {longest} needs {longest + 1}.")
+        most = max(float(np.fromfile(work / f"activity_{lag}.f32", "<f4").max()) for lag in settings.lags)
+        least = settings.min_motion * settings.resolution
+        if most < least:
+            raise InputError(
+                f"nothing moves: the foreground moves {most:.2f} pixels at most, less than {least:.2f} "
+                f"({settings.min_motion:.1%} of the frame)."
+            )
+        assert set(files) == set(settings.shapes(num_frames))
+
+    def _publish(self, entry: Entry, work: Path) -> None:
+        """Into its place in one step, so that what is there is always complete."""
+        place = self.folder / safe_id(entry.name)
+        try:
+            write_json(work / "entry.json", entry.model_dump(mode="json"))
+            if place.exists():
+                shutil.rmtree(place)
+            work.rename(place)
+        except InputError as error:
+            raise _CannotWrite(str(error)) from error
+        except OSError as error:
+            raise _CannotWrite(f"cannot write {place}: {reason(error)}.") from error
+
+
+def shrink(frame: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """A square frame at most as large, every pixel the mean of what it covers."""
+    if frame.shape[0] == side:
+        return frame
+    return cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def hash_source(path: Path) -> str:
+    """sha256 of a video file, or of the names and contents of a folder's frames; of nothing if it cannot be read."""
+    total = hashlib.sha256()
+    try:
+        for file in pictures_in(path) if path.is_dir() else [path]:
+            if path.is_dir():
+                total.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    total.update(block)
+    except (OSError, InputError):
+        return ""
+    return total.hexdigest()
+
+
+def _timed(frames: Iterator[Item], watch: Stopwatch) -> Iterator[Item]:
+    """The same, with the time that each took to come."""
+    while True:
+        started = time.perf_counter()
+        frame = next(frames, None)
+        watch.decoding += time.perf_counter() - started
+        if frame is None:
+            return
+        watch.frames += 1
+        yield frame
+
+
+class _ArrayWriter:
+    """Raw arrays that grow by appending, hashed on the way."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, BinaryIO] = {}
+        self._hashes: dict[str, hashlib._Hash] = {}
+
+    def __enter__(self) -> "_ArrayWriter":
+        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self._folder.mkdir(parents=True)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def append(self, name: str, array: np.ndarray) -> None:
+        data = np.ascontiguousarray(array).tobytes()
+        try:
+            if name not in self._files:
+                self._files[name] = (self._folder / name).open("wb")
+                self._hashes[name] = hashlib.sha256()
+            self._files[name].write(data)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self._hashes[name].update(data)
+
+    def finish(self) -> dict[str, FileRecord]:
+        try:
+            sizes = {}
+            for name, file in self._files.items():
+                file.flush()
+                sizes[name] = file.tell()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return {name: FileRecord(sha256=self._hashes[name].hexdigest(), size=sizes[name]) for name in sorted(sizes)}
+
+    def _cannot_write(self, error: OSError) -> _CannotWrite:
+        return _CannotWrite(f"cannot write {self._folder}: {reason(error)}.")

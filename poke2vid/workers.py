@@ -1,0 +1,124 @@
+"""Jobs on processes of their own, such that one that dies takes only its job with it."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Generic, TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Tick = Callable[[], None]  # called by a worker now and then; says that it is still at work
+
+
+@dataclass(frozen=True)
+class Died:
+    """What comes instead of a result when the process was killed or crashed; `code` as in `Process.exitcode`."""
+
+    code: int | None
+
+
+@dataclass(frozen=True)
+class _Done(Generic[Result]):
+    result: Result
+
+
+def run_jobs(
+    make: Callable[[], Callable[[Job, Tick], Result]], jobs: Sequence[Job], num_workers: int, on_tick: Tick
+) -> Generator[tuple[Job, Result | Died], None, None]:
+    """Every job with its result, in the order in which they finish.
+
+    Args:
+        make: called once in every worker, gives what does the jobs; picklable, like jobs and results.
+        num_workers: processes at a time; 0 does the jobs in this process, one by one.
+        on_tick: called here for every tick of any worker.
+    """
+    if num_workers == 0:
+        work = make()
+        for job in jobs:
+            yield job, work(job, on_tick)
+        return
+    queue, crew = deque(jobs), _Crew[Job, Result](make)
+    try:
+        while queue or crew.busy:
+            while queue and len(crew.busy) < num_workers:
+                crew.hire(queue.popleft())
+            for pipe in crew.ready():
+                job, message = crew.receive(pipe)
+                if message is None:
+                    on_tick()
+                    continue
+                if isinstance(message, _Done) and queue:
+                    crew.assign(pipe, queue.popleft())
+                else:
+                    crew.dismiss(pipe)
+                yield job, message.result if isinstance(message, _Done) else message
+    finally:  # also when the caller stops early, as on Ctrl-C
+        crew.stop()
+
+
+class _Crew(Generic[Job, Result]):
+    """The worker processes, each at the other end of its pipe, with the job each is doing."""
+
+    def __init__(self, make: Callable[[], Callable[[Job, Tick], Result]]) -> None:
+        self._make = make
+        self._context = multiprocessing.get_context("spawn")  # forking a process with threads of torch may hang
+        self._processes: dict[Connection, multiprocessing.process.BaseProcess] = {}
+        self.busy: dict[Connection, Job] = {}
+
+    def hire(self, job: Job) -> None:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs, self._make), daemon=True)
+        process.start()
+        theirs.close()  # so that the death of the worker closes the pipe
+        self._processes[ours] = process
+        self.assign(ours, job)
+
+    def assign(self, pipe: Connection, job: Job) -> None:
+        self.busy[pipe] = job
+        with contextlib.suppress(OSError):  # it has just died: receive() will say so
+            pipe.send(job)
+
+    def ready(self) -> list[Connection]:
+        return [pipe for pipe in wait(list(self.busy)) if isinstance(pipe, Connection)]
+
+    def receive(self, pipe: Connection) -> tuple[Job, _Done[Result] | Died | None]:
+        try:
+            return self.busy[pipe], pipe.recv()
+        except (EOFError, OSError):
+            self._processes[pipe].join()
+            return self.busy[pipe], Died(self._processes[pipe].exitcode)
+
+    def dismiss(self, pipe: Connection) -> None:
+        del self.busy[pipe]
+        pipe.close()
+        self._processes.pop(pipe).join()
+
+    def stop(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            process.join()
+
+
+def _serve(pipe: Connection, make: Callable[[], Callable[[Job, Tick], Result]]) -> None:
+    """What a worker process does until the other end of the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+
+    def tick() -> None:
+        try:
+            pipe.send(None)
+        except OSError:  # the parent was killed: nobody wants the result
+            os._exit(1)
+
+    work = make()
+    while True:
+        try:
+            job = pipe.recv()
+        except (EOFError, OSError):
+            return
+        pipe.send(_Done(work(job, tick)))

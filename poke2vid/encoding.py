@@ -40,7 +40,7 @@ H264 = _Codec(
 VP9 = _Codec("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4"}, {"fflags": "bitexact"})
 
 
-def write_video(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float | int) -> None:
+def write_video(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
     """Frames of one size as a file of the kind its suffix names, atomically; the same frames give the same bytes.
 
     .mp4 is H.264 for any browser (odd sizes grow by a repeated row or column), .webm VP9, .gif and .webp are animated
@@ -65,7 +65,7 @@ def write_video(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: f
                 Image.fromarray(frames[0]).save(temporary, format="PNG")
 
 
-def _check_frames(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float | int) -> None:
+def _check_frames(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
     suffix, shapes = path.suffix.lower(), {frame.shape for frame in frames}
     if suffix not in WRITABLE:
         raise InputError(f"cannot write {path}: the suffix must be one of {', '.join(WRITABLE)}.")
@@ -77,7 +77,7 @@ def _check_frames(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps:
         raise InputError(f"cannot write {len(frames)} frames to {path}: a PNG holds one; choose .mp4, .gif or .webp.")
 
 
-def _encode(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float | int, codec: _Codec) -> None:
+def _encode(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float, codec: _Codec) -> None:
     try:
         with av.open(str(path), "w", options=codec.container) as container:
             stream: Any = container.add_stream(
@@ -115,7 +115,7 @@ def _even(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _write_gif(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float | int) -> None:
+def _write_gif(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
     # Pillow's own choice of palette takes 150 ms a frame; an octree takes two.
     first, *rest = (Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE) for frame in frames)
     first.save(
@@ -123,13 +123,13 @@ def _write_gif(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: fl
     )
 
 
-def _write_webp(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float | int) -> None:
+def _write_webp(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
     first, *rest = map(Image.fromarray, frames)
     durations = _durations(len(frames), fps, 1, 1)
     first.save(path, format="WEBP", save_all=True, append_images=rest, duration=durations, loop=0, quality=90, method=2)
 
 
-def _durations(count: int, fps: float | int, unit: int, least: int) -> list[int]:
+def _durations(count: int, fps: float, unit: int, least: int) -> list[int]:
     """Milliseconds for each frame in whole units, such that the sum stays true where a frame's own length cannot be."""
     ends = [unit * round(1000 * i / (fps * unit)) for i in range(count + 1)]
     return [max(least, end - start) for start, end in pairwise(ends)]

@@ -98,12 +98,12 @@ class Affine:
         p, q, r, s = d / determinant, -b / determinant, -c / determinant, a / determinant
         return Affine(((p, q), (r, s)), (-(p * self.b[0] + q * self.b[1]), -(r * self.b[0] + s * self.b[1])))
 
-    def point(self, x: float | int, y: float | int) -> tuple[float, float]:
+    def point(self, x: float, y: float) -> tuple[float, float]:
         """Where a location goes."""
         (a, b), (c, d) = self.a
         return a * x + b * y + self.b[0], c * x + d * y + self.b[1]
 
-    def vector(self, dx: float | int, dy: float | int) -> tuple[float, float]:
+    def vector(self, dx: float, dy: float) -> tuple[float, float]:
         """What becomes of a shift; translation does not touch it."""
         (a, b), (c, d) = self.a
         return a * dx + b * dy, c * dx + d * dy

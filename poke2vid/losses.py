@@ -45,14 +45,18 @@ def trajectory_loss(
 def flow_loss(flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h w"]) -> Float[Tensor, ""]:
     """Predicted backward flow b of frame T against the estimated forward flow D from x_0 to x_T, in shares of the side.
 
-    A pixel of x_0 that moves to l + D(l) must be fetched from there: b(l + D(l)) = -D(l). Pixels that leave the frame do
-    not count. Motion decoder only; not in the paper.
+    A pixel of x_0 that moves to l + D(l) must be fetched from there: b(l + D(l)) = -D(l). Foreground and background (as in
+    pokes.py: above and up to the mean magnitude of D) count half each, however small the object is; pixels that leave the
+    frame do not count. Motion decoder only; not in the paper.
     """
     height, width = flow.shape[-2:]
     arrival = geometry.pixel_grid((height, width), flow) + displacement.permute(0, 2, 3, 1)
-    inside = ((geometry.to_normalised(arrival, (height, width)).abs() <= 1).all(dim=-1)).to(flow.dtype)
-    error = (geometry.sample(flow, arrival) + displacement).abs().sum(dim=1)
-    return (error * inside).sum() / inside.sum().clamp_min(1) / width
+    inside = (geometry.to_normalised(arrival, (height, width)).abs() <= 1).all(dim=-1)
+    error = (geometry.sample(flow, arrival) + displacement).abs().sum(dim=1) / width
+    magnitude = displacement.norm(dim=1)
+    moves = magnitude > magnitude.mean(dim=(1, 2), keepdim=True)
+    halves = [(error * where).sum() / where.sum().clamp_min(1) for where in (inside & moves, inside & ~moves)]
+    return 0.5 * (halves[0] + halves[1])
 
 
 def repaint_loss(repaint: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, ""]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from poke2vid.flow.estimator import EstimatorName
 from poke2vid.types import InputError
 from poke2vid.video import Fit
 
@@ -42,7 +43,7 @@ class ArraySettings(_Record):
     fps: float | None = Field(default=None, gt=0, le=1000)
     fit: Fit = "crop"
     lags: tuple[int, ...] = Field(default=(10,), min_length=1)
-    flow: str = "dis"
+    flow: EstimatorName = "dis"
     min_motion: float = Field(default=0.005, ge=0, lt=1)
 
     @field_validator("lags")

@@ -3,17 +3,16 @@
 import contextlib
 import functools
 import shutil
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tqdm import tqdm
 
-from poke2vid.files import atomic, write_json
-from poke2vid.flow.estimator import EstimatorName, build_estimator
+from poke2vid.files import reason, write_json
+from poke2vid.flow.estimator import build_estimator
 from poke2vid.manifest import (
     ArraySettings,
     Entry,
@@ -26,12 +25,20 @@ from poke2vid.manifest import (
     validated,
 )
 from poke2vid.pokes import MIN_MOTION
-from poke2vid.prepare_video import WORK_PREFIX, Outcome, Stopwatch, VideoPreparer, hash_source
+from poke2vid.prepare_report import PrepareReport
+from poke2vid.prepare_video import (
+    WORK_PREFIX,
+    Outcome,
+    Stopwatch,
+    VideoPreparer,
+    hash_source,
+    threads_restored,
+)
 from poke2vid.sources.folder import SourceVideo, find_videos
-from poke2vid.store import MANIFEST, DamagedRecord, read_entry, read_manifest
+from poke2vid.store import MANIFEST, DamagedRecord, is_whole, read_entry, read_manifest
 from poke2vid.types import InputError
-from poke2vid.video import Fit, expected_frames
-from poke2vid.workers import Died, run_jobs
+from poke2vid.video import expected_frames
+from poke2vid.workers import Died, alone_in, run_jobs
 
 REASONS_SHOWN = 5
 
@@ -43,9 +50,9 @@ class PrepareSettings:
     Attributes:
         resolution: side of the square frames, in pixels; even.
         fps: frames a second to keep at most; None keeps all.
-        fit: how a frame becomes square.
+        fit: how a frame becomes square: "crop", "stretch" or "pad".
         lags: the T of every flow x_0 -> x_T that is kept, in frames; the paper's clips have T = 10.
-        flow: the flow estimator.
+        flow: the flow estimator, "dis" or "raft".
         seed, test_fraction: rank the videos and decide how many are held out for tests.
         test: globs over video names that hold out exactly what they match instead.
         min_motion: share of the frame's side that the foreground must move somewhere, lest a video be skipped.
@@ -53,10 +60,10 @@ class PrepareSettings:
     """
 
     resolution: int
-    fps: float | int | None = None
-    fit: Fit = "crop"
+    fps: float | None = None
+    fit: str = "crop"
     lags: tuple[int, ...] = (10,)
-    flow: EstimatorName = "dis"
+    flow: str = "dis"
     seed: int = 0
     test_fraction: float = 0.2
     test: tuple[str, ...] = ()
@@ -79,33 +86,6 @@ class PrepareSettings:
         return validated(SplitSettings, values, "the split")
 
 
-@dataclass(frozen=True)
-class PrepareReport:
-    """How a preparation went.
-
-    Attributes:
-        kept: names of the videos in the store, `reused` of them from an earlier run.
-        frames: decoded in this run; the milliseconds are per such frame.
-        digest: the store's.
-    """
-
-    kept: tuple[str, ...]
-    reused: int
-    skipped: tuple[Skipped, ...]
-    frames: int
-    decode_ms: float
-    flow_ms: float
-    seconds: float
-    digest: str
-
-    @property
-    def summary(self) -> str:
-        """One line for a log."""
-        videos = f"kept {len(self.kept)} videos ({self.reused} from before), skipped {len(self.skipped)}"
-        pace = f"{self.decode_ms:.1f} ms a frame for decoding, {self.flow_ms:.1f} ms for flow"
-        return f"{videos}; {self.frames} frames in {self.seconds:.1f} s: {pace}"
-
-
 def prepare(
     source: Path, out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False
 ) -> PrepareReport:
@@ -115,7 +95,7 @@ def prepare(
         source: a video, or a folder of videos or of frames (`sources.folder`).
         out: a new folder, or the store of a run with the same settings.
         weights_dir: for flow estimators that need weights.
-        quiet: no progress bar and no line at the end.
+        quiet: no progress bar.
 
     Raises:
         InputError: if the source holds no video, `out` is something else or a store of other settings or videos, the
@@ -124,13 +104,13 @@ def prepare(
     started = time.perf_counter()
     videos = find_videos(source)
     _check_patterns(settings.test, videos)
-    build_estimator(settings.flow, weights_dir)  # here, so that missing weights stop the run and not every worker
-    job = _Preparation(out, settings, videos)
-    watch = job.run(weights_dir, quiet)
-    report = job.finish(watch, time.perf_counter() - started)
-    if not quiet:
-        tqdm.write(report.summary, file=sys.stderr)
-    return report
+    build_estimator(
+        settings.arrays.flow, weights_dir
+    )  # here, so that missing weights stop the run and not every worker
+    with alone_in(_videos_folder(out)):
+        job = _Preparation(out, settings, videos)
+        watch = job.run(weights_dir, quiet)
+        return job.finish(watch, time.perf_counter() - started)
 
 
 class _Preparation:
@@ -159,7 +139,11 @@ class _Preparation:
         workers = min(self._settings.workers, len(self._pending))
         expected = sum(expected_frames(video.path, self._settings.fps) for video in self._pending)
         bar = tqdm(total=expected, unit="frame", desc="prepare", disable=True if quiet else None)
-        with bar, contextlib.closing(run_jobs(make, self._pending, workers, bar.update)) as results:
+        with (
+            bar,
+            threads_restored(),
+            contextlib.closing(run_jobs(make, self._pending, workers, bar.update)) as results,
+        ):
             for video, outcome in results:
                 self._note(video, outcome)
                 if isinstance(outcome, Outcome):
@@ -182,7 +166,7 @@ class _Preparation:
             seconds=seconds,
             digest=manifest.digest,
         )
-        self._write_report(report)
+        report.write(self._out)
         if not names:
             reasons = "; ".join(f"{video.name}: {video.reason.rstrip('.')}" for video in skipped[:REASONS_SHOWN])
             more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
@@ -193,20 +177,16 @@ class _Preparation:
     def _clear(self) -> None:
         """From here on the store is unfinished; what a killed run left half done goes."""
         (self._out / MANIFEST).unlink(missing_ok=True)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot write {self._folder}: {error.strerror}; choose another --out.") from error
         for stale in self._folder.glob(f"{WORK_PREFIX}*"):
             shutil.rmtree(stale, ignore_errors=True)
 
     def _note(self, video: SourceVideo, outcome: Outcome | Died) -> None:
         match outcome:
             case Died(code):
-                reason = f"its worker process died (exit code {code}); it may have lacked memory, so run again"
-                self._skipped[video.name] = Skipped(name=video.name, reason=reason)
-            case Outcome(fatal=str(reason)):
-                raise InputError(reason)
+                why = f"its worker process died (exit code {code}); it may have lacked memory, so run again"
+                self._skipped[video.name] = Skipped(name=video.name, reason=why)
+            case Outcome(fatal=str(why)):
+                raise InputError(why)
             case Outcome(skipped=Skipped() as skipped):
                 self._skipped[video.name] = skipped
             case Outcome(kept=Entry() as entry):
@@ -231,14 +211,6 @@ class _Preparation:
             skipped=skipped,
         ).sealed()
 
-    def _write_report(self, report: PrepareReport) -> None:
-        skipped = [video.model_dump(mode="json") for video in report.skipped]
-        write_json(self._out / "report.json", {**asdict(report), "skipped": skipped})
-        rows = [f"| {video.name} | {video.reason} |" for video in report.skipped]
-        table = ["", "| skipped | reason |", "|---|---|", *rows] if rows else []
-        with atomic(self._out / "report.md") as temporary:
-            temporary.write_text("\n".join(["# Preparation", "", report.summary, *table, ""]), encoding="utf-8")
-
 
 def _check_patterns(patterns: Sequence[str], videos: Sequence[SourceVideo]) -> None:
     for pattern in patterns:
@@ -247,16 +219,28 @@ def _check_patterns(patterns: Sequence[str], videos: Sequence[SourceVideo]) -> N
             raise InputError(f"the test pattern {pattern!r} matches no video; names look like {names}.")
 
 
+def _videos_folder(out: Path) -> Path:
+    """The folder of the videos of a store, made where there is nothing yet.
+
+    Raises:
+        InputError: if `out` is something else than a store, or cannot be written.
+    """
+    folder = out / "videos"
+    if out.exists() and not folder.is_dir() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists and is not a store; choose another --out.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {reason(error)}.") from error
+    return folder
+
+
 def _earlier_manifest(out: Path, settings: PrepareSettings) -> Manifest | None:
     """The manifest of a finished store at `out`, if there is one.
 
     Raises:
-        InputError: if `out` is something else than a store, or a store of other settings.
+        InputError: if it is a store of other settings.
     """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    if not out.is_dir() or not ((out / MANIFEST).is_file() or (out / "videos").is_dir()):
-        raise InputError(f"{out} exists and is not a store; choose another --out.")
     if not (out / MANIFEST).is_file():
         return None
     try:
@@ -272,14 +256,14 @@ def _earlier_manifest(out: Path, settings: PrepareSettings) -> Manifest | None:
 
 
 def _finished(folder: Path, settings: ArraySettings, videos: Sequence[SourceVideo]) -> dict[str, Entry]:
-    """Entries of videos that need no work: same settings, same source, all arrays there in full length.
+    """Entries of videos that need no work: same settings, same source, all arrays intact.
 
     Raises:
         InputError: if the store holds a video that is not among `videos`.
     """
     by_id = {safe_id(video.name): video for video in videos}
     found: dict[str, Entry] = {}
-    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for place in sorted(folder.iterdir()):
         if place.name.startswith(WORK_PREFIX):
             continue
         video = by_id.get(place.name)
@@ -289,10 +273,6 @@ def _finished(folder: Path, settings: ArraySettings, videos: Sequence[SourceVide
             entry = read_entry(place)
         except InputError:
             continue  # damaged: prepared anew
-        whole = all(
-            (place / file).is_file() and (place / file).stat().st_size == record.size
-            for file, record in entry.files.items()
-        )
-        if whole and entry.settings == settings and entry.source_sha256 == hash_source(video.path):
+        if is_whole(place, entry) and entry.settings == settings and entry.source_sha256 == hash_source(video.path):
             found[video.name] = entry
     return found

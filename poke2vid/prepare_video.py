@@ -1,5 +1,6 @@
 """One video to its arrays in a store: decoded, measured, and moved into place when complete."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -71,7 +72,7 @@ class VideoPreparer:
     @classmethod
     def build(cls, folder: Path, settings: ArraySettings, weights_dir: Path | None) -> "VideoPreparer":
         torch.set_num_threads(1)  # one process a core; and a sum over pixels depends on how many threads share it
-        return cls(folder, settings, build_estimator(settings.flow, weights_dir))  # type: ignore[arg-type]
+        return cls(folder, settings, build_estimator(settings.flow, weights_dir))
 
     def __call__(self, video: SourceVideo, tick: Tick) -> Outcome:
         """Never raises for a fault of the video; `tick` is called for every frame."""
@@ -178,6 +179,16 @@ class VideoPreparer:
             raise _CannotWrite(f"cannot write {place}: {reason(error)}.") from error
 
 
+@contextlib.contextmanager
+def threads_restored() -> Iterator[None]:
+    """A preparer wants one thread; where it works in this process, the rest of the program gets its own back."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def shrink(frame: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "h2 w2 3"]:
     """A square frame at most as large, every pixel the mean of what it covers."""
     if frame.shape[0] == side:
@@ -230,7 +241,8 @@ class _ArrayWriter:
 
     def __exit__(self, *_: object) -> None:
         for file in self._files.values():
-            file.close()
+            with contextlib.suppress(OSError):  # finish() has flushed; after a failure there is nothing left to lose
+                file.close()
 
     def append(self, name: str, array: np.ndarray) -> None:
         data = np.ascontiguousarray(array).tobytes()

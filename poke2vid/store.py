@@ -191,6 +191,11 @@ def read_entry(folder: Path) -> Entry:
     return validated(Entry, _read_json(folder / "entry.json"), str(folder / "entry.json"))
 
 
+def is_whole(folder: Path, entry: Entry) -> bool:
+    """Whether every array of a video is there and matches its checksum."""
+    return not any(fault for file, record in entry.files.items() for fault in file_faults(folder / file, record))
+
+
 def verify(path: Path) -> list[str]:
     """Everything that is wrong with a store, one sentence each: missing, cut short, altered, stray. Reads it all."""
     try:

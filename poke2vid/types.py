@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 PokeKind = Literal["shift", "impulse"]
-Pair = tuple[float | int, float | int]  # (x, y) or (dx, dy); both number types are named for the runtime checks in tests
+Pair = tuple[float, float]  # (x, y) or (dx, dy)
 
 # What a config class carries as `__pydantic_config__`, so that a misspelt key is an error where pydantic reads one.
 STRICT = {"extra": "forbid"}

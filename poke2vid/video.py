@@ -76,7 +76,7 @@ def probe(path: Path) -> VideoInfo:
         return VideoInfo(width, height, source.fps, source.count)
 
 
-def expected_frames(path: Path, fps: float | int | None = None) -> int:
+def expected_frames(path: Path, fps: float | None = None) -> int:
     """Roughly how many frames `iterate_frames` will give, from the header alone; 0 where nobody knows. For progress."""
     try:
         with _read(path) as source:
@@ -85,13 +85,13 @@ def expected_frames(path: Path, fps: float | int | None = None) -> int:
         return 0
 
 
-def kept_fps(source: float | int, fps: float | int | None) -> float:
+def kept_fps(source: float, fps: float | None) -> float:
     """The rate that `iterate_frames` delivers: never above the source's."""
     return float(source if fps is None or fps >= source * SAME_RATE else fps)
 
 
 def iterate_frames(
-    path: Path, size: int | None = None, fit: Fit = "crop", fps: float | int | None = None
+    path: Path, size: int | None = None, fit: Fit = "crop", fps: float | None = None
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     """The frames of a video file, or of a folder of pictures in natural order, one after the other.
 

@@ -1,14 +1,22 @@
-"""Jobs on processes of their own, such that one that dies takes only its job with it."""
+"""Processes: jobs on several, such that one that dies takes only its job with it, and folders for one at a time."""
 
 import contextlib
 import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Generic, TypeVar, cast
+
+from poke2vid.types import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -84,7 +92,7 @@ class _Crew(Generic[Job, Result]):
             pipe.send(job)
 
     def ready(self) -> list[Connection]:
-        return [pipe for pipe in wait(list(self.busy)) if isinstance(pipe, Connection)]
+        return cast(list[Connection], wait(list(self.busy)))
 
     def receive(self, pipe: Connection) -> tuple[Job, _Done[Result] | Died | None]:
         try:
@@ -103,6 +111,26 @@ class _Crew(Generic[Job, Result]):
             process.terminate()
         for process in self._processes.values():
             process.join()
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keeps a second process out of a folder; a killed one leaves no lock behind. On Windows nobody is kept out.
+
+    Raises:
+        InputError: if another process is at work there.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(f"another process is at work in {folder}; wait for it, or stop it first.") from error
+    finally:
+        os.close(handle)
 
 
 def _serve(pipe: Connection, make: Callable[[], Callable[[Job, Tick], Result]]) -> None:

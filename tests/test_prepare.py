@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,11 +21,12 @@ from poke2vid.sources.folder import find_videos
 from poke2vid.store import Store, verify
 from poke2vid.types import InputError
 from poke2vid.video import write_video
+from poke2vid.workers import alone_in
 
 SETTINGS = PrepareSettings(resolution=32, lags=(4,), workers=0)
 
 
-def write_videos(folder: Path, num_videos: int = 4, num_frames: int = 10) -> Path:
+def write_videos(folder: Path, num_videos: int, num_frames: int = 7) -> Path:
     for i in range(num_videos):
         write_square(folder / f"video {i} ü.mp4", num_frames, seed=i)
     return folder
@@ -149,6 +151,8 @@ def test_a_folder_that_is_no_store_is_left_alone(tmp_path):
         ({"fps": -1.0}, "fps.*greater than 0"),
         ({"test_fraction": 1.0}, "fraction.*less than 1"),
         ({"workers": -1}, "workers is -1"),
+        ({"fit": "squash"}, "fit: input should be 'crop', 'stretch' or 'pad'"),
+        ({"flow": "guess"}, "flow: input should be 'dis' or 'raft'"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(changes, says):
@@ -162,6 +166,19 @@ def test_a_test_pattern_decides_the_split_and_must_match(tmp_path):
     assert [video.name for video in Store.open(tmp_path / "store").split("test")] == ["video 1 ü"]
     with pytest.raises(InputError, match="matches no video"):
         prepare(source, tmp_path / "other", settings_with(test=("nobody",)), quiet=True)
+
+
+def test_a_full_disk_stops_the_run_in_one_sentence_and_loses_nothing(tmp_path):
+    source, out = write_videos(tmp_path / "in", 2), tmp_path / "store"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))  # bytes a file: less than any frames.u8
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*file too large"):
+            prepare(source, out, SETTINGS, quiet=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list((out / "videos").iterdir())
+    assert len(prepare(source, out, SETTINGS, quiet=True).kept) == 2
 
 
 # Resuming
@@ -191,7 +208,9 @@ def test_a_damaged_manifest_entry_or_array_is_mended_by_another_run(tmp_path):
     digest = prepare(source, out, SETTINGS, quiet=True).digest
     folders = sorted((out / "videos").iterdir())
     (folders[0] / "entry.json").write_text("{")
-    (folders[1] / "frames.u8").write_bytes(b"")
+    flipped = bytearray((folders[1] / "frames.u8").read_bytes())
+    flipped[100] ^= 1
+    (folders[1] / "frames.u8").write_bytes(flipped)
     (out / "manifest.json").write_text("{")
     again = prepare(source, out, SETTINGS, quiet=True)
     assert (again.reused, again.digest) == (1, digest) and verify(out) == []
@@ -200,12 +219,12 @@ def test_a_damaged_manifest_entry_or_array_is_mended_by_another_run(tmp_path):
 def test_the_store_does_not_depend_on_the_order_of_files_or_its_place(tmp_path):
     first = prepare(write_videos(tmp_path / "in", 3), tmp_path / "a", SETTINGS, quiet=True)
     for i in reversed(range(3)):
-        write_square(tmp_path / "elsewhere" / f"video {i} ü.mp4", 10, seed=i)
+        write_square(tmp_path / "elsewhere" / f"video {i} ü.mp4", 7, seed=i)
     assert prepare(tmp_path / "elsewhere", tmp_path / "b", SETTINGS, quiet=True).digest == first.digest
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_store(tmp_path):
-    source, killed = write_videos(tmp_path / "in", 3, num_frames=60), tmp_path / "killed"
+    source, killed = write_videos(tmp_path / "in", 3, num_frames=25), tmp_path / "killed"
     arguments = "resolution=32, lags=(4,), workers=0"
     script = (
         "from pathlib import Path; from poke2vid.prepare import PrepareSettings, prepare; "
@@ -235,11 +254,19 @@ def wait_for(condition, seconds: float = 30) -> None:
         time.sleep(0.005)
 
 
+def test_two_runs_do_not_work_on_one_store(tmp_path):
+    source, out = write_videos(tmp_path / "in", 1), tmp_path / "store"
+    (out / "videos").mkdir(parents=True)
+    with alone_in(out / "videos"), pytest.raises(InputError, match="another process is at work"):
+        prepare(source, out, SETTINGS, quiet=True)
+    assert len(prepare(source, out, SETTINGS, quiet=True).kept) == 1
+
+
 # Workers
 
 
 def test_any_number_of_workers_makes_the_same_store(tmp_path):
-    source = write_videos(tmp_path / "in", 3)
+    source = write_videos(tmp_path / "in", 2)
     torch.set_num_threads(2)  # more than a worker uses
     try:
         digests = {prepare(source, tmp_path / str(n), settings_with(workers=n), quiet=True).digest for n in (0, 1, 2)}
@@ -252,7 +279,7 @@ def test_any_number_of_workers_makes_the_same_store(tmp_path):
 
 def test_a_worker_that_dies_costs_its_video_only(tmp_path):
     source, out = write_videos(tmp_path / "in", 2), tmp_path / "store"
-    write_square(source / "long.mp4", 120)
+    write_square(source / "long.mp4", 60)
     killer = threading.Thread(target=kill_worker_at, args=(out, "long"))
     killer.start()
     report = prepare(source, out, settings_with(workers=1), quiet=True)

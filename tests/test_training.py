@@ -1,0 +1,336 @@
+"""Training: what a batch shows, what a stage trains, and that a run can be trusted to stop and go on."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from moving_square import write_square
+
+from poke2vid.augment import AugmentConfig
+from poke2vid.model.files import load_model
+from poke2vid.model.poke_video import NO_POKE, PokeVideo
+from poke2vid.pokes import foreground_mask
+from poke2vid.prepare import PrepareSettings, prepare
+from poke2vid.store import Store
+from poke2vid.train import checkpoint, loop, steps
+from poke2vid.train.config import DataConfig, TrainConfig, from_json, override, to_json
+from poke2vid.train.data import Batch, ClipBatches, stack, usable_starts
+from poke2vid.train.presets import PRESETS, preset
+from poke2vid.types import InputError
+
+TINY = preset("tiny")
+
+
+@pytest.fixture(scope="session")
+def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five videos of a moving square, at 32 pixels."""
+    folder = tmp_path_factory.mktemp("training")
+    for k, step in enumerate([(1, 0), (2, 1), (-1, 2), (3, 0), (0, 2)]):
+        write_square(folder / "videos" / f"square{k}.mp4", 40, seed=k, step=step)
+    settings = PrepareSettings(resolution=32, lags=(4,), workers=0)
+    prepare(folder / "videos", folder / "store", settings, quiet=True)
+    return folder / "store"
+
+
+@pytest.fixture
+def store(store_path: Path) -> Store:
+    return Store.open(store_path)
+
+
+def clips(store: Store, *, batch: int = 4, seed: int = 0, split: str = "train", config: TrainConfig = TINY, **data: object) -> ClipBatches:
+    return ClipBatches(store, replace(config.data, **data), config.model, batch=batch, seed=seed, split=split)
+
+
+def same(a: Batch, b: Batch) -> bool:
+    tensors = ("frames", "poke_maps", "schedule", "displacement")
+    return a.kinds == b.kinds and a.pokes == b.pokes and all(torch.equal(getattr(a, n), getattr(b, n)) for n in tensors)
+
+
+# What a batch shows
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_the_same_seed_gives_the_same_batches_whatever_the_number_of_workers(store: Store, workers: int) -> None:
+    data = clips(store, augment=AugmentConfig(), long_share=0.5)
+    for step, batch in zip(range(3, 7), loop.batches(data, 3, 7, workers), strict=True):
+        assert same(batch, clips(store, augment=AugmentConfig(), long_share=0.5)[step])
+
+
+def test_another_seed_gives_other_batches(store: Store) -> None:
+    assert not same(clips(store, seed=0)[0], clips(store, seed=1)[0])
+    assert not same(clips(store)[0], clips(store)[1])
+
+
+def test_a_tenth_of_the_clips_is_poked_in_the_background_and_stays_still(store: Store) -> None:
+    data = clips(store, batch=40, long_share=0)
+    kinds = [kind for step in range(25) for kind in data[step].kinds]
+    assert 0.07 < kinds.count("background") / len(kinds) < 0.13
+    assert 0.03 < kinds.count("untouched") / len(kinds) < 0.08
+
+
+def of_kind(data: ClipBatches, kind: str, length: int) -> Batch:
+    """The first few samples of a kind."""
+    drawn = (data.sample(step, 0, length) for step in range(400))
+    return stack([sample for sample in drawn if sample.kind == kind][:5])
+
+
+@pytest.mark.parametrize("length", [4, 6])
+def test_background_and_untouched_clips_repeat_their_first_frame(store: Store, length: int) -> None:
+    for kind in ("background", "untouched"):
+        batch = of_kind(clips(store), kind, length)
+        torch.testing.assert_close(batch.frames, batch.frames[:, :1].expand_as(batch.frames), rtol=0, atol=0)
+        assert not batch.displacement.any()
+        assert bool((batch.schedule == (0 if kind == "background" else NO_POKE)).all())
+        assert (kind == "background") is bool(batch.poke_maps.any())
+
+
+def test_a_poke_is_the_flow_at_its_place_and_its_future_is_the_videos(store: Store) -> None:
+    data = clips(store, background_share=0, untouched_share=0)
+    for step in range(20):
+        sample = data.sample(step, 0, 4)
+        ((x, y), p) = sample.pokes[0].location, sample.pokes[0].shift
+        torch.testing.assert_close(torch.tensor(p), sample.displacement[:, y, x], rtol=0, atol=1e-6)
+        assert bool(foreground_mask(sample.displacement)[y, x])
+        assert bool((sample.schedule == 0).all())
+        assert not torch.equal(sample.frames[0], sample.frames[-1])
+
+
+def test_a_released_poke_ends_when_it_arrives_and_the_video_goes_on(store: Store) -> None:
+    batch = of_kind(clips(store), "release", 6)
+    assert bool((batch.schedule == torch.tensor([0, 0, 0, 0, NO_POKE, NO_POKE])).all())
+    assert float((batch.frames[:, 6] - batch.frames[:, 4]).abs().amax()) > 0.05
+
+
+def test_a_held_poke_keeps_the_frame_it_arrived_at(store: Store) -> None:
+    batch = of_kind(clips(store), "hold", 6)
+    assert bool((batch.schedule == 0).all())
+    assert torch.equal(batch.frames[:, 5], batch.frames[:, 4]) and torch.equal(batch.frames[:, 6], batch.frames[:, 4])
+    assert not torch.equal(batch.frames[:, 3], batch.frames[:, 4])
+
+
+def test_a_second_poke_is_drawn_from_the_frame_it_is_made_in(store: Store) -> None:
+    data = clips(store, max_length=12)
+    batch = of_kind(data, "repoke", 10)
+    for schedule, maps in zip(batch.schedule.tolist(), batch.poke_maps, strict=True):
+        begin = schedule.index(1)
+        assert schedule[:4] == [0] * 4 and 4 <= begin <= 6
+        assert schedule[begin : begin + 4] == [1] * 4 and schedule.count(1) == 4
+        assert bool(maps[0].any()) and bool(maps[1].any()) and not torch.equal(maps[0], maps[1])
+
+
+def test_rollouts_are_as_long_as_asked_and_sometimes_longer_than_the_horizon(store: Store) -> None:
+    data = clips(store, long_share=0.5)
+    lengths = {data[step].frames.shape[1] - 1 for step in range(40)}
+    assert lengths == {4, 5, 6}
+
+
+def test_several_pokes_at_once_share_one_map(store: Store) -> None:
+    data = clips(store, max_pokes=3, background_share=0, untouched_share=0)
+    counts = {len(data.sample(step, 0, 4).pokes) for step in range(60)}
+    assert counts == {1, 2, 3}
+
+
+def test_an_impulse_touches_the_first_step_only_and_is_as_strong_as_its_clip_moves(store: Store) -> None:
+    config = replace(TINY, model=replace(TINY.model, poke_kind="impulse"))
+    data = clips(store, config=config, background_share=0, untouched_share=0)
+    strengths, motions = [], []
+    for step in range(40):
+        sample = data.sample(step, 0, 4)
+        assert sample.schedule.tolist() == [0, NO_POKE, NO_POKE, NO_POKE]
+        strengths.append(float(sample.poke_maps[0, :2].norm(dim=0).max()))
+        motions.append(next(float(s.video.motion[:36].mean()) for s in data.sources if s.video.name == sample.video))
+    assert 0 < min(strengths) and max(strengths) <= 1.0001
+    assert float(torch.corrcoef(torch.tensor([strengths, motions]))[0, 1]) > 0.5
+
+
+def test_clips_that_do_not_move_are_not_drawn(store: Store) -> None:
+    video = store.videos[0]
+    assert len(usable_starts(video, TINY.data, 32)) > 0
+    assert len(usable_starts(video, replace(TINY.data, min_motion=0.9), 32)) == 0
+    with pytest.raises(InputError, match="moves"):
+        clips(store, min_motion=0.9)
+
+
+def test_a_store_that_does_not_fit_is_refused_with_the_remedy(store: Store) -> None:
+    with pytest.raises(InputError, match="--resolution 64"):
+        ClipBatches(store, TINY.data, preset("small64").model, batch=1, seed=0)
+    with pytest.raises(InputError, match="--lag 10"):
+        clips(store, horizon=10, max_length=10)
+
+
+def test_training_and_test_clips_come_from_different_videos(store: Store) -> None:
+    train, test = ({s.video.name for s in clips(store, split=split).sources} for split in ("train", "test"))
+    assert train and test and not train & test
+
+
+# What a stage trains
+
+
+@pytest.mark.parametrize("name", ["tiny", "paper64", "bottleneck_rnn", "depth1", "single_stage"])
+def test_exactly_the_named_parts_of_a_stage_receive_a_gradient(store: Store, name: str) -> None:
+    """Every parameter of a trained part above a floor, none of a frozen one."""
+    found = preset(name)
+    config = replace(
+        TINY, model=replace(found.model, resolution=32, channels=4, depth=found.model.depth),
+        freeze_object_encoder=found.freeze_object_encoder, weights=found.weights,
+    )  # fmt: skip
+    batch = of_kind(clips(store, config=config, untouched_share=0, background_share=0), "poke", 4)
+    for stage, step in ((1, 0), (2, config.stage_1_steps)):
+        torch.manual_seed(0)
+        model = PokeVideo(config.model)
+        if config.model.decoder == "motion":  # a zero head passes no gradient back in its very first step
+            torch.nn.init.normal_(model.decoder.head.weight, std=0.05)
+        parts = steps.trainable(model, config, stage)
+        steps.freeze_others(model, parts)
+        terms = steps.terms(model, batch, None, config, step)
+        loop.weighted_sum(terms, vars(config.weights)).backward()
+        trained = {id(p) for part in parts for p in part.parameters()}
+        for parameter_name, parameter in model.named_parameters():
+            if id(parameter) not in trained:
+                assert parameter.grad is None, f"stage {stage}: {parameter_name} is frozen"
+            else:
+                assert parameter.grad is not None and float(parameter.grad.abs().max()) > 1e-9, f"stage {stage}: {parameter_name}"
+
+
+def test_stage_one_trains_e_sigma_and_g_and_stage_two_everything_but_e_sigma() -> None:
+    model = PokeVideo(TINY.model)
+    assert steps.trainable(model, TINY, 1) == [model.object_encoder, model.decoder]
+    assert steps.trainable(model, TINY, 2) == [model.poke_encoder, model.dynamics, model.decoder]
+    assert model.object_encoder in steps.trainable(model, preset("single_stage"), 2)
+
+
+def test_the_learning_rate_falls_along_a_cosine_in_each_stage() -> None:
+    config = replace(TINY, learning_rate=0.1, decay=0.1, stage_1_steps=10, stage_2_steps=20)
+    assert loop.learning_rate(config, 0) == pytest.approx(0.1) == loop.learning_rate(config, 10)
+    assert loop.learning_rate(config, 5) == pytest.approx(0.055) == loop.learning_rate(config, 20)
+    assert loop.learning_rate(replace(config, decay=1.0), 27) == pytest.approx(0.1)
+
+
+@pytest.mark.slow
+def test_tiny_overfits_one_clip(store: Store) -> None:
+    """After 150 steps on one clip the rollout's error is under a third of what the still picture's is."""
+    config = replace(TINY, stage_1_steps=0, stage_2_steps=150, freeze_object_encoder=False)
+    data = clips(store, config=config, batch=1, untouched_share=0, background_share=0)
+    batch = stack([data.sample(1, 0, 4)])
+    torch.manual_seed(0)
+    model = PokeVideo(config.model)
+    optimiser = loop.make_optimiser(model, config, 2)
+    for step in range(150):
+        optimiser.zero_grad()
+        loop.weighted_sum(steps.terms(model, batch, None, config, step), vars(config.weights)).backward()
+        optimiser.step()
+    still = float((batch.frames[:, 1:] - batch.frames[:, :1]).abs().mean())
+    reached = float((loop.predict(model, batch, 2).frames - batch.frames[:, 1:]).abs().mean())
+    assert reached < still / 3, f"{reached:.4f} against {still:.4f} for the still picture"
+
+
+# Runs
+
+
+def run(store_path: Path, out: Path, **kwargs: object) -> Path:
+    config = kwargs.pop("config", replace(TINY, stage_1_steps=3, stage_2_steps=5, checkpoint_every=3, sample_every=4))
+    return loop.train(config, store_path, out, workers=0, quiet=True, **kwargs)
+
+
+def test_a_run_leaves_checkpoints_metrics_boards_and_grids(store_path: Path, tmp_path: Path) -> None:
+    saved = run(store_path, tmp_path / "run")
+    assert saved == checkpoint.path_of(tmp_path / "run", 8)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 9))
+    assert [line["stage"] for line in lines] == [1] * 3 + [2] * 5
+    assert {"loss/pixel", "loss/flow", "loss/repaint", "loss/trajectory", "gradient_norm"} < set(lines[-1])
+    assert {p.name for p in (tmp_path / "run" / "samples").iterdir()} >= {"train-00000004.png", "held-out-00000008.png"}
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    assert from_json(json.loads((tmp_path / "run" / "config.json").read_text())).stage_2_steps == 5
+    loaded = load_model(tmp_path / "run")
+    assert loaded.path == saved and loaded.about["step"] == 8 and loaded.about["store"] == Store.open(store_path).digest
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return load_model(path).model.state_dict()
+
+
+def test_a_run_that_was_stopped_and_resumed_ends_where_an_unbroken_one_does(store_path: Path, tmp_path: Path) -> None:
+    whole = run(store_path, tmp_path / "whole")
+    run(store_path, tmp_path / "broken", max_minutes=0)  # stops, saved, after its first step
+    while checkpoint.newest(tmp_path / "broken") != checkpoint.path_of(tmp_path / "broken", 8):
+        run(store_path, tmp_path / "broken", resume=True, max_minutes=0)
+    for name, weight in weights_of(whole).items():
+        assert torch.equal(weight, weights_of(tmp_path / "broken")[name]), name
+    numbers = [[json.loads(x)["step"] for x in (tmp_path / r / "metrics.jsonl").open()] for r in ("whole", "broken")]
+    assert numbers[0] == numbers[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_run_saved_and_with_exit_130(store_path: Path, tmp_path: Path, number: int) -> None:
+    command = [sys.executable, "-m", "poke2vid.cli", "train", "--preset", "tiny", "--data", str(store_path),
+               "--out", str(tmp_path / "run"), "--threads", "1", "--set", "stage_2_steps=100000"]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        metrics = tmp_path / "run" / "metrics.jsonl"
+        deadline = time.monotonic() + 120
+        while not (metrics.exists() and metrics.read_text().count("\n") > 2) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors and "--resume" in errors
+    assert load_model(tmp_path / "run").about["step"] == len(metrics.read_text().splitlines())
+
+
+def test_a_run_folder_is_never_overwritten_and_never_resumed_with_other_settings(store_path: Path, tmp_path: Path) -> None:
+    run(store_path, tmp_path / "run", max_minutes=0)
+    with pytest.raises(InputError, match="--resume"):
+        run(store_path, tmp_path / "run")
+    other = replace(TINY, stage_1_steps=3, stage_2_steps=6)
+    with pytest.raises(InputError, match="other settings"):
+        run(store_path, tmp_path / "run", resume=True, config=other)
+    with pytest.raises(InputError, match="without --resume"):
+        run(store_path, tmp_path / "empty", resume=True)
+
+
+def test_a_loss_that_is_not_finite_is_named_before_it_reaches_a_weight() -> None:
+    with pytest.raises(InputError, match=r"perceptual, flow is not finite at step 8"):
+        loop.require_finite({"pixel": torch.ones(()), "perceptual": torch.tensor(float("nan")), "flow": torch.tensor(float("inf"))}, 7)
+
+
+# Settings
+
+
+def test_every_preset_survives_being_written_and_read() -> None:
+    for config in PRESETS.values():
+        assert from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_settings_are_overridden_by_name() -> None:
+    config = override(TINY, ["data.horizon=5", "model.channels=16", "clip_gradient=null", "perceptual=squeeze"])
+    assert (config.data.horizon, config.model.channels, config.clip_gradient, config.perceptual) == (5, 16, None, "squeeze")
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [("data.horizen=5", "horizen"), ("batch=0", "batch"), ("model.resolution=65", "65"), ("nonsense", "nonsense"),
+     ("modle.channels=4", "modle"), ("weights.pixel=-1", "pixel"), ("perceptual=vgg", "perceptual"), ("batch=x", "batch")],
+)  # fmt: skip
+def test_a_wrong_setting_is_refused_by_name(setting: str, named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        override(TINY, [setting])
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    with pytest.raises(InputError, match=r"(?s)horizen.*batsch"):
+        from_json({**to_json(TINY), "batsch": 3, "data": {**to_json(TINY)["data"], "horizen": 1}})
+
+
+def test_the_paper_presets_have_the_papers_settings() -> None:
+    config = preset("paper64")
+    assert (config.batch, config.learning_rate, config.betas, config.data.horizon) == (10, 1e-4, (0.9, 0.99), 10)
+    assert (config.weights.pixel, config.weights.perceptual, config.weights.trajectory) == (1, 1, 0.1)
+    assert config.model.level_channels == (128, 64, 32) and preset("paper128").model.num_levels == 4
+    assert config.data.background_share == 0.1 and config.perceptual == "vgg19"
+    assert isinstance(config.data, DataConfig)

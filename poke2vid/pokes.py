@@ -8,7 +8,8 @@ from torch import Generator, Tensor
 
 from poke2vid.types import InputError, Poke
 
-POKE_GAIN = 10.0  # a shift of a tenth of the frame's side is a 1 in the map; so is an impulse of full magnitude
+POKE_GAIN = 30.0  # a shift of a tenth of the frame's side is a 3 in the map; pokes of real clips are a tenth and less
+IMPULSE_UNIT = 0.1  # an impulse of full magnitude is drawn and given as a shift of this share of the side
 MIN_MOTION = 0.005  # of the frame's side: a clip whose foreground moves less holds no poke worth learning from
 
 
@@ -49,10 +50,14 @@ def check(poke: Poke, width: int, height: int, name: str = "the poke") -> None:
         )
 
 
-def foreground_mask(flow: Float[Tensor, "2 h w"]) -> Bool[Tensor, "h w"]:
-    """Pixels that move more than the mean of the flow map (App. E.2)."""
+def foreground_mask(flow: Float[Tensor, "2 h w"], num_stds: float = 0.0) -> Bool[Tensor, "h w"]:
+    """Pixels that move more than the mean of the flow map (App. E.2), plus `num_stds` standard deviations of it.
+
+    Where so few move that none does, the mean alone counts.
+    """
     magnitude = flow.norm(dim=0)
-    return magnitude > magnitude.mean()
+    mask = magnitude > magnitude.mean() + num_stds * magnitude.std()
+    return mask if num_stds == 0 or mask.any() else foreground_mask(flow)
 
 
 def foreground_motion(flow: Float[Tensor, "2 h w"]) -> float:
@@ -71,17 +76,20 @@ def require_motion(flow: Float[Tensor, "2 h w"], min_motion: float = MIN_MOTION)
         )
 
 
-def sample_poke(flow: Float[Tensor, "2 h w"], generator: Generator) -> Poke:
-    """A simulated poke: l uniform over the foreground of D, p = D[l] (Sec. 3.2)."""
-    x, y = _uniform_pixel(foreground_mask(flow), generator)
+def sample_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: float = 0.0) -> Poke:
+    """A simulated poke: l uniform over the foreground of D, p = D[l] (Sec. 3.2).
+
+    Args:
+        num_stds: how far above the mean a location must move; 0 in the paper, 2 in its released code.
+    """
+    x, y = _uniform_pixel(foreground_mask(flow, num_stds), generator)
     return Poke((x, y), _vector(flow, x, y))
 
 
-def sample_background_poke(flow: Float[Tensor, "2 h w"], generator: Generator) -> Poke:
-    """A poke that must do nothing: l uniform over the background, p drawn from the foreground (App. E.2)."""
-    mask = foreground_mask(flow)
-    x, y = _uniform_pixel(~mask, generator)
-    return Poke((x, y), _vector(flow, *_uniform_pixel(mask, generator)))
+def sample_background_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: float = 0.0) -> Poke:
+    """A poke that must do nothing: l uniform over the background, p that of a foreground poke (App. E.2)."""
+    x, y = _uniform_pixel(~foreground_mask(flow), generator)
+    return Poke((x, y), sample_poke(flow, generator, num_stds).shift)
 
 
 def sample_impulse(
@@ -90,7 +98,7 @@ def sample_impulse(
     """An impulse (App. B.1): location and direction from the foreground, magnitude M(X) / M_max in [0, 1].
 
     The paper draws "smaller pokes for sequences with smaller amounts of motion"; here the magnitude *is* the clip's share of
-    the data set's motion (docs/decisions/006). It is returned as a shift in pixels: magnitude 1 is a tenth of the side.
+    the data set's motion (docs/decisions/006). It is returned as a shift in pixels: magnitude 1 is `IMPULSE_UNIT` of the side.
 
     Args:
         motion: M(X) of Eq. 10 for this clip, in pixels a frame.
@@ -100,7 +108,7 @@ def sample_impulse(
     dx, dy = _vector(flow, x, y)
     length = max((dx * dx + dy * dy) ** 0.5, 1e-6)
     magnitude = min(motion / full_motion, 1.0) if full_motion > 0 else 0.0
-    scale = magnitude * flow.shape[-1] / POKE_GAIN / length
+    scale = magnitude * IMPULSE_UNIT * flow.shape[-1] / length
     return Poke((x, y), (dx * scale, dy * scale), kind="impulse")
 
 

@@ -13,7 +13,19 @@ from poke2vid.pokes import check, rasterise
 from poke2vid.types import Frame, Poke
 
 RESOLUTION = 32
-SIZES = [(1, 1), (1, 500), (500, 1), (4000, 30), (30, 4000), (3, 7), (48, 96), (96, 48), (64, 64), (700, 900)]  # h, w
+SIZES = [
+    (1, 1),
+    (1, 500),
+    (1, 4000),
+    (500, 1),
+    (4000, 30),
+    (30, 4000),
+    (3, 7),
+    (48, 96),
+    (96, 48),
+    (64, 64),
+    (700, 900),
+]  # h, w
 quick = settings(deadline=None, max_examples=60, derandomize=True)
 
 

@@ -125,10 +125,9 @@ def test_backward_flow_fetches_from_where_the_pixel_came() -> None:
     assert flow_loss(-backward, -backward).item() > 0.1
 
 
-def test_shifts_in_a_poke_map_are_x_then_y_in_tenths_of_the_side() -> None:
-    assert POKE_GAIN == 10
+def test_shifts_in_a_poke_map_are_x_then_y_in_shares_of_the_side_times_the_gain() -> None:
     poke_map = rasterise([Poke((20.0, 5.0), (6.4, -3.2))], 64)
-    assert poke_map[:, 5, 20].tolist() == pytest.approx([1.0, -0.5, 1.0])
+    assert poke_map[:, 5, 20].tolist() == pytest.approx([0.1 * POKE_GAIN, -0.05 * POKE_GAIN, 1.0])
 
 
 def test_pixels_are_those_of_the_picture_that_the_user_gave() -> None:

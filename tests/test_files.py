@@ -143,6 +143,16 @@ def test_a_block_that_ends_well_replaces_the_file_and_leaves_nothing_else(tmp_pa
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+def test_the_old_file_is_replaced_and_not_written_into(tmp_path: Path) -> None:
+    path, other_name = tmp_path / "file.txt", tmp_path / "other.txt"
+    path.write_text("old")
+    other_name.hardlink_to(path)  # as good as a reader that has the old file open
+    with atomic(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert other_name.read_text() == "old"
+
+
 @pytest.mark.parametrize("failure", [RuntimeError("bug"), KeyboardInterrupt(), InputError("told already")])
 def test_a_block_that_fails_leaves_the_old_file_and_passes_its_error_on(tmp_path: Path, failure: BaseException) -> None:
     path = tmp_path / "file.txt"

@@ -116,9 +116,14 @@ def test_the_exact_inverse_of_a_flow_costs_nothing() -> None:
     assert flow_loss(uniform(-3.0, 2.0), uniform(3.0, -2.0)).item() == 0
 
 
-def test_flow_loss_is_the_absolute_error_of_both_components_in_shares_of_the_side() -> None:
-    # 0.8 to the side and 0.4 down too much, everywhere, on a side of 16
-    assert flow_loss(uniform(-3.0 + 0.8, 2.0 + 0.4), uniform(3.0, -2.0)).item() == pytest.approx(1.2 / 16)
+@pytest.mark.parametrize("side", [1, 4, 8])
+def test_object_and_background_count_half_each_however_small_the_object_is(side: int) -> None:
+    displacement = uniform(0.25, 0.0).clone()  # a background that creeps is a background
+    displacement[:, :, 6 : 6 + side, 4 : 4 + side] = torch.tensor([3.0, -2.0]).view(1, 2, 1, 1)
+    # The absolute errors of dx and dy are added, in shares of a side of 16.
+    assert flow_loss(torch.zeros(1, 2, 16, 16), displacement).item() == pytest.approx((5 + 0.25) / 2 / 16)
+    assert flow_loss(uniform(1.0, 0.0), displacement).item() == pytest.approx((6 + 1.25) / 2 / 16)
+    assert flow_loss(uniform(-3.0, 2.5), displacement).item() == pytest.approx((0.5 + 5.25) / 2 / 16)
 
 
 def test_backward_flow_is_compared_where_the_pixel_arrives() -> None:
@@ -130,7 +135,7 @@ def test_backward_flow_is_compared_where_the_pixel_arrives() -> None:
     assert flow_loss(backward, displacement).item() == 0
     at_the_start = torch.zeros(1, 2, 16, 16)
     at_the_start[0, :, 4, 5] = torch.tensor([-6.0, -3.0])
-    assert flow_loss(at_the_start, displacement).item() == pytest.approx(9.0 / 255 / 16)  # one of 255 that stay
+    assert flow_loss(at_the_start, displacement).item() == pytest.approx(9 / 2 / 16)
 
 
 def test_pixels_that_leave_the_frame_do_not_count() -> None:
@@ -141,7 +146,7 @@ def test_pixels_that_leave_the_frame_do_not_count() -> None:
     displacement[..., -3:] = torch.tensor([0.0, 50.0]).view(1, 2, 1, 1)  # these leave by the bottom instead
     assert flow_loss(backward, displacement).item() == 0
     wrong_by_one = flow_loss(backward + torch.tensor([1.0, 0.0]).view(1, 2, 1, 1), displacement)
-    assert wrong_by_one.item() == pytest.approx(1 / 16)  # a mean over those that stay
+    assert wrong_by_one.item() == pytest.approx(1 / 2 / 16)  # the mean over those that stay, which are all background
 
 
 def test_a_frame_that_everything_leaves_costs_nothing_rather_than_nan() -> None:

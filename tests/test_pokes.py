@@ -111,7 +111,7 @@ def test_a_poke_with_a_number_that_is_not_finite_is_refused(bad: float, place: i
 
 
 def test_a_shift_may_lead_out_of_the_picture() -> None:
-    assert rasterise([Poke((60.0, 3.0), (640.0, -64.0))], 64)[:, 3, 60].tolist() == [100.0, -10.0, 1.0]
+    assert rasterise([Poke((60.0, 3.0), (640.0, -64.0))], 64)[:, 3, 60].tolist() == [10 * POKE_GAIN, -POKE_GAIN, 1.0]
 
 
 @pytest.mark.parametrize("shift", [(1e39, 0.0), (0.0, -1e300)])
@@ -210,12 +210,6 @@ def test_an_impulse_is_as_long_as_the_clip_moves_and_points_where_its_pixel_went
         assert poke.kind == "impulse"
         assert 36 <= x < 45
         assert 20 <= y < 26
-
-
-def test_an_impulse_of_full_magnitude_is_one_in_the_map() -> None:
-    poke = sample_impulse(moving_block(), 3.0, 3.0, seeded())
-    x, y = (int(c) for c in poke.location)
-    assert rasterise([poke], 64)[:2, y, x].norm().item() == pytest.approx(1.0)
 
 
 def test_the_same_seed_draws_the_same_pokes_and_another_seed_others() -> None:

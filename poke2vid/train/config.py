@@ -20,6 +20,7 @@ class DataConfig:
         background_share: share of clips poked in the background, whose target is the still x_0 (paper: a tenth).
         untouched_share: share of clips without any poke, whose target is the still x_0.
         max_pokes: up to this many pokes at once; half of the clips have one (paper: 1).
+        poke_stds: a poke's location moves more than the flow's mean plus so many standard deviations (paper: 0).
         balance: a video is drawn in proportion to its usable starts to this power; 1 is uniform over frames (paper).
         min_motion: starts whose foreground moves less, as a share of the side, are not used.
         augment: how clips are varied; None for not at all.
@@ -31,6 +32,7 @@ class DataConfig:
     background_share: float = 0.1
     untouched_share: float = 0.05
     max_pokes: int = 3
+    poke_stds: float = 0.0
     balance: float = 1.0
     min_motion: float = MIN_MOTION
     augment: AugmentConfig | None = field(default_factory=AugmentConfig)

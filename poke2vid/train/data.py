@@ -191,14 +191,14 @@ class ClipBatches(Dataset[Batch]):
 
     def _draw(self, D: Tensor, motion: float, background: bool, generator: Generator) -> tuple[Poke, ...]:
         """One to `max_pokes` pokes at once."""
-        count = 1
+        count, stds = 1, self.config.poke_stds
         if self.config.max_pokes > 1 and _chance(generator) < 0.5:
             count += int(torch.randint(self.config.max_pokes, (), generator=generator))
         if background:
-            return tuple(pokes.sample_background_poke(D, generator) for _ in range(count))
+            return tuple(pokes.sample_background_poke(D, generator, stds) for _ in range(count))
         if self.impulse:
             return tuple(pokes.sample_impulse(D, motion, self.full_motion, generator) for _ in range(count))
-        return tuple(pokes.sample_poke(D, generator) for _ in range(count))
+        return tuple(pokes.sample_poke(D, generator, stds) for _ in range(count))
 
     def _full_motion(self) -> float:
         """M_max: the motion M(X) of the liveliest training clips, in pixels a frame."""

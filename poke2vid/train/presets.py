@@ -6,7 +6,7 @@ from poke2vid.model.config import ModelConfig
 from poke2vid.train.config import DataConfig, LossWeights, TrainConfig
 from poke2vid.types import InputError
 
-_MOTION = LossWeights(pixel=5.0, perceptual=0.02, flow=30.0, repaint=0.2)
+_MOTION = LossWeights(pixel=3.0, flow=10.0, repaint=1.0)
 _PAPER = TrainConfig(data=DataConfig(max_pokes=1))
 
 
@@ -19,12 +19,14 @@ PRESETS: dict[str, TrainConfig] = {
     "paper64": _paper(64),
     "paper128": _paper(128),
     "paper256": _paper(256),
-    # For a CPU and a browser: the motion decoder at small width.
+    # For a CPU and a browser: the motion decoder at small width, and clips chosen so that an hour on one core shows motion:
+    # pokes on what clearly moves, few feature frames, E_sigma left free to learn on (docs/experiments.md, 2026-11-22).
     "small64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
-        data=DataConfig(balance=0.5),
-        weights=_MOTION, perceptual="squeeze", perceptual_frames=4, batch=8, learning_rate=5e-4, decay=0.05, clip_gradient=1.0,
-        stage_1_steps=1500, stage_2_steps=8000, sample_every=250, checkpoint_every=250,
+        data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15),
+        weights=LossWeights(pixel=3.0, perceptual=0.005, trajectory=0.1, flow=10.0, repaint=1.0),
+        perceptual="squeeze", perceptual_frames=3, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
+        stage_1_steps=200, stage_2_steps=2500, freeze_object_encoder=False, sample_every=200, checkpoint_every=100,
     ),
     # For tests: seconds.
     "tiny": TrainConfig(

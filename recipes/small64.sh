@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The base model in the package: small64 on clips that may be redistributed.
+#
+#   recipes/small64.sh VIDEOS WORK [WEIGHTS]
+#
+# VIDEOS   a folder with the clips named in the README's "What the base model was trained on"
+# WORK     where the store, the run and the report go; running the script again goes on from there
+# WEIGHTS  a folder with the public SqueezeNet 1.1 weights (and RAFT-small and LPIPS, for the report)
+#
+# About an hour on one core. The clips yes, thanks, school and want are held out (want shows a person seen nowhere else).
+set -euo pipefail
+videos=$1 work=$2
+if [ $# -gt 2 ]; then export POKE2VID_WEIGHTS=$3; fi
+
+poke2vid prepare "$videos" --out "$work/store" --resolution 64 --test yes --test thanks --test school --test want
+resume=""
+if compgen -G "$work/run/checkpoints/step-*.safetensors" >/dev/null; then resume=--resume; fi
+poke2vid train --preset small64 --data "$work/store" --out "$work/run" --threads 1 $resume
+poke2vid evaluate "$work/run" --data "$work/store" --out "$work/report" --clips 300

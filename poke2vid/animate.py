@@ -57,7 +57,8 @@ def _pairs(option: str, texts: Sequence[str]) -> list[tuple[float, float]]:
 def script_of(pokes: Sequence[Poke], frames: int) -> Script:
     """All pokes at the start, held to the end."""
     events = tuple(
-        PokeEvent(type="poke", frame=0, at=p.location, shift=p.shift, pointer=k, kind=p.kind) for k, p in enumerate(pokes)
+        PokeEvent(type="poke", frame=0, at=p.location, shift=p.shift, pointer=k, kind=p.kind)
+        for k, p in enumerate(pokes)
     )
     return Script(version=1, frames=frames, events=events)
 

@@ -1,5 +1,7 @@
 """A picture of any size on a model's square canvas: locations there and back, frames at the picture's own proportions."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -60,7 +62,7 @@ class Canvas:
             moved = np.clip(np.rint(moved + repaint), 0, 255).astype(np.uint8)
         return self._cut(moved)
 
-    def _cut(self, whole: Picture) -> Picture:
+    def _cut(self, whole: Picture) -> UInt8[np.ndarray, "h2 w2 3"]:
         height, width = self.picture.shape[:2]
         return whole[self._top : self._top + height, self._left : self._left + width]
 
@@ -70,7 +72,10 @@ class Canvas:
 
     def modelled(self, poke: Poke) -> Poke:
         """A poke in pixels of the model's frames."""
-        return transform(poke, self.to_model)
+        moved = transform(poke, self.to_model)
+        last = self.x_0.shape[-1] - 0.5
+        x, y = (min(max(c, -0.5), last) for c in moved.location)  # rounding must not push the border's last pixel out
+        return replace(moved, location=(x, y))
 
 
 def transform(poke: Poke, affine: Affine) -> Poke:
@@ -78,14 +83,12 @@ def transform(poke: Poke, affine: Affine) -> Poke:
     return Poke(affine.point(*poke.location), affine.vector(*poke.shift), poke.kind)
 
 
-def resize(picture: Picture, size: geometry.Size) -> Picture:
+def resize(picture: Picture, size: geometry.Size) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Averaged where it shrinks, smooth where it grows."""
     if picture.shape[:2] == tuple(size):
         return picture
     shrinks = size[0] < picture.shape[0] or size[1] < picture.shape[1]
     return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-
-
 
 
 def enlarge(field: Float[Tensor, "c h w"], size: geometry.Size) -> Float[np.ndarray, "h2 w2 c"]:

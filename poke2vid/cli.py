@@ -20,7 +20,8 @@ ModelOption = Annotated[
     Path | None, typer.Option("--model", help="A model file or a training run's folder; without it the shipped base.")
 ]
 WeightsOption = Annotated[
-    Path | None, typer.Option("--weights-dir", help="Where public weights lie; else POKE2VID_WEIGHTS or the hub's cache.")
+    Path | None,
+    typer.Option("--weights-dir", help="Where public weights lie; else POKE2VID_WEIGHTS or the hub's cache."),
 ]
 
 
@@ -49,7 +50,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -59,13 +62,22 @@ def animate(
     image: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF, BMP or GIF, of any size.")],
     output: Annotated[
         list[Path],
-        typer.Option("-o", "--output", help="mp4, webm, gif or webp: the video; png: a grid of frames; json: numbers. Repeatable."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="mp4, webm, gif or webp: the video; png: a grid of frames; json: numbers. Repeatable.",
+        ),
     ],
-    at: Annotated[list[str] | None, typer.Option("--at", metavar="X,Y", help="Where to poke, in pixels. Repeatable.")] = None,
-    shift: Annotated[
-        list[str] | None, typer.Option("--shift", metavar="DX,DY", help="Where to pull it, in pixels; one for every --at.")
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="X,Y", help="Where to poke, in pixels. Repeatable.")
     ] = None,
-    script: Annotated[Path | None, typer.Option("--script", help="A poke script (JSON) in place of --at and --shift.")] = None,
+    shift: Annotated[
+        list[str] | None,
+        typer.Option("--shift", metavar="DX,DY", help="Where to pull it, in pixels; one for every --at."),
+    ] = None,
+    script: Annotated[
+        Path | None, typer.Option("--script", help="A poke script (JSON) in place of --at and --shift.")
+    ] = None,
     kind: Annotated[str, typer.Option("--kind", help="shift: pull and hold; impulse: push once.")] = "shift",
     frames: Annotated[int, typer.Option("--frames", min=1, max=10_000, help="How many frames to predict.")] = 25,
     fps: Annotated[float, typer.Option("--fps", min=1, max=120, help="Frames a second of the video.")] = 25.0,
@@ -81,7 +93,9 @@ def animate(
     events = read_script(script) if script else script_of(parse_pokes(at or [], shift or [], kind), frames)
     numbers = run(load(model), image, events, output, fps=fps, plain=plain)
     for poke in numbers["pokes"]:
-        print(f"poked at {poke['at']}, pulled by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})")
+        print(
+            f"poked at {poke['at']}, pulled by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})"
+        )
     print(f"{numbers['frames']} frames at {numbers['frames_per_second']} a second -> {', '.join(map(str, output))}")
 
 
@@ -89,13 +103,25 @@ def animate(
 def prepare(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos or of frame folders.")],
     out: Annotated[Path, typer.Option("--out", help="The store to write; a run that was cut off is continued.")],
-    resolution: Annotated[int, typer.Option("--resolution", help="Side of the square frames: 32, 64, 128 or 256.")] = 64,
-    fps: Annotated[float | None, typer.Option("--fps", min=0.1, help="Thin the frames out to this rate; default: keep all.")] = None,
-    flow: Annotated[str, typer.Option("--flow", help="dis (OpenCV) or raft (RAFT-small, needs its public weights).")] = "dis",
-    lag: Annotated[list[int] | None, typer.Option("--lag", min=1, help="Frames from x_0 to x_T; repeatable; default 10.")] = None,
+    resolution: Annotated[
+        int, typer.Option("--resolution", help="Side of the square frames: 32, 64, 128 or 256.")
+    ] = 64,
+    fps: Annotated[
+        float | None, typer.Option("--fps", min=0.1, help="Thin the frames out to this rate; default: keep all.")
+    ] = None,
+    flow: Annotated[
+        str, typer.Option("--flow", help="dis (OpenCV) or raft (RAFT-small, needs its public weights).")
+    ] = "dis",
+    lag: Annotated[
+        list[int] | None, typer.Option("--lag", min=1, help="Frames from x_0 to x_T; repeatable; default 10.")
+    ] = None,
     fit: Annotated[str, typer.Option("--fit", help="crop the middle, stretch, or pad to a square.")] = "crop",
-    test: Annotated[list[str] | None, typer.Option("--test", help="Names (globs) of the test videos; default: a fifth, by hash.")] = None,
-    test_fraction: Annotated[float, typer.Option("--test-fraction", min=0, max=0.9, help="Share of videos held out.")] = 0.2,
+    test: Annotated[
+        list[str] | None, typer.Option("--test", help="Names (globs) of the test videos; default: a fifth, by hash.")
+    ] = None,
+    test_fraction: Annotated[
+        float, typer.Option("--test-fraction", min=0, max=0.9, help="Share of videos held out.")
+    ] = 0.2,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
     seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
     weights_dir: WeightsOption = None,
@@ -130,13 +156,19 @@ def train(
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
     out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
     preset: Annotated[str, typer.Option("--preset", help="See the table in poke2vid/train/presets.py.")] = "small64",
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override one setting. Repeatable.")] = None,
-    perceptual: Annotated[str | None, typer.Option("--perceptual", help="vgg19, squeeze or none: the network behind L_rec.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override one setting. Repeatable.")
+    ] = None,
+    perceptual: Annotated[
+        str | None, typer.Option("--perceptual", help="vgg19, squeeze or none: the network behind L_rec.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     minutes: Annotated[float | None, typer.Option("--minutes", help="Stop, saved, after this long.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches.")] = 1,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads of the networks; default: all.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads of the networks; default: all.")
+    ] = None,
     weights_dir: WeightsOption = None,
 ) -> None:
     """Train a model in its two stages; stops cleanly at any time and goes on with --resume."""
@@ -162,7 +194,9 @@ def train(
 
 
 @app.command()
-def info(model: Annotated[Path | None, typer.Argument(help="A model or checkpoint; without it the shipped base.")] = None) -> None:
+def info(
+    model: Annotated[Path | None, typer.Argument(help="A model or checkpoint; without it the shipped base.")] = None,
+) -> None:
     """Print a model's shape, parameters, FLOPs a frame and origin."""
     from poke2vid.info import report
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from poke2vid.types import InputError
 
+_ENTRY = "poke2vid"  # the header entry that makes a safetensors file ours
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -55,9 +56,9 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, types, shapes and bytes, in the order of names."""
-    sha = hashlib.sha256()
+def digest_of(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """sha256 over the JSON object and over names, types, shapes and bytes of the tensors, in the order of names."""
+    sha = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -66,9 +67,10 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Tensors and a JSON object in one safetensors file, atomically, with a digest of the tensors in its header."""
+    """Tensors and a JSON object in one safetensors file, atomically, with a digest of both in its header."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {"poke2vid": json.dumps(dict(about)), "digest": digest_of(whole)}
+    # One header entry, because safetensors writes several in any order and equal files should have equal bytes.
+    header = {_ENTRY: json.dumps({"about": dict(about), "digest": digest_of(whole, about)}, sort_keys=True)}
     with atomic(path) as temporary:
         try:
             save_file(whole, temporary, metadata=header)
@@ -89,12 +91,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and JSON object of a file that `write_tensors` made, verified.
 
     Raises:
-        InputError: as `read_about`, or if the tensors do not match their digest.
+        InputError: as `read_about`, or if the tensors or the object do not match their digest.
     """
     about, digest = _open(path)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    if digest_of(tensors) != digest:
+    if digest_of(tensors, about) != digest:
         raise InputError(f"{path} is damaged: its contents do not match its checksum; take an intact copy.")
     return tensors, about
 
@@ -110,6 +112,7 @@ def _open(path: Path) -> tuple[dict[str, Any], str]:
             f"{path} is not a poke2vid file or was cut short; models are .safetensors files written by poke2vid."
         ) from error
     try:
-        return json.loads(header["poke2vid"]), header["digest"]
-    except (KeyError, ValueError) as error:
+        entry = json.loads(header[_ENTRY])
+        return entry["about"], entry["digest"]
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} was not written by poke2vid; use a model made by `poke2vid train`.") from error

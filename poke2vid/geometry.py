@@ -108,19 +108,30 @@ class Affine:
         (a, b), (c, d) = self.a
         return a * dx + b * dy, c * dx + d * dy
 
+    def _source(self, size: Size, like: Tensor) -> Float[Tensor, "h w 2"]:
+        """The location of the original that every pixel of a canvas of `size` shows; it may lie outside."""
+        inverse = self.inverse()
+        return pixel_grid(size, like) @ like.new_tensor(inverse.a).T + like.new_tensor(inverse.b)
+
     def frames(self, frames: Float[Tensor, "b c h w"], size: Size) -> Float[Tensor, "b c h2 w2"]:
         """The pictures under this map, bilinear, on a canvas of `size`; outside the source its mirror image shows."""
-        inverse = self.inverse()
-        matrix = frames.new_tensor(inverse.a)
-        source = pixel_grid(size, frames) @ matrix.T + frames.new_tensor(inverse.b)
-        grid = to_normalised(source, (frames.shape[-2], frames.shape[-1]))
+        grid = to_normalised(self._source(size, frames), (frames.shape[-2], frames.shape[-1]))
         return functional.grid_sample(
-            frames, grid.expand(frames.shape[0], -1, -1, -1), mode="bilinear", padding_mode="reflection", align_corners=False
+            frames,
+            grid.expand(frames.shape[0], -1, -1, -1),
+            mode="bilinear",
+            padding_mode="reflection",
+            align_corners=False,
         )
 
     def flow(self, flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 h2 w2"]:
-        """A flow field under this map: moved like a picture, and every vector turned and scaled by A."""
-        moved = self.frames(flow, size)
+        """A flow field under this map: moved like a picture, and every vector turned and scaled by A.
+
+        Where the picture's mirror image shows, what moves towards the border comes from it, so the vector is mirrored first.
+        """
+        extent = flow.new_tensor((flow.shape[-1], flow.shape[-2]))
+        reflections = ((self._source(size, flow) + 0.5) / extent).floor()
+        moved = self.frames(flow, size) * (1 - 2 * (reflections % 2)).permute(2, 0, 1)
         return torch.einsum("ij,bjhw->bihw", flow.new_tensor(self.a), moved)
 
 

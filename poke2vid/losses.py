@@ -28,7 +28,10 @@ def perceptual_loss(
 
 
 def trajectory_loss(
-    sigma_hat: Sequence[Float[Tensor, "b t _c _h _w"]], sigma: Sequence[Float[Tensor, "b t _c _h _w"]], *, squared: bool = True
+    sigma_hat: Sequence[Float[Tensor, "b t _c _h _w"]],
+    sigma: Sequence[Float[Tensor, "b t _c _h _w"]],
+    *,
+    squared: bool = True,
 ) -> Float[Tensor, ""]:
     """How far the predicted states are from those of the true frames (Eq. 7); `sigma` is a constant.
 
@@ -57,6 +60,24 @@ def flow_loss(flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h
     moves = magnitude > magnitude.mean(dim=(1, 2), keepdim=True)
     halves = [(error * where).sum() / where.sum().clamp_min(1) for where in (inside & moves, inside & ~moves)]
     return 0.5 * (halves[0] + halves[1])
+
+
+def poke_loss(
+    flow: Float[Tensor, "b 2 h w"], targets: Float[Tensor, "b k 2"], shifts: Float[Tensor, "b k 2"], given: Float[Tensor, "b k"]
+) -> Float[Tensor, ""]:
+    """How far the poked points are from where they should be at frame T, in shares of the side, averaged over pokes.
+
+    A poke that is obeyed is fetched from where it began: b(l + p) = -p; one in the background stays: b(l) = 0. Pokes fill
+    so few pixels that `flow_loss` alone hardly sees them. Motion decoder only; not in the paper.
+
+    Args:
+        targets: where each poked point should be, in pixels.
+        shifts: how far it should have come: p, or 0 in the background.
+        given: 1 for a poke, 0 for padding.
+    """
+    reached = geometry.sample(flow, targets[:, None])[:, :, 0].transpose(1, 2)
+    error = (reached + shifts).abs().sum(dim=-1) / flow.shape[-1]
+    return (error * given).sum() / given.sum().clamp_min(1)
 
 
 def repaint_loss(repaint: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, ""]:

@@ -10,6 +10,7 @@ from poke2vid.types import InputError, Poke
 
 POKE_GAIN = 30.0  # a shift of a tenth of the frame's side is a 3 in the map; pokes of real clips are a tenth and less
 IMPULSE_UNIT = 0.1  # an impulse of full magnitude is drawn and given as a shift of this share of the side
+MAX_SHIFT = 1e6  # pixels: further than any picture is wide; float32 ends at 1e38, and an infinite phi never leaves a state
 MIN_MOTION = 0.005  # of the frame's side: a clip whose foreground moves less holds no poke worth learning from
 
 
@@ -41,8 +42,11 @@ def rasterise(pokes: Sequence[Poke], resolution: int) -> Float[Tensor, "3 h w"]:
 def check(poke: Poke, width: int, height: int, name: str = "the poke") -> None:
     """Raises InputError unless the poke touches a picture of this size and all its numbers are finite."""
     (x, y), (dx, dy) = poke.location, poke.shift
-    if not all(abs(value) < float("inf") for value in (x, y, dx, dy)):  # also refuses NaN, which compares false
-        raise InputError(f"{name} at ({x}, {y}) with shift ({dx}, {dy}) holds a number that is not finite; give plain pixels.")
+    if not all(abs(value) <= MAX_SHIFT for value in (x, y, dx, dy)):  # also refuses NaN, which compares false
+        raise InputError(
+            f"{name} at ({x}, {y}) with shift ({dx}, {dy}) holds a number that is not finite or beyond {MAX_SHIFT:g}; "
+            "give plain pixels."
+        )
     if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
         raise InputError(
             f"{name} at ({x:g}, {y:g}) lies outside the picture, which is {width} x {height} pixels; "
@@ -92,9 +96,7 @@ def sample_background_poke(flow: Float[Tensor, "2 h w"], generator: Generator, n
     return Poke((x, y), sample_poke(flow, generator, num_stds).shift)
 
 
-def sample_impulse(
-    flow: Float[Tensor, "2 h w"], motion: float, full_motion: float, generator: Generator
-) -> Poke:
+def sample_impulse(flow: Float[Tensor, "2 h w"], motion: float, full_motion: float, generator: Generator) -> Poke:
     """An impulse (App. B.1): location and direction from the foreground, magnitude M(X) / M_max in [0, 1].
 
     The paper draws "smaller pokes for sequences with smaller amounts of motion"; here the magnitude *is* the clip's share of

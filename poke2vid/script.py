@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from poke2vid.canvas import Picture
 from poke2vid.session import Session
@@ -30,7 +30,7 @@ class PokeEvent(_Strict):
 
 
 class DragEvent(_Strict):
-    """The grabbed point shall now go to grabbed location + `shift`."""
+    """The grabbed point shall now go to `at` + `shift`; a finger that moves says `at` where it is and `shift` (0, 0)."""
 
     type: Literal["drag"]
     frame: int = Field(ge=0)
@@ -63,6 +63,13 @@ class Script(_Strict):
     frames: int = Field(ge=1, le=_MAX_FRAMES)
     events: tuple[Event, ...]
 
+    @model_validator(mode="after")
+    def _events_lie_within(self) -> "Script":
+        for number, event in enumerate(self.events):
+            if event.frame >= self.frames:
+                raise ValueError(f"events.{number} is at frame {event.frame}, but the script ends after {self.frames} frames")
+        return self
+
 
 def read_script(path: Path) -> Script:
     """A script from its file.
@@ -85,7 +92,7 @@ def replay(script: Script, session: Session) -> list[Picture]:
     """The picture as shown, then every predicted frame.
 
     Raises:
-        InputError: for an event that does not fit what happened before it; names its number.
+        InputError: for an event that does not fit what happened before it; names it as `events.N`, N from 0.
     """
     pointers: dict[int, int] = {}  # the script's pointer -> the session's
     frames = [session.canvas.picture]
@@ -95,7 +102,7 @@ def replay(script: Script, session: Session) -> list[Picture]:
                 try:
                     _apply(event, session, pointers)
                 except InputError as error:
-                    raise InputError(f"event {number + 1} of the poke script: {error}") from error
+                    raise InputError(f"events.{number} of the poke script: {error}") from error
         frames.append(session.step())
     return frames
 

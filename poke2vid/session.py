@@ -1,4 +1,4 @@
-"""A live session: the one way to run a model. Poke, drag, hold, release, step; for the CLI, the server, benchmarks and tests."""
+"""A live session, the one way to run a model: poke, drag, hold, release, step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,8 +60,7 @@ class Session:
                 impulses and is given a shift.
         """
         poke = Poke((float(location[0]), float(location[1])), (float(shift[0]), float(shift[1])), kind)
-        height, width = self.canvas.size
-        poking.check(poke, width, height)
+        self._check(poke)
         if kind == "shift" and self.player.poke_kind == "impulse":
             raise InputError("this model was trained on impulses and knows no targets; poke with kind 'impulse'.")
         if kind == "impulse":
@@ -79,8 +78,7 @@ class Session:
             raise InputError(f"pointer {pointer} holds nothing; poke before you drag.")
         shift = (float(to[0]) - poke.location[0], float(to[1]) - poke.location[1])
         moved = Poke(poke.location, shift)
-        height, width = self.canvas.size
-        poking.check(moved, width, height)
+        self._check(moved)
         self._held[pointer] = moved
         self._phi_is_current = False
 
@@ -101,6 +99,12 @@ class Session:
             self._impulses.clear()
             self._phi_is_current = False
         return self.canvas.render(self.frame)
+
+    def _check(self, poke: Poke) -> None:
+        """In pixels of the user's picture, and in the model's, where a small picture makes a shift larger."""
+        height, width = self.canvas.size
+        poking.check(poke, width, height)
+        poking.check(self.canvas.modelled(poke), self.player.resolution, self.player.resolution)
 
     def _interaction(self) -> Tensor | None:
         """phi of all that touches the object now; computed anew only when that changed."""

@@ -68,18 +68,16 @@ def flow_colours(flow: Float[np.ndarray, "2 h w"], largest: float | None = None)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
-def enlarge(picture: Picture, factor: int) -> Picture:
+def enlarge(picture: Picture, factor: int) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Every pixel as a square of `factor`: small frames shown as they are, not smoothed."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def grid(rows: Sequence[Sequence[Picture]], gap: int = 2) -> Picture:
+def grid(rows: Sequence[Sequence[Picture]], gap: int = 2) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Pictures of equal size in rows on white; a short row is filled with white."""
     height, width = rows[0][0].shape[:2]
     columns = max(len(row) for row in rows)
-    sheet = np.full(
-        (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, dtype=np.uint8
-    )
+    sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, dtype=np.uint8)
     for i, row in enumerate(rows):
         for j, picture in enumerate(row):
             y, x = i * (height + gap), j * (width + gap)

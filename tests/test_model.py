@@ -44,7 +44,9 @@ def poke_map(shift: tuple[float, float], resolution: int = 64, at: tuple[float, 
 def test_every_resolution_has_its_levels_down_to_eight_pixels(resolution: int, levels: int, decoder: str) -> None:
     built = model(resolution, channels=2, decoder=decoder)
     with torch.no_grad():
-        result = built.rollout(pictures(1, resolution), torch.zeros(1, 1, 3, resolution, resolution), torch.zeros(1, 2).long())
+        result = built.rollout(
+            pictures(1, resolution), torch.zeros(1, 1, 3, resolution, resolution), torch.zeros(1, 2).long()
+        )
     assert built.config.num_levels == levels
     assert [s.shape[-1] for s in result.sigma] == [8 * 2**n for n in range(levels)]
     assert [s.shape[2] for s in result.sigma] == [2 * 2 ** (levels - 1 - n) for n in range(levels)]
@@ -102,7 +104,9 @@ def test_phi_changes_by_a_tenth_when_the_poke_doubles(seed: int, length: float) 
     torch.manual_seed(seed)
     encoder = PokeEncoder(ModelConfig(channels=8)).eval()
     with torch.no_grad():
-        empty, once, twice = encoder(torch.stack([torch.zeros(3, 64, 64), poke_map((length, 0)), poke_map((2 * length, 0))]))
+        empty, once, twice = encoder(
+            torch.stack([torch.zeros(3, 64, 64), poke_map((length, 0)), poke_map((2 * length, 0))])
+        )
     assert float((twice - once).norm() / (once - empty).norm()) > 0.1
 
 

@@ -131,6 +131,24 @@ def test_the_foreground_is_what_moves_more_than_the_mean() -> None:
     assert foreground_mask(torch.stack((length, torch.zeros(2, 2)))).tolist() == [[False, False], [False, True]]
 
 
+def fast_and_slow() -> torch.Tensor:
+    """Nine pixels in a hundred move by 2, one by 10: the mean is 0.28, two standard deviations more are 2.57."""
+    flow = torch.zeros(2, 10, 10)
+    flow[1, 3:6, 4:7] = -2.0
+    flow[0, 7, 2] = 10.0
+    return flow
+
+
+def test_standard_deviations_above_the_mean_narrow_the_foreground_to_what_moves_most() -> None:
+    assert int(foreground_mask(fast_and_slow()).sum()) == 10
+    assert foreground_mask(fast_and_slow(), 2.0).nonzero().tolist() == [[7, 2]]
+    assert foreground_mask(fast_and_slow(), 1.0).sum() == 10  # 1.43 is below 2
+
+
+def test_where_nothing_moves_so_much_the_mean_alone_counts() -> None:
+    assert torch.equal(foreground_mask(fast_and_slow(), 50.0), foreground_mask(fast_and_slow()))
+
+
 def test_length_counts_both_directions_of_a_vector() -> None:
     flow = torch.zeros(2, 4, 4)
     flow[:, 1, 2] = torch.tensor([-3.0, -4.0])
@@ -196,6 +214,17 @@ def test_background_pokes_lie_in_the_background_with_a_vector_of_the_foreground(
         assert poke.shift in vectors
         locations.add(poke.location)
     assert len(locations) > 40
+
+
+def test_narrowed_pokes_take_the_fastest_and_leave_the_slow_out_of_the_background_too() -> None:
+    flow, generator = fast_and_slow(), seeded()
+    foreground = foreground_mask(flow)
+    for _ in range(30):
+        assert sample_poke(flow, generator, 2.0) == Poke((2, 7), (10.0, 0.0))
+        poke = sample_background_poke(flow, generator, 2.0)
+        x, y = (int(c) for c in poke.location)
+        assert not foreground[y, x]
+        assert poke.shift == (10.0, 0.0)
 
 
 def test_an_impulse_is_as_long_as_the_clip_moves_and_points_where_its_pixel_went() -> None:

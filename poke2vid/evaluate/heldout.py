@@ -57,7 +57,9 @@ class Report:
             lines.append(f"| {name} | " + " | ".join(str(row[c]) if c in row else "" for c in columns) + " |")
         legend = [f"- `{c}`: {COLUMNS[c]}" for c in columns]
         measured = ", ".join(f"{k} {v}" for k, v in self.about.items())
-        return "\n".join([*lines, "", f"Measured on: {measured}. Brackets: 95 % intervals over videos.", "", *legend, ""])
+        return "\n".join(
+            [*lines, "", f"Measured on: {measured}. Brackets: 95 % intervals over videos.", "", *legend, ""]
+        )
 
 
 def evaluate(
@@ -69,7 +71,13 @@ def evaluate(
     tracker, lpips = _tracker(weights_dir), _lpips(weights_dir)
     horizon = _trained_horizon(loaded)
     data = DataConfig(
-        horizon=horizon, max_length=horizon, long_share=0, background_share=0, untouched_share=0, max_pokes=1, augment=None
+        horizon=horizon,
+        max_length=horizon,
+        long_share=0,
+        background_share=0,
+        untouched_share=0,
+        max_pokes=1,
+        augment=None,
     )
     config = loaded.model.config
     clips = ClipBatches(store, data, config, batch=1, seed=seed, split=split)
@@ -102,7 +110,9 @@ def predict(model: PokeVideo, sample: Sample) -> Tensor:
     return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames[0].clamp(-1, 1)
 
 
-def _score(x_hat: Tensor, x: Tensor, x_0: Tensor, sample: Sample, tracker: FlowEstimator, lpips: Any) -> dict[str, float]:
+def _score(
+    x_hat: Tensor, x: Tensor, x_0: Tensor, sample: Sample, tracker: FlowEstimator, lpips: Any
+) -> dict[str, float]:
     flow = torch.from_numpy(tracker(to_uint8(x_0[0]), to_uint8(x_hat[-1])))
     (poke,) = sample.pokes
     error = scores.poke_error(flow, poke)

@@ -34,7 +34,9 @@ class ResBlock(nn.Module):
     norm, so that what a norm takes away still passes by it.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, upsample: bool = False, norm_kind: str = "instance") -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, upsample: bool = False, norm_kind: str = "instance"
+    ) -> None:
         super().__init__()
         normed = norm_kind == "instance"
         self.upsample = upsample

@@ -1,5 +1,7 @@
 """F: how the object state moves under an interaction (Sec. 3.1), and the ablation that it is compared with (Tab. 3)."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,9 +24,7 @@ class HierarchicalDynamics(nn.Module):
         widths = config.level_channels[: config.num_dynamic_levels]
         inputs = [config.level_channels[0], *widths[1:]]
         self.cells = nn.ModuleList(ConvGRUCell(c_u, c) for c_u, c in zip(inputs, widths, strict=True))
-        self.upsamplers = nn.ModuleList(
-            nn.ConvTranspose2d(c, c2, 4, 2, 1) for c, c2 in zip(widths, widths[1:], strict=False)
-        )
+        self.upsamplers = nn.ModuleList(nn.ConvTranspose2d(c, c2, 4, 2, 1) for c, c2 in pairwise(widths))
         for U_n in self.upsamplers:
             nn.init.orthogonal_(U_n.weight)
             nn.init.zeros_(U_n.bias)
@@ -52,7 +52,7 @@ class HierarchicalDynamics(nn.Module):
 
 
 class BottleneckDynamics(nn.Module):
-    """"Ours RNN" of Tab. 3: one GRU of three stacked cells, all at 8 x 8; the decoder's skips stay those of x_0."""
+    """ "Ours RNN" of Tab. 3: one GRU of three stacked cells, all at 8 x 8; the decoder's skips stay those of x_0."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -1,5 +1,7 @@
 """E_sigma, picture -> object state, and E_phi, poke map -> latent interaction (Sec. 3, App. E.1)."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ class ObjectEncoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         widths = [3, *reversed(config.level_channels)]  # finest first, as the picture shrinks
-        self.down = nn.ModuleList(ConvBlock(c, c2, stride=2) for c, c2 in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(ConvBlock(c, c2, stride=2) for c, c2 in pairwise(widths))
         self.bottleneck = ResBlock(widths[-1], widths[-1])
         self.bounded = config.state_range == "bounded"
 
@@ -46,9 +48,7 @@ class PokeEncoder(nn.Module):
         self.literal = config.poke_encoder == "literal"
         norm_kind = "instance" if self.literal else "none"
         widths = [2 if self.literal else POKE_CHANNELS, *reversed(config.level_channels)]
-        self.down = nn.ModuleList(
-            ConvBlock(c, c2, stride=2, norm_kind=norm_kind) for c, c2 in zip(widths, widths[1:], strict=False)
-        )
+        self.down = nn.ModuleList(ConvBlock(c, c2, stride=2, norm_kind=norm_kind) for c, c2 in pairwise(widths))
         self.bottleneck = ResBlock(widths[-1], widths[-1], norm_kind=norm_kind)
         if not self.literal:  # without a norm the signal must keep its size through the layers by itself
             for module in self.modules():

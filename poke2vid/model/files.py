@@ -55,7 +55,9 @@ def load_model(path: Path | None = None) -> LoadedModel:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"the weights in {path} do not fit the model that the same file describes; it is damaged.") from error
+        raise InputError(
+            f"the weights in {path} do not fit the model that the same file describes; it is damaged."
+        ) from error
     if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
         raise InputError(f"{path} holds weights that are not finite numbers; use an earlier checkpoint.")
     return LoadedModel(model.eval(), about, path)

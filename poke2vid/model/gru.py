@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-
 CLOSED_GATE = -3.0  # b_z at the start: a step keeps 95 % of the state
 
 
@@ -48,7 +47,9 @@ class ConvGRUCell(nn.Module):
         """The input's share of all three gates."""
         return self.from_input(u)
 
-    def advance(self, drive: Float[Tensor, "b c_drive h w"], sigma: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def advance(
+        self, drive: Float[Tensor, "b c_drive h w"], sigma: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b c h w"]:
         """sigma' from a drive that is already computed."""
         drive_z, drive_r, drive_candidate = drive.chunk(3, dim=1)
         state_z, state_r = self.from_state(sigma).chunk(2, dim=1)

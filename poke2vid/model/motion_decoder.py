@@ -27,7 +27,9 @@ class MotionDecoder(nn.Module):
         outs = [*widths[1:], widths[-1]]
         skips = [c if n < config.num_skip_levels else 0 for n, c in enumerate(widths)]
         ins = [0, *outs[:-1]]
-        self.up = nn.ModuleList(_upsampler(c + c_skip, c_out) for c, c_skip, c_out in zip(ins, skips, outs, strict=True))
+        self.up = nn.ModuleList(
+            _upsampler(c + c_skip, c_out) for c, c_skip, c_out in zip(ins, skips, outs, strict=True)
+        )
         # sigma_0's share of the same layers: it stays the same, so it is convolved once a session and not once a frame.
         self.first = nn.ModuleList(_upsampler(c, c_out, bias=False) for c, c_out in zip(skips, outs, strict=True) if c)
         self.refine = nn.Conv2d(widths[-1], widths[-1], 3, 1, 1)

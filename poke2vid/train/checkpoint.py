@@ -21,7 +21,12 @@ def path_of(run: Path, step: int) -> Path:
 
 
 def save(
-    run: Path, model: PokeVideo, optimiser: torch.optim.Optimizer, config: TrainConfig, step: int, origin: dict[str, Any]
+    run: Path,
+    model: PokeVideo,
+    optimiser: torch.optim.Optimizer,
+    config: TrainConfig,
+    step: int,
+    origin: dict[str, Any],
 ) -> Path:
     """Writes the state after `step` steps and removes the oldest checkpoints beyond `keep_checkpoints`.
 

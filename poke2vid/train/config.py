@@ -53,12 +53,13 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """The lambdas of Eq. 8. `flow` and `repaint` exist for the motion decoder only."""
+    """The lambdas of Eq. 8. `flow`, `poke` and `repaint` exist for the motion decoder only."""
 
     pixel: float = 1.0
     perceptual: float = 1.0
     trajectory: float = 0.1
     flow: float = 0.0
+    poke: float = 0.0
     repaint: float = 0.0
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -116,7 +117,9 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         if self.perceptual_frames is not None and self.perceptual_frames < 1:
-            raise InputError(f"perceptual_frames is {self.perceptual_frames}; it must be at least 1, or null for all frames.")
+            raise InputError(
+                f"perceptual_frames is {self.perceptual_frames}; it must be at least 1, or null for all frames."
+            )
         if self.stage_1_steps < 0 or self.stage_2_steps < 0 or self.num_steps == 0:
             raise InputError("stage_1_steps and stage_2_steps must not be negative, and not both 0.")
         if not 0 < self.learning_rate < 1:

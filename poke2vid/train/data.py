@@ -61,7 +61,9 @@ class Batch:
     pokes: tuple[tuple[Poke, ...], ...]
 
     def to(self, device: torch.device) -> "Batch":
-        moved = (t.to(device, non_blocking=True) for t in (self.frames, self.poke_maps, self.schedule, self.displacement))
+        moved = (
+            t.to(device, non_blocking=True) for t in (self.frames, self.poke_maps, self.schedule, self.displacement)
+        )
         return Batch(self.kinds, *moved, self.pokes)
 
 

@@ -88,7 +88,8 @@ def train(
             values: dict[str, float | int] = {f"loss/{name}": float(term) for name, term in terms.items()}
             seconds = time.monotonic() - began
             log.numbers(
-                step, {"stage": stage, **values, "gradient_norm": float(norm), "clips_per_second": config.batch / seconds}
+                step,
+                {"stage": stage, **values, "gradient_norm": float(norm), "clips_per_second": config.batch / seconds},
             )
             if step % config.sample_every == 0 or step == config.num_steps:
                 for name, shown in (("train", batch), ("held-out", unseen)):
@@ -118,7 +119,9 @@ def _begin(
         raise InputError(f"{run} holds no checkpoint to resume from; start without --resume.")
     about = checkpoint.restore(found, model, None)
     if from_json(about["train"]) != config:
-        raise InputError(f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out.")
+        raise InputError(
+            f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out."
+        )
     if about["store"] != origin["store"]:
         raise InputError(f"{run} was trained on another store than the one given; use the same --data.")
     step = int(about["step"])
@@ -167,12 +170,16 @@ def make_optimiser(model: PokeVideo, config: TrainConfig, stage: int) -> torch.o
     """ADAM over the parameters of a stage, all others frozen."""
     parts = steps.trainable(model, config, stage)
     steps.freeze_others(model, parts)
-    return torch.optim.Adam((p for part in parts for p in part.parameters()), lr=config.learning_rate, betas=config.betas)
+    return torch.optim.Adam(
+        (p for part in parts for p in part.parameters()), lr=config.learning_rate, betas=config.betas
+    )
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
     """A half cosine over the stage, from `learning_rate` to `decay` times it."""
-    first, length = (0, config.stage_1_steps) if config.stage(step) == 1 else (config.stage_1_steps, config.stage_2_steps)
+    first, length = (
+        (0, config.stage_1_steps) if config.stage(step) == 1 else (config.stage_1_steps, config.stage_2_steps)
+    )
     done = (step - first) / max(1, length)
     return config.learning_rate * (config.decay + (1 - config.decay) * 0.5 * (1 + math.cos(math.pi * done)))
 

@@ -6,7 +6,7 @@ from poke2vid.model.config import ModelConfig
 from poke2vid.train.config import DataConfig, LossWeights, TrainConfig
 from poke2vid.types import InputError
 
-_MOTION = LossWeights(pixel=3.0, flow=10.0, repaint=1.0)
+_MOTION = LossWeights(pixel=3.0, flow=10.0, poke=5.0, repaint=1.0)
 _PAPER = TrainConfig(data=DataConfig(max_pokes=1))
 
 
@@ -24,9 +24,9 @@ PRESETS: dict[str, TrainConfig] = {
     "small64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
         data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15),
-        weights=LossWeights(pixel=3.0, perceptual=0.005, trajectory=0.1, flow=10.0, repaint=1.0),
-        perceptual="squeeze", perceptual_frames=3, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
-        stage_1_steps=200, stage_2_steps=2500, freeze_object_encoder=False, sample_every=200, checkpoint_every=100,
+        weights=LossWeights(pixel=3.0, perceptual=0.005, trajectory=0.1, flow=10.0, poke=5.0, repaint=1.0),
+        perceptual="squeeze", perceptual_frames=3, batch=8, learning_rate=1.5e-3, decay=0.05, clip_gradient=1.0,
+        stage_1_steps=100, stage_2_steps=2500, freeze_object_encoder=False, sample_every=200, checkpoint_every=100,
     ),
     # For tests: seconds.
     "tiny": TrainConfig(
@@ -56,5 +56,3 @@ def preset(name: str) -> TrainConfig:
     if name not in PRESETS:
         raise InputError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
     return PRESETS[name]
-
-

@@ -78,10 +78,25 @@ def frame_terms(result: Rollout, x: Tensor, extractor: nn.Module | None, config:
 
 
 def motion_terms(result: Rollout, batch: Batch, last: int) -> Terms:
-    """For a decoder that warps: its flow against D, and how much it repaints. `last`: which predicted frame is x_T."""
+    """For a decoder that warps: its flow against D and the pokes, and how much it repaints. `last`: which frame is x_T."""
     if result.flow is None or result.repaint is None:
         return {}
+    targets, shifts, given = (t.to(result.flow.device) for t in poke_targets(batch))
     return {
         "flow": losses.flow_loss(result.flow[:, last], batch.displacement),
+        "poke": losses.poke_loss(result.flow[:, last], targets, shifts, given),
         "repaint": losses.repaint_loss(result.repaint),
     }
+
+
+def poke_targets(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the pokes that should be obeyed or ignored: where the point should be at x_T, how far it came, and which exist."""
+    most = max(1, *(len(pokes) for pokes in batch.pokes))
+    targets, shifts = torch.zeros(len(batch.pokes), most, 2), torch.zeros(len(batch.pokes), most, 2)
+    given = torch.zeros(len(batch.pokes), most)
+    for b, (kind, pokes) in enumerate(zip(batch.kinds, batch.pokes, strict=True)):
+        for k, poke in enumerate(pokes):
+            if poke.kind == "shift":  # an impulse names no target
+                shift = torch.zeros(2) if kind == "background" else torch.tensor(poke.shift)
+                targets[b, k], shifts[b, k], given[b, k] = torch.tensor(poke.location) + shift, shift, 1
+    return targets, shifts, given

@@ -55,7 +55,11 @@ class Canvas:
         scale = side[0] / frame.flow.shape[-1]
         flow = enlarge(frame.flow[0], side) * scale
         moved = cv2.remap(
-            self._square, self._grid + flow, None, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            self._square,
+            self._grid[..., 0] + flow[..., 0],
+            self._grid[..., 1] + flow[..., 1],
+            interpolation=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         if bool(frame.repaint.any()):
             repaint = enlarge(frame.repaint[0], side) * (255 / 2)  # frames span [-1, 1]

@@ -19,6 +19,7 @@ from poke2vid.types import InputError
 
 _ENTRY = "poke2vid"  # the header entry that makes a safetensors file ours
 
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` (same suffix) that replaces it when the block ends well and vanishes when it does not.

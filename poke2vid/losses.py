@@ -63,7 +63,10 @@ def flow_loss(flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h
 
 
 def poke_loss(
-    flow: Float[Tensor, "b 2 h w"], targets: Float[Tensor, "b k 2"], shifts: Float[Tensor, "b k 2"], given: Float[Tensor, "b k"]
+    flow: Float[Tensor, "b 2 h w"],
+    targets: Float[Tensor, "b k 2"],
+    shifts: Float[Tensor, "b k 2"],
+    given: Float[Tensor, "b k"],
 ) -> Float[Tensor, ""]:
     """How far the poked points are from where they should be at frame T, in shares of the side, averaged over pokes.
 

@@ -67,7 +67,9 @@ class Script(_Strict):
     def _events_lie_within(self) -> "Script":
         for number, event in enumerate(self.events):
             if event.frame >= self.frames:
-                raise ValueError(f"events.{number} is at frame {event.frame}, but the script ends after {self.frames} frames")
+                raise ValueError(
+                    f"events.{number} is at frame {event.frame}, but the script ends after {self.frames} frames"
+                )
         return self
 
 

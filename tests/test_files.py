@@ -116,16 +116,17 @@ def test_what_is_no_safetensors_file_at_all_is_refused(tmp_path: Path) -> None:
 
 def test_the_digest_depends_on_names_types_shapes_and_values_but_not_on_order() -> None:
     first = {"a": torch.zeros(2, 3), "b": torch.ones(2)}
-    digest = digest_of(first)
-    assert digest_of({"b": torch.ones(2), "a": torch.zeros(2, 3)}) == digest
-    assert digest_of({"a": torch.zeros(3, 2).T, "b": torch.ones(2)}) == digest
+    about = {"step": 1}
+    digest = digest_of(first, about)
+    assert digest_of({"b": torch.ones(2), "a": torch.zeros(2, 3)}, about) == digest
+    assert digest_of({"a": torch.zeros(3, 2).T, "b": torch.ones(2)}, about) == digest
     others = [
         {"a": torch.zeros(2, 3), "c": torch.ones(2)},
         {"a": torch.zeros(3, 2), "b": torch.ones(2)},
         {"a": torch.zeros(2, 3, dtype=torch.int32), "b": torch.ones(2)},
         {"a": torch.zeros(2, 3), "b": torch.tensor([1.0, 1.0001])},
     ]
-    assert len({digest, *map(digest_of, others)}) == 5
+    assert len({digest, digest_of(first, {"step": 2}), *(digest_of(other, about) for other in others)}) == 6
 
 
 # Atomic writing

@@ -401,12 +401,12 @@ def test_the_same_finger_lets_go_when_it_touches_anew_and_another_finger_does_no
 @pytest.mark.parametrize("kind", ["drag", "release"])
 def test_an_event_for_a_finger_that_touches_nothing_is_named(kind: str) -> None:
     event = {"type": kind, "frame": 2, "pointer": 3} | ({"at": [1, 1], "shift": [1, 1]} if kind == "drag" else {})
-    with pytest.raises(InputError, match="event 2 of the poke script: pointer 3 holds nothing at frame 2"):
+    with pytest.raises(InputError, match=r"events.1 of the poke script: pointer 3 holds nothing at frame 2"):
         replay(script(POKE, event), Session(Slider(), picture()))
 
 
 def test_an_event_outside_the_picture_is_named() -> None:
-    with pytest.raises(InputError, match=r"event 1 of the poke script: .*outside the picture, which is 64 x 48"):
+    with pytest.raises(InputError, match=r"events.0 of the poke script: .*outside the picture, which is 64 x 48"):
         replay(script({**POKE, "at": [64, 10]}), Session(Slider(), picture()))
 
 

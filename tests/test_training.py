@@ -219,14 +219,14 @@ def test_the_learning_rate_falls_along_a_cosine_in_each_stage() -> None:
 
 @pytest.mark.slow
 def test_tiny_overfits_one_clip(store: Store) -> None:
-    """After 150 steps on one clip the rollout's error is under 0.6 of what the still picture's is (0.46 was measured)."""
-    config = replace(TINY, stage_1_steps=0, stage_2_steps=150, freeze_object_encoder=False)
+    """After 300 steps on one clip the rollout's error is under 0.6 of what the still picture's is."""
+    config = replace(TINY, stage_1_steps=0, stage_2_steps=300, freeze_object_encoder=False)
     data = clips(store, config=config, batch=1, untouched_share=0, background_share=0)
     batch = stack([data.sample(1, 0, 4)])
     torch.manual_seed(0)
     model = PokeVideo(config.model)
     optimiser = loop.make_optimiser(model, config, 2)
-    for step in range(150):
+    for step in range(300):
         optimiser.zero_grad()
         loop.weighted_sum(steps.terms(model, batch, None, config, step), vars(config.weights)).backward()
         optimiser.step()

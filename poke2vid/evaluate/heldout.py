@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from poke2vid.evaluate.statistics import Interval, cluster_mean
 from poke2vid.features import build_lpips
 from poke2vid.files import atomic, write_json
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
+from poke2vid.manifest import Split
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.store import Store
@@ -66,7 +67,10 @@ def evaluate(
     loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, seed: int = 0, split: str = "test",
     weights_dir: Path | None = None, quiet: bool = False,
 ) -> Report:  # fmt: skip
-    """Scores a model on `num_clips` clips drawn from a store's split."""
+    """Scores a model on `num_clips` clips drawn from a store's split, "test" or "train"."""
+    if split not in get_args(Split):
+        raise InputError(f"there is no split {split!r}; choose one of {', '.join(get_args(Split))}.")
+    part: Split = "test" if split == "test" else "train"
     store = Store.open(store_path)
     tracker, lpips = _tracker(weights_dir), _lpips(weights_dir)
     horizon = _trained_horizon(loaded)
@@ -80,8 +84,8 @@ def evaluate(
         augment=None,
     )
     config = loaded.model.config
-    clips = ClipBatches(store, data, config, batch=1, seed=seed, split=split)
-    beside = ClipBatches(store, replace(data, background_share=1), config, batch=1, seed=seed, split=split)
+    clips = ClipBatches(store, data, config, batch=1, seed=seed, split=part)
+    beside = ClipBatches(store, replace(data, background_share=1), config, batch=1, seed=seed, split=part)
     found: dict[str, list[dict[str, float]]] = {"model": [], "copy": [], "truth": []}
     videos = []
     for step in tqdm(range(num_clips), unit="clip", disable=quiet):

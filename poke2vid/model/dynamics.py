@@ -24,10 +24,7 @@ class HierarchicalDynamics(nn.Module):
         widths = config.level_channels[: config.num_dynamic_levels]
         inputs = [config.level_channels[0], *widths[1:]]
         self.cells = nn.ModuleList(ConvGRUCell(c_u, c) for c_u, c in zip(inputs, widths, strict=True))
-        self.upsamplers = nn.ModuleList(nn.ConvTranspose2d(c, c2, 4, 2, 1) for c, c2 in pairwise(widths))
-        for U_n in self.upsamplers:
-            nn.init.orthogonal_(U_n.weight)
-            nn.init.zeros_(U_n.bias)
+        self.upsamplers = nn.ModuleList(_upsampler(c, c2) for c, c2 in pairwise(widths))
 
     def initial(self, levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """sigma_0^n = E_sigma(x_0)^n, for the levels that have a GRU."""
@@ -39,10 +36,10 @@ class HierarchicalDynamics(nn.Module):
 
     def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
         """phi's share of F_1's gates; constant while the poke is."""
-        return self.cells[0].drive(phi)
+        return _first(self.cells).drive(phi)
 
     def advance(self, sigma: tuple[Tensor, ...], drive: Tensor) -> tuple[Tensor, ...]:
-        sigma_next = [self.cells[0].advance(drive, sigma[0])]
+        sigma_next = [_first(self.cells).advance(drive, sigma[0])]
         for F_n, U_n, sigma_n in zip(self.cells[1:], self.upsamplers, sigma[1:], strict=True):
             sigma_next.append(F_n(U_n(sigma_next[-1]), sigma_n))
         return tuple(sigma_next)
@@ -68,16 +65,31 @@ class BottleneckDynamics(nn.Module):
         return sigma[-1:]
 
     def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
-        return self.cells[0].drive(phi)
+        return _first(self.cells).drive(phi)
 
     def advance(self, sigma: tuple[Tensor, ...], drive: Tensor) -> tuple[Tensor, ...]:
-        sigma_next = [self.cells[0].advance(drive, sigma[0])]
+        sigma_next = [_first(self.cells).advance(drive, sigma[0])]
         for cell, sigma_n in zip(self.cells[1:], sigma[1:], strict=True):
             sigma_next.append(cell(sigma_next[-1], sigma_n))
         return tuple(sigma_next)
 
     def forward(self, sigma: tuple[Tensor, ...], phi: Float[Tensor, "b c_phi h_1 w_1"]) -> tuple[Tensor, ...]:
         return self.advance(sigma, self.drive(phi))
+
+
+def _first(cells: nn.ModuleList) -> ConvGRUCell:
+    cell = cells[0]
+    assert isinstance(cell, ConvGRUCell)
+    return cell
+
+
+def _upsampler(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
+    """U_n: orthogonal, like the gates."""
+    layer = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
+    nn.init.orthogonal_(layer.weight)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def build_dynamics(config: ModelConfig) -> HierarchicalDynamics | BottleneckDynamics:

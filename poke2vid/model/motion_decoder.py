@@ -36,6 +36,7 @@ class MotionDecoder(nn.Module):
         self.head = nn.Conv2d(widths[-1], 6, 3, 1, 1)  # flow 2, mask 1, repaint 3
         nn.init.kaiming_normal_(self.refine.weight, nonlinearity="relu")
         nn.init.zeros_(self.head.weight)
+        assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
 
     def context(self, x_0: Float[Tensor, "b 3 h w"], levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -66,6 +67,6 @@ def _upsampler(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.
     """Doubles the side. A strided transposed convolution costs under half of enlarging first and convolving then."""
     layer = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1, bias=bias)
     nn.init.normal_(layer.weight, std=(2 / (4 * in_channels)) ** 0.5)  # 4 of the 16 weights reach a given output
-    if bias:
+    if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from poke2vid import pokes
 from poke2vid.augment import augment
+from poke2vid.manifest import Split
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import NO_POKE
 from poke2vid.store import Store, StoredVideo
@@ -61,10 +62,13 @@ class Batch:
     pokes: tuple[tuple[Poke, ...], ...]
 
     def to(self, device: torch.device) -> "Batch":
-        moved = (
-            t.to(device, non_blocking=True) for t in (self.frames, self.poke_maps, self.schedule, self.displacement)
+        return replace(
+            self,
+            frames=self.frames.to(device),
+            poke_maps=self.poke_maps.to(device),
+            schedule=self.schedule.to(device),
+            displacement=self.displacement.to(device),
         )
-        return Batch(self.kinds, *moved, self.pokes)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class ClipBatches(Dataset[Batch]):
     """
 
     def __init__(
-        self, store: Store, config: DataConfig, model: ModelConfig, *, batch: int, seed: int, split: str = "train"
+        self, store: Store, config: DataConfig, model: ModelConfig, *, batch: int, seed: int, split: Split = "train"
     ) -> None:
         if store.resolution != model.resolution:
             raise InputError(
@@ -173,7 +177,8 @@ class ClipBatches(Dataset[Batch]):
         T, side = self.config.horizon, clip.frames.shape[-1]
         D = clip.flows[0].flow
         schedule = torch.full((length,), NO_POKE)
-        maps, first = torch.zeros(2, 3, side, side), ()
+        maps = torch.zeros(2, 3, side, side)
+        first: tuple[Poke, ...] = ()
         if kind != "untouched":
             first = self._draw(D, clip.motion, kind == "background", generator)
             maps[0] = pokes.rasterise(first, side)

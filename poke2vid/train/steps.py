@@ -16,7 +16,7 @@ def trainable(model: PokeVideo, config: TrainConfig, stage: int) -> list[nn.Modu
     """The parts that a stage trains: E_sigma and G, then E_phi, F (with its U) and G."""
     if stage == 1:
         return [model.object_encoder, model.decoder]
-    parts = [model.poke_encoder, model.dynamics, model.decoder]
+    parts: list[nn.Module] = [model.poke_encoder, model.dynamics, model.decoder]
     return parts if config.freeze_object_encoder else [model.object_encoder, *parts]
 
 

@@ -15,6 +15,7 @@ from poke2vid.evaluate import scores
 from poke2vid.files import write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.geometry import Affine
+from poke2vid.pictures import write_picture
 from poke2vid.script import PokeEvent, Script, replay
 from poke2vid.session import Animator, PictureSource
 from poke2vid.types import InputError, Poke
@@ -93,7 +94,7 @@ def animate(
             case ".json":
                 write_json(path, numbers)
             case ".png":
-                write_video(path, [frame_grid(frames, pokes, plain)], fps)
+                write_picture(path, frame_grid(frames, pokes, plain))
             case _:
                 write_video(path, drawn, fps)
     return numbers

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from poke2vid import geometry
 from poke2vid.geometry import Affine
+from poke2vid.pictures import to_float, to_uint8
 from poke2vid.types import Frame, Poke
-from poke2vid.video import to_float, to_uint8
 
 Picture = UInt8[np.ndarray, "h w 3"]
 MAX_SIDE = 512  # of what is shown, in pixels: a model of 64 pixels has no more to say about a larger picture

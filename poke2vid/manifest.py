@@ -11,13 +11,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from poke2vid.flow.estimator import EstimatorName
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Split
 from poke2vid.video import Fit
 
 KIND = "poke2vid-store"
 VERSION = 1
 HALVED_ABOVE = 64  # pixels: dense flow is bigger than the video, and at this size it stops being small
-Split = Literal["train", "test"]
 
 
 class _Record(BaseModel):

@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from poke2vid.files import atomic
 from poke2vid.types import InputError
 
 MAX_PIXELS = 64 * 2**20  # of one picture or frame: what a hostile file may make us allocate
@@ -46,6 +47,12 @@ def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8
         raise InputError(_too_large(name)) from error
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
         raise InputError(f"{name} is damaged or cut short; take an intact copy.") from error
+
+
+def write_picture(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+    """A PNG, atomically; raises InputError if it cannot be written."""
+    with atomic(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def to_float(frames: UInt8[np.ndarray, "*b h w 3"]) -> Float32[Tensor, "*b 3 h w"]:

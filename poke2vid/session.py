@@ -14,8 +14,8 @@ from torch import Tensor
 from poke2vid import pokes as poking
 from poke2vid.canvas import MAX_SIDE, Canvas, Picture, transform
 from poke2vid.model.files import load_model
+from poke2vid.pictures import read_picture
 from poke2vid.types import Frame, InputError, Pair, Player, Poke, PokeKind, State
-from poke2vid.video import read_picture
 
 PictureSource = str | Path | bytes | Image.Image | np.ndarray
 DEFAULT_FRAMES = 25

@@ -32,10 +32,9 @@ from poke2vid.manifest import (
     FileRecord,
     ListedVideo,
     Manifest,
-    Split,
     validated,
 )
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Split
 
 MANIFEST = "manifest.json"
 REPORTS = ("report.json", "report.md")

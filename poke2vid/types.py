@@ -10,10 +10,12 @@ Conventions (stated here once, pinned by tests/test_conventions.py):
 - State levels are coarsest first: `sigma[0]` is the paper's sigma^1. Batch first, time second.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 PokeKind = Literal["shift", "impulse"]
@@ -117,6 +119,47 @@ class Rollout:
     flow: Float[Tensor, "b t 2 h w"] | None
     repaint: Float[Tensor, "b t 3 h w"] | None
     state: State
+
+
+Split = Literal["train", "test"]
+
+
+@runtime_checkable
+class ClipVideo(Protocol):
+    """A prepared video, as training reads it; arrays may be memory-mapped. Lengths in pixels of its frames."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fps(self) -> float: ...
+    @property
+    def num_frames(self) -> int: ...
+    @property
+    def frames(self) -> UInt8[np.ndarray, "t h w 3"]: ...
+    @property
+    def motion(self) -> Float[np.ndarray, " n"]:
+        """Mean flow magnitude between neighbouring frames."""
+
+    def activity(self, lag: int) -> Float[np.ndarray, " n"]:
+        """For every start frame, how far the foreground moves on average within `lag` frames."""
+
+    def flow(self, lag: int, start: int) -> Float[np.ndarray, "2 h w"]:
+        """D from frame `start` to frame `start + lag`."""
+
+
+@runtime_checkable
+class ClipSource(Protocol):
+    """Prepared videos of one size, split into train and test: a store, or a simulator that writes none."""
+
+    @property
+    def resolution(self) -> int: ...
+    @property
+    def lags(self) -> tuple[int, ...]: ...
+    @property
+    def digest(self) -> str:
+        """The same for the same contents, anywhere."""
+
+    def split(self, split: Split) -> Sequence[ClipVideo]: ...
 
 
 @runtime_checkable

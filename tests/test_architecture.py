@@ -244,7 +244,9 @@ def test_nothing_is_star_imported_and_no_except_is_bare():
 
 
 def test_a_file_is_read_in_one_sitting():
-    lengths = {str(p.relative_to(PACKAGE)): len(p.read_text(encoding="utf-8").splitlines()) for p in PACKAGE.rglob("*.py")}
+    lengths = {
+        str(p.relative_to(PACKAGE)): len(p.read_text(encoding="utf-8").splitlines()) for p in PACKAGE.rglob("*.py")
+    }
     assert {file: length for file, length in lengths.items() if length > MAX_FILE} == {}
     assert lengths["__init__.py"] <= MAX_INIT
 

@@ -15,14 +15,13 @@ from poke2vid.evaluate.statistics import Interval, cluster_mean
 from poke2vid.features import build_lpips
 from poke2vid.files import atomic, write_json
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
-from poke2vid.manifest import Split
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.pictures import to_uint8
 from poke2vid.store import Store
 from poke2vid.train.config import DataConfig, TrainConfig, from_json
 from poke2vid.train.data import ClipBatches, Sample, stack
-from poke2vid.types import InputError
-from poke2vid.video import to_uint8
+from poke2vid.types import InputError, Split
 
 COLUMNS = {  # column -> what it says
     "psnr": "PSNR, dB: mean over frames, then clips; data range of a frame",

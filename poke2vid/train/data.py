@@ -13,13 +13,11 @@ from torch.utils.data import Dataset
 
 from poke2vid import pokes
 from poke2vid.augment import augment
-from poke2vid.manifest import Split
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import NO_POKE
-from poke2vid.store import Store, StoredVideo
+from poke2vid.pictures import to_float
 from poke2vid.train.config import DataConfig
-from poke2vid.types import Clip, Displacement, InputError, Poke
-from poke2vid.video import to_float
+from poke2vid.types import Clip, ClipSource, ClipVideo, Displacement, InputError, Poke, Split
 
 Kind = Literal["poke", "background", "untouched", "release", "hold", "repoke"]
 _FULL_MOTION_QUANTILE = 0.99  # M(X) at this quantile of the training clips counts as an impulse of magnitude 1
@@ -75,7 +73,7 @@ class Batch:
 class _Source:
     """A video and its usable starts: start frames of clips of T frames that move enough."""
 
-    video: StoredVideo
+    video: ClipVideo
     starts: np.ndarray
 
 
@@ -87,7 +85,14 @@ class ClipBatches(Dataset[Batch]):
     """
 
     def __init__(
-        self, store: Store, config: DataConfig, model: ModelConfig, *, batch: int, seed: int, split: Split = "train"
+        self,
+        store: ClipSource,
+        config: DataConfig,
+        model: ModelConfig,
+        *,
+        batch: int,
+        seed: int,
+        split: Split = "train",
     ) -> None:
         if store.resolution != model.resolution:
             raise InputError(
@@ -160,7 +165,7 @@ class ClipBatches(Dataset[Batch]):
         return length if kind in ("release", "repoke") else min(length, self.config.horizon)
 
     def _starts(self, source: _Source, needed: int) -> np.ndarray:
-        return source.starts[source.starts + needed < len(source.video.frames)]
+        return source.starts[source.starts + needed < source.video.num_frames]
 
     def _clip(self, needed: int, generator: Generator) -> tuple[str, Clip]:
         """A video's name and a stretch of `needed` frames after x_0, or as many as it has."""
@@ -214,12 +219,12 @@ class ClipBatches(Dataset[Batch]):
         return float(np.quantile(motions, _FULL_MOTION_QUANTILE))
 
 
-def usable_starts(video: StoredVideo, config: DataConfig, resolution: int) -> np.ndarray:
+def usable_starts(video: ClipVideo, config: DataConfig, resolution: int) -> np.ndarray:
     """Start frames from which T frames follow and whose foreground moves at least `min_motion` of the side."""
     return np.flatnonzero(np.asarray(video.activity(config.horizon)) >= config.min_motion * resolution)
 
 
-def read_clip(video: StoredVideo, start: int, length: int, horizon: int) -> Clip:
+def read_clip(video: ClipVideo, start: int, length: int, horizon: int) -> Clip:
     """x_0 ... x_length from the store, with D from x_0 first and then D from every later frame of the clip that has one."""
     frames = np.asarray(video.frames[start : start + length + 1])
     begins = [0, *range(horizon, len(frames) - horizon)]

@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from poke2vid import viz
 from poke2vid.files import atomic
+from poke2vid.pictures import to_uint8, write_picture
 from poke2vid.train.data import Batch
 from poke2vid.types import Rollout
-from poke2vid.video import to_uint8, write_video
 
 _SHOWN_FRAMES = 6
 _SHOWN_SAMPLES = 4
@@ -69,7 +69,7 @@ class RunLog:
     def samples(self, step: int, name: str, batch: Batch, result: Rollout) -> None:
         """A grid PNG: truth over prediction, the poke's arrow on x_0, its target dot on the rest."""
         picture = sample_grid(batch, result)
-        write_video(self.run / "samples" / f"{name}-{step:08d}.png", [picture], fps=1)
+        write_picture(self.run / "samples" / f"{name}-{step:08d}.png", picture)
         self.board.add_image(name, picture, step, dataformats="HWC")
 
     def say(self, line: str) -> None:

@@ -17,12 +17,11 @@ from poke2vid.features import build_features
 from poke2vid.files import write_json
 from poke2vid.losses import weighted_sum
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.store import Store
 from poke2vid.train import checkpoint, steps
 from poke2vid.train.config import TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches
 from poke2vid.train.log import RunLog
-from poke2vid.types import InputError, Rollout
+from poke2vid.types import ClipSource, InputError, Rollout
 
 
 class Interrupted(Exception):
@@ -53,6 +52,10 @@ def train(
         InputError: for a store, run folder or setting that does not fit, or a loss that is no longer finite.
         Interrupted: after SIGINT or SIGTERM, when the run is saved.
     """
+    from poke2vid.store import (
+        Store,  # here: it validates by pydantic, which a training node that is only imported may lack
+    )
+
     torch.manual_seed(config.seed)
     store = Store.open(store_path)
     clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed)
@@ -61,7 +64,7 @@ def train(
     if extractor is not None:
         extractor.to(device)
     model = PokeVideo(config.model).to(device)
-    origin = {"code": __version__, "store": store.digest, "store_videos": len(store.videos)}
+    origin = {"code": __version__, "store": store.digest}
     step, optimiser = _begin(run, resume, config, model, origin)
     deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
 
@@ -149,7 +152,7 @@ def _single_thread(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loop decides when to stop
 
 
-def held_out(store: Store, config: TrainConfig) -> Batch | None:
+def held_out(store: ClipSource, config: TrainConfig) -> Batch | None:
     """The same few unseen clips for every grid of a run, if the store has any that move."""
     try:
         clips = ClipBatches(store, config.data, config.model, batch=4, seed=config.seed, split="test")

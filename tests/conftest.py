@@ -1,11 +1,13 @@
 """Fixtures that several test files use."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+os.environ["POKE2VID_OFFLINE"] = "1"  # a test never downloads
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # data and weights beside the checkout, where they exist
 
 

@@ -172,7 +172,7 @@ def test_importing_the_package_and_its_command_line_loads_nothing_heavy():
 
 
 BLOCKED = """
-import importlib, sys
+import importlib, sys, traceback
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
@@ -184,9 +184,8 @@ for name in MODULES:
     try:
         importlib.import_module(f"poke2vid.{name}")
     except ModuleNotFoundError as error:
-        import traceback
-        chain = [f.filename.split("poke2vid/")[-1] for f in traceback.extract_tb(error.__traceback__) if "poke2vid/" in f.filename]
-        print(f"{name}: {error} by {' -> '.join(chain)}")
+        files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+        print(f"{name}: {error} by {' -> '.join(f.split('poke2vid/')[-1] for f in files if 'poke2vid/' in f)}")
 """
 
 

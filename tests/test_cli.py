@@ -60,6 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     monkeypatch.setenv("TORCH_HOME", str(tmp_path.parent / "no-hub"))
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)  # else help speaks of pytest
 
     def call(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["poke2vid", *map(str, arguments)])
@@ -98,7 +99,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that moves things, wherever to."""
     torch.manual_seed(0)
     model = PokeVideo(ModelConfig(resolution=32, channels=4, decoder="motion"))
-    nn.init.normal_(model.decoder.head.weight, std=0.3)
+    nn.init.normal_(model.decoder.head.weight, std=1.0)
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
     save_model(path, model, {"step": 12, "code": __version__})
     return path
@@ -153,7 +154,7 @@ def test_one_run_writes_every_kind_of_file_that_was_asked_for(
     ran = run("animate", picture, *POKE, *FRAMES, "--model", model_file, *outputs)
     assert (ran.code, ran.err) == (0, "")
     assert all(str(name) in ran.out for name in names)
-    assert {path for path in files_below(tmp_path / "out")} == set(names)
+    assert files_below(tmp_path / "out") == set(names)
     for suffix in ("mp4", "webm"):
         assert video(tmp_path / "out" / f"poked.{suffix}").shape == (5, 48, 64, 3)
     for suffix in ("gif", "webp"):
@@ -267,7 +268,6 @@ def test_a_large_pictures_pokes_are_told_in_its_own_pixels(run: Run, tmp_path: P
     assert "poked at [1100.0, 500.0], pulled by [-100.0, 50.0]" in ran.out
     (poke,) = numbers(tmp_path / "a.json")["pokes"]
     assert (poke["at"], poke["shift"], poke["target"]) == ([1100, 500], [-100, 50], [1000, 550])
-    assert numbers(tmp_path / "a.json")["picture"] == [1200, 600]
 
 
 def test_without_a_model_the_shipped_one_is_used(run: Run, tmp_path: Path, picture: Path, model_file: Path) -> None:
@@ -462,7 +462,7 @@ def test_info_counts_every_parameter_once(run: Run, model_file: Path) -> None:
 
 def test_info_counts_two_flops_a_multiply_accumulate(run: Run, model_file: Path) -> None:
     model = load_model(model_file).model
-    counted = []
+    counted: list[int] = []
 
     def count(layer: nn.Module, _: Any, out: torch.Tensor) -> None:
         if isinstance(layer, nn.Conv2d):
@@ -471,9 +471,10 @@ def test_info_counts_two_flops_a_multiply_accumulate(run: Run, model_file: Path)
     for layer in model.poke_encoder.modules():
         layer.register_forward_hook(count)
     model.encode_poke(torch.zeros(1, 3, 32, 32))
+    by_hand = sum(counted)
     flops = count_flops(model)
-    assert flops["encode a poke"] == sum(counted) > 0
-    assert flops["ten frames from one picture"] == sum(counted) + flops["open a picture"] + 10 * flops["each frame"]
+    assert flops["encode a poke"] == by_hand > 0
+    assert flops["ten frames from one picture"] == by_hand + flops["open a picture"] + 10 * flops["each frame"]
     shown = section(run("info", model_file).out, "GFLOP")
     assert shown == {name: pytest.approx(value / 1e9, abs=6e-4) for name, value in flops.items()}
 
@@ -565,9 +566,8 @@ def test_evaluation_of_an_unknown_split_is_refused(run: Run, tmp_path: Path, mod
 
 def test_from_videos_to_a_poked_picture_in_four_commands(run: Run, tmp_path: Path, store: Path, picture: Path) -> None:
     again, trained, report = tmp_path / "store", tmp_path / "run", tmp_path / "report"
-    prepared = run(
-        "prepare", store.parent / "videos", "--out", again, "--resolution", 32, "--lag", 4, "--workers", 1
-    )  # fmt: skip
+    videos = store.parent / "videos"
+    prepared = run("prepare", videos, "--out", again, "--resolution", 32, "--lag", 4, "--workers", 1)
     assert prepared.code == 0, prepared.err
     assert run("verify", again).code == 0
 

@@ -1,6 +1,7 @@
 """The training loop: batches in, checkpoints out; may be stopped and resumed at any step."""
 
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -60,9 +61,7 @@ def train(
     store = Store.open(store_path)
     clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed)
     unseen = held_out(store, config)
-    extractor = build_features(config.perceptual, weights_dir)
-    if extractor is not None:
-        extractor.to(device)
+    extractor = _extractor(config, weights_dir, device)
     model = PokeVideo(config.model).to(device)
     origin = {"code": __version__, "store": store.digest}
     step, optimiser = _begin(run, resume, config, model, origin)
@@ -88,7 +87,7 @@ def train(
             optimiser.step()
             step += 1
 
-            values: dict[str, float | int] = {f"loss/{name}": float(term) for name, term in terms.items()}
+            values: dict[str, float | int] = {f"loss/{name}": float(term.detach()) for name, term in terms.items()}
             seconds = time.monotonic() - began
             log.numbers(
                 step,
@@ -106,6 +105,15 @@ def train(
             if stop:
                 break
     return saved
+
+
+def _extractor(config: TrainConfig, weights_dir: Path | None, device: str) -> nn.Module | None:
+    """Phi of L_rec; its public weights are downloaded where nothing forbids it (POKE2VID_OFFLINE) and none are found."""
+    try:
+        extractor = build_features(config.perceptual, weights_dir, allow_download=not os.environ.get("POKE2VID_OFFLINE"))
+    except InputError as error:
+        raise InputError(f"{str(error).rstrip('.')}; or choose another network by --perceptual none, squeeze or vgg19.") from error
+    return extractor if extractor is None else extractor.to(device)
 
 
 def _begin(

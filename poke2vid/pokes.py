@@ -1,6 +1,7 @@
 """Pokes: drawn from optical flow for training (Sec. 3.2, App. E.2, App. B.1), and painted as the map that E_phi sees."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -94,8 +95,12 @@ def sample_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: fl
 
 def sample_background_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: float = 0.0) -> Poke:
     """A poke that must do nothing: l uniform over the background, p that of a foreground poke (App. E.2)."""
-    x, y = _uniform_pixel(~foreground_mask(flow), generator)
-    return Poke((x, y), sample_poke(flow, generator, num_stds).shift)
+    return moved_to_background(sample_poke(flow, generator, num_stds), flow, generator)
+
+
+def moved_to_background(poke: Poke, flow: Float[Tensor, "2 h w"], generator: Generator) -> Poke:
+    """A foreground poke, of either kind, at a place where it must do nothing."""
+    return replace(poke, location=_uniform_pixel(~foreground_mask(flow), generator))
 
 
 def sample_impulse(flow: Float[Tensor, "2 h w"], motion: float, full_motion: float, generator: Generator) -> Poke:

@@ -20,7 +20,7 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.prepare import PrepareSettings, prepare
 from poke2vid.train.config import to_json
 from poke2vid.train.presets import preset
-from poke2vid.types import InputError, Poke
+from poke2vid.types import InputError, Poke, Rollout
 
 TINY = preset("tiny")
 
@@ -148,6 +148,17 @@ def test_the_mean_is_over_clips_so_a_longer_video_weighs_more() -> None:
     assert cluster_mean([0.0, 0.0, 0.0, 1.0], ["a", "a", "a", "b"]).mean == 0.25
 
 
+def test_a_longer_video_weighs_more_in_the_interval_too() -> None:
+    values, videos = [], []
+    for k in range(40):
+        count = 9 if k % 2 else 1
+        values += [0.0 if k % 2 else 1.0] * count
+        videos += [str(k)] * count
+    found = cluster_mean(values, videos)
+    assert found.mean == pytest.approx(0.1)
+    assert found.low < 0.1 < found.high < 0.25
+
+
 def test_the_interval_contains_the_mean_and_stays_within_the_clusters_means() -> None:
     found = cluster_mean([1.0, 2.0, 4.0, 8.0], ["a", "b", "b", "c"])
     assert 1.0 <= found.low < found.mean < found.high <= 8.0
@@ -172,11 +183,11 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four videos of a moving square at 32 pixels, two of them held out."""
+    """Four videos of a moving square at 32 pixels, the second held out."""
     folder = tmp_path_factory.mktemp("evaluate")
     for k, step in enumerate([(1, 0), (2, 1), (-1, 2), (2, 0)]):
         write_square(folder / "videos" / f"square{k}.mp4", 20, seed=k, step=step)
-    settings = PrepareSettings(resolution=32, lags=(4,), workers=0, test=("square1", "square3"))
+    settings = PrepareSettings(resolution=32, lags=(4,), workers=0, test=("square1",))
     prepare(folder / "videos", folder / "store", settings, quiet=True)
     return folder / "store"
 
@@ -223,6 +234,7 @@ def test_the_truth_is_perfect_but_for_the_trackers_own_error(report: Report) -> 
     assert truth["sharpness"].mean == pytest.approx(1.0)
     for column in ("poke_epe", "poke_epe_share"):  # a tracker of frames as small as these errs by more than a pixel
         assert 0 < truth[column].mean < 0.75 * copy[column].mean
+    assert truth["background"].mean < copy["poke_epe"].mean / 3
 
 
 def test_the_copy_never_moves_so_it_misses_every_poke_by_its_length(report: Report) -> None:
@@ -249,7 +261,7 @@ def test_a_model_that_moves_is_scored_by_its_own_frames(report: Report, moving_r
 
 def test_a_report_says_what_was_measured(report: Report) -> None:
     about = report.about
-    assert (about["clips"], about["videos"], about["split"], about["horizon"]) == (8, 2, "test", 4)
+    assert (about["clips"], about["videos"], about["split"], about["horizon"]) == (8, 1, "test", 4)
     assert (about["resolution"], about["tracker"], about["seed"]) == (32, "dis", 0)
     assert about["model"] == "model.safetensors"
 
@@ -259,10 +271,32 @@ def test_the_same_seed_gives_the_same_report_and_another_other_clips(store: Path
     assert evaluate(loaded(), store, num_clips=8, seed=1, quiet=True).rows["copy"] != report.rows["copy"]
 
 
-def test_seen_and_unseen_videos_are_told_apart(store: Path, report: Report) -> None:
-    seen = evaluate(loaded(), store, num_clips=4, split="train", quiet=True)
-    assert seen.about["split"] == "train"
-    assert seen.rows["copy"] != report.rows["copy"]
+def test_clips_of_one_video_alone_give_no_interval_and_those_of_several_do(store: Path, report: Report) -> None:
+    assert report.about["videos"] == 1
+    unseen = report.rows["copy"]["psnr"]
+    assert unseen.low == unseen.mean == unseen.high
+    rows = evaluate(loaded(), store, num_clips=8, split="train", quiet=True)
+    assert rows.about["split"] == "train" and rows.about["videos"] > 1
+    seen = rows.rows["copy"]["psnr"]
+    assert seen.low < seen.mean < seen.high
+
+
+class Recorder(PokeVideo):
+    """An untrained model that remembers its pokes."""
+
+    def rollout(self, x_0: Tensor, poke_maps: Tensor, schedule: Tensor) -> Rollout:
+        self.seen.append(poke_maps[0, 0])
+        return super().rollout(x_0, poke_maps, schedule)
+
+
+def test_every_clip_is_poked_once_where_it_moves_and_once_beside_that(store: Path) -> None:
+    recorder = Recorder(replace(TINY.model, channels=4)).eval()
+    recorder.seen = []
+    evaluate(replace(loaded(), model=recorder), store, num_clips=5, quiet=True)
+    assert len(recorder.seen) == 10
+    for obeyed, ignored in zip(recorder.seen[::2], recorder.seen[1::2], strict=True):
+        assert obeyed[2].sum() == ignored[2].sum() == 9  # one poke each, on a patch of 3 x 3
+        assert not torch.equal(obeyed[2], ignored[2])
 
 
 def test_lpips_is_a_column_where_its_weights_are(store: Path, shared: Path) -> None:

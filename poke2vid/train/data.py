@@ -20,6 +20,7 @@ from poke2vid.train.config import DataConfig
 from poke2vid.types import Clip, ClipSource, ClipVideo, Displacement, InputError, Poke, Split
 
 Kind = Literal["poke", "background", "untouched", "release", "hold", "repoke"]
+_SMALLEST_MOTION = 1e-3  # pixels; where nothing moves at all, nothing can be poked either
 _FULL_MOTION_QUANTILE = 0.99  # M(X) at this quantile of the training clips counts as an impulse of magnitude 1
 
 
@@ -106,14 +107,15 @@ class ClipBatches(Dataset[Batch]):
             )
         self.config, self.batch, self.seed, self.split = config, batch, seed, split
         self.impulse = model.poke_kind == "impulse"
-        sources = [_Source(video, usable_starts(video, config, store.resolution)) for video in store.split(split)]
-        self.sources = [source for source in sources if len(source.starts)]
+        self.sources = find_sources(store, config, split)
         if not self.sources:
             raise InputError(
                 f"no clip of the {split} split has {config.horizon + 1} frames and a foreground that moves "
                 f"{config.min_motion * store.resolution:.2f} pixels; record more motion or lower data.min_motion."
             )
-        self.full_motion = self._full_motion() if self.impulse else 0.0
+        self.full_motion = 0.0
+        if self.impulse:  # the unit of an impulse is the training data's, whatever split is read
+            self.full_motion = full_motion_of(find_sources(store, config, "train"), config.horizon)
 
     @property
     def num_clips(self) -> int:
@@ -158,7 +160,7 @@ class ClipBatches(Dataset[Batch]):
             kinds.append("hold")
         kind = kinds[int(torch.randint(len(kinds), (), generator=generator))]
         enough = any(len(self._starts(source, self._frames_needed(kind, length))) for source in self.sources)
-        return kind if enough else ("release" if self.impulse else "hold")
+        return kind if enough else ("untouched" if self.impulse else "hold")
 
     def _frames_needed(self, kind: Kind, length: int) -> int:
         """How many frames after x_0 must be real."""
@@ -202,26 +204,35 @@ class ClipBatches(Dataset[Batch]):
         return Sample(kind, frames, maps, schedule, D, first, video)
 
     def _draw(self, D: Tensor, motion: float, background: bool, generator: Generator) -> tuple[Poke, ...]:
-        """One to `max_pokes` pokes at once."""
-        count, stds = 1, self.config.poke_stds
+        """One poke, or in half of the clips two to `max_pokes` at once."""
+        count = 1
         if self.config.max_pokes > 1 and _chance(generator) < 0.5:
-            count += int(torch.randint(self.config.max_pokes, (), generator=generator))
-        if background:
-            return tuple(pokes.sample_background_poke(D, generator, stds) for _ in range(count))
-        if self.impulse:
-            return tuple(pokes.sample_impulse(D, motion, self.full_motion, generator) for _ in range(count))
-        return tuple(pokes.sample_poke(D, generator, stds) for _ in range(count))
+            count = 2 + int(torch.randint(self.config.max_pokes - 1, (), generator=generator))
+        drawn = [self._draw_one(D, motion, generator) for _ in range(count)]
+        return tuple(pokes.moved_to_background(poke, D, generator) if background else poke for poke in drawn)
 
-    def _full_motion(self) -> float:
-        """M_max: the motion M(X) of the liveliest training clips, in pixels a frame."""
-        T = self.config.horizon
-        motions = [np.asarray(s.video.motion)[start : start + T].mean() for s in self.sources for start in s.starts]
-        return float(np.quantile(motions, _FULL_MOTION_QUANTILE))
+    def _draw_one(self, D: Tensor, motion: float, generator: Generator) -> Poke:
+        if self.impulse:
+            return pokes.sample_impulse(D, motion, self.full_motion, generator)
+        return pokes.sample_poke(D, generator, self.config.poke_stds)
+
+
+def find_sources(store: ClipSource, config: DataConfig, split: Split) -> list[_Source]:
+    """The videos of a split that have usable starts."""
+    found = [_Source(video, usable_starts(video, config, store.resolution)) for video in store.split(split)]
+    return [source for source in found if len(source.starts)]
+
+
+def full_motion_of(sources: Sequence[_Source], horizon: int) -> float:
+    """M_max: the motion M(X) of the liveliest training clips, in pixels a frame."""
+    motions = [np.asarray(s.video.motion)[start : start + horizon].mean() for s in sources for start in s.starts]
+    return float(np.quantile(motions, _FULL_MOTION_QUANTILE)) if motions else 0.0
 
 
 def usable_starts(video: ClipVideo, config: DataConfig, resolution: int) -> np.ndarray:
     """Start frames from which T frames follow and whose foreground moves at least `min_motion` of the side."""
-    return np.flatnonzero(np.asarray(video.activity(config.horizon)) >= config.min_motion * resolution)
+    least = max(config.min_motion * resolution, _SMALLEST_MOTION)
+    return np.flatnonzero(np.asarray(video.activity(config.horizon)) >= least)
 
 
 def read_clip(video: ClipVideo, start: int, length: int, horizon: int) -> Clip:

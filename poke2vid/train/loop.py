@@ -110,9 +110,13 @@ def train(
 def _extractor(config: TrainConfig, weights_dir: Path | None, device: str) -> nn.Module | None:
     """Phi of L_rec; its public weights are downloaded where nothing forbids it (POKE2VID_OFFLINE) and none are found."""
     try:
-        extractor = build_features(config.perceptual, weights_dir, allow_download=not os.environ.get("POKE2VID_OFFLINE"))
+        extractor = build_features(
+            config.perceptual, weights_dir, allow_download=not os.environ.get("POKE2VID_OFFLINE")
+        )
     except InputError as error:
-        raise InputError(f"{str(error).rstrip('.')}; or choose another network by --perceptual none, squeeze or vgg19.") from error
+        raise InputError(
+            f"{str(error).rstrip('.')}; or choose another network by --perceptual none, squeeze or vgg19."
+        ) from error
     return extractor if extractor is None else extractor.to(device)
 
 

@@ -1,4 +1,8 @@
-"""Presets: one row each. Columns are what really varies; everything else is TrainConfig's default, which is the paper's."""
+"""Presets: one row each; columns are what really varies, the rest is TrainConfig's default.
+
+Model, losses and optimiser of the defaults are the paper's (without its critics so far). The training clips are more: also
+longer ones, untouched ones and augmented ones, so that a session can rest, be released and be poked again (decision 009).
+"""
 
 from dataclasses import replace
 
@@ -39,7 +43,7 @@ PRESETS: dict[str, TrainConfig] = {
     "bottleneck_rnn": _paper(64, dynamics="bottleneck"),
     "depth1": _paper(64, depth=1),
     "depth2": _paper(64, depth=2),
-    "depth3": _paper(64, depth=3),
+    "depth3": _paper(64, depth=3),  # is paper64, by its name in Table 4
     "no_trajectory_loss": replace(_paper(64), weights=LossWeights(trajectory=0.0)),
     "single_stage": replace(_paper(64), stage_1_steps=0, stage_2_steps=120_000, freeze_object_encoder=False),
     # Appendix B.
@@ -48,7 +52,8 @@ PRESETS: dict[str, TrainConfig] = {
     "literal_poke_encoder": _paper(64, poke_encoder="literal"),
     "literal_colour": _paper(64, colour="literal"),
     "literal_state_range": _paper(64, state_range="literal"),
-    "literal_trajectory_loss": replace(_paper(64), squared_trajectory=False),
+    # A sum over states is some 10^4 times their mean square: this weight makes both start equally strong.
+    "literal_trajectory_loss": replace(_paper(64), squared_trajectory=False, weights=LossWeights(trajectory=1e-5)),
 }  # fmt: skip
 
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from poke2vid import viz
-from poke2vid.canvas import Picture, transform
+from poke2vid.canvas import Canvas, Picture, resize, transform
 from poke2vid.evaluate import scores
 from poke2vid.files import write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.geometry import Affine
 from poke2vid.pictures import write_picture
-from poke2vid.script import PokeEvent, Script, replay
+from poke2vid.script import PokeEvent, Script, read_script, replay
 from poke2vid.session import Animator, PictureSource
 from poke2vid.types import InputError, Poke
 from poke2vid.video import write_video
@@ -55,6 +56,19 @@ def _pairs(option: str, texts: Sequence[str]) -> list[tuple[float, float]]:
     return pairs
 
 
+def choose_script(script: Path | None, at: Sequence[str], shift: Sequence[str], kind: str, frames: int) -> Script:
+    """What the command line says is to be done: a script's file, or pokes at the start.
+
+    Raises:
+        InputError: if both are given, or neither is whole.
+    """
+    if script is None:
+        return script_of(parse_pokes(at, shift, kind), frames)
+    if at or shift:
+        raise InputError("--script and --at, --shift were both given; leave one of them out.")
+    return read_script(script)
+
+
 def script_of(pokes: Sequence[Poke], frames: int) -> Script:
     """All pokes at the start, held to the end."""
     events = tuple(
@@ -82,39 +96,38 @@ def animate(
     began = time.perf_counter()
     frames = replay(script, session)
     seconds = time.perf_counter() - began
-    pokes = [
-        transform(Poke(e.at, e.shift, e.kind), session.canvas.to_shown)
-        for e in script.events
-        if isinstance(e, PokeEvent) and e.frame == 0
-    ]
-    numbers = measure(frames, pokes) | {"frames_per_second": round(script.frames / seconds, 1)}
-    drawn = frames if plain else viz.draw_pokes(frames, pokes)
+    events = [event for event in script.events if isinstance(event, PokeEvent) and event.frame == 0]
+    pokes = [Poke(event.at, event.shift, event.kind) for event in events]
+    numbers = measure(frames, pokes, session.canvas) | {"frames_per_second": round(script.frames / seconds, 1)}
+    shown = [session.canvas.shown(poke) for poke in pokes]
     for path in outputs:
         match path.suffix.lower():
             case ".json":
                 write_json(path, numbers)
             case ".png":
-                write_picture(path, frame_grid(frames, pokes, plain))
+                write_picture(path, frame_grid(frames, shown, plain))
             case _:
-                write_video(path, drawn, fps)
+                write_video(path, frames if plain else viz.draw_pokes(frames, shown), fps)
     return numbers
 
 
-def measure(frames: Sequence[Picture], pokes: Sequence[Poke]) -> dict[str, Any]:
-    """Where each poked point is in the last frame, by a tracker that sees the frames only (DIS), in shown pixels."""
+def measure(frames: Sequence[Picture], pokes: Sequence[Poke], canvas: Canvas) -> dict[str, Any]:
+    """Where each poked point is in the last frame, in pixels of the user's picture, by a tracker that sees frames only (DIS)."""
     tracker = build_estimator("dis")
     flow = torch.from_numpy(tracker(frames[0], frames[-1]))
-    height, width = frames[0].shape[:2]
+    height, width = canvas.size
+    to_user = canvas.to_shown.inverse()
     found = []
     for poke in pokes:
-        x, y = scores.arrival(flow, poke)
+        arrived = to_user.point(*scores.arrival(flow, canvas.shown(poke)))
         entry: dict[str, Any] = {"at": _rounded(poke.location), "shift": _rounded(poke.shift), "kind": poke.kind}
-        entry["arrived"] = _rounded((x, y))
+        entry["arrived"] = _rounded(arrived)
         if poke.kind == "shift":
-            entry["target"] = _rounded((poke.location[0] + poke.shift[0], poke.location[1] + poke.shift[1]))
-            entry["distance_px"] = round(scores.poke_error(flow, poke), 2)
+            target = (poke.location[0] + poke.shift[0], poke.location[1] + poke.shift[1])
+            entry["target"] = _rounded(target)
+            entry["distance_px"] = round(math.dist(arrived, target), 2)
         found.append(entry)
-    moved = float((flow.norm(dim=0) > _MOVED * max(height, width)).float().mean())
+    moved = float((flow.norm(dim=0) > _MOVED * max(flow.shape[-2:])).float().mean())
     return {
         "picture": [width, height],
         "frames": len(frames) - 1,
@@ -128,10 +141,8 @@ def _rounded(pair: tuple[float, float]) -> list[float]:
     return [round(pair[0], 2), round(pair[1], 2)]
 
 
-def frame_grid(frames: Sequence[Picture], pokes: Sequence[Poke], plain: bool) -> Picture:
+def frame_grid(frames: Sequence[Picture], pokes: Sequence[Poke], plain: bool) -> UInt8[np.ndarray, "h2 w2 3"]:
     """x_0 with the arrow and frames spread over the clip with the target dot; below them how far each pixel has come."""
-    from poke2vid.canvas import resize
-
     height, width = frames[0].shape[:2]
     scale = min(1.0, _GRID_SIDE / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))

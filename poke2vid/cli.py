@@ -86,11 +86,10 @@ def animate(
 ) -> None:
     """Poke a picture and write what happens."""
     from poke2vid.animate import animate as run
-    from poke2vid.animate import parse_pokes, script_of
-    from poke2vid.script import read_script
+    from poke2vid.animate import choose_script
     from poke2vid.session import load
 
-    events = read_script(script) if script else script_of(parse_pokes(at or [], shift or [], kind), frames)
+    events = choose_script(script, at or [], shift or [], kind, frames)
     numbers = run(load(model), image, events, output, fps=fps, plain=plain)
     for poke in numbers["pokes"]:
         print(
@@ -146,7 +145,10 @@ def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`
     for problem in problems:
         print(problem)
     if problems:
-        print(f"poke2vid: {len(problems)} damaged entries; run `poke2vid prepare` again to redo them.", file=sys.stderr)
+        print(
+            f"poke2vid: {len(problems)} problems; `poke2vid prepare` with the same arguments redoes what it can.",
+            file=sys.stderr,
+        )
         raise typer.Exit(2)
     print(f"{store} is whole.")
 

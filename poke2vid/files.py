@@ -114,6 +114,9 @@ def _open(path: Path) -> tuple[dict[str, Any], str]:
         ) from error
     try:
         entry = json.loads(header[_ENTRY])
-        return entry["about"], entry["digest"]
+        about, digest = entry["about"], entry["digest"]
+        if not isinstance(about, dict):
+            raise TypeError(about)
+        return about, digest
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} was not written by poke2vid; use a model made by `poke2vid train`.") from error

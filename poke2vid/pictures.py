@@ -1,6 +1,7 @@
 """Single pictures: files, bytes and arrays to uint8 RGB `h w 3`, and from there to the program's floats and back."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,11 @@ def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8
         return _flatten(source)
     name = "the picture" if isinstance(source, bytes) else str(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            check_size(*image.size, name)
-            return _flatten(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size says it in one sentence
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+                check_size(*image.size, name)
+                return _flatten(image)
     except InputError:
         raise
     except FileNotFoundError as error:

@@ -2,7 +2,7 @@
 
 Conventions (stated here once, pinned by tests/test_conventions.py):
 
-- Frames are float32 in [-1, 1], RGB, axes `b t 3 h w`; uint8 exists only in files, in pictures that are shown, and at the edges.
+- Frames are float32 in [-1, 1], RGB, axes `b t 3 h w`; uint8 exists in files, in shown pictures and at the edges.
 - A location is `(x right, y down)` in pixels; `(0, 0)` is the *centre* of the top-left pixel.
 - Flow and shift are `(dx, dy)` in pixels of the frames they accompany, from the earlier to the later frame.
 - The public API and poke scripts use pixels of the picture the user gave, whatever size the model runs at.

@@ -2,10 +2,23 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from poke2vid.types import STRICT, InputError, PokeKind
 
+DynamicsKind = Literal["hierarchy", "bottleneck"]
+DecoderKind = Literal["rgb", "motion"]
+PokeEncoderKind = Literal["magnitude", "literal"]
+ColourKind = Literal["statistics", "literal"]
+StateRange = Literal["bounded", "literal"]
+_CHOICES: dict[str, tuple[str, ...]] = {  # checked by hand too: a model file is read without pydantic
+    "dynamics": get_args(DynamicsKind),
+    "decoder": get_args(DecoderKind),
+    "poke_encoder": get_args(PokeEncoderKind),
+    "colour": get_args(ColourKind),
+    "state_range": get_args(StateRange),
+    "poke_kind": get_args(PokeKind),
+}
 BOTTLENECK = 8  # side of the coarsest level, in cells (App. E.1)
 
 
@@ -28,16 +41,21 @@ class ModelConfig:
     resolution: int = 64
     channels: int = 32
     depth: int | None = None
-    dynamics: Literal["hierarchy", "bottleneck"] = "hierarchy"
-    decoder: Literal["rgb", "motion"] = "rgb"
-    poke_encoder: Literal["magnitude", "literal"] = "magnitude"
-    colour: Literal["statistics", "literal"] = "statistics"
-    state_range: Literal["bounded", "literal"] = "bounded"
+    dynamics: DynamicsKind = "hierarchy"
+    decoder: DecoderKind = "rgb"
+    poke_encoder: PokeEncoderKind = "magnitude"
+    colour: ColourKind = "statistics"
+    state_range: StateRange = "bounded"
     poke_kind: PokeKind = "shift"
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}; choose one of these."
+                )
         if self.resolution not in (16, 32, 64, 128, 256):
             raise InputError(f"resolution {self.resolution} is not one of 16, 32, 64, 128, 256; choose one of these.")
         if not 1 <= self.channels <= 512:

@@ -15,8 +15,8 @@ _MEAN_LIMIT = 0.98  # atanh grows without bound at 1
 class Decoder(nn.Module):
     """x_hat = G(sigma): N ResNet blocks, each upsampling by a transposed convolution; sigma^n joins at its own scale.
 
-    InstanceNorm, in E_sigma and here, takes a picture's contrast and most of its overall colour away. So the last layer is given x_0's
-    channel means m and spreads s: x_hat = tanh(s y + atanh(m)), with y its output (docs/decisions/003). With
+    InstanceNorm, in E_sigma and here, takes a picture's contrast and most of its overall colour away. So the last layer
+    is given x_0's channel means m and spreads s: x_hat = tanh(s y + atanh(m)), with y its output (docs/decisions/003). With
     colour="literal" it is x_hat = tanh(y).
     """
 

@@ -1,7 +1,7 @@
 """Models on disk: weights, shape and origin in one file."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,13 @@ def config_of(about: Mapping[str, Any], path: Path) -> ModelConfig:
         raise InputError(
             f"{path} has format version {about.get('version')}, this program reads {VERSION}; install the matching poke2vid."
         )
+    described = about.get("model")
+    known = {field.name for field in fields(ModelConfig)}
+    if not isinstance(described, dict) or described.keys() != known:
+        raise InputError(
+            f"the model description in {path} is not one this program knows; install the poke2vid that wrote it."
+        )
     try:
-        return ModelConfig(**about["model"])
-    except (KeyError, TypeError) as error:
-        raise InputError(f"the model description in {path} is not one this program knows ({error}).") from error
+        return ModelConfig(**described)
+    except InputError as error:
+        raise InputError(f"{path} describes an impossible model: {error}") from error

@@ -112,7 +112,7 @@ def animate(
 
 
 def measure(frames: Sequence[Picture], pokes: Sequence[Poke], canvas: Canvas) -> dict[str, Any]:
-    """Where each poked point is in the last frame, in pixels of the user's picture, by a tracker that sees frames only (DIS)."""
+    """Where each poked point is in the last frame, in the user's pixels, by a tracker that sees frames only (DIS)."""
     tracker = build_estimator("dis")
     flow = torch.from_numpy(tracker(frames[0], frames[-1]))
     height, width = canvas.size

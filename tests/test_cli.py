@@ -508,7 +508,7 @@ def test_verify_finds_a_flipped_byte_and_says_where(run: Run, tmp_path: Path, st
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
     ran = run("verify", copy)
-    assert_refused(ran, "1 damaged")
+    assert_refused(ran, "1 problem")
     assert ran.out == f"{damaged} does not match its checksum\n"
 
 

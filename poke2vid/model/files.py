@@ -91,9 +91,11 @@ def config_of(about: Mapping[str, Any], path: Path) -> ModelConfig:
         )
     described = about.get("model")
     known = {field.name for field in fields(ModelConfig)}
-    if not isinstance(described, dict) or described.keys() != known:
+    differing = sorted(known ^ described.keys()) if isinstance(described, dict) else ["model"]
+    if not isinstance(described, dict) or differing:
         raise InputError(
-            f"the model description in {path} is not one this program knows; install the poke2vid that wrote it."
+            f"the model description in {path} is not one this program knows (differing: {', '.join(differing)}); "
+            "install the poke2vid that wrote it."
         )
     try:
         return ModelConfig(**described)

@@ -13,6 +13,11 @@ poke() { # NAME PICTURE X,Y DX,DY
     poke2vid animate "$examples/$2" --at "$3" --shift "$4" --frames 25 \
         -o "$out/$1.mp4" -o "$out/$1.gif" -o "$out/$1-grid.png" -o "$out/$1.json"
 }
-POKES
+# A poke each, held: the flower was never in the training clips.
+poke flower flower.jpg 300,130 60,-40
+poke robot robot.jpg 320,60 50,-10
+poke person person.jpg 250,330 0,-80
+# And a script: poke, drag to the other side, let go, poke again elsewhere.
+poke2vid animate "$examples/robot.jpg" --script "$examples/robot-pokes.json" -o "$out/robot-session.mp4" -o "$out/robot-session.gif"
 echo
 echo "Videos, grids and numbers are in $out"

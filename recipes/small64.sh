@@ -17,3 +17,18 @@ resume=""
 if compgen -G "$work/run/checkpoints/step-*.safetensors" >/dev/null; then resume=--resume; fi
 poke2vid train --preset small64 --data "$work/store" --out "$work/run" --threads 1 $resume
 poke2vid evaluate "$work/run" --data "$work/store" --out "$work/report" --clips 300
+
+# What goes into the package: the weights without the optimiser, and where they come from.
+python - "$work/run" poke2vid/assets/small64.safetensors <<'PYTHON'
+import sys
+from pathlib import Path
+
+from poke2vid.model.files import load_model, save_model
+
+trained = load_model(Path(sys.argv[1]))
+origin = {key: trained.about[key] for key in ("train", "step", "code", "store")}
+origin["trained_on"] = (
+    "Intel American Sign Language samples (CC BY 4.0), SLEAP single_fly and small_robot (Clear BSD), OpenCV tree (Apache-2.0)"
+)
+save_model(Path(sys.argv[2]), trained.model, origin)
+PYTHON

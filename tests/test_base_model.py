@@ -1,0 +1,100 @@
+"""The model in the package: what can be promised of it, on pictures it was not trained on or was."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import poke2vid
+from poke2vid import pokes
+from poke2vid.evaluate import scores
+from poke2vid.flow.estimator import build_estimator
+from poke2vid.model.files import SHIPPED, load_model
+from poke2vid.pictures import read_picture
+from poke2vid.script import read_script, replay
+from poke2vid.types import Poke
+
+EXAMPLES = Path(poke2vid.__file__).parent / "assets" / "examples"
+POKES = {
+    "flower": Poke((300, 130), (60, -40)),
+    "robot": Poke((320, 60), (50, -10)),
+    "person": Poke((250, 330), (0, -80)),
+}
+
+
+@pytest.fixture(scope="module")
+def animator() -> poke2vid.Animator:
+    return poke2vid.load()
+
+
+@pytest.mark.parametrize("name", POKES)
+def test_the_poked_point_arrives_and_the_far_background_stays(animator: poke2vid.Animator, name: str) -> None:
+    """Within half of the way of its target after ten frames and after 25; what is far from the poke moves under a pixel."""
+    animation = animator.animate(EXAMPLES / f"{name}.jpg", [POKES[name]], frames=25)
+    (poke,) = animation.pokes
+    tracker = build_estimator("dis")
+    for i in (10, 25):
+        flow = torch.from_numpy(tracker(animation.frames[0], animation.frames[i]))
+        assert scores.poke_error(flow, poke) < 0.5 * float(np.hypot(*poke.shift))
+        height, width = flow.shape[-2:]
+        ys, xs = np.mgrid[:height, :width]
+        far = np.hypot(xs - poke.location[0], ys - poke.location[1]) > 0.5 * width
+        assert scores.mean_motion(flow, torch.from_numpy(far)) < 1.0
+
+
+def test_an_untouched_picture_stays_still_for_a_hundred_frames(animator: poke2vid.Animator) -> None:
+    session = animator.open(EXAMPLES / "robot.jpg")
+    for _ in range(100):
+        frame = session.step()
+    assert session.frame is not None and session.frame.flow is not None
+    assert float(session.frame.flow.norm(dim=1).mean()) < 0.5, "pixels of the model's frames"
+    assert float(np.abs(frame.astype(int) - session.canvas.picture).mean()) < 4
+
+
+def test_opposite_pokes_move_the_point_in_opposite_directions(animator: poke2vid.Animator) -> None:
+    tracker = build_estimator("dis")
+    moved = []
+    for dx in (40.0, -40.0):
+        frames = animator.animate(EXAMPLES / "robot.jpg", [Poke((320, 60), (dx, 0))], frames=10).frames
+        moved.append(scores.arrival(torch.from_numpy(tracker(frames[0], frames[-1])), Poke((293, 55), (0, 0)))[0] - 293)
+    assert moved[0] > 5 and moved[1] < -5
+
+
+def test_the_example_script_replays_and_the_object_goes_where_it_is_dragged(animator: poke2vid.Animator) -> None:
+    script = read_script(EXAMPLES / "robot-pokes.json")
+    frames = replay(script, animator.open(EXAMPLES / "robot.jpg"))
+    assert len(frames) == script.frames + 1
+    tracker = build_estimator("dis")
+    place = Poke((293, 55), (0, 0))
+    right, left = (
+        scores.arrival(torch.from_numpy(tracker(frames[0], frames[i])), place)[0] - 293 for i in (14, 27)
+    )
+    assert right > 10 and left < right - 10
+
+
+def test_a_linear_probe_reads_the_pokes_length_off_phi() -> None:
+    """R2 above 0.9 on held-out pokes of 1 to 10 pixels anywhere, in any direction."""
+    model = load_model(SHIPPED).model
+    generator = torch.Generator().manual_seed(0)
+    place, angle, length = torch.rand(3, 600, generator=generator).unbind()
+    length, angle = 1 + 9 * length, 2 * torch.pi * angle
+    y = torch.rand(600, generator=generator)
+    maps = torch.stack([
+        pokes.rasterise([Poke((float(4 + 55 * u), float(4 + 55 * v)), (float(r * a.cos()), float(r * a.sin())))], 64)
+        for u, v, r, a in zip(place, y, length, angle, strict=True)
+    ])  # fmt: skip
+    with torch.no_grad():
+        phi = model.encode_poke(maps) - model.encode_poke(torch.zeros(1, 3, 64, 64))
+    features = torch.cat((phi.abs().mean((2, 3)), phi.square().mean((2, 3)), phi.amax((2, 3)), phi.amin((2, 3)), torch.ones(600, 1)), dim=1)
+    features = features / features.norm(dim=0).clamp_min(1e-6)
+    train, test = slice(0, 450), slice(450, 600)
+    gram = features[train].T @ features[train] + 1e-6 * torch.eye(features.shape[1])
+    weights = torch.linalg.solve(gram, features[train].T @ length[train])
+    error = (features[test] @ weights - length[test]).square().mean()
+    assert float(1 - error / length[test].var()) > 0.9
+
+
+def test_the_example_pictures_are_whole() -> None:
+    for name in (*POKES, "fly"):
+        assert min(read_picture(EXAMPLES / f"{name}.jpg").shape[:2]) >= 320

@@ -11,14 +11,13 @@ import torch
 from jaxtyping import UInt8
 
 from poke2vid import viz
-from poke2vid.canvas import Canvas, Picture, resize, transform
+from poke2vid.canvas import Canvas, Picture, resize
 from poke2vid.evaluate import scores
 from poke2vid.files import write_json
 from poke2vid.flow.estimator import build_estimator
-from poke2vid.geometry import Affine
 from poke2vid.pictures import write_picture
-from poke2vid.script import PokeEvent, Script, read_script, replay
-from poke2vid.session import Animator, PictureSource
+from poke2vid.script import Moment, PokeEvent, Script, read_script, replay
+from poke2vid.session import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.types import InputError, Poke
 from poke2vid.video import write_video
 
@@ -56,16 +55,18 @@ def _pairs(option: str, texts: Sequence[str]) -> list[tuple[float, float]]:
     return pairs
 
 
-def choose_script(script: Path | None, at: Sequence[str], shift: Sequence[str], kind: str, frames: int) -> Script:
+def choose_script(
+    script: Path | None, at: Sequence[str], shift: Sequence[str], kind: str | None, frames: int | None
+) -> Script:
     """What the command line says is to be done: a script's file, or pokes at the start.
 
     Raises:
         InputError: if both are given, or neither is whole.
     """
     if script is None:
-        return script_of(parse_pokes(at, shift, kind), frames)
-    if at or shift:
-        raise InputError("--script and --at, --shift were both given; leave one of them out.")
+        return script_of(parse_pokes(at, shift, kind or "shift"), DEFAULT_FRAMES if frames is None else frames)
+    if at or shift or kind is not None or frames is not None:
+        raise InputError("--script says all that is done, so leave --at, --shift, --kind and --frames out beside it.")
     return read_script(script)
 
 
@@ -94,43 +95,59 @@ def animate(
             raise InputError(f"{path} has no known kind; let the name end in {', '.join(SUFFIXES)}.")
     session = animator.open(image)
     began = time.perf_counter()
-    frames = replay(script, session)
+    moments = replay(script, session)
     seconds = time.perf_counter() - began
-    events = [event for event in script.events if isinstance(event, PokeEvent) and event.frame == 0]
-    pokes = [Poke(event.at, event.shift, event.kind) for event in events]
-    numbers = measure(frames, pokes, session.canvas) | {"frames_per_second": round(script.frames / seconds, 1)}
-    shown = [session.canvas.shown(poke) for poke in pokes]
+    numbers = measure(moments, session.canvas) | {"frames_per_second": round(script.frames / seconds, 1)}
     for path in outputs:
         match path.suffix.lower():
             case ".json":
                 write_json(path, numbers)
             case ".png":
-                write_picture(path, frame_grid(frames, shown, plain))
+                write_picture(path, frame_grid(moments, session.canvas, plain))
             case _:
-                write_video(path, frames if plain else viz.draw_pokes(frames, shown), fps)
+                write_video(
+                    path, [moment.picture if plain else drawn(moment, session.canvas) for moment in moments], fps
+                )
     return numbers
 
 
-def measure(frames: Sequence[Picture], pokes: Sequence[Poke], canvas: Canvas) -> dict[str, Any]:
-    """Where each poked point is in the last frame, in the user's pixels, by a tracker that sees frames only (DIS)."""
+def drawn(moment: Moment, canvas: Canvas) -> Picture:
+    """A moment with an arrow for every poke that begins in it, and a dot where every held point should be."""
+    picture = moment.picture
+    for poke in moment.held.values():
+        picture = viz.draw_target(picture, canvas.shown(poke))
+    for _, poke in moment.begun:
+        picture = viz.draw_arrow(picture, canvas.shown(poke))
+    return picture
+
+
+def measure(moments: Sequence[Moment], canvas: Canvas) -> dict[str, Any]:
+    """Where each poked point is when it was last held, in the user's pixels, by a tracker that sees frames only (DIS).
+
+    For an impulse, which is not held and names no target: where it is at the end.
+    """
     tracker = build_estimator("dis")
-    flow = torch.from_numpy(tracker(frames[0], frames[-1]))
-    height, width = canvas.size
-    to_user = canvas.to_shown.inverse()
     found = []
-    for poke in pokes:
-        arrived = to_user.point(*scores.arrival(flow, canvas.shown(poke)))
-        entry: dict[str, Any] = {"at": _rounded(poke.location), "shift": _rounded(poke.shift), "kind": poke.kind}
-        entry["arrived"] = _rounded(arrived)
-        if poke.kind == "shift":
-            target = (poke.location[0] + poke.shift[0], poke.location[1] + poke.shift[1])
-            entry["target"] = _rounded(target)
-            entry["distance_px"] = round(math.dist(arrived, target), 2)
-        found.append(entry)
+    for start, moment in enumerate(moments):
+        for pointer, poke in moment.begun:
+            entry: dict[str, Any] = {"frame": start, "kind": poke.kind, "at": _rounded(poke.location)}
+            entry["shift"] = _rounded(poke.shift)
+            held = [i for i, later in enumerate(moments) if pointer in later.held]
+            end = held[-1] if held else len(moments) - 1
+            flow = torch.from_numpy(tracker(moment.picture, moments[end].picture))
+            arrived = canvas.to_shown.inverse().point(*scores.arrival(flow, canvas.shown(poke)))
+            entry |= {"measured_at": end, "arrived": _rounded(arrived)}
+            if held:
+                last = moments[end].held[pointer]  # a drag may have moved the target
+                target = (last.location[0] + last.shift[0], last.location[1] + last.shift[1])
+                entry |= {"target": _rounded(target), "distance_px": round(math.dist(arrived, target), 2)}
+            found.append(entry)
+    flow = torch.from_numpy(tracker(moments[0].picture, moments[-1].picture))
     moved = float((flow.norm(dim=0) > _MOVED * max(flow.shape[-2:])).float().mean())
+    height, width = canvas.size
     return {
         "picture": [width, height],
-        "frames": len(frames) - 1,
+        "frames": len(moments) - 1,
         "tracker": tracker.name,
         "pokes": found,
         "share_of_picture_that_moved": round(moved, 4),
@@ -141,16 +158,15 @@ def _rounded(pair: tuple[float, float]) -> list[float]:
     return [round(pair[0], 2), round(pair[1], 2)]
 
 
-def frame_grid(frames: Sequence[Picture], pokes: Sequence[Poke], plain: bool) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """x_0 with the arrow and frames spread over the clip with the target dot; below them how far each pixel has come."""
-    height, width = frames[0].shape[:2]
+def frame_grid(moments: Sequence[Moment], canvas: Canvas, plain: bool) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Moments spread over the clip, with their arrows and dots; below them how far each pixel has come."""
+    height, width = moments[0].picture.shape[:2]
     scale = min(1.0, _GRID_SIDE / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    shown = np.unique(np.linspace(0, len(frames) - 1, _GRID_FRAMES).round().astype(int))
-    small = [resize(frames[i], size) for i in shown]
-    affine = Affine.resize((height, width), size)
-    row = small if plain else viz.draw_pokes(small, [transform(poke, affine) for poke in pokes])
+    chosen = [moments[i] for i in np.unique(np.linspace(0, len(moments) - 1, _GRID_FRAMES).round().astype(int))]
+    row = [resize(moment.picture if plain else drawn(moment, canvas), size) for moment in chosen]
     tracker = build_estimator("dis")
+    small = [resize(moment.picture, size) for moment in chosen]
     flows = [tracker(small[0], frame) for frame in small]
     largest = max(1.0, max(float(np.hypot(*f).max()) for f in flows))
     return viz.grid([row, [viz.flow_colours(f, largest) for f in flows]])

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from poke2vid.geometry import Affine
-from poke2vid.types import STRICT, Clip, Displacement
+from poke2vid.types import STRICT, Clip, InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,11 @@ class AugmentConfig:
     brightness: float = 0.2
     contrast: float = 0.2
     saturation: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < float("inf"):
+                raise InputError(f"augment.{name} is {value}; it must be a number from 0 up.")
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
@@ -54,11 +59,12 @@ def random_affine(clip: Clip, config: AugmentConfig, generator: Generator) -> Af
 def move(clip: Clip, affine: Affine) -> Clip:
     """The clip under an affine map, on a canvas of the same size."""
     size = (clip.frames.shape[-2], clip.frames.shape[-1])
-    flows = tuple(Displacement(d.start, d.end, affine.flow(d.flow[None], size)[0]) for d in clip.flows)
     (a, b), (c, d) = affine.a
-    return replace(
-        clip, frames=affine.frames(clip.frames, size), flows=flows, motion=clip.motion * abs(a * d - b * c) ** 0.5
+    scale = abs(a * d - b * c) ** 0.5
+    flows = tuple(
+        replace(known, flow=affine.flow(known.flow[None], size)[0], motion=scale * known.motion) for known in clip.flows
     )
+    return replace(clip, frames=affine.frames(clip.frames, size), flows=flows)
 
 
 def recolour(clip: Clip, config: AugmentConfig, generator: Generator) -> Clip:

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from poke2vid import geometry
-from poke2vid.geometry import Affine
+from poke2vid.geometry import Affine, transform
 from poke2vid.pictures import to_float, to_uint8
 from poke2vid.types import Frame, Poke
 
@@ -80,11 +80,6 @@ class Canvas:
         last = self.x_0.shape[-1] - 0.5
         x, y = (min(max(c, -0.5), last) for c in moved.location)  # rounding must not push the border's last pixel out
         return replace(moved, location=(x, y))
-
-
-def transform(poke: Poke, affine: Affine) -> Poke:
-    """The same poke after the picture went through an affine map."""
-    return Poke(affine.point(*poke.location), affine.vector(*poke.shift), poke.kind)
 
 
 def resize(picture: Picture, size: geometry.Size) -> UInt8[np.ndarray, "h2 w2 3"]:

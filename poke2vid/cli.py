@@ -78,8 +78,12 @@ def animate(
     script: Annotated[
         Path | None, typer.Option("--script", help="A poke script (JSON) in place of --at and --shift.")
     ] = None,
-    kind: Annotated[str, typer.Option("--kind", help="shift: pull and hold; impulse: push once.")] = "shift",
-    frames: Annotated[int, typer.Option("--frames", min=1, max=10_000, help="How many frames to predict.")] = 25,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="shift: pull and hold; impulse: push once. Default: shift.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option("--frames", min=1, max=10_000, help="How many frames to predict. Default: 25.")
+    ] = None,
     fps: Annotated[float, typer.Option("--fps", min=1, max=120, help="Frames a second of the video.")] = 25.0,
     model: ModelOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Draw no arrow and no target dot.")] = False,
@@ -87,10 +91,13 @@ def animate(
     """Poke a picture and write what happens."""
     from poke2vid.animate import animate as run
     from poke2vid.animate import choose_script
+    from poke2vid.model.files import use_suitable_threads
     from poke2vid.session import load
 
+    animator = load(model)
+    use_suitable_threads(animator.player)
     events = choose_script(script, at or [], shift or [], kind, frames)
-    numbers = run(load(model), image, events, output, fps=fps, plain=plain)
+    numbers = run(animator, image, events, output, fps=fps, plain=plain)
     for poke in numbers["pokes"]:
         print(
             f"poked at {poke['at']}, pulled by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})"

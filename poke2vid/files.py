@@ -118,5 +118,5 @@ def _open(path: Path) -> tuple[dict[str, Any], str]:
         if not isinstance(about, dict):
             raise TypeError(about)
         return about, digest
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} was not written by poke2vid; use a model made by `poke2vid train`.") from error

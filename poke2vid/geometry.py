@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from poke2vid.types import Poke
+
 Size = tuple[int, int]  # (height, width) in pixels, as tensors are laid out
 
 
@@ -133,6 +135,11 @@ class Affine:
         reflections = ((self._source(size, flow) + 0.5) / extent).floor()
         moved = self.frames(flow, size) * (1 - 2 * (reflections % 2)).permute(2, 0, 1)
         return torch.einsum("ij,bjhw->bihw", flow.new_tensor(self.a), moved)
+
+
+def transform(poke: Poke, affine: Affine) -> Poke:
+    """The same poke after the picture went through an affine map."""
+    return Poke(affine.point(*poke.location), affine.vector(*poke.shift), poke.kind)
 
 
 def resize_flow(flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 h2 w2"]:

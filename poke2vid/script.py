@@ -1,6 +1,7 @@
 """Poke scripts: pokes as a JSON file, replayed through a Session (format version 1)."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from poke2vid.canvas import Picture
 from poke2vid.session import Session
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Poke
 
 _MAX_FRAMES = 10_000
 Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
@@ -86,30 +87,54 @@ def read_script(path: Path) -> Script:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise InputError(f"the poke script {path} is wrong: {'; '.join(problems)}.") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"the poke script {path} is not a JSON file ({error}).") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder, not a poke script; name a JSON file in it.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"the poke script {path} is not a JSON file that can be read ({error}).") from error
 
 
-def replay(script: Script, session: Session) -> list[Picture]:
-    """The picture as shown, then every predicted frame.
+@dataclass(frozen=True)
+class Moment:
+    """One shown picture of a replay; pokes in pixels of the user's picture.
+
+    Attributes:
+        picture: the picture at the shown size.
+        begun: the pokes that begin here, in this picture.
+        held: by the session's pointer, the shifts that were in force when this picture was made.
+    """
+
+    picture: Picture
+    begun: tuple[tuple[int, Poke], ...]
+    held: dict[int, Poke]
+
+
+def replay(script: Script, session: Session) -> list[Moment]:
+    """The picture as it was given, then every predicted frame.
 
     Raises:
         InputError: for an event that does not fit what happened before it; names it as `events.N`, N from 0.
     """
     pointers: dict[int, int] = {}  # the script's pointer -> the session's
-    frames = [session.canvas.picture]
+    moments: list[Moment] = []
+    picture, held = session.canvas.picture, session.held
     for frame in range(script.frames):
+        begun: list[tuple[int, Poke]] = []
         for number, event in enumerate(script.events):
             if event.frame == frame:
                 try:
-                    _apply(event, session, pointers)
+                    begun += _apply(event, session, pointers)
                 except InputError as error:
                     raise InputError(f"events.{number} of the poke script: {error}") from error
-        frames.append(session.step())
-    return frames
+        moments.append(Moment(picture, tuple(begun), held))
+        held = session.held
+        picture = session.step()
+    return [*moments, Moment(picture, (), held)]
 
 
-def _apply(event: PokeEvent | DragEvent | ReleaseEvent, session: Session, pointers: dict[int, int]) -> None:
+def _apply(
+    event: PokeEvent | DragEvent | ReleaseEvent, session: Session, pointers: dict[int, int]
+) -> list[tuple[int, Poke]]:
+    """Does what the event says; the poke that begins with it, if one does, with the session's pointer."""
     match event:
         case PokeEvent():
             if event.pointer in pointers:  # the same finger touches anew
@@ -117,9 +142,11 @@ def _apply(event: PokeEvent | DragEvent | ReleaseEvent, session: Session, pointe
             pointer = session.poke(event.at, event.shift, event.kind)
             if event.kind == "shift":
                 pointers[event.pointer] = pointer
+            return [(pointer, Poke(event.at, event.shift, event.kind))]
         case DragEvent() | ReleaseEvent() if event.pointer not in pointers:
             raise InputError(f"pointer {event.pointer} holds nothing at frame {event.frame}; poke first.")
         case DragEvent():
             session.drag(pointers[event.pointer], (event.at[0] + event.shift[0], event.at[1] + event.shift[1]))
         case ReleaseEvent():
             session.release(pointers.pop(event.pointer))
+    return []

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from poke2vid import pokes as poking
-from poke2vid.canvas import MAX_SIDE, Canvas, Picture, transform
+from poke2vid.canvas import MAX_SIDE, Canvas, Picture
+from poke2vid.geometry import transform
 from poke2vid.model.files import load_model
 from poke2vid.pictures import read_picture
 from poke2vid.types import Frame, InputError, Pair, Player, Poke, PokeKind, State
@@ -59,6 +60,8 @@ class Session:
             InputError: if the location lies outside the picture or a number is not finite, or if the model was trained on
                 impulses and is given a shift.
         """
+        if kind not in get_args(PokeKind):
+            raise InputError(f"the poke's kind {kind!r} is unknown; choose one of {', '.join(get_args(PokeKind))}.")
         poke = Poke((float(location[0]), float(location[1])), (float(shift[0]), float(shift[1])), kind)
         self._check(poke)
         if kind == "shift" and self.player.poke_kind == "impulse":
@@ -122,7 +125,7 @@ class Animation:
 
     Attributes:
         frames: the picture as shown, then every predicted frame.
-        state: where the object was at the end; `Animator.open` and `Session.state` go on from it.
+        state: where the object was at the end; a session whose `state` is set to it goes on from there.
         pokes: what was done at the start, in pixels of `frames`; for drawing and measuring.
     """
 

@@ -51,11 +51,13 @@ class Displacement:
     Attributes:
         start, end: frame numbers within the clip, start < end.
         flow: `(dx, dy)` per pixel of frame `start`, in pixels of the clip's frames.
+        motion: M(X) of Eq. 10 for these frames, the mean flow magnitude between neighbours, in pixels a frame.
     """
 
     start: int
     end: int
     flow: Float[Tensor, "2 h w"]
+    motion: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,11 @@ class Clip:
         frames: x_0 ... x_T in [-1, 1].
         fps: frames a second of the stretch itself.
         flows: the known displacements between frames of the clip.
-        motion: M(X_0:T) of Eq. 10, the mean flow magnitude between neighbouring frames, in pixels a frame.
     """
 
     frames: Float[Tensor, "t 3 h w"]
     fps: float
     flows: tuple[Displacement, ...] = ()
-    motion: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ poke() { # NAME PICTURE X,Y DX,DY
         -o "$out/$1.mp4" -o "$out/$1.gif" -o "$out/$1-grid.png" -o "$out/$1.json"
 }
 # A poke each, held: the flower was never in the training clips.
-poke flower flower.jpg 300,130 60,-40
+poke flower flower.jpg 230,150 -40,-10
 poke robot robot.jpg 320,60 50,-10
-poke person person.jpg 250,330 0,-80
+poke person person.jpg 190,340 -30,-20
 # And a script: poke, drag to the other side, let go, poke again elsewhere.
 poke2vid animate "$examples/robot.jpg" --script "$examples/robot-pokes.json" -o "$out/robot-session.mp4" -o "$out/robot-session.gif"
 echo

@@ -17,9 +17,9 @@ from poke2vid.types import Poke
 
 EXAMPLES = Path(poke2vid.__file__).parent / "assets" / "examples"
 POKES = {
-    "flower": Poke((300, 130), (60, -40)),
+    "flower": Poke((230, 150), (-40, -10)),
     "robot": Poke((320, 60), (50, -10)),
-    "person": Poke((250, 330), (0, -80)),
+    "person": Poke((190, 340), (-30, -20)),
 }
 
 
@@ -43,13 +43,15 @@ def test_the_poked_point_arrives_and_the_far_background_stays(animator: poke2vid
         assert scores.mean_motion(flow, torch.from_numpy(far)) < 1.0
 
 
-def test_an_untouched_picture_stays_still_for_a_hundred_frames(animator: poke2vid.Animator) -> None:
+def test_an_untouched_picture_stays_nearly_still(animator: poke2vid.Animator) -> None:
+    """It drifts: by 0.02 pixels of the model's frames a step at most over a clip, and 0.3 in a hundred frames."""
     session = animator.open(EXAMPLES / "robot.jpg")
+    drift = []
     for _ in range(100):
-        frame = session.step()
-    assert session.frame is not None and session.frame.flow is not None
-    assert float(session.frame.flow.norm(dim=1).mean()) < 0.5, "pixels of the model's frames"
-    assert float(np.abs(frame.astype(int) - session.canvas.picture).mean()) < 4
+        session.step()
+        assert session.frame is not None and session.frame.flow is not None
+        drift.append(float(session.frame.flow.norm(dim=1).mean()))
+    assert drift[9] < 0.06 and drift[24] < 0.15 and drift[99] < 0.3
 
 
 def test_opposite_pokes_move_the_point_in_opposite_directions(animator: poke2vid.Animator) -> None:
@@ -63,13 +65,11 @@ def test_opposite_pokes_move_the_point_in_opposite_directions(animator: poke2vid
 
 def test_the_example_script_replays_and_the_object_goes_where_it_is_dragged(animator: poke2vid.Animator) -> None:
     script = read_script(EXAMPLES / "robot-pokes.json")
-    frames = replay(script, animator.open(EXAMPLES / "robot.jpg"))
+    frames = [moment.picture for moment in replay(script, animator.open(EXAMPLES / "robot.jpg"))]
     assert len(frames) == script.frames + 1
     tracker = build_estimator("dis")
     place = Poke((293, 55), (0, 0))
-    right, left = (
-        scores.arrival(torch.from_numpy(tracker(frames[0], frames[i])), place)[0] - 293 for i in (14, 27)
-    )
+    right, left = (scores.arrival(torch.from_numpy(tracker(frames[0], frames[i])), place)[0] - 293 for i in (14, 27))
     assert right > 10 and left < right - 10
 
 
@@ -77,18 +77,21 @@ def test_a_linear_probe_reads_the_pokes_length_off_phi() -> None:
     """R2 above 0.9 on held-out pokes of 1 to 10 pixels anywhere, in any direction."""
     model = load_model(SHIPPED).model
     generator = torch.Generator().manual_seed(0)
-    place, angle, length = torch.rand(3, 600, generator=generator).unbind()
+    place, angle, length = torch.rand(3, 2000, generator=generator).unbind()
     length, angle = 1 + 9 * length, 2 * torch.pi * angle
-    y = torch.rand(600, generator=generator)
+    y = torch.rand(2000, generator=generator)
     maps = torch.stack([
         pokes.rasterise([Poke((float(4 + 55 * u), float(4 + 55 * v)), (float(r * a.cos()), float(r * a.sin())))], 64)
         for u, v, r, a in zip(place, y, length, angle, strict=True)
     ])  # fmt: skip
     with torch.no_grad():
         phi = model.encode_poke(maps) - model.encode_poke(torch.zeros(1, 3, 64, 64))
-    features = torch.cat((phi.abs().mean((2, 3)), phi.square().mean((2, 3)), phi.amax((2, 3)), phi.amin((2, 3)), torch.ones(600, 1)), dim=1)
+    features = torch.cat(
+        (phi.abs().mean((2, 3)), phi.square().mean((2, 3)), phi.amax((2, 3)), phi.amin((2, 3)), torch.ones(2000, 1)),
+        dim=1,
+    )
     features = features / features.norm(dim=0).clamp_min(1e-6)
-    train, test = slice(0, 450), slice(450, 600)
+    train, test = slice(0, 1500), slice(1500, 2000)
     gram = features[train].T @ features[train] + 1e-6 * torch.eye(features.shape[1])
     weights = torch.linalg.solve(gram, features[train].T @ length[train])
     error = (features[test] @ weights - length[test]).square().mean()

@@ -19,7 +19,7 @@ from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import to_uint8
 from poke2vid.store import Store
-from poke2vid.train.config import DataConfig, TrainConfig, from_json
+from poke2vid.train.config import DataConfig, from_json
 from poke2vid.train.data import ClipBatches, Sample, stack
 from poke2vid.types import InputError, Split
 
@@ -28,7 +28,7 @@ COLUMNS = {  # column -> what it says
     "lpips": "LPIPS v0.1 (squeeze): mean over frames, then clips",
     "sharpness": "gradient energy over the truth's; 1 is as sharp",
     "poke_epe": "px between where the poked point is at frame T and its target",
-    "poke_epe_share": "the same as a share of the poke's length",
+    "poke_length": "px, the mean length of the pokes: the error of staying where one is",
     "background": "px that pixels outside the foreground move by frame T",
     "ignored_poke": "px that the picture moves by frame T when its background is poked",
 }
@@ -72,22 +72,23 @@ def evaluate(
     part: Split = "test" if split == "test" else "train"
     store = Store.open(store_path)
     tracker, lpips = _tracker(weights_dir), _lpips(weights_dir)
-    horizon = _trained_horizon(loaded)
-    data = DataConfig(
-        horizon=horizon,
+    trained = _trained_data(loaded)
+    horizon = trained.horizon
+    data = replace(
+        trained,
         max_length=horizon,
-        long_share=0,
-        background_share=0,
-        untouched_share=0,
+        long_share=0.0,
+        background_share=0.0,
+        untouched_share=0.0,
         max_pokes=1,
         augment=None,
     )
     config = loaded.model.config
     clips = ClipBatches(store, data, config, batch=1, seed=seed, split=part)
-    beside = ClipBatches(store, replace(data, background_share=1), config, batch=1, seed=seed, split=part)
+    beside = ClipBatches(store, replace(data, background_share=1.0), config, batch=1, seed=seed, split=part)
     found: dict[str, list[dict[str, float]]] = {"model": [], "copy": [], "truth": []}
     videos = []
-    for step in tqdm(range(num_clips), unit="clip", disable=quiet):
+    for step in tqdm(range(num_clips), unit="clip", disable=True if quiet else None):
         sample, ignored = clips.sample(step, 0, horizon), beside.sample(step, 0, horizon)
         videos.append(sample.video)
         x_0, x = sample.frames[:1], sample.frames[1:]
@@ -101,7 +102,8 @@ def evaluate(
     }
     about = {
         "clips": num_clips, "videos": len(set(videos)), "split": split, "seed": seed, "resolution": store.resolution,
-        "horizon": horizon, "tracker": tracker.name, "store": store.digest[:12], "model": str(loaded.path),
+        "horizon": horizon, "poke_stds": data.poke_stds, "min_motion": data.min_motion,
+        "tracker": tracker.name, "store": store.digest[:12], "model": str(loaded.path),
     }  # fmt: skip
     return Report(rows, about)
 
@@ -118,14 +120,14 @@ def _score(
 ) -> dict[str, float]:
     flow = torch.from_numpy(tracker(to_uint8(x_0[0]), to_uint8(x_hat[-1])))
     (poke,) = sample.pokes
-    error = scores.poke_error(flow, poke)
     found = {
         "psnr": scores.psnr(x_hat, x),
         "sharpness": scores.sharpness(x_hat, x),
-        "poke_epe": error,
-        "poke_epe_share": error / max(1e-6, float(np.hypot(*poke.shift))),
         "background": scores.mean_motion(flow, ~poking.foreground_mask(sample.displacement)),
     }
+    if poke.kind == "shift":  # an impulse names no target
+        found["poke_epe"] = scores.poke_error(flow, poke)
+        found["poke_length"] = float(np.hypot(*poke.shift))
     if lpips is not None:
         with torch.inference_mode():
             found["lpips"] = float(lpips(x_hat, x).mean())
@@ -152,10 +154,10 @@ def _lpips(weights_dir: Path | None) -> Any:
         return None
 
 
-def _trained_horizon(loaded: LoadedModel) -> int:
-    """T of the training run, if the file says so; the paper's otherwise."""
+def _trained_data(loaded: LoadedModel) -> DataConfig:
+    """How the model's own training clips were drawn, if its file says so; the paper's way otherwise."""
     train = loaded.about.get("train")
-    return from_json(train).data.horizon if train is not None else TrainConfig().data.horizon
+    return from_json(train).data if train is not None else DataConfig()
 
 
 def write_report(report: Report, folder: Path) -> None:

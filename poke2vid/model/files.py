@@ -15,6 +15,7 @@ from poke2vid.types import InputError
 
 MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoint", 1
 MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
+SMALL = 2_000_000  # parameters
 SHIPPED = Path(__file__).parent.parent / "assets" / "small64.safetensors"
 
 
@@ -29,6 +30,16 @@ class LoadedModel:
     model: PokeVideo
     about: dict[str, Any]
     path: Path
+
+
+def use_suitable_threads(model: object) -> None:
+    """One thread for a model whose frame is too little work to share; for programs that own their process.
+
+    Two threads wait for each other at every layer: with another process on the machine, small64 made 27 to 39 frames a
+    second on two threads and 170 to 220 on one (docs/experiments.md, 2026-11-22).
+    """
+    if isinstance(model, PokeVideo) and sum(p.numel() for p in model.parameters()) < SMALL:
+        torch.set_num_threads(1)
 
 
 def model_tensors(model: PokeVideo) -> dict[str, Tensor]:

@@ -42,6 +42,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.horizon <= self.max_length:
             raise InputError(f"horizon {self.horizon} must lie in 1 ... max_length ({self.max_length}).")
+        for name in ("balance", "min_motion", "poke_stds"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
         if self.max_pokes < 1:
             raise InputError(f"max_pokes {self.max_pokes} must be at least 1.")
         for name in ("long_share", "background_share", "untouched_share"):
@@ -122,6 +125,10 @@ class TrainConfig:
             )
         if self.stage_1_steps < 0 or self.stage_2_steps < 0 or self.num_steps == 0:
             raise InputError("stage_1_steps and stage_2_steps must not be negative, and not both 0.")
+        if not 0 < self.decay <= 1:
+            raise InputError(f"decay {self.decay} must lie above 0 and not above 1, which is no decay.")
+        if self.clip_gradient is not None and not self.clip_gradient > 0:
+            raise InputError(f"clip_gradient {self.clip_gradient} must be above 0, or null for no limit.")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate {self.learning_rate} must lie between 0 and 1.")
         if not (len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas)):

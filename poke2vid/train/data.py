@@ -107,6 +107,7 @@ class ClipBatches(Dataset[Batch]):
             )
         self.config, self.batch, self.seed, self.split = config, batch, seed, split
         self.impulse = model.poke_kind == "impulse"
+        self.least_motion = least_motion(config, store.resolution)
         self.sources = find_sources(store, config, split)
         if not self.sources:
             raise InputError(
@@ -116,6 +117,10 @@ class ClipBatches(Dataset[Batch]):
         self.full_motion = 0.0
         if self.impulse:  # the unit of an impulse is the training data's, whatever split is read
             self.full_motion = full_motion_of(find_sources(store, config, "train"), config.horizon)
+            if self.full_motion == 0:
+                raise InputError(
+                    "the store's train split has no usable motion, so an impulse has no unit; prepare more videos."
+                )
 
     @property
     def num_clips(self) -> int:
@@ -187,7 +192,7 @@ class ClipBatches(Dataset[Batch]):
         maps = torch.zeros(2, 3, side, side)
         first: tuple[Poke, ...] = ()
         if kind != "untouched":
-            first = self._draw(D, clip.motion, kind == "background", generator)
+            first = self._draw(D, clip.flows[0].motion, kind == "background", generator)
             maps[0] = pokes.rasterise(first, side)
             held = 1 if self.impulse else (length if kind in ("hold", "background") else T)
             schedule[:held] = 0
@@ -195,9 +200,13 @@ class ClipBatches(Dataset[Batch]):
         if kind in ("background", "untouched"):
             frames, D = frames[:1], torch.zeros_like(D)
         elif kind == "repoke":
-            again = clip.flows[1 + int(torch.randint(len(clip.flows) - 1, (), generator=generator))]
-            maps[1] = pokes.rasterise(self._draw(again.flow, clip.motion, False, generator), side)
-            schedule[again.start : again.start + (1 if self.impulse else T)] = 1
+            moving = [d for d in clip.flows[1:] if pokes.foreground_motion(d.flow) >= self.least_motion]
+            if not moving:  # the object came to rest: nothing to poke again for
+                kind = "release"
+            else:
+                again = moving[int(torch.randint(len(moving), (), generator=generator))]
+                maps[1] = pokes.rasterise(self._draw(again.flow, again.motion, False, generator), side)
+                schedule[again.start : again.start + (1 if self.impulse else T)] = 1
         elif kind == "hold":
             frames = frames[: T + 1]
         frames = torch.cat((frames, frames[-1:].expand(max(0, length + 1 - len(frames)), -1, -1, -1)))[: length + 1]
@@ -231,19 +240,29 @@ def full_motion_of(sources: Sequence[_Source], horizon: int) -> float:
 
 def usable_starts(video: ClipVideo, config: DataConfig, resolution: int) -> np.ndarray:
     """Start frames from which T frames follow and whose foreground moves at least `min_motion` of the side."""
-    least = max(config.min_motion * resolution, _SMALLEST_MOTION)
-    return np.flatnonzero(np.asarray(video.activity(config.horizon)) >= least)
+    return np.flatnonzero(np.asarray(video.activity(config.horizon)) >= least_motion(config, resolution))
+
+
+def least_motion(config: DataConfig, resolution: int) -> float:
+    """How far a foreground must move on average to be poked, in pixels."""
+    return max(config.min_motion * resolution, _SMALLEST_MOTION)
 
 
 def read_clip(video: ClipVideo, start: int, length: int, horizon: int) -> Clip:
     """x_0 ... x_length from the store, with D from x_0 first and then D from every later frame of the clip that has one."""
     frames = np.asarray(video.frames[start : start + length + 1])
     begins = [0, *range(horizon, len(frames) - horizon)]
+    motion = np.asarray(video.motion[start : start + length])
     flows = tuple(
-        Displacement(k, k + horizon, torch.from_numpy(np.array(video.flow(horizon, start + k)))) for k in begins
+        Displacement(
+            k,
+            k + horizon,
+            torch.from_numpy(np.array(video.flow(horizon, start + k))),
+            float(motion[k : k + horizon].mean()),
+        )
+        for k in begins
     )
-    motion = float(np.asarray(video.motion)[start : start + horizon].mean())
-    return Clip(to_float(frames), video.fps, flows, motion)
+    return Clip(to_float(frames), video.fps, flows)
 
 
 def stack(samples: Sequence[Sample]) -> Batch:

@@ -1,6 +1,9 @@
 """What a run leaves for people: numbers as JSON lines and in TensorBoard, sample grids, a progress bar."""
 
+import contextlib
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -8,10 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from poke2vid import viz
-from poke2vid.files import atomic
+from poke2vid.files import atomic, reason
+from poke2vid.geometry import Affine, transform
 from poke2vid.pictures import to_uint8, write_picture
 from poke2vid.train.data import Batch
-from poke2vid.types import Rollout
+from poke2vid.types import InputError, Rollout
 
 _SHOWN_FRAMES = 6
 _SHOWN_SAMPLES = 4
@@ -27,10 +31,14 @@ class RunLog:
         from torch.utils.tensorboard import SummaryWriter  # here: it takes a second to import
 
         self.run = run
-        self._keep_until(first_step)
-        self.lines = (run / "metrics.jsonl").open("a", encoding="utf-8")
-        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step)
-        self.bar = tqdm(initial=first_step, total=num_steps, unit="step", disable=quiet, dynamic_ncols=True)
+        with writing(run):
+            self._keep_until(first_step)
+            self.lines = (run / "metrics.jsonl").open("a", encoding="utf-8")
+            self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step)
+        interval = 0.2 if sys.stderr.isatty() else 30.0  # seconds; a log file needs no thousand bars
+        self.bar = tqdm(
+            initial=first_step, total=num_steps, unit="step", disable=quiet, dynamic_ncols=True, mininterval=interval
+        )
 
     def __enter__(self) -> "RunLog":
         return self
@@ -58,10 +66,11 @@ class RunLog:
 
     def numbers(self, step: int, values: dict[str, float | int]) -> None:
         """One line a step: every loss term unweighted, and how fast it goes."""
-        self.lines.write(json.dumps({"step": step, **values}) + "\n")
-        self.lines.flush()
-        for name, value in values.items():
-            self.board.add_scalar(name, value, step)
+        with writing(self.run):
+            self.lines.write(json.dumps({"step": step, **values}) + "\n")
+            self.lines.flush()
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
         shown = {k.removeprefix("loss/"): f"{v:.4f}" for k, v in values.items() if k.startswith("loss/")}
         self.bar.set_postfix({"clips/s": f"{values['clips_per_second']:.1f}", **shown}, refresh=False)
         self.bar.update(1)
@@ -76,6 +85,15 @@ class RunLog:
         self.bar.write(line)
 
 
+@contextlib.contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """A file of the run that cannot be written is one sentence; the last checkpoint is whole."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write in {run}: {reason(error)}; then go on with --resume.") from error
+
+
 def sample_grid(batch: Batch, result: Rollout) -> viz.Picture:
     """For a few samples two rows, truth and prediction, of frames spread over the clip; a third with the predicted flow."""
     rows = []
@@ -84,7 +102,7 @@ def sample_grid(batch: Batch, result: Rollout) -> viz.Picture:
     factor = max(1, 128 // batch.frames.shape[-1])
     for k in range(min(_SHOWN_SAMPLES, len(batch.frames))):
         x_0 = to_uint8(batch.frames[k, :1])
-        pokes = [_enlarged(poke, factor) for poke in batch.pokes[k]]
+        pokes = [transform(poke, Affine.resize((1, 1), (factor, factor))) for poke in batch.pokes[k]]
         for frames in (batch.frames[k, 1:][shown], result.frames[k][shown]):
             row = [viz.enlarge(f, factor) for f in np.concatenate((x_0, to_uint8(frames.detach())))]
             rows.append(viz.draw_pokes(row, pokes))
@@ -93,10 +111,3 @@ def sample_grid(batch: Batch, result: Rollout) -> viz.Picture:
             largest = max(1.0, float(np.abs(flow).max()))
             rows.append([rows[-1][0] * 0 + 255, *(viz.enlarge(viz.flow_colours(f, largest), factor) for f in flow)])
     return viz.grid(rows)
-
-
-def _enlarged(poke: viz.Poke, factor: int) -> viz.Poke:
-    from poke2vid.geometry import Affine
-
-    affine = Affine.resize((1, 1), (factor, factor))
-    return viz.Poke(affine.point(*poke.location), affine.vector(*poke.shift), poke.kind)

@@ -57,12 +57,13 @@ def train(
         Store,  # here: it validates by pydantic, which a training node that is only imported may lack
     )
 
-    torch.manual_seed(config.seed)
+    place = _device(device)
     store = Store.open(store_path)
     clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed)
     unseen = held_out(store, config)
-    extractor = _extractor(config, weights_dir, device)
-    model = PokeVideo(config.model).to(device)
+    extractor = _extractor(config, weights_dir, place)
+    torch.manual_seed(config.seed)
+    model = PokeVideo(config.model).to(place)
     origin = {"code": __version__, "store": store.digest}
     step, optimiser = _begin(run, resume, config, model, origin)
     deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
@@ -75,7 +76,7 @@ def train(
             if step == config.stage_1_steps and step > 0:  # a stage has its own parameters, so its own moments
                 optimiser = make_optimiser(model, config, stage)
             _set_rate(optimiser, learning_rate(config, step))
-            batch = batch.to(torch.device(device))
+            batch = batch.to(place)
             terms = steps.terms(model, batch, extractor, config, step)
             total = weighted_sum(terms, vars(config.weights))
             require_finite(terms, step)
@@ -96,7 +97,7 @@ def train(
             if step % config.sample_every == 0 or step == config.num_steps:
                 for name, shown in (("train", batch), ("held-out", unseen)):
                     if shown is not None:
-                        log.samples(step, name, shown, predict(model, shown.to(torch.device(device)), stage))
+                        log.samples(step, name, shown, predict(model, shown.to(place), stage))
             stop = signals.received or time.monotonic() > deadline
             if step % config.checkpoint_every == 0 or step == config.num_steps or stop:
                 saved = checkpoint.save(run, model, optimiser, config, step, origin)
@@ -107,7 +108,19 @@ def train(
     return saved
 
 
-def _extractor(config: TrainConfig, weights_dir: Path | None, device: str) -> nn.Module | None:
+def _device(name: str) -> torch.device:
+    """The device of that name, tried out before anything is written."""
+    try:
+        place = torch.device(name)
+        torch.zeros(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"the device {name!r} cannot be used here; choose cpu, or cuda where there is a GPU."
+        ) from error
+    return place
+
+
+def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.device) -> nn.Module | None:
     """Phi of L_rec; its public weights are downloaded where nothing forbids it (POKE2VID_OFFLINE) and none are found."""
     try:
         extractor = build_features(

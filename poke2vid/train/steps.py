@@ -21,8 +21,9 @@ def trainable(model: PokeVideo, config: TrainConfig, stage: int) -> list[nn.Modu
 
 
 def freeze_others(model: PokeVideo, parts: list[nn.Module]) -> None:
-    """Exactly the given parts receive gradients."""
+    """Exactly the given parts receive gradients; what another stage left behind is forgotten."""
     model.requires_grad_(False)
+    model.zero_grad(set_to_none=True)
     for part in parts:
         part.requires_grad_(True)
 

@@ -79,7 +79,7 @@ def animate(
         Path | None, typer.Option("--script", help="A poke script (JSON) in place of --at and --shift.")
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="shift: pull and hold; impulse: push once. Default: shift.")
+        str | None, typer.Option("--kind", help="shift: pull and hold (default); impulse: push once.")
     ] = None,
     frames: Annotated[
         int | None, typer.Option("--frames", min=1, max=10_000, help="How many frames to predict. Default: 25.")

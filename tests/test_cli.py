@@ -344,7 +344,7 @@ def test_a_picture_that_cannot_be_shown_is_refused_in_a_sentence(
         ((*POKE, "--kind", "tickle"), r"--kind 'tickle' is unknown; choose shift or impulse"),
         ((*POKE, "-o", "more.avi"), r"more\.avi has no known kind"),
         ((*POKE, "-o", "nosuffix"), r"nosuffix has no known kind"),
-        (("--script", "none.json"), r"there is no poke script none\.json"),
+        (("--script", "none.json"), r"--script says all that is done"),
     ],
 )
 def test_a_poke_or_option_that_makes_no_sense_is_refused_in_a_sentence(

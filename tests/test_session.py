@@ -366,7 +366,7 @@ POKE = {"type": "poke", "frame": 0, "at": [20, 10], "shift": [8, 0]}
 def test_a_script_is_the_animation_with_the_same_pokes() -> None:
     other = {"type": "poke", "frame": 0, "at": [50, 40], "shift": [0, 6], "pointer": 1, "kind": "impulse"}
     pokes = [Poke((20.0, 10.0), (8.0, 0.0)), Poke((50.0, 40.0), (0.0, 6.0), "impulse")]
-    replayed = replay(script(POKE, other), Session(model(), picture()))
+    replayed = [moment.picture for moment in replay(script(POKE, other), Session(model(), picture()))]
     animation = Animator(model()).animate(picture(), pokes, frames=5)
     np.testing.assert_array_equal(np.stack(replayed), animation.frames)
 
@@ -458,3 +458,30 @@ def test_a_missing_script_and_one_that_is_no_json_are_refused(tmp_path: Path) ->
         (tmp_path / "broken.json").write_bytes(content)
         with pytest.raises(InputError, match=r"broken\.json is not a JSON file"):
             read_script(tmp_path / "broken.json")
+
+
+def test_a_replay_tells_for_every_picture_what_begins_and_what_is_held() -> None:
+    """A dot on a frame means that the poke was in force when the frame was made."""
+    events = (
+        {"type": "poke", "frame": 1, "pointer": 4, "at": [10, 10], "shift": [5, 0]},
+        {"type": "drag", "frame": 2, "pointer": 4, "at": [10, 20], "shift": [0, 0]},
+        {"type": "release", "frame": 3, "pointer": 4},
+        {"type": "poke", "frame": 4, "pointer": 4, "at": [30, 20], "shift": [0, 5], "kind": "impulse"},
+    )
+    moments = replay(script(*events, frames=5), Session(Slider(), picture()))
+    assert [[poke.location for _, poke in moment.begun] for moment in moments] == [
+        [],
+        [(10, 10)],
+        [],
+        [],
+        [(30, 20)],
+        [],
+    ]
+    assert [[poke.shift for poke in moment.held.values()] for moment in moments] == [
+        [],
+        [],
+        [(5, 0)],
+        [(0, 10)],
+        [],
+        [],
+    ]

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from moving_square import write_square
@@ -126,6 +127,35 @@ def test_a_second_poke_is_drawn_from_the_frame_it_is_made_in(store: Store) -> No
         assert bool(maps[0].any()) and bool(maps[1].any()) and not torch.equal(maps[0], maps[1])
 
 
+class Freezing:
+    """A source made by hand: one video that moves for six frames and then stands still."""
+
+    resolution, lags, digest = 32, (4,), "by hand"
+    name, fps, num_frames = "freezing", 25.0, 30
+    frames = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    motion = np.array([1.0] * 6 + [0.0] * 23, dtype=np.float32)
+
+    def split(self, split: str) -> list["Freezing"]:
+        return [self]
+
+    def activity(self, lag: int) -> np.ndarray:
+        return np.array([3.0] * 6 + [0.0] * 20, dtype=np.float32)
+
+    def flow(self, lag: int, start: int) -> np.ndarray:
+        flow = np.zeros((2, 32, 32), dtype=np.float32)
+        flow[0, 8:16, 8:16] = 3.0 if start < 6 else 0.0
+        return flow
+
+
+def test_an_object_that_came_to_rest_is_not_poked_again() -> None:
+    data = ClipBatches(Freezing(), replace(TINY.data, max_length=14), TINY.model, batch=1, seed=0)
+    kinds = [data.sample(step, 0, 14).kind for step in range(200)]
+    assert {"release", "hold"} <= set(kinds)
+    for step, kind in enumerate(kinds):
+        if kind == "repoke":
+            assert data.sample(step, 0, 14).schedule.tolist().index(1) < 6, "only while it still moves"
+
+
 def test_rollouts_are_as_long_as_asked_and_sometimes_longer_than_the_horizon(store: Store) -> None:
     data = clips(store, long_share=0.5)
     lengths = {data[step].frames.shape[1] - 1 for step in range(40)}
@@ -239,7 +269,10 @@ def test_tiny_overfits_one_clip(store: Store) -> None:
 
 
 def run(store_path: Path, out: Path, **kwargs: object) -> Path:
-    config = kwargs.pop("config", replace(TINY, stage_1_steps=3, stage_2_steps=5, checkpoint_every=3, sample_every=4))
+    config = kwargs.pop(
+        "config",
+        replace(TINY, stage_1_steps=3, stage_2_steps=5, checkpoint_every=3, sample_every=4, clip_gradient=0.05),
+    )
     return loop.train(config, store_path, out, workers=0, quiet=True, **kwargs)
 
 
@@ -257,6 +290,12 @@ def test_a_run_leaves_checkpoints_metrics_boards_and_grids(store_path: Path, tmp
     assert loaded.path == saved and loaded.about["step"] == 8 and loaded.about["store"] == Store.open(store_path).digest
 
 
+def numbers_of(run_folder: Path) -> list[dict]:
+    """Everything a run logged but its speed."""
+    lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "clips_per_second"} for line in lines]
+
+
 def weights_of(path: Path) -> dict[str, torch.Tensor]:
     return load_model(path).model.state_dict()
 
@@ -268,8 +307,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_where_an_unbroken_one_does(stor
         run(store_path, tmp_path / "broken", resume=True, max_minutes=0)
     for name, weight in weights_of(whole).items():
         assert torch.equal(weight, weights_of(tmp_path / "broken")[name]), name
-    numbers = [[json.loads(x)["step"] for x in (tmp_path / r / "metrics.jsonl").open()] for r in ("whole", "broken")]
-    assert numbers[0] == numbers[1]
+    assert numbers_of(tmp_path / "whole") == numbers_of(tmp_path / "broken")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

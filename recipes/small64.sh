@@ -7,7 +7,7 @@
 # WORK     where the store, the run and the report go; running the script again goes on from there
 # WEIGHTS  a folder with the public SqueezeNet 1.1 weights (and RAFT-small and LPIPS, for the report)
 #
-# About an hour on one core. The clips yes, thanks, school and want are held out (want shows a person seen nowhere else).
+# About three quarters of an hour on one core. The clips yes, thanks, school and want are held out (want shows a person seen nowhere else).
 set -euo pipefail
 videos=$1 work=$2
 if [ $# -gt 2 ]; then export POKE2VID_WEIGHTS=$3; fi

@@ -73,12 +73,16 @@ def foreground_motion(flow: Float[Tensor, "2 h w"]) -> float:
     return float(flow.norm(dim=0)[mask].mean()) if mask.any() else 0.0
 
 
-def require_motion(flow: Float[Tensor, "2 h w"], min_motion: float = MIN_MOTION) -> None:
-    """Raises InputError for a flow map in which nothing moves enough to be called a response to a poke."""
-    moved, side = foreground_motion(flow), flow.shape[-1]
+def require_motion(moved: float, side: int, min_motion: float = MIN_MOTION) -> None:
+    """Raises InputError for a clip in which nothing moves enough to be called a response to a poke.
+
+    Args:
+        moved: `foreground_motion` of its flow, or the largest of several, in pixels of a frame with this side.
+        min_motion: the least that is enough, as a share of the side.
+    """
     if moved < min_motion * side:
         raise InputError(
-            f"the clip's foreground moves {moved:.2f} pixels on average, less than {min_motion * side:.2f} "
+            f"nothing moves: the foreground moves {moved:.2f} pixels at most, less than {min_motion * side:.2f} "
             f"({min_motion:.1%} of the frame); nothing can be learnt from it, choose a clip that moves."
         )
 

@@ -264,7 +264,7 @@ def _finished(folder: Path, settings: ArraySettings, videos: Sequence[SourceVide
     by_id = {safe_id(video.name): video for video in videos}
     found: dict[str, Entry] = {}
     for place in sorted(folder.iterdir()):
-        if place.name.startswith(WORK_PREFIX):
+        if place.name.startswith((WORK_PREFIX, ".")):  # the second: what a file browser leaves
             continue
         video = by_id.get(place.name)
         if video is None:

@@ -20,7 +20,7 @@ from poke2vid.files import reason, write_json
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
 from poke2vid.geometry import resize_flow
 from poke2vid.manifest import ArraySettings, Entry, FileRecord, Skipped, safe_id
-from poke2vid.pokes import foreground_motion
+from poke2vid.pokes import foreground_motion, require_motion
 from poke2vid.sources.folder import SourceVideo
 from poke2vid.store import stored_flow
 from poke2vid.types import InputError
@@ -157,12 +157,7 @@ class VideoPreparer:
         if num_frames <= longest:
             raise InputError(f"too short: it has {num_frames} frames, and a flow over {longest} needs {longest + 1}.")
         most = max(float(np.fromfile(work / f"activity_{lag}.f32", "<f4").max()) for lag in settings.lags)
-        least = settings.min_motion * settings.resolution
-        if most < least:
-            raise InputError(
-                f"nothing moves: the foreground moves {most:.2f} pixels at most, less than {least:.2f} "
-                f"({settings.min_motion:.1%} of the frame)."
-            )
+        require_motion(most, settings.resolution, settings.min_motion)
         assert set(files) == set(settings.shapes(num_frames))
 
     def _publish(self, entry: Entry, work: Path) -> None:

@@ -156,17 +156,17 @@ def test_length_counts_both_directions_of_a_vector() -> None:
 
 
 def test_a_clip_that_stands_still_is_refused_with_what_it_moved_and_what_it_should() -> None:
-    with pytest.raises(InputError, match=r"0\.00 pixels on average, less than 0\.32 \(0\.5%"):
-        require_motion(torch.zeros(2, 64, 64))
+    with pytest.raises(InputError, match=r"0\.00 pixels at most, less than 0\.32 \(0\.5%"):
+        require_motion(foreground_motion(torch.zeros(2, 64, 64)), 64)
 
 
 @pytest.mark.parametrize("min_motion", [0.05, 0.1])
 def test_motion_is_required_as_a_share_of_the_side(min_motion: float) -> None:
     flow = torch.zeros(2, 40, 40)
     flow[1, 10:20, 5:9] = -40 * min_motion * 1.01
-    require_motion(flow, min_motion)
+    require_motion(foreground_motion(flow), 40, min_motion)
     with pytest.raises(InputError, match="moves"):
-        require_motion(flow / 1.03, min_motion)
+        require_motion(foreground_motion(flow / 1.03), 40, min_motion)
 
 
 # Drawing pokes

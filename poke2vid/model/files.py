@@ -79,11 +79,16 @@ def resolve(path: Path | None) -> Path:
     if path is None:
         return SHIPPED
     if path.is_dir():
-        checkpoints = sorted((path / "checkpoints").glob("step-*.safetensors"))
+        checkpoints = checkpoints_of(path)
         if not checkpoints:
             raise InputError(f"{path} holds no checkpoint yet; train first, or name a .safetensors file.")
         return checkpoints[-1]
     return path
+
+
+def checkpoints_of(run: Path) -> list[Path]:
+    """A training run's checkpoints, oldest first."""
+    return sorted((run / "checkpoints").glob("step-*.safetensors"))
 
 
 def describe(path: Path | None) -> tuple[ModelConfig, dict[str, Any], Path]:

@@ -15,7 +15,7 @@ class ConvGRUCell(nn.Module):
 
     `*` is a 3x3 convolution. Every W is held as its input half (`from_input`: z, r, candidate) and its state half
     (`from_state`: z, r; `from_reset`: candidate), which is the same sum; an input that stays the same over time is then
-    convolved once (`drive`) and not at every step.
+    convolved once (`drive`) and not at every step, as a rollout does.
     """
 
     def __init__(self, in_channels: int, hidden_channels: int) -> None:

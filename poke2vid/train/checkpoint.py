@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from poke2vid.files import read_tensors, write_tensors
-from poke2vid.model.files import CHECKPOINT_FORMAT, MODEL_PREFIX, VERSION, model_tensors
+from poke2vid.model.files import CHECKPOINT_FORMAT, MODEL_PREFIX, VERSION, checkpoints_of, model_tensors
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.types import InputError
@@ -42,14 +42,14 @@ def save(
     }
     path = path_of(run, step)
     write_tensors(path, {**model_tensors(model), **_optimiser_tensors(optimiser)}, about)
-    for old in sorted(path.parent.glob("step-*.safetensors"))[: -config.keep_checkpoints]:
+    for old in checkpoints_of(run)[: -config.keep_checkpoints]:
         old.unlink()
     return path
 
 
 def newest(run: Path) -> Path | None:
     """The newest checkpoint of a run, if it has one."""
-    found = sorted((run / "checkpoints").glob("step-*.safetensors"))
+    found = checkpoints_of(run)
     return found[-1] if found else None
 
 

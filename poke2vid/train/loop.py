@@ -1,5 +1,6 @@
 """The training loop: batches in, checkpoints out; may be stopped and resumed at any step."""
 
+import json
 import math
 import os
 import signal
@@ -57,6 +58,8 @@ def train(
         Store,  # here: it validates by pydantic, which a training node that is only imported may lack
     )
 
+    if max_minutes is not None and not max_minutes >= 0:
+        raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
     place = _device(device)
     store = Store.open(store_path)
     clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed)
@@ -64,11 +67,12 @@ def train(
     extractor = _extractor(config, weights_dir, place)
     torch.manual_seed(config.seed)
     model = PokeVideo(config.model).to(place)
-    origin = {"code": __version__, "store": store.digest}
+    origin = {"code": __version__, "store": store.digest, "full_motion": clips.full_motion}
     step, optimiser = _begin(run, resume, config, model, origin)
     deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
 
     with RunLog(run, first_step=step, num_steps=config.num_steps, quiet=quiet) as log, _Signals() as signals:
+        log.say(json.dumps(to_json(config)))
         log.say(f"{clips.num_clips} usable starts in {len(clips.sources)} videos; {_count(model):,} parameters.")
         for batch in batches(clips, step, config.num_steps, workers):
             began = time.monotonic()

@@ -249,20 +249,24 @@ def test_the_learning_rate_falls_along_a_cosine_in_each_stage() -> None:
 
 @pytest.mark.slow
 def test_tiny_overfits_one_clip(store: Store) -> None:
-    """After 300 steps on one clip the rollout's error is under 0.6 of what the still picture's is."""
-    config = replace(TINY, stage_1_steps=0, stage_2_steps=300, freeze_object_encoder=False)
-    data = clips(store, config=config, batch=1, untouched_share=0, background_share=0)
+    """Both stages, E_sigma frozen in the second: after 60 + 300 steps the error is under 0.65 of the still picture's.
+
+    0.55 was measured. It cannot reach zero: the flow term holds the motion to DIS, which is not exact at 32 pixels.
+    """
+    config = replace(TINY, stage_1_steps=60, stage_2_steps=300)
+    data = clips(store, config=config, batch=1, untouched_share=0.0, background_share=0.0)
     batch = stack([data.sample(1, 0, 4)])
     torch.manual_seed(0)
     model = PokeVideo(config.model)
-    optimiser = loop.make_optimiser(model, config, 2)
-    for step in range(300):
+    for step in range(config.num_steps):
+        if step in (0, config.stage_1_steps):
+            optimiser = loop.make_optimiser(model, config, config.stage(step))
         optimiser.zero_grad()
         loop.weighted_sum(steps.terms(model, batch, None, config, step), vars(config.weights)).backward()
         optimiser.step()
     still = float((batch.frames[:, 1:] - batch.frames[:, :1]).abs().mean())
     reached = float((loop.predict(model, batch, 2).frames - batch.frames[:, 1:]).abs().mean())
-    assert reached < 0.6 * still, f"{reached:.4f} against {still:.4f} for the still picture"
+    assert reached < 0.65 * still, f"{reached:.4f} against {still:.4f} for the still picture"
 
 
 # Runs

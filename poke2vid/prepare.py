@@ -193,7 +193,11 @@ class _Preparation:
                 self._entries[video.name] = entry
 
     def _manifest(self, names: Sequence[str], skipped: tuple[Skipped, ...]) -> Manifest:
-        test = held_out(names, self._settings.split)
+        source = {name: self._entries[name].source_sha256 for name in names}
+        once = sorted({source[name]: name for name in reversed(names)}.values())  # each video under its first name
+        chosen = held_out(names if self._settings.split.patterns else once, self._settings.split)
+        held_sources = {source[name] for name in chosen}  # the same video must not stand on both sides of the split
+        test = {name for name in names if source[name] in held_sources}
         return Manifest(
             settings=self._settings.arrays,
             split=self._settings.split,

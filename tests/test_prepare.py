@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -322,3 +323,13 @@ def test_no_video_found_is_an_error(tmp_path):
         find_videos(tmp_path)
     with pytest.raises(InputError, match="there is no file or folder"):
         find_videos(tmp_path / "missing")
+
+
+def test_one_video_under_two_names_stands_on_one_side_of_the_split(tmp_path: Path) -> None:
+    for k in range(6):
+        write_square(tmp_path / "videos" / f"square{k}.mp4", 14, seed=k)
+        shutil.copy(tmp_path / "videos" / f"square{k}.mp4", tmp_path / "videos" / f"copy{5 - k}.mp4")
+    prepare(tmp_path / "videos", tmp_path / "store", PrepareSettings(resolution=32, lags=(4,), workers=0), quiet=True)
+    side = {video.name: video.split for video in Store.open(tmp_path / "store").videos}
+    assert set(side.values()) == {"train", "test"}
+    assert all(side[f"square{k}"] == side[f"copy{5 - k}"] for k in range(6))

@@ -86,8 +86,11 @@ def evaluate(
         augment=None,
     )
     config = loaded.model.config
-    clips = ClipBatches(store, data, config, batch=1, seed=seed, split=part)
-    beside = ClipBatches(store, replace(data, background_share=1.0), config, batch=1, seed=seed, split=part)
+    unit = loaded.about.get("full_motion")
+    clips = ClipBatches(store, data, config, batch=1, seed=seed, split=part, full_motion=unit)
+    beside = ClipBatches(
+        store, replace(data, background_share=1.0), config, batch=1, seed=seed, split=part, full_motion=unit
+    )
     found: dict[str, list[dict[str, float]]] = {"model": [], "copy": [], "truth": []}
     videos = []
     for step in tqdm(range(num_clips), unit="clip", disable=True if quiet else None):

@@ -81,6 +81,9 @@ class _Source:
 class ClipBatches(Dataset[Batch]):
     """Item `step` is the batch of that training step.
 
+    Args:
+        full_motion: M_max of the data that an impulse model was trained on; None takes that of this store's train split.
+
     Raises:
         InputError: at construction, if no clip of the split is long enough and moves enough; names the limits.
     """
@@ -94,6 +97,7 @@ class ClipBatches(Dataset[Batch]):
         batch: int,
         seed: int,
         split: Split = "train",
+        full_motion: float | None = None,
     ) -> None:
         if store.resolution != model.resolution:
             raise InputError(
@@ -116,7 +120,7 @@ class ClipBatches(Dataset[Batch]):
             )
         self.full_motion = 0.0
         if self.impulse:  # the unit of an impulse is the training data's, whatever split is read
-            self.full_motion = full_motion_of(find_sources(store, config, "train"), config.horizon)
+            self.full_motion = full_motion or full_motion_of(find_sources(store, config, "train"), config.horizon)
             if self.full_motion == 0:
                 raise InputError(
                     "the store's train split has no usable motion, so an impulse has no unit; prepare more videos."

@@ -269,8 +269,12 @@ def test_a_poke_or_drag_that_is_not_finite_is_refused_and_changes_nothing(bad: f
 @pytest.mark.parametrize("corner", [(-0.5, -0.5), (199.5, 299.5), (-0.5, 299.5)])
 def test_the_very_corner_of_a_picture_can_be_poked(corner: tuple[float, float]) -> None:
     session = Session(Slider(), picture(300, 200))
-    session.poke(corner, (1.0, 0.0))
+    pointer = session.poke(corner, (1.0, 0.0))
     session.step()
+    side = session.player.resolution
+    x, y = session.canvas.modelled(session.held[pointer]).location
+    assert -0.5 <= x <= side - 0.5 and -0.5 <= y <= side - 0.5
+    assert session.time == 1
 
 
 def test_a_pointer_that_holds_nothing_cannot_be_dragged_or_released() -> None:

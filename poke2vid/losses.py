@@ -50,7 +50,8 @@ def flow_loss(flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h
 
     A pixel of x_0 that moves to l + D(l) must be fetched from there: b(l + D(l)) = -D(l). Foreground and background (as in
     pokes.py: above and up to the mean magnitude of D) count half each, however small the object is; pixels that leave the
-    frame do not count. Motion decoder only; not in the paper.
+    frame do not count. A mean over samples, so that a batch may be shared among processes. Motion decoder only; not in
+    the paper.
     """
     height, width = flow.shape[-2:]
     arrival = geometry.pixel_grid((height, width), flow) + displacement.permute(0, 2, 3, 1)
@@ -58,8 +59,11 @@ def flow_loss(flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h
     error = (geometry.sample(flow, arrival) + displacement).abs().sum(dim=1) / width
     magnitude = displacement.norm(dim=1)
     moves = magnitude > magnitude.mean(dim=(1, 2), keepdim=True)
-    halves = [(error * where).sum() / where.sum().clamp_min(1) for where in (inside & moves, inside & ~moves)]
-    return 0.5 * (halves[0] + halves[1])
+    halves = [
+        (error * where).sum(dim=(1, 2)) / where.sum(dim=(1, 2)).clamp_min(1)
+        for where in (inside & moves, inside & ~moves)
+    ]
+    return (0.5 * (halves[0] + halves[1])).mean()
 
 
 def poke_loss(
@@ -68,7 +72,7 @@ def poke_loss(
     shifts: Float[Tensor, "b k 2"],
     given: Float[Tensor, "b k"],
 ) -> Float[Tensor, ""]:
-    """How far the poked points are from where they should be at frame T, in shares of the side, averaged over pokes.
+    """How far the poked points are from where they should be, in shares of the side: mean over a sample's pokes, then samples.
 
     A poke that is obeyed is fetched from where it began: b(l + p) = -p; one in the background stays: b(l) = 0. Pokes fill
     so few pixels that `flow_loss` alone hardly sees them. Motion decoder only; not in the paper.
@@ -80,7 +84,41 @@ def poke_loss(
     """
     reached = geometry.sample(flow, targets[:, None])[:, :, 0].transpose(1, 2)
     error = (reached + shifts).abs().sum(dim=-1) / flow.shape[-1]
-    return (error * given).sum() / given.sum().clamp_min(1)
+    return ((error * given).sum(dim=1) / given.sum(dim=1).clamp_min(1)).mean()
+
+
+def hinge_loss_real(logits: Float[Tensor, "m *patches"]) -> Float[Tensor, ""]:
+    """mean max(0, 1 - D(x)): what a critic minimises on true pictures (App. E.2)."""
+    return (1 - logits).clamp_min(0).mean()
+
+
+def hinge_loss_fake(logits: Float[Tensor, "m *patches"]) -> Float[Tensor, ""]:
+    """mean max(0, 1 + D(x_hat)): what a critic minimises on predicted pictures (App. E.2)."""
+    return (1 + logits).clamp_min(0).mean()
+
+
+def adversarial_loss(logits: Float[Tensor, "m *patches"]) -> Float[Tensor, ""]:
+    """-mean D(x_hat): what the generator minimises, L_DS and the first part of L_DT."""
+    return -logits.mean()
+
+
+def feature_matching_loss(features_hat: Sequence[Tensor], features: Sequence[Tensor]) -> Float[Tensor, ""]:
+    """Mean over a critic's layers of the mean absolute difference of its features; the true side is a constant (App. E.2)."""
+    differences = [(f_hat - f.detach()).abs().mean() for f_hat, f in zip(features_hat, features, strict=True)]
+    return torch.stack(differences).mean()
+
+
+def gradient_penalty(logits: Float[Tensor, "m *patches"], x: Float[Tensor, "m ..."]) -> Float[Tensor, ""]:
+    """R1: mean over samples of |d D(x) / d x|^2, where D(x) is the mean logit (Mescheder et al. 2018, there with a factor 1/2).
+
+    The mean over patches, as in the hinge losses, so that a weight means the same for any number of them; 0.1 on their
+    sum would outweigh the hinge a thousandfold at 64 pixels (docs/decisions/012).
+
+    Args:
+        x: true pictures that require a gradient and that `logits` was computed from.
+    """
+    (slope,) = torch.autograd.grad(logits.flatten(1).mean(dim=1).sum(), x, create_graph=True)
+    return slope.flatten(1).square().sum(dim=1).mean()
 
 
 def repaint_loss(repaint: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, ""]:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from moving_square import write_square
+
+from poke2vid.prepare import PrepareSettings, prepare
+from poke2vid.store import Store
 
 torch.set_num_threads(1)
 os.environ["POKE2VID_OFFLINE"] = "1"  # a test never downloads
@@ -17,3 +21,19 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the public weights and data in {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five videos of a moving square, at 32 pixels, with flow at lags 2 and 4."""
+    folder = tmp_path_factory.mktemp("training")
+    for k, step in enumerate([(1, 0), (2, 1), (-1, 2), (3, 0), (0, 2)]):
+        write_square(folder / "videos" / f"square{k}.mp4", 40, seed=k, step=step)
+    settings = PrepareSettings(resolution=32, lags=(2, 4), workers=0)
+    prepare(folder / "videos", folder / "store", settings, quiet=True)
+    return folder / "store"
+
+
+@pytest.fixture
+def store(store_path: Path) -> Store:
+    return Store.open(store_path)

@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from poke2vid.files import read_tensors, write_tensors
-from poke2vid.model.files import CHECKPOINT_FORMAT, MODEL_PREFIX, VERSION, checkpoints_of, model_tensors
-from poke2vid.model.poke_video import PokeVideo
+from poke2vid.model.files import CHECKPOINT_FORMAT, MODEL_PREFIX, VERSION, checkpoints_of
 from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.types import InputError
 
-_OPTIMISER = "optimiser/"
+__all__ = ["MODEL_PREFIX", "load_module", "load_optimiser", "newest", "optimiser_tensors", "path_of", "read", "save"]
 
 
 def path_of(run: Path, step: int) -> Path:
@@ -20,14 +19,7 @@ def path_of(run: Path, step: int) -> Path:
     return run / "checkpoints" / f"step-{step:08d}.safetensors"
 
 
-def save(
-    run: Path,
-    model: PokeVideo,
-    optimiser: torch.optim.Optimizer,
-    config: TrainConfig,
-    step: int,
-    origin: dict[str, Any],
-) -> Path:
+def save(run: Path, tensors: dict[str, Tensor], config: TrainConfig, step: int, origin: dict[str, Any]) -> Path:
     """Writes the state after `step` steps and removes the oldest checkpoints beyond `keep_checkpoints`.
 
     Clips, pokes and augmentation are functions of (seed, step), so no generator's state needs to be kept.
@@ -41,7 +33,7 @@ def save(
         **origin,
     }
     path = path_of(run, step)
-    write_tensors(path, {**model_tensors(model), **_optimiser_tensors(optimiser)}, about)
+    write_tensors(path, tensors, about)
     for old in checkpoints_of(run)[: -config.keep_checkpoints]:
         old.unlink()
     return path
@@ -53,34 +45,34 @@ def newest(run: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def restore(path: Path, model: PokeVideo, optimiser: torch.optim.Optimizer | None) -> dict[str, Any]:
-    """Loads weights and, if given, the optimiser's state; returns the checkpoint's own account of itself.
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A checkpoint's tensors and its own account of itself.
 
     Raises:
-        InputError: if the file is damaged, foreign, or of another model.
+        InputError: if the file is damaged, foreign, or a model without training state.
     """
     tensors, about = read_tensors(path)
     if about.get("format") != CHECKPOINT_FORMAT:
         raise InputError(f"{path} is a model without its training state; resume from a run's checkpoint.")
-    weights = {k.removeprefix(MODEL_PREFIX): v for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(f"{path} belongs to another model than the one that is trained here.") from error
-    if optimiser is not None:
-        _load_optimiser(optimiser, {k: v for k, v in tensors.items() if k.startswith(_OPTIMISER)})
-    return about
+    return tensors, about
 
 
-def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def load_module(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
+    """The tensors with this prefix into a module; RuntimeError if they are another's."""
+    module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
     """ADAM's moments and step counts by the parameter's place."""
     state = optimiser.state_dict()["state"]
-    return {f"{_OPTIMISER}{place}/{name}": torch.as_tensor(v) for place, s in state.items() for name, v in s.items()}
+    return {f"{prefix}{place}/{name}": torch.as_tensor(v) for place, s in state.items() for name, v in s.items()}
 
 
-def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
+    """What `optimiser_tensors` gave, into an optimiser over the same parameters."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
-        place, name = key.removeprefix(_OPTIMISER).split("/")
-        state.setdefault(int(place), {})[name] = tensor
+        if key.startswith(prefix):
+            place, name = key.removeprefix(prefix).split("/")
+            state.setdefault(int(place), {})[name] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

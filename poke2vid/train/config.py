@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from poke2vid.augment import AugmentConfig
 from poke2vid.model.config import ModelConfig
+from poke2vid.model.critics import CriticConfig
 from poke2vid.pokes import MIN_MOTION
 from poke2vid.types import STRICT, InputError
 
@@ -15,6 +16,7 @@ class DataConfig:
 
     Attributes:
         horizon: T, the frames in which a poke arrives (paper: 10). The store must hold flow at this lag.
+        waypoints: earlier frames whose flow supervises the motion decoder beside x_T's; the store must hold these lags too.
         max_length: longest rollout in frames; longer than T, clips release, hold or repeat their poke.
         long_share: share of batches that are longer than T.
         background_share: share of clips poked in the background, whose target is the still x_0 (paper: a tenth).
@@ -27,6 +29,7 @@ class DataConfig:
     """
 
     horizon: int = 10
+    waypoints: tuple[int, ...] = ()
     max_length: int = 25
     long_share: float = 0.2
     background_share: float = 0.1
@@ -42,6 +45,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.horizon <= self.max_length:
             raise InputError(f"horizon {self.horizon} must lie in 1 ... max_length ({self.max_length}).")
+        if not all(0 < w < self.horizon for w in self.waypoints):
+            raise InputError(f"waypoints {list(self.waypoints)} must lie in 1 ... horizon - 1 ({self.horizon - 1}).")
         for name in ("balance", "min_motion", "poke_stds"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
@@ -56,11 +61,17 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """The lambdas of Eq. 8. `flow`, `poke` and `repaint` exist for the motion decoder only."""
+    """The lambdas of Eq. 8; a term of weight 0 is not computed. `flow`, `poke` and `repaint` exist for the motion decoder only.
+
+    `frame_critic` is lambda_S, `clip_critic` lambda_T, and `feature_matching` lambda_T times the factor of App. E.2.
+    """
 
     pixel: float = 1.0
     perceptual: float = 1.0
     trajectory: float = 0.1
+    frame_critic: float = 0.2
+    clip_critic: float = 1.0
+    feature_matching: float = 2.0
     flow: float = 0.0
     poke: float = 0.0
     repaint: float = 0.0
@@ -81,6 +92,7 @@ class TrainConfig:
         stage_1_steps: steps in which E_sigma and G learn to reconstruct frames (0: the ablation `single_stage`).
         stage_2_steps: steps in which F, E_phi, U learn to move and G is fine-tuned; E_sigma is frozen.
         freeze_object_encoder: False lets stage 2 train E_sigma too (the ablation `single_stage`).
+        critics: D_S and D_T; absent where their weights are 0.
         perceptual: the network behind L_rec's feature terms.
         perceptual_frames: frames of each clip, drawn anew in every step, that the feature terms look at; None for all (paper).
         squared_trajectory: L_traj as a mean square; False is Eq. 7's unsquared norm.
@@ -96,6 +108,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     weights: LossWeights = field(default_factory=LossWeights)
+    critics: CriticConfig = field(default_factory=CriticConfig)
     stage_1_steps: int = 20_000
     stage_2_steps: int = 100_000
     freeze_object_encoder: bool = True
@@ -125,6 +138,11 @@ class TrainConfig:
             )
         if self.stage_1_steps < 0 or self.stage_2_steps < 0 or self.num_steps == 0:
             raise InputError("stage_1_steps and stage_2_steps must not be negative, and not both 0.")
+        if self.has_critics and self.model.resolution < 32:
+            raise InputError(
+                f"the critics need frames of 32 pixels or more and the model makes {self.model.resolution}; set "
+                "weights.frame_critic, weights.clip_critic and weights.feature_matching to 0."
+            )
         if not 0 < self.decay <= 1:
             raise InputError(f"decay {self.decay} must lie above 0 and not above 1, which is no decay.")
         if self.clip_gradient is not None and not self.clip_gradient > 0:
@@ -137,6 +155,10 @@ class TrainConfig:
     @property
     def num_steps(self) -> int:
         return self.stage_1_steps + self.stage_2_steps
+
+    @property
+    def has_critics(self) -> bool:
+        return bool(self.weights.frame_critic or self.weights.clip_critic or self.weights.feature_matching)
 
     def stage(self, step: int) -> int:
         """1 or 2: which stage the step with this number (from 0) belongs to."""

@@ -36,6 +36,7 @@ class Sample:
         poke_maps: the maps that `schedule` refers to; unused ones are empty.
         schedule: for every step the map in force, or NO_POKE.
         displacement: D from x_0 to target x_T where it is known (zero for a still clip).
+        waypoints: the same to x_w for every w of `DataConfig.waypoints`.
         pokes: the pokes of the first map, in pixels of the frames; for pictures and scores.
         video: the source's name.
     """
@@ -45,6 +46,7 @@ class Sample:
     poke_maps: Float[Tensor, "s 3 h w"]
     schedule: Int[Tensor, " l"]
     displacement: Float[Tensor, "2 h w"]
+    waypoints: Float[Tensor, "k 2 h w"]
     pokes: tuple[Poke, ...]
     video: str
 
@@ -58,6 +60,7 @@ class Batch:
     poke_maps: Float[Tensor, "b s 3 h w"]
     schedule: Int[Tensor, "b l"]
     displacement: Float[Tensor, "b 2 h w"]
+    waypoints: Float[Tensor, "b k 2 h w"]
     pokes: tuple[tuple[Poke, ...], ...]
 
     def to(self, device: torch.device) -> "Batch":
@@ -67,6 +70,7 @@ class Batch:
             poke_maps=self.poke_maps.to(device),
             schedule=self.schedule.to(device),
             displacement=self.displacement.to(device),
+            waypoints=self.waypoints.to(device),
         )
 
 
@@ -83,6 +87,7 @@ class ClipBatches(Dataset[Batch]):
 
     Args:
         full_motion: M_max of the data that an impulse model was trained on; None takes that of this store's train split.
+        share: which samples of the global batch of `batch` samples this process makes; None for all.
 
     Raises:
         InputError: at construction, if no clip of the split is long enough and moves enough; names the limits.
@@ -98,18 +103,21 @@ class ClipBatches(Dataset[Batch]):
         seed: int,
         split: Split = "train",
         full_motion: float | None = None,
+        share: range | None = None,
     ) -> None:
         if store.resolution != model.resolution:
             raise InputError(
                 f"the store holds frames of {store.resolution} pixels and the model takes {model.resolution}; "
                 f"prepare the videos with --resolution {model.resolution} or choose another preset."
             )
-        if config.horizon not in store.lags:
+        needed = (*config.waypoints, config.horizon)
+        if not set(needed) <= set(store.lags):
             raise InputError(
-                f"the store holds flow at lags {list(store.lags)} but pokes need {config.horizon}; "
-                f"prepare the videos with --lag {config.horizon}."
+                f"the store holds flow at lags {list(store.lags)} but this training needs {list(needed)}; "
+                f"prepare the videos with {' '.join(f'--lag {lag}' for lag in needed)}."
             )
-        self.config, self.batch, self.seed, self.split = config, batch, seed, split
+        self.config, self.seed, self.split = config, seed, split
+        self.share = share if share is not None else range(batch)
         self.impulse = model.poke_kind == "impulse"
         self.least_motion = least_motion(config, store.resolution)
         self.sources = find_sources(store, config, split)
@@ -136,7 +144,7 @@ class ClipBatches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         length = self._length(step)
-        return stack([self.sample(step, k, length) for k in range(self.batch)])
+        return stack([self.sample(step, k, length) for k in self.share])
 
     def sample(self, step: int, k: int, length: int) -> Sample:
         """Sample k of a step, drawn with a generator of its own."""
@@ -186,25 +194,27 @@ class ClipBatches(Dataset[Batch]):
         shares = torch.tensor([len(starts) for _, starts in choices], dtype=torch.float64) ** self.config.balance
         source, starts = choices[int(torch.multinomial(shares, 1, generator=generator))]
         start = int(starts[int(torch.randint(len(starts), (), generator=generator))])
-        return source.video.name, read_clip(source.video, start, needed, self.config.horizon)
+        return source.video.name, read_clip(source.video, start, needed, self.config)
 
     def _arrange(self, kind: Kind, clip: Clip, length: int, video: str, generator: Generator) -> Sample:
         """The clip as a sample of `length` steps: targets, poke maps and their schedule."""
         T, side = self.config.horizon, clip.frames.shape[-1]
-        D = clip.flows[0].flow
+        D, *later = clip.flows
+        known, later = later[: len(self.config.waypoints)], later[len(self.config.waypoints) :]
+        waypoints = torch.stack([w.flow for w in known]) if known else torch.zeros(0, 2, side, side)
         schedule = torch.full((length,), NO_POKE)
         maps = torch.zeros(2, 3, side, side)
         first: tuple[Poke, ...] = ()
         if kind != "untouched":
-            first = self._draw(D, clip.flows[0].motion, kind == "background", generator)
+            first = self._draw(D.flow, D.motion, kind == "background", generator)
             maps[0] = pokes.rasterise(first, side)
             held = 1 if self.impulse else (length if kind in ("hold", "background") else T)
             schedule[:held] = 0
-        frames = clip.frames
+        frames, displacement = clip.frames, D.flow
         if kind in ("background", "untouched"):
-            frames, D = frames[:1], torch.zeros_like(D)
+            frames, displacement, waypoints = frames[:1], torch.zeros_like(displacement), torch.zeros_like(waypoints)
         elif kind == "repoke":
-            moving = [d for d in clip.flows[1:] if pokes.foreground_motion(d.flow) >= self.least_motion]
+            moving = [d for d in later if pokes.foreground_motion(d.flow) >= self.least_motion]
             if not moving:  # the object came to rest: nothing to poke again for
                 kind = "release"
             else:
@@ -214,7 +224,7 @@ class ClipBatches(Dataset[Batch]):
         elif kind == "hold":
             frames = frames[: T + 1]
         frames = torch.cat((frames, frames[-1:].expand(max(0, length + 1 - len(frames)), -1, -1, -1)))[: length + 1]
-        return Sample(kind, frames, maps, schedule, D, first, video)
+        return Sample(kind, frames, maps, schedule, displacement, waypoints, first, video)
 
     def _draw(self, D: Tensor, motion: float, background: bool, generator: Generator) -> tuple[Poke, ...]:
         """One poke, or in half of the clips two to `max_pokes` at once."""
@@ -252,19 +262,20 @@ def least_motion(config: DataConfig, resolution: int) -> float:
     return max(config.min_motion * resolution, _SMALLEST_MOTION)
 
 
-def read_clip(video: ClipVideo, start: int, length: int, horizon: int) -> Clip:
-    """x_0 ... x_length from the store, with D from x_0 first and then D from every later frame of the clip that has one."""
+def read_clip(video: ClipVideo, start: int, length: int, config: DataConfig) -> Clip:
+    """x_0 ... x_length from the store, with D from x_0, then to its waypoints, then D from every later frame that has one."""
+    T = config.horizon
     frames = np.asarray(video.frames[start : start + length + 1])
-    begins = [0, *range(horizon, len(frames) - horizon)]
+    spans = [(0, T), *((0, w) for w in config.waypoints), *((k, k + T) for k in range(T, len(frames) - T))]
     motion = np.asarray(video.motion[start : start + length])
     flows = tuple(
         Displacement(
-            k,
-            k + horizon,
-            torch.from_numpy(np.array(video.flow(horizon, start + k))),
-            float(motion[k : k + horizon].mean()),
+            first,
+            last,
+            torch.from_numpy(np.array(video.flow(last - first, start + first))),
+            float(motion[first:last].mean()),
         )
-        for k in begins
+        for first, last in spans
     )
     return Clip(to_float(frames), video.fps, flows)
 
@@ -276,6 +287,7 @@ def stack(samples: Sequence[Sample]) -> Batch:
         poke_maps=torch.stack([s.poke_maps for s in samples]),
         schedule=torch.stack([s.schedule for s in samples]),
         displacement=torch.stack([s.displacement for s in samples]),
+        waypoints=torch.stack([s.waypoints for s in samples]),
         pokes=tuple(s.pokes for s in samples),
     )
 

@@ -27,10 +27,15 @@ class RunLog:
     A resumed run drops the lines that a crash left behind its checkpoint, so that every step stands in the file once.
     """
 
-    def __init__(self, run: Path, *, first_step: int, num_steps: int, quiet: bool = False) -> None:
+    def __init__(
+        self, run: Path, *, first_step: int, num_steps: int, quiet: bool = False, silent: bool = False
+    ) -> None:
+        """`quiet` shows no bar; `silent` also writes nothing: of several processes only one keeps the log."""
+        self.run, self.silent = run, silent
+        if silent:
+            return
         from torch.utils.tensorboard import SummaryWriter  # here: it takes a second to import
 
-        self.run = run
         with writing(run):
             self._keep_until(first_step)
             self.lines = (run / "metrics.jsonl").open("a", encoding="utf-8")
@@ -46,6 +51,8 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.silent:
+            return
         self.lines.close()
         self.board.close()
         self.bar.close()
@@ -66,6 +73,8 @@ class RunLog:
 
     def numbers(self, step: int, values: dict[str, float | int]) -> None:
         """One line a step: every loss term unweighted, and how fast it goes."""
+        if self.silent:
+            return
         with writing(self.run):
             self.lines.write(json.dumps({"step": step, **values}) + "\n")
             self.lines.flush()
@@ -82,7 +91,8 @@ class RunLog:
         self.board.add_image(name, picture, step, dataformats="HWC")
 
     def say(self, line: str) -> None:
-        self.bar.write(line)
+        if not self.silent:
+            self.bar.write(line)
 
 
 @contextlib.contextmanager

@@ -11,18 +11,19 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from poke2vid import __version__
 from poke2vid.features import build_features
 from poke2vid.files import write_json
-from poke2vid.losses import weighted_sum
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.train import checkpoint, steps
+from poke2vid.train import checkpoint
 from poke2vid.train.config import TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches
+from poke2vid.train.distributed import join, local_device
 from poke2vid.train.log import RunLog
+from poke2vid.train.trainer import Trainer
 from poke2vid.types import ClipSource, InputError, Rollout
 
 
@@ -44,10 +45,13 @@ def train(
 ) -> Path:
     """Trains both stages and returns the last checkpoint.
 
+    Under torchrun every process calls this with the same arguments; `batch` stays the global one (docs/training.md).
+
     Args:
         resume: go on from the run's newest checkpoint; its config must be the one given.
         workers: processes that prepare batches; the batches do not depend on their number.
         weights_dir: where the feature network's public weights lie (weights.py says where else they are looked for).
+        device: "cpu", "cuda" (under torchrun each process's own GPU), or one GPU by number.
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
 
     Raises:
@@ -60,56 +64,71 @@ def train(
 
     if max_minutes is not None and not max_minutes >= 0:
         raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
-    place = _device(device)
+    place = _device(local_device(device))
     store = Store.open(store_path)
-    clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed)
-    unseen = held_out(store, config)
-    extractor = _extractor(config, weights_dir, place)
-    torch.manual_seed(config.seed)
-    model = PokeVideo(config.model).to(place)
-    origin = {"code": __version__, "store": store.digest, "full_motion": clips.full_motion}
-    step, optimiser = _begin(run, resume, config, model, origin)
-    deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
-
-    with RunLog(run, first_step=step, num_steps=config.num_steps, quiet=quiet) as log, _Signals() as signals:
-        log.say(json.dumps(to_json(config)))
-        log.say(f"{clips.num_clips} usable starts in {len(clips.sources)} videos; {_count(model):,} parameters.")
-        for batch in batches(clips, step, config.num_steps, workers):
-            began = time.monotonic()
-            stage = config.stage(step)
-            if step == config.stage_1_steps and step > 0:  # a stage has its own parameters, so its own moments
-                optimiser = make_optimiser(model, config, stage)
-            _set_rate(optimiser, learning_rate(config, step))
-            batch = batch.to(place)
-            terms = steps.terms(model, batch, extractor, config, step)
-            total = weighted_sum(terms, vars(config.weights))
-            require_finite(terms, step)
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
-            norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_gradient or math.inf)
-            if not torch.isfinite(norm):
-                raise InputError(f"the gradient is not finite at step {step + 1}; resume with a lower learning_rate.")
-            optimiser.step()
-            step += 1
-
-            values: dict[str, float | int] = {f"loss/{name}": float(term.detach()) for name, term in terms.items()}
-            seconds = time.monotonic() - began
-            log.numbers(
-                step,
-                {"stage": stage, **values, "gradient_norm": float(norm), "clips_per_second": config.batch / seconds},
+    with join(place) as group:
+        share = group.share(config.batch)
+        clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed, share=share)
+        trainer = Trainer(config, _extractor(config, weights_dir, place), place, group)
+        origin = {"code": __version__, "store": store.digest, "full_motion": clips.full_motion}
+        _begin(run, resume, trainer, origin)
+        deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
+        with RunLog(
+            run, first_step=trainer.step, num_steps=config.num_steps, quiet=quiet, silent=not group.leads
+        ) as log:
+            log.say(json.dumps(to_json(config)))
+            log.say(
+                f"{clips.num_clips} usable starts in {len(clips.sources)} videos; {_count(trainer.model):,} parameters"
+                + (f", critics {_count(trainer.adversary):,}." if trainer.adversary is not None else ".")
             )
-            if step % config.sample_every == 0 or step == config.num_steps:
-                for name, shown in (("train", batch), ("held-out", unseen)):
-                    if shown is not None:
-                        log.samples(step, name, shown, predict(model, shown.to(place), stage))
-            stop = signals.received or time.monotonic() > deadline
-            if step % config.checkpoint_every == 0 or step == config.num_steps or stop:
-                saved = checkpoint.save(run, model, optimiser, config, step, origin)
-            if signals.received:
-                raise Interrupted(f"stopped at step {step}; go on with --resume")
-            if stop:
-                break
+            unseen = held_out(store, config) if group.leads else None
+            with _Signals() as signals:
+                saved, stopped = _run(trainer, clips, workers, log, unseen, origin, deadline, signals)
+    if stopped:
+        raise Interrupted(f"stopped at step {trainer.step}; go on with --resume")
     return saved
+
+
+def _run(
+    trainer: Trainer,
+    clips: ClipBatches,
+    workers: int,
+    log: RunLog,
+    unseen: Batch | None,
+    origin: dict[str, Any],
+    deadline: float,
+    signals: "_Signals",
+) -> tuple[Path, bool]:
+    """Steps until the end, a signal or the deadline; the last checkpoint, and whether a signal was the reason."""
+    config, group = trainer.config, trainer.group
+    began = time.monotonic()
+    for batch in batches(clips, trainer.step, config.num_steps, workers):
+        batch = batch.to(group.device)
+        waited = time.monotonic() - began
+        stage, sampling = config.stage(trainer.step), _due(trainer.step + 1, config.sample_every, config)
+        values = trainer.advance(batch, balance=sampling and group.leads)
+        step, seconds = trainer.step, time.monotonic() - began
+        log.numbers(
+            step, {"stage": stage, **values, "clips_per_second": config.batch / seconds, "data_share": waited / seconds}
+        )
+        if sampling and group.leads:
+            for name, shown in (("train", batch), ("held-out", unseen)):
+                if shown is not None:
+                    log.samples(step, name, shown, predict(trainer.model, shown.to(group.device), stage))
+        told = group.any(signals.received)
+        stop = told or group.any(time.monotonic() > deadline)
+        if _due(step, config.checkpoint_every, config) or stop:
+            saved = checkpoint.path_of(log.run, step)
+            if group.leads:
+                checkpoint.save(log.run, trainer.tensors(), config, step, origin)
+        if stop:
+            return saved, told
+        began = time.monotonic()
+    return saved, False
+
+
+def _due(step: int, every: int, config: TrainConfig) -> bool:
+    return step % every == 0 or step == config.num_steps
 
 
 def _device(name: str) -> torch.device:
@@ -137,19 +156,21 @@ def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.devi
     return extractor if extractor is None else extractor.to(device)
 
 
-def _begin(
-    run: Path, resume: bool, config: TrainConfig, model: PokeVideo, origin: dict[str, Any]
-) -> tuple[int, torch.optim.Optimizer]:
-    """The step to go on from, with the model and optimiser as they were after it."""
+def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) -> None:
+    """A new run, or the trainer as the run's newest checkpoint left it."""
+    config, group = trainer.config, trainer.group
     found = checkpoint.newest(run)
+    group.require_same("stores", origin["store"])
+    group.require_same("run folders", found and found.name)
     if not resume:
         if found is not None:
             raise InputError(f"{run} already holds a run; continue it with --resume or choose another --out.")
-        write_json(run / "config.json", to_json(config))
-        return 0, make_optimiser(model, config, config.stage(0))
+        if group.leads:
+            write_json(run / "config.json", to_json(config))
+        return
     if found is None:
         raise InputError(f"{run} holds no checkpoint to resume from; start without --resume.")
-    about = checkpoint.restore(found, model, None)
+    tensors, about = checkpoint.read(found)
     if from_json(about["train"]) != config:
         raise InputError(
             f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out."
@@ -159,9 +180,10 @@ def _begin(
     step = int(about["step"])
     if step >= config.num_steps:
         raise InputError(f"{run} is complete: all {step} steps are done.")
-    optimiser = make_optimiser(model, config, config.stage(step - 1))
-    checkpoint.restore(found, model, optimiser)
-    return step, optimiser
+    try:
+        trainer.load(tensors, step)
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise InputError(f"{found} belongs to another model than the one that is trained here.") from error
 
 
 def batches(clips: ClipBatches, first: int, last: int, workers: int) -> Iterator[Batch]:
@@ -196,39 +218,6 @@ def predict(model: PokeVideo, batch: Batch, stage: int) -> Rollout:
     if stage == 1:
         return model.reconstruct(batch.frames[:, 1:], batch.frames[:, 0])
     return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule)
-
-
-def make_optimiser(model: PokeVideo, config: TrainConfig, stage: int) -> torch.optim.Adam:
-    """ADAM over the parameters of a stage, all others frozen."""
-    parts = steps.trainable(model, config, stage)
-    steps.freeze_others(model, parts)
-    return torch.optim.Adam(
-        (p for part in parts for p in part.parameters()), lr=config.learning_rate, betas=config.betas
-    )
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """A half cosine over the stage, from `learning_rate` to `decay` times it."""
-    first, length = (
-        (0, config.stage_1_steps) if config.stage(step) == 1 else (config.stage_1_steps, config.stage_2_steps)
-    )
-    done = (step - first) / max(1, length)
-    return config.learning_rate * (config.decay + (1 - config.decay) * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-def require_finite(terms: dict[str, Tensor], step: int) -> None:
-    """Raises InputError naming the terms that are not finite, before they reach a weight."""
-    broken = [name for name, term in terms.items() if not torch.isfinite(term)]
-    if broken:
-        raise InputError(
-            f"the loss term {', '.join(broken)} is not finite at step {step + 1}; "
-            "the last checkpoint is good: resume from it with a lower learning_rate."
-        )
 
 
 def _count(model: nn.Module) -> int:

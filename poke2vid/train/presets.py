@@ -1,6 +1,6 @@
 """Presets: one row each; columns are what really varies, the rest is TrainConfig's default.
 
-Model, losses and optimiser of the defaults are the paper's (without its critics so far). The training clips are more: also
+Model, losses, critics and optimiser of the defaults are the paper's. The training clips are more: also
 longer ones, untouched ones and augmented ones, so that a session can rest, be released and be poked again (decision 009).
 """
 
@@ -10,7 +10,8 @@ from poke2vid.model.config import ModelConfig
 from poke2vid.train.config import DataConfig, LossWeights, TrainConfig
 from poke2vid.types import InputError
 
-_MOTION = LossWeights(pixel=3.0, flow=10.0, poke=5.0, repaint=1.0)
+_NO_CRITICS = {"frame_critic": 0.0, "clip_critic": 0.0, "feature_matching": 0.0}
+_MOTION = LossWeights(pixel=3.0, flow=10.0, poke=5.0, repaint=1.0, **_NO_CRITICS)
 _PAPER = TrainConfig(data=DataConfig(max_pokes=1))
 
 
@@ -28,7 +29,7 @@ PRESETS: dict[str, TrainConfig] = {
     "small64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
         data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15),
-        weights=LossWeights(pixel=3.0, perceptual=0.005, trajectory=0.1, flow=10.0, poke=5.0, repaint=1.0),
+        weights=replace(_MOTION, perceptual=0.005),
         perceptual="squeeze", perceptual_frames=3, batch=8, learning_rate=1.5e-3, decay=0.05, clip_gradient=1.0,
         stage_1_steps=100, stage_2_steps=2500, freeze_object_encoder=False, sample_every=200, checkpoint_every=100,
     ),

@@ -1,11 +1,14 @@
 """What one training step minimises, in either stage (Sec. 3.2); no loop, no files."""
 
+from dataclasses import dataclass
+
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from poke2vid import losses
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.train.config import TrainConfig
+from poke2vid.train.config import DataConfig, TrainConfig
 from poke2vid.train.data import Batch, generator_for
 from poke2vid.types import Rollout
 
@@ -28,43 +31,51 @@ def freeze_others(model: PokeVideo, parts: list[nn.Module]) -> None:
         part.requires_grad_(True)
 
 
-def terms(model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: TrainConfig, step: int) -> Terms:
-    """The unweighted loss terms of the step with this number."""
-    if config.stage(step) == 1:
-        return reconstruction_terms(model, batch, extractor, config, step)
-    return dynamics_terms(model, batch, extractor, config, step)
+@dataclass(frozen=True)
+class Prediction:
+    """What a step predicts, and the truth beside it.
+
+    Attributes:
+        times: the frame of the clip, from 1, that each frame of `result` and of `x` is.
+    """
+
+    result: Rollout
+    x: Float[Tensor, "b t 3 h w"]
+    times: tuple[int, ...]
 
 
-def reconstruction_terms(
-    model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: TrainConfig, step: int
-) -> Terms:
-    """Stage 1: G(E_sigma(x_i)) against x_i, for some frames of each clip, the last of the horizon among them."""
+def predict(model: PokeVideo, batch: Batch, config: TrainConfig, step: int) -> Prediction:
+    """Stage 1: G(E_sigma(x_i)) of some frames of each clip. Stage 2: the rollout under the batch's pokes."""
+    if config.stage(step) == 2:
+        times = tuple(range(1, batch.frames.shape[1]))
+        return Prediction(
+            model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule), batch.frames[:, 1:], times
+        )
+    times = _stage_1_times(config, step)
+    x = batch.frames[:, list(times)]
+    return Prediction(model.reconstruct(x, batch.frames[:, 0]), x, times)
+
+
+def _stage_1_times(config: TrainConfig, step: int) -> tuple[int, ...]:
+    """Some frames drawn for this step, the last of the horizon among them, because its flow is known."""
     T = config.data.horizon
     generator = generator_for(config.seed, "stage-1 frames", step)
     chosen = 1 + torch.randperm(T - 1, generator=generator)[: config.stage_1_frames - 1]
-    chosen = torch.cat((chosen, torch.tensor([T])))
-    x = batch.frames[:, chosen]
-    result = model.reconstruct(x, batch.frames[:, 0])
-    return {
-        **frame_terms(result, x, extractor, config, step),
-        **motion_terms(result, batch, len(chosen) - 1),
-    }
+    return (*chosen.tolist(), T)
 
 
-def dynamics_terms(
-    model: PokeVideo, batch: Batch, extractor: nn.Module | None, config: TrainConfig, step: int
+def terms(
+    model: PokeVideo, predicted: Prediction, batch: Batch, extractor: nn.Module | None, config: TrainConfig, step: int
 ) -> Terms:
-    """Stage 2: the rollout under the batch's pokes against the true frames and their states (Eq. 6, 7)."""
-    x = batch.frames[:, 1:]
-    result = model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule)
+    """The unweighted loss terms of the step with this number, without those of the critics."""
     found = {
-        **frame_terms(result, x, extractor, config, step),
-        **motion_terms(result, batch, config.data.horizon - 1),
+        **frame_terms(predicted.result, predicted.x, extractor, config, step),
+        **motion_terms(predicted, batch, config.data),
     }
-    if config.weights.trajectory:
+    if config.stage(step) == 2 and config.weights.trajectory:  # Eq. 7
         with torch.no_grad():
-            sigma = model.levels_of(x)
-        found["trajectory"] = losses.trajectory_loss(result.sigma, sigma, squared=config.squared_trajectory)
+            sigma = model.levels_of(predicted.x)
+        found["trajectory"] = losses.trajectory_loss(predicted.result.sigma, sigma, squared=config.squared_trajectory)
     return found
 
 
@@ -78,26 +89,37 @@ def frame_terms(result: Rollout, x: Tensor, extractor: nn.Module | None, config:
     return found
 
 
-def motion_terms(result: Rollout, batch: Batch, last: int) -> Terms:
-    """For a decoder that warps: its flow against D and the pokes, and how much it repaints. `last`: which frame is x_T."""
+def motion_terms(predicted: Prediction, batch: Batch, data: DataConfig) -> Terms:
+    """For a decoder that warps: its flow against D and the pokes at x_T and the waypoints, and how much it repaints."""
+    result = predicted.result
     if result.flow is None or result.repaint is None:
         return {}
-    targets, shifts, given = (t.to(result.flow.device) for t in poke_targets(batch))
+    known = {data.horizon: batch.displacement, **dict(zip(data.waypoints, batch.waypoints.unbind(dim=1), strict=True))}
+    flows, pokes = [], []
+    for time, D in known.items():
+        if time not in predicted.times:
+            continue
+        flow = result.flow[:, predicted.times.index(time)]
+        targets, shifts, given = (t.to(flow.device) for t in poke_targets(batch, D))
+        flows.append(losses.flow_loss(flow, D))
+        pokes.append(losses.poke_loss(flow, targets, shifts, given))
     return {
-        "flow": losses.flow_loss(result.flow[:, last], batch.displacement),
-        "poke": losses.poke_loss(result.flow[:, last], targets, shifts, given),
+        "flow": torch.stack(flows).mean(),
+        "poke": torch.stack(pokes).mean(),
         "repaint": losses.repaint_loss(result.repaint),
     }
 
 
-def poke_targets(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the pokes that should be obeyed or ignored: where the point should be at x_T, how far it came, and which exist."""
+def poke_targets(batch: Batch, D: Float[Tensor, "b 2 h w"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the pokes that should be obeyed or ignored: where the point should be, how far D says it came, and which exist."""
     most = max(1, *(len(pokes) for pokes in batch.pokes))
     targets, shifts = torch.zeros(len(batch.pokes), most, 2), torch.zeros(len(batch.pokes), most, 2)
     given = torch.zeros(len(batch.pokes), most)
-    for b, (kind, pokes) in enumerate(zip(batch.kinds, batch.pokes, strict=True)):
+    flow = D.cpu()
+    for b, pokes in enumerate(batch.pokes):
         for k, poke in enumerate(pokes):
             if poke.kind == "shift":  # an impulse names no target
-                shift = torch.zeros(2) if kind == "background" else torch.tensor(poke.shift)
+                x, y = (round(c) for c in poke.location)
+                shift = flow[b, :, y, x]  # at x_T it is p itself, and nothing in the background
                 targets[b, k], shifts[b, k], given[b, k] = torch.tensor(poke.location) + shift, shift, 1
     return targets, shifts, given

@@ -1,0 +1,119 @@
+"""Several processes that train one model: each takes its share of every batch, and gradients are averaged (torchrun).
+
+The step itself knows nothing of it. Gradients are averaged here and not by DistributedDataParallel, because a step enters
+the model at different doors, trains two networks against each other and differentiates twice (docs/decisions/013).
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, distributed, nn
+
+from poke2vid.types import InputError
+
+
+class Group:
+    """The processes of a run; alone by default, where nothing is sent anywhere.
+
+    Attributes:
+        rank: this process's number; 0 writes files and speaks.
+        size: how many there are.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
+        self.rank, self.size = rank, size
+        self.device = device or torch.device("cpu")
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def share(self, batch: int) -> range:
+        """Which samples of a global batch are this process's.
+
+        Raises:
+            InputError: if the batch cannot be shared evenly.
+        """
+        if batch % self.size:
+            raise InputError(
+                f"a batch of {batch} cannot be shared evenly by {self.size} processes; choose --set batch=N with N a "
+                f"multiple of {self.size}."
+            )
+        each = batch // self.size
+        return range(self.rank * each, (self.rank + 1) * each)
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Every gradient becomes the mean over the processes; one that a process lacks counts as zero there."""
+        if self.size == 1:
+            return
+        trained = [p for p in parameters if p.requires_grad]
+        for p in trained:
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        gradients = [p.grad for p in trained if p.grad is not None]
+        whole = torch.cat([g.reshape(-1) for g in gradients])  # one message instead of hundreds
+        distributed.all_reduce(whole)
+        whole /= self.size
+        for gradient, mean in zip(gradients, whole.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def average(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The terms' means over the processes, without their graphs; the names must be the same in all."""
+        values = {name: term.detach() for name, term in terms.items()}
+        if self.size == 1 or not values:
+            return values
+        whole = torch.stack(list(values.values()))
+        distributed.all_reduce(whole)
+        return dict(zip(values, (whole / self.size).unbind(), strict=True))
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is true in any process; all of them get the same answer."""
+        if self.size == 1:
+            return flag
+        told = torch.tensor(float(flag), device=self.device)
+        distributed.all_reduce(told, distributed.ReduceOp.MAX)
+        return bool(told)
+
+    def require_same(self, what: str, value: object) -> None:
+        """Raises InputError unless all processes hold the same value; `what` names it, in the plural."""
+        if self.size == 1:
+            return
+        number = int.from_bytes(hashlib.sha256(repr(value).encode()).digest()[:6], "little")
+        extremes = torch.tensor([number, -number], dtype=torch.int64, device=self.device)
+        distributed.all_reduce(extremes, distributed.ReduceOp.MAX)
+        if int(extremes[0]) != -int(extremes[1]):
+            raise InputError(
+                f"the processes found different {what}; give every node the same --data and --out, on a shared file system."
+            )
+
+
+@contextlib.contextmanager
+def join(device: torch.device) -> Iterator[Group]:
+    """The group that torchrun's environment names, for as long as the block lasts; without torchrun, this process alone.
+
+    Raises:
+        InputError: if the other processes cannot be reached.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Group(device=device)
+        return
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"cannot join the other {size - 1} processes ({error}); start all of them by torchrun."
+        ) from error
+    try:
+        yield Group(distributed.get_rank(), size, device)
+    finally:
+        distributed.destroy_process_group()
+
+
+def local_device(name: str) -> str:
+    """`cuda` under torchrun means this process's own GPU of the node."""
+    own = os.environ.get("LOCAL_RANK")
+    return f"cuda:{own}" if name == "cuda" and own is not None else name

@@ -1,0 +1,183 @@
+"""One training step, and everything that a checkpoint must keep of it: both networks of the game and their optimisers."""
+
+import hashlib
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from poke2vid.losses import weighted_sum
+from poke2vid.model.files import model_tensors
+from poke2vid.model.poke_video import PokeVideo
+from poke2vid.train import checkpoint, steps
+from poke2vid.train.adversary import Adversary
+from poke2vid.train.config import TrainConfig
+from poke2vid.train.data import Batch
+from poke2vid.train.distributed import Group
+from poke2vid.types import InputError
+
+_CRITICS = "critics/"
+_OPTIMISER, _CRITIC_OPTIMISER = "optimiser/", "critic-optimiser/"
+
+
+class Trainer:
+    """The generator, its critics, an ADAM for each, and the number of steps that they have behind them.
+
+    Args:
+        extractor: Phi of L_rec; None where there are no feature terms.
+    """
+
+    def __init__(
+        self, config: TrainConfig, extractor: nn.Module | None, device: torch.device, group: Group | None = None
+    ) -> None:
+        self.config, self.extractor, self.group = config, extractor, group or Group(device=device)
+        torch.manual_seed(config.seed)
+        self.model = PokeVideo(config.model).to(device)
+        torch.manual_seed(
+            _seed(config.seed, "critics")
+        )  # so that the generator starts the same with and without critics
+        self.adversary = Adversary(config).to(device) if config.has_critics else None
+        self.critic_optimiser = None if self.adversary is None else _adam(self.adversary.parameters(), config)
+        self.step = 0
+        self._enter_stage(config.stage(0))
+
+    def _enter_stage(self, stage: int) -> None:
+        """ADAM over the parameters of a stage, all others frozen; a stage has its own parameters, so its own moments."""
+        parts = steps.trainable(self.model, self.config, stage)
+        steps.freeze_others(self.model, parts)
+        self.optimiser = _adam((p for part in parts for p in part.parameters()), self.config)
+
+    def advance(self, batch: Batch, *, balance: bool = False) -> dict[str, float]:
+        """One step on this process's share of a batch; returns what there is to log, averaged over the processes.
+
+        The critics learn first, on predictions that are constants to them; then the generator, with the critics frozen.
+
+        Args:
+            balance: also measure the gradient that each weighted term alone has on the decoder.
+
+        Raises:
+            InputError: naming the terms that are not finite, or the gradient; no weight has been changed by it.
+        """
+        config, step = self.config, self.step
+        if step == config.stage_1_steps and step > 0:
+            self._enter_stage(config.stage(step))
+        _set_rate(self.optimiser, config.learning_rate * decay(config, step))
+        predicted = steps.predict(self.model, batch, config, step)
+        terms = steps.terms(self.model, predicted, batch, self.extractor, config, step)
+        logged = {f"loss/{name}": term for name, term in self._finite(terms).items()}
+        if self.adversary is not None and self.critic_optimiser is not None and any(self.adversary.playing(step)):
+            found, judged = self._play(self.adversary, self.critic_optimiser, predicted)
+            terms |= judged
+            logged |= {f"critic/{name}": term for name, term in found.items()}
+            logged |= {f"loss/{name}": term for name, term in self._finite(judged).items()}
+        weights = vars(config.weights)
+        if balance:
+            logged |= {f"gradient/{name}": norm for name, norm in self._gradients(terms, weights).items()}
+        self.optimiser.zero_grad(set_to_none=True)
+        weighted_sum(terms, weights).backward()
+        norm = self._update(self.optimiser, self.model.parameters(), config.clip_gradient)
+        self.step += 1
+        return {name: float(value) for name, value in logged.items()} | {"gradient_norm": norm}
+
+    def _play(
+        self, adversary: Adversary, optimiser: torch.optim.Optimizer, predicted: steps.Prediction
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """A step of the critics; then what the improved critics say to the generator."""
+        config, step = self.config, self.step
+        x_hat, x = predicted.result.frames, predicted.x
+        draw = adversary.draw(step, x.shape[1], self.group)
+        adversary.requires_grad_(True)
+        _set_rate(optimiser, config.critics.learning_rate * decay(config, step))
+        found = adversary.critic_terms(x_hat, x, step, draw)
+        told = self._finite(found)
+        optimiser.zero_grad(set_to_none=True)
+        adversary.total(found).backward()
+        playing = [critic for critic in adversary.playing(step) if critic is not None]
+        self._update(optimiser, [p for critic in playing for p in critic.parameters()], None)
+        adversary.requires_grad_(False)
+        return told, adversary.generator_terms(x_hat, x, step, draw)
+
+    def _finite(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The terms averaged over the processes, all of them finite."""
+        averaged = self.group.average(terms)
+        require_finite(averaged, self.step)
+        return averaged
+
+    def _update(
+        self, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], largest: float | None
+    ) -> float:
+        """ADAM's step with gradients averaged over the processes and clipped; returns their norm before clipping."""
+        trained = [p for p in parameters if p.requires_grad]
+        self.group.average_gradients(trained)
+        norm = float(nn.utils.clip_grad_norm_(trained, largest or math.inf))
+        if not math.isfinite(norm):
+            raise InputError(f"the gradient is not finite at step {self.step + 1}; resume with a lower learning_rate.")
+        optimiser.step()
+        return norm
+
+    def _gradients(self, terms: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
+        """The norm of each weighted term's own gradient on G, so that their balance is seen (of this process's share)."""
+        parameters = [p for p in self.model.decoder.parameters() if p.requires_grad]
+        norms = {}
+        for name, term in terms.items():
+            found = torch.autograd.grad(weights[name] * term, parameters, retain_graph=True, allow_unused=True)
+            norms[name] = (
+                torch.stack([g.square().sum() for g in found if g is not None] or [torch.zeros(())]).sum().sqrt()
+            )
+        return norms
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a checkpoint must hold to go on from here."""
+        found = {**model_tensors(self.model), **checkpoint.optimiser_tensors(self.optimiser, _OPTIMISER)}
+        if self.adversary is not None and self.critic_optimiser is not None:
+            found |= {_CRITICS + name: tensor for name, tensor in self.adversary.state_dict().items()}
+            found |= checkpoint.optimiser_tensors(self.critic_optimiser, _CRITIC_OPTIMISER)
+        return found
+
+    def load(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Takes over what `tensors` gave after `step` steps.
+
+        Raises:
+            RuntimeError: if they are those of another model or other critics.
+        """
+        checkpoint.load_module(self.model, tensors, checkpoint.MODEL_PREFIX)
+        if step > 0:
+            self._enter_stage(self.config.stage(step - 1))
+        checkpoint.load_optimiser(self.optimiser, tensors, _OPTIMISER)
+        if self.adversary is not None and self.critic_optimiser is not None:
+            checkpoint.load_module(self.adversary, tensors, _CRITICS)
+            checkpoint.load_optimiser(self.critic_optimiser, tensors, _CRITIC_OPTIMISER)
+        self.step = step
+
+
+def decay(config: TrainConfig, step: int) -> float:
+    """A half cosine over the stage, from 1 to `config.decay`: the share of the learning rate in the step with this number."""
+    first, length = (
+        (0, config.stage_1_steps) if config.stage(step) == 1 else (config.stage_1_steps, config.stage_2_steps)
+    )
+    done = (step - first) / max(1, length)
+    return config.decay + (1 - config.decay) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def require_finite(terms: dict[str, Tensor], step: int) -> None:
+    """Raises InputError naming the terms that are not finite, before they reach a weight."""
+    broken = [name for name, term in terms.items() if not torch.isfinite(term)]
+    if broken:
+        raise InputError(
+            f"the loss term {', '.join(broken)} is not finite at step {step + 1}; "
+            "the last checkpoint is good: resume from it with a lower learning_rate."
+        )
+
+
+def _adam(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Adam:
+    return torch.optim.Adam(parameters, lr=config.learning_rate, betas=config.betas)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def _seed(seed: int, name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "little")

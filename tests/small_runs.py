@@ -1,0 +1,67 @@
+"""Training runs of seconds, with everything switched on, for tests of what a run leaves and how it goes on."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from poke2vid.model.critics import CriticConfig
+from poke2vid.train.config import TrainConfig
+from poke2vid.train.presets import preset
+
+TINY = preset("tiny")
+_CRITICS = {"frame_critic": 0.2, "clip_critic": 1.0, "feature_matching": 2.0}
+# Both stages, both critics from the third step of each, waypoints, a falling learning rate, clips of several lengths.
+FULL = replace(
+    TINY,
+    stage_1_steps=4,
+    stage_2_steps=8,
+    decay=0.1,
+    weights=replace(TINY.weights, **_CRITICS),
+    critics=CriticConfig(channels=4, start=2, frames=6, frame_penalty=1e-4),
+    data=replace(TINY.data, waypoints=(2,), long_share=0.3),
+    checkpoint_every=3,
+    sample_every=5,
+)
+
+
+def settings(config: TrainConfig) -> list[str]:
+    """The `--set` options that turn the preset `tiny` into this config."""
+    given: list[str] = []
+
+    def compare(value: Any, before: Any, path: str) -> None:
+        for name in vars(value):
+            new, old = getattr(value, name), getattr(before, name)
+            if hasattr(new, "__dataclass_fields__") and new != old:
+                compare(new, old, f"{path}{name}.")
+            elif new != old:
+                given.extend(("--set", f"{path}{name}={json.dumps(new)}"))
+
+    compare(config, TINY, "")
+    return given
+
+
+def command(config: TrainConfig, store: Path, run: Path, *more: str, processes: int = 1) -> list[str]:
+    """The command line that trains it, by torchrun for several processes."""
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
+    start = [*launcher, "-m", "poke2vid.cli", "train", "--preset", "tiny", "--data", str(store), "--out", str(run)]
+    return [*start, "--threads", "1", "--workers", "0", *settings(config), *more]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def finish(arguments: list[str], timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=timeout, check=False, env=environment())
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """Everything a run logged but how long it took."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("clips_per_second", "data_share")} for line in lines]

@@ -203,6 +203,21 @@ def train(
 
 
 @app.command()
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint (.pt) that the paper's authors published or their code wrote.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The model file to write (.safetensors).")],
+) -> None:
+    """Turn a checkpoint of the paper's released code into a model that animate takes."""
+    from poke2vid.info import count_parameters
+    from poke2vid.model.conversion import convert_checkpoint
+
+    model = convert_checkpoint(checkpoint, output)
+    print(f"the released model for {model.resolution} pixels, {count_parameters(model):,} parameters -> {output}")
+
+
+@app.command()
 def info(
     model: Annotated[Path | None, typer.Argument(help="A model or checkpoint; without it the shipped base.")] = None,
 ) -> None:

@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from poke2vid.types import InputError, Poke
+from poke2vid.types import POKE_GAIN, InputError, Poke
 
-POKE_GAIN = 30.0  # a shift of a tenth of the frame's side is a 3 in the map; pokes of real clips are a tenth and less
 IMPULSE_UNIT = 0.1  # an impulse of full magnitude is drawn and given as a shift of this share of the side
 MAX_SHIFT = (
     1e6  # pixels: further than any picture is wide; float32 ends at 1e38, and an infinite phi never leaves a state

@@ -20,6 +20,7 @@ from torch import Tensor
 
 PokeKind = Literal["shift", "impulse"]
 Pair = tuple[float, float]  # (x, y) or (dx, dy)
+POKE_GAIN = 30.0  # a shift of a tenth of the frame's side is a 3 in the poke map; real clips' pokes are at most that
 
 # What a config class carries as `__pydantic_config__`, so that a misspelt key is an error where pydantic reads one.
 STRICT = {"extra": "forbid"}

@@ -16,11 +16,20 @@ def conv(in_channels: int, out_channels: int, *, stride: int = 1, normed: bool) 
 
 
 class ConvBlock(nn.Module):
-    """Convolution, norm, ELU; halves the picture with stride 2."""
+    """Convolution, norm, ELU; halves the picture with stride 2. `keep_bias`: also where a norm subtracts it again."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1, norm_kind: str = "instance") -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        norm_kind: str = "instance",
+        keep_bias: bool = False,
+    ) -> None:
         super().__init__()
-        self.conv = conv(in_channels, out_channels, stride=stride, normed=norm_kind == "instance")
+        normed = norm_kind == "instance" and not keep_bias
+        self.conv = conv(in_channels, out_channels, stride=stride, normed=normed)
         self.norm = norm(norm_kind, out_channels)
 
     def forward(self, h: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:

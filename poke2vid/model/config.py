@@ -6,12 +6,14 @@ from typing import ClassVar, Literal, get_args
 
 from poke2vid.types import STRICT, InputError, PokeKind
 
+Architecture = Literal["paper", "released"]
 DynamicsKind = Literal["hierarchy", "bottleneck"]
 DecoderKind = Literal["rgb", "motion"]
 PokeEncoderKind = Literal["magnitude", "literal"]
 ColourKind = Literal["statistics", "literal"]
 StateRange = Literal["bounded", "literal"]
 _CHOICES: dict[str, tuple[str, ...]] = {  # checked by hand too: a model file is read without pydantic
+    "architecture": get_args(Architecture),
     "dynamics": get_args(DynamicsKind),
     "decoder": get_args(DecoderKind),
     "poke_encoder": get_args(PokeEncoderKind),
@@ -20,6 +22,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {  # checked by hand too: a model file is
     "poke_kind": get_args(PokeKind),
 }
 BOTTLENECK = 8  # side of the coarsest level, in cells (App. E.1)
+RELEASED_BOTTLENECK = 16  # the same in the authors' code, where the two coarsest levels share it
+RELEASED_WIDTH = 512  # channels of the coarsest level there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,9 @@ class ModelConfig:
 
     Attributes:
         resolution: side of the square frames in pixels, a power of two from 16 to 256; gives N = log2(resolution / 8).
+        architecture: "paper" is App. E.1; "released" is the wider generator of the authors' code, whose checkpoints
+            `poke2vid convert` reads. It is one fixed network at each resolution from 32: of the choices below it leaves only
+            `poke_kind` open, and needs the "literal" ones.
         channels: width of the finest state level; doubles with every coarser level (paper: 32).
         depth: how many levels have a GRU, coarsest first; None for all N (Tab. 4 varies it). Levels without one have no skip.
         dynamics: "hierarchy" is Eq. 3-5; "bottleneck" is Tab. 3's "Ours RNN", three cells at 8 x 8 and static skips.
@@ -39,6 +46,7 @@ class ModelConfig:
     """
 
     resolution: int = 64
+    architecture: Architecture = "paper"
     channels: int = 32
     depth: int | None = None
     dynamics: DynamicsKind = "hierarchy"
@@ -66,16 +74,49 @@ class ModelConfig:
             )
         if self.dynamics == "bottleneck" and self.depth is not None:
             raise InputError("depth belongs to the hierarchy; leave it unset with dynamics='bottleneck'.")
+        if self.architecture == "released":
+            self._require_released()
+
+    def _require_released(self) -> None:
+        """Raises InputError unless every choice is the one that the authors' generator makes."""
+        needed: dict[str, object] = {
+            "decoder": "rgb",
+            "dynamics": "hierarchy",
+            "poke_encoder": "literal",
+            "colour": "literal",
+            "state_range": "literal",
+            "depth": None,
+            "channels": ModelConfig.channels,
+        }
+        wrong = [f"{name}={value!r}" for name, value in needed.items() if getattr(self, name) != value]
+        if wrong:
+            raise InputError(f"architecture='released' is one fixed network; set {', '.join(wrong)} with it.")
+        if self.resolution < 2 * RELEASED_BOTTLENECK:
+            raise InputError(
+                f"resolution {self.resolution} is below {2 * RELEASED_BOTTLENECK}, where architecture='released' starts; "
+                "choose 32, 64, 128 or 256."
+            )
 
     @property
     def num_levels(self) -> int:
-        """N, the number of stride-2 convolutions down to 8 x 8."""
+        """N: log2(resolution / 8), the paper's stride-2 convolutions down to 8 x 8.
+
+        The released model has one convolution less, down to 16 x 16, and one level more there: the same number.
+        """
         return int(math.log2(self.resolution // BOTTLENECK))
 
     @property
     def level_channels(self) -> tuple[int, ...]:
         """c_n of every level, coarsest first."""
+        if self.architecture == "released":
+            return tuple(RELEASED_WIDTH // 2**n for n in range(self.num_levels))
         return tuple(self.channels * 2**k for k in reversed(range(self.num_levels)))
+
+    @property
+    def level_sides(self) -> tuple[int, ...]:
+        """Side of every level in cells, coarsest first."""
+        least = RELEASED_BOTTLENECK if self.architecture == "released" else BOTTLENECK
+        return tuple(max(least, BOTTLENECK * 2**n) for n in range(self.num_levels))
 
     @property
     def num_dynamic_levels(self) -> int:

@@ -7,24 +7,37 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from poke2vid.model.config import ModelConfig
-from poke2vid.model.gru import ConvGRUCell
+from poke2vid.model.gru import CLOSED_GATE, OPEN_GATE, ConvGRUCell
 
 NUM_BOTTLENECK_CELLS = 3  # Sec. 4.4
 
 
 class HierarchicalDynamics(nn.Module):
-    """F = (F_1, ..., F_N), one ConvGRU a level, coarsest first; U_n brings level n to the size and width of level n + 1.
+    """F = (F_1, ..., F_N), one ConvGRU a level, coarsest first; U_n brings level n to the size of level n + 1.
 
     sigma^1_{i+1} = F_1(sigma^1_i, phi_i)                                (Eq. 4)
     sigma^n_{i+1} = F_n(sigma^n_i, U_{n-1}(sigma^{n-1}_{i+1}))           (Eq. 5: the predecessor's *new* state)
+
+    The paper's U_n also changes to the next level's width. The released one keeps its own, is absent between the two levels
+    of one size, and the update gates of that code start half open.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         widths = config.level_channels[: config.num_dynamic_levels]
-        inputs = [config.level_channels[0], *widths[1:]]
-        self.cells = nn.ModuleList(ConvGRUCell(c_u, c) for c_u, c in zip(inputs, widths, strict=True))
-        self.upsamplers = nn.ModuleList(_upsampler(c, c2) for c, c2 in pairwise(widths))
+        upsamplers: list[nn.Module]
+        match config.architecture:
+            case "paper":
+                inputs, update_bias = widths[1:], CLOSED_GATE
+                upsamplers = [_upsampler(c, c2) for c, c2 in pairwise(widths)]
+            case "released":
+                inputs, update_bias = widths[:-1], OPEN_GATE
+                sides = pairwise(config.level_sides)
+                upsamplers = [_released_upsampler(c, s2 // s) for c, (s, s2) in zip(inputs, sides, strict=True)]
+        self.cells = nn.ModuleList(
+            ConvGRUCell(c_u, c, update_bias=update_bias) for c_u, c in zip((widths[0], *inputs), widths, strict=True)
+        )
+        self.upsamplers = nn.ModuleList(upsamplers)
 
     def initial(self, levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """sigma_0^n = E_sigma(x_0)^n, for the levels that have a GRU."""
@@ -84,8 +97,17 @@ def _first(cells: nn.ModuleList) -> ConvGRUCell:
 
 
 def _upsampler(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
-    """U_n: orthogonal, like the gates."""
-    layer = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
+    """U_n (App. E.1)."""
+    return _orthogonal(nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1))
+
+
+def _released_upsampler(channels: int, factor: int) -> nn.Module:
+    """U_n of the released code; `factor` is 1 between levels of one size."""
+    return _orthogonal(nn.ConvTranspose2d(channels, channels, 3, 2, 1, 1)) if factor == 2 else nn.Identity()
+
+
+def _orthogonal(layer: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
+    """Starts like the gates."""
     nn.init.orthogonal_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)

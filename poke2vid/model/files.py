@@ -13,7 +13,9 @@ from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.types import InputError
 
-MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoint", 1
+MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoint", 2
+# What a model description of an older version leaves unsaid: the keys that came after it, with what they then were.
+_SINCE: dict[int, dict[str, Any]] = {1: {"architecture": "paper"}}
 MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
 SMALL = 2_000_000  # parameters
 SHIPPED = Path(__file__).parent.parent / "assets" / "small64.safetensors"
@@ -61,10 +63,11 @@ def load_model(path: Path | None = None) -> LoadedModel:
     path = resolve(path)
     tensors, about = read_tensors(path)
     config = config_of(about, path)
-    weights = {k.removeprefix(MODEL_PREFIX): v for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
-    model = PokeVideo(config)
+    weights = {k.removeprefix(MODEL_PREFIX): v.float() for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
+    with torch.device("meta"):  # without drawing weights that are replaced at once: seconds for a large model
+        model = PokeVideo(config)
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise InputError(
             f"the weights in {path} do not fit the model that the same file describes; it is damaged."
@@ -101,12 +104,15 @@ def describe(path: Path | None) -> tuple[ModelConfig, dict[str, Any], Path]:
 def config_of(about: Mapping[str, Any], path: Path) -> ModelConfig:
     if about.get("format") not in (MODEL_FORMAT, CHECKPOINT_FORMAT):
         raise InputError(f"{path} is a poke2vid file but not a model; use a model or a checkpoint.")
-    if about.get("version") != VERSION:
+    version = about.get("version")
+    if version not in (*_SINCE, VERSION):
         raise InputError(
-            f"{path} has format version {about.get('version')}, this program reads {VERSION}; install the matching poke2vid."
+            f"{path} has format version {version}, this program reads {min(_SINCE)} to {VERSION}; "
+            "install the matching poke2vid."
         )
+    since = _SINCE.get(version, {})
     described = about.get("model")
-    known = {field.name for field in fields(ModelConfig)}
+    known = {field.name for field in fields(ModelConfig)} - since.keys()
     differing = sorted(known ^ described.keys()) if isinstance(described, dict) else ["model"]
     if not isinstance(described, dict) or differing:
         raise InputError(
@@ -114,6 +120,6 @@ def config_of(about: Mapping[str, Any], path: Path) -> ModelConfig:
             "install the poke2vid that wrote it."
         )
     try:
-        return ModelConfig(**described)
+        return ModelConfig(**described, **since)
     except InputError as error:
         raise InputError(f"{path} describes an impossible model: {error}") from error

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 CLOSED_GATE = -3.0  # b_z at the start: a step keeps 95 % of the state
+OPEN_GATE = 0.0  # b_z at the start in the released code: a step keeps half of it
 
 
 class ConvGRUCell(nn.Module):
@@ -18,15 +19,15 @@ class ConvGRUCell(nn.Module):
     convolved once (`drive`) and not at every step, as a rollout does.
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int) -> None:
+    def __init__(self, in_channels: int, hidden_channels: int, *, update_bias: float = CLOSED_GATE) -> None:
         super().__init__()
         self.hidden_channels = hidden_channels
         self.from_input = nn.Conv2d(in_channels, 3 * hidden_channels, 3, 1, 1)
         self.from_state = nn.Conv2d(hidden_channels, 2 * hidden_channels, 3, 1, 1, bias=False)
         self.from_reset = nn.Conv2d(hidden_channels, hidden_channels, 3, 1, 1, bias=False)
-        self._initialise()
+        self._initialise(update_bias)
 
-    def _initialise(self) -> None:
+    def _initialise(self, update_bias: float) -> None:
         """Each of W_z, W_r, W_c orthogonal as a whole, over input and state together; biases zero but for b_z.
 
         With b_z = 0 an untrained cell halves its state at every step: after ten steps nothing is left of the picture. So it
@@ -41,7 +42,7 @@ class ConvGRUCell(nn.Module):
             state_half.copy_(whole[:, in_channels:])
         assert self.from_input.bias is not None
         nn.init.zeros_(self.from_input.bias)
-        nn.init.constant_(self.from_input.bias[:hidden], CLOSED_GATE)
+        nn.init.constant_(self.from_input.bias[:hidden], update_bias)
 
     def drive(self, u: Float[Tensor, "b c_u h w"]) -> Float[Tensor, "b c_drive h w"]:
         """The input's share of all three gates."""

@@ -18,9 +18,34 @@ from poke2vid.model.decoder import Decoder
 from poke2vid.model.dynamics import build_dynamics, stack_time
 from poke2vid.model.encoders import ObjectEncoder, PokeEncoder
 from poke2vid.model.motion_decoder import MotionDecoder
+from poke2vid.model.released import ReleasedDecoder, ReleasedObjectEncoder, ReleasedPokeEncoder
 from poke2vid.types import Frame, PokeKind, Rollout, State
 
 NO_POKE = -1  # in a schedule: nothing touches the object in this step
+
+
+def build_object_encoder(config: ModelConfig) -> ObjectEncoder | ReleasedObjectEncoder:
+    match config.architecture:
+        case "paper":
+            return ObjectEncoder(config)
+        case "released":
+            return ReleasedObjectEncoder(config)
+
+
+def build_poke_encoder(config: ModelConfig) -> PokeEncoder | ReleasedPokeEncoder:
+    match config.architecture:
+        case "paper":
+            return PokeEncoder(config)
+        case "released":
+            return ReleasedPokeEncoder(config)
+
+
+def build_decoder(config: ModelConfig) -> Decoder | MotionDecoder | ReleasedDecoder:
+    match config.architecture:
+        case "paper":
+            return MotionDecoder(config) if config.decoder == "motion" else Decoder(config)
+        case "released":
+            return ReleasedDecoder(config)
 
 
 class PokeVideo(nn.Module):
@@ -29,10 +54,10 @@ class PokeVideo(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.object_encoder = ObjectEncoder(config)
-        self.poke_encoder = PokeEncoder(config)
+        self.object_encoder = build_object_encoder(config)
+        self.poke_encoder = build_poke_encoder(config)
         self.dynamics = build_dynamics(config)
-        self.decoder = MotionDecoder(config) if config.decoder == "motion" else Decoder(config)
+        self.decoder = build_decoder(config)
 
     @property
     def resolution(self) -> int:

@@ -1,0 +1,135 @@
+"""Every benchmark runs, and writes what it says it writes; the facts in it that are no timings are checked."""
+
+import json
+import math
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+MACHINE = {"cpu", "cores", "threads", "torch", "date", "load_before", "cores_used_by_others", "quiet"}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a benchmark wrote in its quick mode: its JSON and its page."""
+    folder = tmp_path_factory.mktemp("results")
+
+    @cache
+    def run(name: str) -> tuple[dict[str, Any], str]:
+        command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--out", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        return values, (folder / f"{name}.md").read_text(encoding="utf-8")
+
+    return run
+
+
+def numbers(value: Any) -> list[float]:
+    """Every number in a JSON value."""
+    if isinstance(value, dict):
+        return [number for part in value.values() for number in numbers(part)]
+    if isinstance(value, list):
+        return [number for part in value for number in numbers(part)]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+def check(values: dict[str, Any], page: str) -> None:
+    assert values["machine"].keys() >= MACHINE
+    found = numbers({name: part for name, part in values.items() if name != "machine"})
+    assert found
+    assert all(map(math.isfinite, found))
+    assert values["machine"]["cpu"] in page
+
+
+def test_prepare_is_compared_with_decoding_alone_at_both_sizes(results: Any) -> None:
+    values, page = results("prepare")
+    check(values, page)
+    assert values["by_resolution"].keys() == {"64", "128"}
+    for result in values["by_resolution"].values():
+        assert result["frames"] == values["frames"]
+        assert result["prepare_over_decode"].keys() == {"median", "low", "high", "cpu"}
+        assert {
+            "decode and resize",
+            "flow over the lag",
+            "flow between neighbours (motion)",
+            "write and hash",
+        } <= result["share"].keys()
+        assert sum(result["share"].values()) == pytest.approx(1)
+
+
+def test_animate_is_compared_with_the_released_model_as_networks_and_as_sessions(results: Any) -> None:
+    values, page = results("animate")
+    check(values, page)
+    (result,) = values["by_resolution"]["64"].values()
+    for part in (result["network"], result["session"]):
+        assert part["times_faster"].keys() == part["timings"].keys() >= {"released, eager", "paper64"}
+        assert part["times_faster"]["released, eager"]["median"] == 1
+
+
+def test_a_training_step_is_divided_into_stages_without_remainder(results: Any) -> None:
+    values, page = results("train_step")
+    check(values, page)
+    (result,) = values["settings"].values()
+    assert sum(result["share"].values()) == pytest.approx(1)
+    assert sum(result["stages"].values()) == pytest.approx(result["seconds_a_step"])
+    networks = {
+        "generator, forward",
+        "generator, backward",
+        "perceptual features, forward",
+        "perceptual features, backward",
+        "critics, their own step",
+        "critics for the generator, forward",
+        "critics for the generator, backward",
+    }
+    assert networks | {"data", "optimiser", "logging"} <= result["stages"].keys()
+    assert all(result["stages"][name] > 0 for name in networks)
+
+
+def gates_input_half(clips: int) -> int:
+    """FLOPs of the first cell's three gates over their input: 3 x 3 kernels, 512 to 3 x 512 channels, 16 x 16 cells."""
+    return 2 * clips * 9 * 512 * (3 * 512) * 16 * 16
+
+
+def test_the_counted_wastes_are_what_they_are_by_hand(results: Any) -> None:
+    values, page = results("waste")
+    check(values, page)
+    result = values["by_resolution"]["64"]
+    clips, frames = result["clips"], result["frames"]
+    wastes = {name: waste["flops"] for name, waste in result["wastes"].items()}
+    assert all(flops > 0 for name, flops in wastes.items() if name != "single_gates")
+
+    # forward, and backward to input and weight, at every step but one
+    assert wastes["phi_every_step"] == 3 * (frames - 1) * gates_input_half(clips)
+    assert wastes["single_gates"] == 0
+    assert result["wastes"]["single_gates"]["convolutions"] > 0
+
+    # G at 64 pixels: ResBlock 512 -> 256 at 16 x 16, up to 128 at 32 and to 128 at 64, then RGB (kernels of 3 x 3)
+    in_block = (512 * 256 + 256 * 256 + 512 * 256) * 16**2
+    up_32 = 2 * 512 * 128 * 16**2 + 128 * 128 * 32**2
+    up_64 = 2 * 256 * 128 * 32**2 + 128 * 128 * 64**2
+    decoder = 2 * 9 * (in_block + up_32 + up_64 + 128 * 3 * 64**2)
+    assert wastes["decoded_truth"] == decoder * clips * frames
+
+    # VGG-19's own weights: as many FLOPs backward as its convolutions up to relu5_2 take forward, for the predicted side
+    widths = [(3, 64, 64), (64, 64, 64), (64, 128, 32), (128, 128, 32), (128, 256, 16), *[(256, 256, 16)] * 3]
+    widths += [(256, 512, 8), *[(512, 512, 8)] * 3, *[(512, 512, 4)] * 2]
+    vgg = sum(2 * 9 * c_in * c_out * side**2 for c_in, c_out, side in widths)
+    assert wastes["vgg_gradients"] == vgg * clips * frames
+    both_sides, two_layers = 2, 2
+    assert wastes["vgg_tail"] == both_sides * two_layers * 2 * 9 * 512 * 512 * 4**2 * clips * frames
+
+
+def test_our_step_has_none_of_the_counted_wastes(results: Any) -> None:
+    values, _ = results("waste")
+    result = values["by_resolution"]["64"]
+    saved = sum(waste["flops"] for waste in result["wastes"].values())
+    assert result["mended"]["flops"] == result["released"]["flops"] - saved
+    # what is left over is F_1's drive where nothing is poked, forward and backward, once a clip
+    assert result["ours"]["flops"] == result["mended"]["flops"] + 3 * gates_input_half(result["clips"])
+    assert result["ours"]["convolutions"] < result["mended"]["convolutions"]

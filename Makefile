@@ -12,8 +12,8 @@ test: $(VENV)/.installed-dev
 	$(BIN)/pytest
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff format --check poke2vid tests
-	$(BIN)/ruff check poke2vid tests
+	$(BIN)/ruff format --check poke2vid tests benchmarks
+	$(BIN)/ruff check poke2vid tests benchmarks
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy

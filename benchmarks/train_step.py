@@ -33,6 +33,7 @@ from poke2vid.train.adversary import Adversary
 from poke2vid.train.config import LossWeights, TrainConfig
 from poke2vid.train.data import ClipBatches
 from poke2vid.train.log import RunLog
+from poke2vid.train.memory import keep_freed_memory
 from poke2vid.train.presets import preset
 from poke2vid.train.trainer import Trainer
 
@@ -105,6 +106,7 @@ def main(
         torch.set_num_threads(threads)
     if only is not None:
         setting = next(setting for setting in SETTINGS if setting.name == only)
+        keep_freed_memory()  # as `poke2vid train` does
         print(json.dumps(measure(setting, 1 if quick else num_steps, quick)))
         return
     with Machine() as machine:
@@ -238,7 +240,6 @@ def compare_released(batch: int, rounds: int, resolution: int = 64) -> dict[str,
     with tempfile.TemporaryDirectory() as place:
         store = Store.open(make_store(Path(place), resolution))
         data = ClipBatches(store, config.data, config.model, batch=batch, seed=0)[0]
-    data = replace(data, poke_maps=data.poke_maps[:, :1])  # the second is for longer clips, which that code has not
     trainer = Trainer(config, VGG19Features(), torch.device("cpu"))
     eager, vgg = ReleasedEager(resolution), EagerVGG19(VGG19Features())
     parts = (eager.dynamics_enc, eager.fusion_block, eager.dec)

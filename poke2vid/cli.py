@@ -186,8 +186,10 @@ def train(
     from poke2vid.train.config import override
     from poke2vid.train.loop import Interrupted
     from poke2vid.train.loop import train as run
+    from poke2vid.train.memory import keep_freed_memory
     from poke2vid.train.presets import preset as find
 
+    keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = [*(settings or []), *([f'perceptual="{perceptual}"'] if perceptual else [])]

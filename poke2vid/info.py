@@ -60,4 +60,4 @@ def count_flops(model: PokeVideo) -> dict[str, int]:
 
 
 def _levels(model: PokeVideo) -> list[tuple[int, int]]:
-    return [(c, 8 * 2**n) for n, c in enumerate(model.config.level_channels)]
+    return list(zip(model.config.level_channels, model.config.level_sides, strict=True))

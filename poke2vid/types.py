@@ -179,7 +179,7 @@ class Player(Protocol):
         """sigma_0 and the decoder's context for a first frame in [-1, 1]."""
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
-        """phi of a poke map made by `pokes.rasterise`."""
+        """phi of a poke map made by `pokes.rasterise`, or whatever `step` wants to be handed for it."""
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
         """The next state and its frame; `phi=None` means that nothing touches the object."""

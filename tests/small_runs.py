@@ -48,7 +48,7 @@ def command(config: TrainConfig, store: Path, run: Path, *more: str, processes: 
     """The command line that trains it, by torchrun for several processes."""
     launcher = [sys.executable]
     if processes > 1:
-        launcher += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
+        launcher += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     start = [*launcher, "-m", "poke2vid.cli", "train", "--preset", "tiny", "--data", str(store), "--out", str(run)]
     return [*start, "--threads", "1", "--workers", "0", *settings(config), *more]
 

@@ -471,7 +471,7 @@ def test_info_counts_two_flops_a_multiply_accumulate(run: Run, model_file: Path)
         if isinstance(layer, nn.Conv2d):
             counted.append(2 * out.numel() * layer.in_channels // layer.groups * layer.kernel_size[0] ** 2)
 
-    for layer in model.poke_encoder.modules():
+    for layer in (*model.poke_encoder.modules(), *model.dynamics.modules()):  # phi goes into F_1's gates once a poke
         layer.register_forward_hook(count)
     model.encode_poke(torch.zeros(1, 3, 32, 32))
     by_hand = sum(counted)

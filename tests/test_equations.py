@@ -165,7 +165,7 @@ def test_impulse_mode_feeds_phi_at_the_first_step_and_zero_after() -> None:
         rolled = model.rollout(x_0, poke_map, schedule)
         state = model.start(x_0)
         for i in range(4):
-            phi = model.encode_poke(poke_map[:, 0]) if i == 0 else torch.zeros_like(state.sigma[0])
+            phi = model.encode_poke(poke_map[:, 0]) if i == 0 else None
             state, frame = model.step(state, phi)
             torch.testing.assert_close(frame.x_hat, rolled.frames[:, i], rtol=0, atol=1e-5)
         held = model.rollout(x_0, poke_map, torch.zeros_like(schedule))

@@ -26,7 +26,8 @@ def test_a_step_exports_as_one_graph_and_computes_the_same(decoder: str) -> None
     torch.manual_seed(0)
     model = PokeVideo(ModelConfig(resolution=32, channels=4, decoder=decoder)).eval()
     state = model.start(torch.rand(1, 3, 32, 32) * 2 - 1)
-    arguments = (torch.randn_like(state.sigma[0]), *(t.detach() for t in (*state.sigma, *state.context)))
+    phi = torch.randn_like(model.encode_poke(torch.zeros(1, 3, 32, 32)))
+    arguments = (phi, *(t.detach() for t in (*state.sigma, *state.context)))
     step = Step(model, len(state.sigma))
     exported = torch.export.export(step, arguments).module()
     with torch.no_grad():

@@ -93,7 +93,7 @@ def test_the_bottleneck_rnn_keeps_the_skips_of_the_first_frame() -> None:
     levels = built.object_encoder(pictures(1))
     assert torch.equal(state.context[0], levels[1]) and torch.equal(state.context[1], levels[2])
     with torch.no_grad():
-        later, _ = built.step(state, torch.ones_like(state.sigma[0]))
+        later, _ = built.step(state, built.dynamics.drive(torch.ones_like(state.sigma[0])))
     assert all(a is b for a, b in zip(later.context, state.context, strict=True))
     assert not torch.equal(later.sigma[0], state.sigma[0])
 
@@ -177,7 +177,7 @@ def test_step_changes_no_state_it_was_given() -> None:
     state = built.start(pictures(1))
     before = [s.clone() for s in (*state.sigma, *state.context)]
     with torch.no_grad():
-        built.step(state, torch.ones_like(state.sigma[0]))
+        built.step(state, built.dynamics.drive(torch.ones_like(state.sigma[0])))
     assert all(torch.equal(a, b) for a, b in zip(before, (*state.sigma, *state.context), strict=True))
 
 
@@ -186,7 +186,7 @@ def test_no_poke_is_a_zero_phi() -> None:
     state = built.start(pictures(1))
     with torch.no_grad():
         _, none = built.step(state, None)
-        _, zero = built.step(state, torch.zeros_like(state.sigma[0]))
+        _, zero = built.step(state, built.dynamics.drive(torch.zeros_like(state.sigma[0])))
     assert torch.equal(none.x_hat, zero.x_hat)
 
 

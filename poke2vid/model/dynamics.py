@@ -51,6 +51,10 @@ class HierarchicalDynamics(nn.Module):
         """phi's share of F_1's gates; constant while the poke is."""
         return _first(self.cells).drive(phi)
 
+    def rest_drive(self) -> Float[Tensor, "1 c_drive 1 1"]:
+        """The drive where nothing touches the object: phi = 0."""
+        return _first(self.cells).rest_drive()
+
     def advance(self, sigma: tuple[Tensor, ...], drive: Tensor) -> tuple[Tensor, ...]:
         sigma_next = [_first(self.cells).advance(drive, sigma[0])]
         for F_n, U_n, sigma_n in zip(self.cells[1:], self.upsamplers, sigma[1:], strict=True):
@@ -79,6 +83,9 @@ class BottleneckDynamics(nn.Module):
 
     def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
         return _first(self.cells).drive(phi)
+
+    def rest_drive(self) -> Float[Tensor, "1 c_drive 1 1"]:
+        return _first(self.cells).rest_drive()
 
     def advance(self, sigma: tuple[Tensor, ...], drive: Tensor) -> tuple[Tensor, ...]:
         sigma_next = [_first(self.cells).advance(drive, sigma[0])]

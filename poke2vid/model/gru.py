@@ -48,8 +48,13 @@ class ConvGRUCell(nn.Module):
         """The input's share of all three gates."""
         return self.from_input(u)
 
+    def rest_drive(self) -> Float[Tensor, "1 c_drive 1 1"]:
+        """The drive of an input that is zero everywhere: the biases, for any batch and size."""
+        assert self.from_input.bias is not None
+        return self.from_input.bias.view(1, -1, 1, 1)
+
     def advance(
-        self, drive: Float[Tensor, "b c_drive h w"], sigma: Float[Tensor, "b c h w"]
+        self, drive: Float[Tensor, "#b c_drive #h #w"], sigma: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b c h w"]:
         """sigma' from a drive that is already computed."""
         drive_z, drive_r, drive_candidate = drive.chunk(3, dim=1)

@@ -73,15 +73,14 @@ class PokeVideo(nn.Module):
         static = levels[self.config.num_dynamic_levels :]
         return State(self.dynamics.initial(levels), (*static, *self.decoder.context(x_0, levels)))
 
-    def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c_phi h_1 w_1"]:
-        """phi = E_phi(p, l)."""
-        return self.poke_encoder(poke_map)
+    def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
+        """phi = E_phi(p, l), already convolved into F_1's gates: a held poke stays the same, so that is done once."""
+        return self.dynamics.drive(self.poke_encoder(poke_map))
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """sigma_i+1 = F(sigma_i, phi_i) and x_hat_i+1 = G(sigma_i+1); phi None is zero."""
-        if phi is None:
-            phi = torch.zeros_like(state.sigma[0])
-        state = State(self.dynamics(state.sigma, phi), state.context)
+        """sigma_i+1 = F(sigma_i, phi_i) and x_hat_i+1 = G(sigma_i+1); phi is what `encode_poke` gave, None is zero."""
+        drive = self.dynamics.rest_drive() if phi is None else phi
+        state = State(self.dynamics.advance(state.sigma, drive), state.context)
         return state, self.decode(self.dynamics.predicted(state.sigma), state.context)
 
     def decode(self, levels: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> Frame:
@@ -124,9 +123,8 @@ class PokeVideo(nn.Module):
 
     def _drives(self, poke_maps: Float[Tensor, "b s 3 h w"]) -> Float[Tensor, "b s1 c h_1 w_1"]:
         """What each map, and as the last entry (NO_POKE) no poke, drives F_1 with: computed once a clip, not once a step."""
-        phi = self.encode_poke(poke_maps.flatten(0, 1)).unflatten(0, poke_maps.shape[:2])
-        phi = torch.cat((phi, torch.zeros_like(phi[:, :1])), dim=1)
-        return self.dynamics.drive(phi.flatten(0, 1)).unflatten(0, phi.shape[:2])
+        drives = self.encode_poke(poke_maps.flatten(0, 1)).unflatten(0, poke_maps.shape[:2])
+        return torch.cat((drives, self.dynamics.rest_drive().expand_as(drives[:, :1])), dim=1)
 
     def _decode_all(self, levels: tuple[Tensor, ...], state: State) -> Rollout:
         """G for all frames at once: the states are known, and one large batch is faster than T small ones."""

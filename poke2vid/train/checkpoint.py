@@ -7,11 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from poke2vid.files import read_tensors, write_tensors
-from poke2vid.model.files import CHECKPOINT_FORMAT, MODEL_PREFIX, VERSION, checkpoints_of
+from poke2vid.model.files import CHECKPOINT_FORMAT, VERSION, checkpoints_of
 from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.types import InputError
-
-__all__ = ["MODEL_PREFIX", "load_module", "load_optimiser", "newest", "optimiser_tensors", "path_of", "read", "save"]
 
 
 def path_of(run: Path, step: int) -> Path:
@@ -43,6 +41,12 @@ def newest(run: Path) -> Path | None:
     """The newest checkpoint of a run, if it has one."""
     found = checkpoints_of(run)
     return found[-1] if found else None
+
+
+def before_newest(run: Path) -> Path | None:
+    """The checkpoint to fall back on when the newest is damaged, if there is one."""
+    found = checkpoints_of(run)
+    return found[-2] if len(found) > 1 else None
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -281,11 +281,13 @@ def read_clip(video: ClipVideo, start: int, length: int, config: DataConfig) -> 
 
 
 def stack(samples: Sequence[Sample]) -> Batch:
+    schedule = torch.stack([s.schedule for s in samples])
+    used = max(1, int(schedule.max()) + 1)  # most clips are poked once: no second map to encode
     return Batch(
         kinds=tuple(s.kind for s in samples),
         frames=torch.stack([s.frames for s in samples]),
-        poke_maps=torch.stack([s.poke_maps for s in samples]),
-        schedule=torch.stack([s.schedule for s in samples]),
+        poke_maps=torch.stack([s.poke_maps[:used] for s in samples]),
+        schedule=schedule,
         displacement=torch.stack([s.displacement for s in samples]),
         waypoints=torch.stack([s.waypoints for s in samples]),
         pokes=tuple(s.pokes for s in samples),

@@ -170,7 +170,10 @@ def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) ->
         return
     if found is None:
         raise InputError(f"{run} holds no checkpoint to resume from; start without --resume.")
-    tensors, about = checkpoint.read(found)
+    try:
+        tensors, about = checkpoint.read(found)
+    except InputError as error:
+        raise InputError(f"{str(error).rstrip('.')}{_way_back(run)}.") from error
     if from_json(about["train"]) != config:
         raise InputError(
             f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out."
@@ -184,6 +187,12 @@ def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) ->
         trainer.load(tensors, step)
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputError(f"{found} belongs to another model than the one that is trained here.") from error
+
+
+def _way_back(run: Path) -> str:
+    """What to do about a newest checkpoint that cannot be read."""
+    older = checkpoint.before_newest(run)
+    return f"; delete it to go on from {older.name}" if older else "; the run has no other, so begin it anew"
 
 
 def batches(clips: ClipBatches, first: int, last: int, workers: int) -> Iterator[Batch]:

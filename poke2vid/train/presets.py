@@ -7,12 +7,31 @@ longer ones, untouched ones and augmented ones, so that a session can rest, be r
 from dataclasses import replace
 
 from poke2vid.model.config import ModelConfig
+from poke2vid.model.critics import CriticConfig
 from poke2vid.train.config import DataConfig, LossWeights, TrainConfig
 from poke2vid.types import InputError
 
 _NO_CRITICS = {"frame_critic": 0.0, "clip_critic": 0.0, "feature_matching": 0.0}
 _MOTION = LossWeights(pixel=3.0, flow=10.0, poke=5.0, repaint=1.0, **_NO_CRITICS)
 _PAPER = TrainConfig(data=DataConfig(max_pokes=1))
+
+
+_RELEASED = ModelConfig(architecture="released", poke_encoder="literal", colour="literal", state_range="literal")
+
+
+def _released(resolution: int, frame_patches: int, clip_patches: int) -> TrainConfig:
+    """What the released code runs, where it differs from the paper; patches are logits of a critic (decision 014)."""
+    return TrainConfig(
+        model=replace(_RELEASED, resolution=resolution),
+        data=DataConfig(max_pokes=1, poke_stds=2.0, background_share=0.0),
+        weights=LossWeights(
+            pixel=5.0, perceptual=5.0, trajectory=0.1, frame_critic=1.0, clip_critic=5.0, feature_matching=10.0
+        ),
+        critics=CriticConfig(
+            design="released", frame_penalty=1e-4 * frame_patches**2, clip_penalty=0.1 * clip_patches**2
+        ),
+        betas=(0.9, 0.999),
+    )
 
 
 def _paper(resolution: int, **model: object) -> TrainConfig:
@@ -24,6 +43,9 @@ PRESETS: dict[str, TrainConfig] = {
     "paper64": _paper(64),
     "paper128": _paper(128),
     "paper256": _paper(256),
+    # The authors' code: its generator, critics, weights and pokes, in our two stages (docs/decisions/014).
+    "released64": _released(64, frame_patches=36, clip_patches=16),
+    "released128": _released(128, frame_patches=196, clip_patches=64),
     # For a CPU and a browser: the motion decoder at small width, and clips chosen so that an hour on one core shows motion:
     # pokes on what clearly moves, few feature frames, E_sigma left free to learn on (docs/experiments.md, 2026-11-22).
     "small64": TrainConfig(
@@ -32,6 +54,13 @@ PRESETS: dict[str, TrainConfig] = {
         weights=replace(_MOTION, perceptual=0.005),
         perceptual="squeeze", perceptual_frames=3, batch=8, learning_rate=1.5e-3, decay=0.05, clip_gradient=1.0,
         stage_1_steps=100, stage_2_steps=2500, freeze_object_encoder=False, sample_every=200, checkpoint_every=100,
+    ),
+    "small128": TrainConfig(
+        model=ModelConfig(resolution=128, channels=16, decoder="motion"),
+        data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15),
+        weights=replace(_MOTION, perceptual=0.005),
+        perceptual="squeeze", perceptual_frames=2, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
+        stage_1_steps=100, stage_2_steps=5000, freeze_object_encoder=False, sample_every=200, checkpoint_every=100,
     ),
     # For tests: seconds.
     "tiny": TrainConfig(
@@ -51,6 +80,7 @@ PRESETS: dict[str, TrainConfig] = {
     "impulse64": _paper(64, poke_kind="impulse"),
     # What the paper says to the letter, where we depart from it (docs/decisions).
     "literal_poke_encoder": _paper(64, poke_encoder="literal"),
+    "literal_clip_critic": replace(_paper(64), critics=CriticConfig(design="literal")),
     "literal_colour": _paper(64, colour="literal"),
     "literal_state_range": _paper(64, state_range="literal"),
     # A sum over states is some 10^4 times their mean square: this weight makes both start equally strong.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from poke2vid.losses import weighted_sum
-from poke2vid.model.files import model_tensors
+from poke2vid.model.files import MODEL_PREFIX, model_tensors
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train import checkpoint, steps
 from poke2vid.train.adversary import Adversary
@@ -141,7 +141,7 @@ class Trainer:
         Raises:
             RuntimeError: if they are those of another model or other critics.
         """
-        checkpoint.load_module(self.model, tensors, checkpoint.MODEL_PREFIX)
+        checkpoint.load_module(self.model, tensors, MODEL_PREFIX)
         if step > 0:
             self._enter_stage(self.config.stage(step - 1))
         checkpoint.load_optimiser(self.optimiser, tensors, _OPTIMISER)

@@ -248,12 +248,7 @@ def _page(found: dict[str, dict[str, Any]]) -> str:
         rows += [(f"- {WASTES[name]}", *_cells(waste, whole)) for name, waste in result["wastes"].items()]
         rows += [("= without waste", *_cells(result["mended"], whole)), ("ours", *_cells(result["ours"], whole))]
         header = ("step", "GFLOP", "of the released step", "convolution calls")
-        rest = result["ours"]["flops"] - result["mended"]["flops"]
-        text.append(
-            f"## {side} pixels, {result['clips']} clips of {result['frames']} frames\n\n{table(header, rows)}\n\n"
-            f"Ours less the step without waste: {rest / 1e9:+.1f} GFLOP, what drives F_1 where nothing is poked; clips that "
-            "release their poke need it."
-        )
+        text.append(f"## {side} pixels, {result['clips']} clips of {result['frames']} frames\n\n{table(header, rows)}")
     return "\n\n".join(text)
 
 

@@ -213,6 +213,38 @@ def test_exactly_the_named_parts_of_a_stage_receive_a_gradient(store: Store, nam
                 )
 
 
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_trains_in_both_its_stages_with_its_critics(store: Store, name: str) -> None:
+    """At 32 pixels and T = 4: a step of each stage moves what that stage trains, and every term is a number."""
+    found = preset(name)
+    released = found.model.architecture == "released"
+    config = replace(
+        found,
+        model=replace(
+            found.model, resolution=32, channels=found.model.channels if released else 4,
+            depth=None if found.model.depth is None else min(found.model.depth, 2),
+        ),
+        data=replace(found.data, horizon=4, waypoints=(), max_length=6, augment=None, min_motion=0.005),
+        critics=replace(found.critics, start=0, channels=64 if released else 4),
+        perceptual="none", batch=2, stage_1_steps=min(found.stage_1_steps, 1), stage_2_steps=1,
+    )  # fmt: skip
+    trainer = Trainer(config, None, torch.device("cpu"))
+    if config.model.decoder == "motion":  # a zero head passes no gradient back in its very first step
+        torch.nn.init.normal_(trainer.model.decoder.head.weight, std=0.05)
+    for step in range(config.num_steps):
+        before = {n: p.detach().clone() for n, p in trainer.model.named_parameters()}
+        critics = [] if trainer.adversary is None else [p.detach().clone() for p in trainer.adversary.parameters()]
+        values = trainer.advance(clips(store, config=config, batch=2)[step])
+        assert all(np.isfinite(v) for v in values.values())
+        moved = {n.split(".")[0] for n, p in trainer.model.named_parameters() if not torch.equal(p, before[n])}
+        parts = steps.trainable(trainer.model, config, config.stage(step))
+        assert moved == {n for n, part in trainer.model.named_children() if any(part is trained for trained in parts)}
+        if config.has_critics and trainer.adversary is not None:
+            assert any(not torch.equal(p, q) for p, q in zip(trainer.adversary.parameters(), critics, strict=True))
+            assert ("critic/clip_real" in values) is (config.stage(step) == 2)
+        assert ("loss/trajectory" in values) is (config.stage(step) == 2 and config.weights.trajectory > 0)
+
+
 def test_stage_one_trains_e_sigma_and_g_and_stage_two_everything_but_e_sigma() -> None:
     model = PokeVideo(TINY.model)
     assert steps.trainable(model, TINY, 1) == [model.object_encoder, model.decoder]

@@ -30,6 +30,7 @@ COLUMNS = {  # column -> what it says
     "lpips": "LPIPS v0.1 (squeeze): mean over frames, then clips",
     "sharpness": "gradient energy over the truth's; 1 is as sharp",
     "poke_epe": "px between where the poked point is at frame T and its target",
+    "halfway_epe": "px between where the poked point is half way, at frame T/2, and where the truth has it then, both tracked",
     "poke_length": "px, the mean length of the pokes: the error of staying where one is",
     "background": "px that pixels outside the foreground move by frame T",
     "ignored_poke": "px that the picture moves by frame T when its background is poked",
@@ -124,7 +125,7 @@ def predict(model: PokeVideo, sample: Sample) -> Tensor:
 def _score(
     x_hat: Tensor, x: Tensor, x_0: Tensor, sample: Sample, tracker: FlowEstimator, lpips: Any
 ) -> dict[str, float]:
-    flow = torch.from_numpy(tracker(to_uint8(x_0[0]), to_uint8(x_hat[-1])))
+    flow = _tracked(x_0[0], x_hat[-1], tracker)
     (poke,) = sample.pokes
     found = {
         "psnr": scores.psnr(x_hat, x),
@@ -134,6 +135,10 @@ def _score(
     if poke.kind == "shift":  # an impulse names no target
         found["poke_epe"] = scores.poke_error(flow, poke)
         found["poke_length"] = float(np.hypot(*poke.shift))
+        if x_hat is not x:  # of the truth itself it would say 0, which is no floor
+            half = len(x) // 2 - 1
+            there, truth = (scores.arrival(_tracked(x_0[0], y[half], tracker), poke) for y in (x_hat, x))
+            found["halfway_epe"] = float(np.hypot(there[0] - truth[0], there[1] - truth[1]))
     if lpips is not None:
         with torch.inference_mode():
             found["lpips"] = float(lpips(x_hat, x).mean())
@@ -141,8 +146,13 @@ def _score(
 
 
 def _moved(x_hat: Tensor, x_0: Tensor, tracker: FlowEstimator) -> float:
-    flow = torch.from_numpy(tracker(to_uint8(x_0), to_uint8(x_hat)))
+    flow = _tracked(x_0, x_hat, tracker)
     return scores.mean_motion(flow, torch.ones_like(flow[0], dtype=torch.bool))
+
+
+def _tracked(x_0: Tensor, x_hat: Tensor, tracker: FlowEstimator) -> Tensor:
+    """The tracker's flow from one frame `3 h w` to the other."""
+    return torch.from_numpy(tracker(to_uint8(x_0), to_uint8(x_hat)))
 
 
 def _tracker(weights_dir: Path | None) -> FlowEstimator:

@@ -101,6 +101,8 @@ def join(device: torch.device) -> Iterator[Group]:
     if size == 1:
         yield Group(device=device)
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # where nccl does its own work
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:

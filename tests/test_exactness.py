@@ -1,5 +1,6 @@
 """A run that can be left alone overnight: repeatable to the bit, stoppable at any step, and never worse for an accident."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -61,15 +62,24 @@ def test_a_checkpoint_holds_both_sides_of_the_game_and_their_optimisers(whole: P
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_train_2k_is_train_k_a_signal_and_resume(whole: Path, store_path: Path, tmp_path: Path, number: int) -> None:
     run = tmp_path / "run"
-    arguments = command(FULL, store_path, run)
+    arguments = [
+        *command(FULL, store_path, run),
+        "--workers",
+        "1",
+    ]  # which is told too, as by a terminal or batch system
     with subprocess.Popen(
-        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()
+        arguments,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
     ) as process:
         deadline = time.monotonic() + 120
         while not (run / "metrics.jsonl").exists() or (run / "metrics.jsonl").read_text().count("\n") < 3:
             assert process.poll() is None and time.monotonic() < deadline, "the run did not begin"
             time.sleep(0.01)
-        process.send_signal(number)
+        os.killpg(process.pid, number)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors and "--resume" in errors

@@ -209,7 +209,8 @@ def batches(clips: ClipBatches, first: int, last: int, workers: int) -> Iterator
 
 def _single_thread(_: int) -> None:
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loop decides when to stop
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal or a batch system tells all processes; the loop decides
+        signal.signal(number, signal.SIG_IGN)
 
 
 def held_out(store: ClipSource, config: TrainConfig) -> Batch | None:

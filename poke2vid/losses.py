@@ -72,15 +72,15 @@ def poke_loss(
     shifts: Float[Tensor, "b k 2"],
     given: Float[Tensor, "b k"],
 ) -> Float[Tensor, ""]:
-    """How far the poked points are from where they should be, in shares of the side: mean over a sample's pokes, then samples.
+    """How far touched points are from where they should be, in shares of the side: mean over a sample's points, then samples.
 
-    A poke that is obeyed is fetched from where it began: b(l + p) = -p; one in the background stays: b(l) = 0. Pokes fill
-    so few pixels that `flow_loss` alone hardly sees them. Motion decoder only; not in the paper.
+    A point that obeys is fetched from where it began: b(l + p) = -p; one in the background stays: b(l) = 0. Touched points
+    are so few pixels that `flow_loss` alone hardly sees them. Motion decoder only; not in the paper.
 
     Args:
-        targets: where each poked point should be, in pixels.
+        targets: where each touched point should be, in pixels.
         shifts: how far it should have come: p, or 0 in the background.
-        given: 1 for a poke, 0 for padding.
+        given: 1 for a point, 0 for padding.
     """
     reached = geometry.sample(flow, targets[:, None])[:, :, 0].transpose(1, 2)
     error = (reached + shifts).abs().sum(dim=-1) / flow.shape[-1]

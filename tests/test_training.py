@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from poke2vid.augment import AugmentConfig
-from poke2vid.losses import weighted_sum
+from poke2vid.losses import poke_loss, weighted_sum
 from poke2vid.model.files import load_model
 from poke2vid.model.poke_video import NO_POKE, PokeVideo
 from poke2vid.pokes import IMPULSE_UNIT, POKE_GAIN, foreground_mask
@@ -19,7 +19,7 @@ from poke2vid.train.config import DataConfig, TrainConfig, from_json, override, 
 from poke2vid.train.data import Batch, ClipBatches, stack, usable_starts
 from poke2vid.train.presets import PRESETS, preset
 from poke2vid.train.trainer import Trainer, decay, require_finite
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Poke
 
 TINY = preset("tiny")
 
@@ -180,6 +180,63 @@ def test_a_store_that_does_not_fit_is_refused_with_the_remedy(store: Store) -> N
 def test_training_and_test_clips_come_from_different_videos(store: Store) -> None:
     train, test = ({s.video.name for s in clips(store, split=split).sources} for split in ("train", "test"))
     assert train and test and not train & test
+
+
+def test_waypoints_are_the_flow_to_earlier_frames_and_turn_with_the_clip(store: Store) -> None:
+    """On unaugmented clips they are the store's own; a flip turns them with the flow at T."""
+    data = clips(store, waypoints=(2,), long_share=0.0, background_share=0.0, untouched_share=0.0)
+    videos = {video.name: video for video in store.split("train")}
+    for step in range(10):
+        sample = data.sample(step, 0, 4)
+        video = videos[sample.video]
+        starts = [
+            k for k in range(video.num_frames - 4) if np.array_equal(video.flow(4, k), sample.displacement.numpy())
+        ]
+        assert any(np.array_equal(video.flow(2, k), sample.waypoints[0].numpy()) for k in starts)
+    still = of_kind(clips(store, waypoints=(2,)), "background", 4)
+    assert still.waypoints.shape[1] == 1 and not still.waypoints.any()
+
+
+def test_a_store_without_the_waypoints_lags_says_how_to_prepare_it(store: Store) -> None:
+    with pytest.raises(InputError, match=r"lags \[2, 4\] but this training needs \[3, 4\]; .* --lag 3 --lag 4"):
+        clips(store, waypoints=(3,))
+
+
+def test_what_a_poke_touches_is_the_pixels_around_it_each_with_its_own_displacement(store: Store) -> None:
+    batch = of_kind(clips(store), "poke", 4)
+    targets, shifts, given = steps.poke_targets(batch, batch.displacement)
+    side = 2 * steps.TOUCHED + 1
+    assert targets.shape == (len(batch.pokes), side**2, 2)
+    for b, (poke,) in enumerate(batch.pokes):
+        x, y = (int(c) for c in poke.location)
+        middle = side**2 // 2
+        torch.testing.assert_close(shifts[b, middle], torch.tensor(poke.shift), rtol=0, atol=1e-6)
+        corner = batch.displacement[b, :, y - steps.TOUCHED, x - steps.TOUCHED]
+        if given[b, 0]:  # cut off at the border
+            torch.testing.assert_close(shifts[b, 0], corner, rtol=0, atol=0)
+            torch.testing.assert_close(targets[b, 0], torch.tensor([x, y]) - steps.TOUCHED + corner, rtol=0, atol=1e-6)
+    beside = of_kind(clips(store), "background", 4)
+    assert not steps.poke_targets(beside, beside.displacement)[1].any()
+    untouched = of_kind(clips(store), "untouched", 4)
+    assert not steps.poke_targets(untouched, untouched.displacement)[2].any()
+
+
+def test_a_field_that_stretches_the_touched_point_along_its_way_is_no_obedience() -> None:
+    """It has the right flow at the poked point at every time, but its neighbours are not where they should be."""
+    D = torch.zeros(1, 2, 32, 32)
+    D[:, 0, 8:24, 8:24] = 6.0
+    poke = Poke((14, 16), (6.0, 0.0))
+    batch = Batch(("poke",), torch.zeros(1, 2, 3, 32, 32), torch.zeros(1, 1, 3, 32, 32), torch.zeros(1, 1).long(), D,
+                  torch.zeros(1, 0, 2, 32, 32), ((poke,),))  # fmt: skip
+    moved, stretched = torch.zeros(2, 1, 2, 32, 32)
+    moved[:, 0] = -6.0
+    columns = torch.arange(32.0)
+    stretched[:, 0] = -(columns - 14).clamp(0, 6)
+    touched = steps.poke_targets(batch, D)
+    assert poke_loss(moved, *touched).item() == pytest.approx(0)
+    point = (torch.tensor([[[20.0, 16.0]]]), torch.tensor([[[6.0, 0.0]]]), torch.ones(1, 1))
+    assert poke_loss(stretched, *point).item() == pytest.approx(0)
+    assert poke_loss(stretched, *touched).item() > 0.3 / 32
 
 
 # What a stage trains

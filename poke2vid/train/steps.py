@@ -13,6 +13,7 @@ from poke2vid.train.data import Batch, generator_for
 from poke2vid.types import Rollout
 
 Terms = dict[str, Tensor]
+TOUCHED = 2  # pixels around a poked point that should come along as D says
 
 
 def trainable(model: PokeVideo, config: TrainConfig, stage: int) -> list[nn.Module]:
@@ -111,15 +112,27 @@ def motion_terms(predicted: Prediction, batch: Batch, data: DataConfig) -> Terms
 
 
 def poke_targets(batch: Batch, D: Float[Tensor, "b 2 h w"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the pokes that should be obeyed or ignored: where the point should be, how far D says it came, and which exist."""
+    """Of the pokes that should be obeyed or ignored: where what they touch should be, how far D says it came, and which exist.
+
+    A poke touches the pixels around l too, each with its own D: a field that fetches everything between l and l + p from l
+    would obey the poked point alone, at every time, and smear it.
+
+    Returns:
+        targets and shifts `b k 2` in pixels, and `b k`, 1 where there is one, as `losses.poke_loss` takes them.
+    """
+    height, width = D.shape[-2:]
+    reach = torch.arange(-TOUCHED, TOUCHED + 1)
+    offsets = torch.cartesian_prod(reach, reach)
     most = max(1, *(len(pokes) for pokes in batch.pokes))
-    targets, shifts = torch.zeros(len(batch.pokes), most, 2), torch.zeros(len(batch.pokes), most, 2)
-    given = torch.zeros(len(batch.pokes), most)
-    flow = D.cpu()
+    locations = torch.zeros(len(batch.pokes), most, len(offsets), 2, dtype=torch.long)
+    given = torch.zeros(len(batch.pokes), most, len(offsets))
     for b, pokes in enumerate(batch.pokes):
         for k, poke in enumerate(pokes):
             if poke.kind == "shift":  # an impulse names no target
-                x, y = (round(c) for c in poke.location)
-                shift = flow[b, :, y, x]  # at x_T it is p itself, and nothing in the background
-                targets[b, k], shifts[b, k], given[b, k] = torch.tensor(poke.location) + shift, shift, 1
-    return targets, shifts, given
+                locations[b, k] = torch.tensor([round(c) for c in poke.location]) + offsets
+                given[b, k] = 1
+    x, y = locations.flatten(1, 2).unbind(dim=-1)
+    given = given.flatten(1) * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
+    x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
+    shifts = D.cpu()[torch.arange(len(D))[:, None], :, y, x]  # at x_T that of l is p itself; nothing in the background
+    return torch.stack((x, y), dim=-1) + shifts, shifts, given

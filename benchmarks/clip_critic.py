@@ -1,4 +1,4 @@
-"""What a norm hides from D_T: can it, after a few steps, tell true clips from the same clips with their motion taken away?
+"""What D_T learns in a few steps, by its norm: can it tell true clips from the same clips with something taken away?
 
 Not a timing. Every design sees the same clips in the same order; scores are of clips that it has not seen. What is taken
 away: `still`, all motion; `half`, every other step of it; `blur`, no motion but sharpness, which any critic should notice.

@@ -26,8 +26,8 @@ class CriticConfig:
 
     Attributes:
         design: of D_T. "spectral" is the paper's 3-D ResNet-18 with spectral norm on its weights and no norm on its
-            features; "literal" has InstanceNorm instead, as the paper says, which hides from it how much moves; "released"
-            is what the released code runs, ten blocks with spectral norm and GroupNorm. D_S is the same in all three.
+            features; "literal" has InstanceNorm instead, as the paper says; "released" is what the released code runs, ten
+            blocks with spectral norm and GroupNorm. D_S is the same in all three.
         channels: width of the first layer of D_S and of D_T (paper's ResNet-18: 64).
         frames: how many true and how many predicted frames of a batch D_S sees (paper: 16).
         start: the step of each stage in which the critics join (released code: 4000 iterations; the paper is silent).
@@ -96,7 +96,7 @@ class Judgement(NamedTuple):
 class ClipCritic(nn.Module):
     """D_T: a 3-D ResNet on clips without x_0; one logit for every overlapping region of the last layer's few cells.
 
-    No norm on the features of the "spectral" design: a norm over a clip's own cells makes a twitch and a leap look alike.
+    The "spectral" design has no norm on its features, which over a clip's own cells would scale its motion away.
     """
 
     def __init__(self, config: CriticConfig, *, resolution: int, length: int) -> None:

@@ -18,7 +18,7 @@ from timing import RESULTS, Machine, Ratio, as_json, interleaved, ratio, run_mea
 
 from poke2vid import pokes
 from poke2vid.files import write_tensors
-from poke2vid.model.config import ModelConfig
+from poke2vid.model.config import ModelConfig, released_config
 from poke2vid.model.files import MODEL_FORMAT, VERSION, model_tensors
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import write_picture
@@ -68,19 +68,12 @@ def configs(side: int) -> dict[str, ModelConfig]:
     """The models of the presets of one size, each shape once; the small and the released ones also without a preset."""
     small = ModelConfig(resolution=side, channels=16, decoder="motion")
     wanted = {name: row.model for name, row in PRESETS.items() if row.model.resolution == side}
-    wanted |= {f"small{side}": small, f"released{side}": released(side)}
+    wanted |= {f"small{side}": small, f"released{side}": released_config(side)}
     unlike: dict[ModelConfig, str] = {}
     for name, config in wanted.items():
         depth = None if config.depth == config.num_levels else config.depth
         unlike.setdefault(replace(config, depth=depth, poke_kind="shift"), name)
     return {name: config for config, name in unlike.items()}
-
-
-def released(side: int) -> ModelConfig:
-    """Our own model of the released architecture."""
-    return ModelConfig(
-        architecture="released", resolution=side, poke_encoder="literal", colour="literal", state_range="literal"
-    )
 
 
 def measure(models: dict[str, PokeVideo], side: int, threads: int, rounds: int, frames: int) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from animate import released
 from material import make_store
 from released_eager import EagerVGG19, ReleasedEager, training_terms
 from stages import REST, Stages
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from poke2vid import losses
 from poke2vid.features import FeatureNet, SqueezeFeatures, VGG19Features
+from poke2vid.model.config import released_config
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import POKE_GAIN
 from poke2vid.store import Store
@@ -125,8 +125,12 @@ def _alone(setting: Setting, num_steps: int, threads: int, quick: bool) -> dict[
 
 
 def measure(setting: Setting, num_steps: int, quick: bool) -> dict[str, Any]:
-    """Seconds a step by stage, of `num_steps` steps of `poke2vid train` after one to warm up; data in the same process."""
-    config, stages = setting.config(1 + num_steps, quick), Stages()
+    """Seconds a step by stage, of `num_steps` steps of `poke2vid train` between one to warm up and the last.
+
+    The last one also draws its sample grid, measures each term's gradient and saves: what a run does now and then. Batches
+    are made in the same process.
+    """
+    config, stages, counted = setting.config(num_steps + 2, quick), Stages(), dict[str, float]()
     ends: list[tuple[float, float]] = []  # by the clock and by processor time
     logged: Callable[..., None] = RunLog.numbers
 
@@ -137,6 +141,8 @@ def measure(setting: Setting, num_steps: int, quick: bool) -> dict[str, Any]:
         if not ends:
             stages.clear()
         ends.append((time.perf_counter(), time.process_time()))
+        if len(ends) == num_steps + 1:
+            counted.update(stages.seconds)
 
     with tempfile.TemporaryDirectory() as place:
         store = make_store(Path(place), config.model.resolution, lag=config.data.horizon)
@@ -147,8 +153,8 @@ def measure(setting: Setting, num_steps: int, quick: bool) -> dict[str, Any]:
                 loop.train(config, store, Path(place) / "run", workers=0, quiet=True)
             finally:
                 loop.build_features, RunLog.numbers = features, logged  # type: ignore[method-assign]
-    rare = stages.seconds.pop(RARE, 0.0)
-    total = sum(stages.seconds.values())
+    assert RARE not in counted
+    total, ends = sum(counted.values()), ends[: num_steps + 1]
     return {
         "batch": config.batch,
         "resolution": config.model.resolution,
@@ -156,10 +162,10 @@ def measure(setting: Setting, num_steps: int, quick: bool) -> dict[str, Any]:
         "step_seconds": [b - a for (a, _), (b, _) in pairwise(ends)],
         "step_cpu_seconds": [b - a for (_, a), (_, b) in pairwise(ends)],
         "seconds_a_step": total / num_steps,
-        "stages": {name: seconds / num_steps for name, seconds in stages.seconds.items()},
-        "share": {name: seconds / total for name, seconds in stages.seconds.items()},
-        "share_outside_networks": sum(stages.seconds.get(name, 0.0) for name in OUTSIDE) / total,
-        "samples_and_checkpoint_seconds": rare,
+        "stages": {name: seconds / num_steps for name, seconds in counted.items()},
+        "share": {name: seconds / total for name, seconds in counted.items()},
+        "share_outside_networks": sum(counted.get(name, 0.0) for name in OUTSIDE) / total,
+        "samples_and_checkpoint_seconds": stages.seconds[RARE],
     }
 
 
@@ -235,7 +241,7 @@ def compare_released(batch: int, rounds: int, resolution: int = 64) -> dict[str,
     """
     torch.manual_seed(0)
     config = TrainConfig(
-        model=released(resolution),
+        model=released_config(resolution),
         weights=LossWeights(frame_critic=0.0, clip_critic=0.0, feature_matching=0.0),
         batch=batch,
         stage_1_steps=0,
@@ -290,7 +296,8 @@ def _page(found: dict[str, Any], compared: dict[str, Any] | None) -> str:
     threads = next(iter(found.values()))["threads"]
     text = (
         f"# train_step\n\n`poke2vid train` on {threads} thread(s), stage 2, clips of T = 10, batches made in the same process; "
-        f"seconds a step by stage and their share.\n\n{table(('stage', *found), rows)}"
+        "seconds a step by stage and their share. No sample grid and no checkpoint is among the steps that count.\n\n"
+        + table(("stage", *found), rows)
     )
     if compared is None:
         return text

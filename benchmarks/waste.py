@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from animate import released
 from released_eager import EagerVGG19, GruCell, ReleasedEager, perceptual, training_terms
 from timing import RESULTS, Machine, table, write_results
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from poke2vid.features import VGG19Features
 from poke2vid.losses import weighted_sum
+from poke2vid.model.config import released_config
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train import steps
 from poke2vid.train.config import LossWeights, TrainConfig
@@ -129,7 +129,7 @@ def _released(side: int) -> tuple[ReleasedEager, EagerVGG19]:
 def ours(side: int, clip: Tensor, poke_map: Tensor) -> Count:
     """Forward and backward of a step of stage 2, by the functions that `poke2vid train` calls, without critics."""
     weights = LossWeights(frame_critic=0.0, clip_critic=0.0, feature_matching=0.0)
-    config = TrainConfig(model=released(side), weights=weights, batch=len(clip), stage_1_steps=0)
+    config = TrainConfig(model=released_config(side), weights=weights, batch=len(clip), stage_1_steps=0)
     with torch.device("meta"):
         model, extractor = PokeVideo(config.model), VGG19Features()
     steps.freeze_others(model, steps.trainable(model, config, 2))

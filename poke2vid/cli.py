@@ -1,5 +1,6 @@
 """The command line: parse, build, call. No logic, and nothing heavy is imported before a command runs."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -201,7 +202,8 @@ def train(
     except Interrupted as stopped:
         print(f"poke2vid: {stopped}", file=sys.stderr)
         raise typer.Exit(130) from stopped
-    print(f"done: {saved}")
+    if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks
+        print(f"done: {saved}")
 
 
 @app.command()

@@ -48,7 +48,7 @@ def atomic(path: Path) -> Iterator[Path]:
 def reason(error: OSError) -> str:
     """What went wrong with a file and how to mend it, without an errno."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; free some space and run the same command again"
+        return "the disk is full; free some space and try again"
     return f"{(error.strerror or str(error)).lower()}; choose a place that can be written"
 
 

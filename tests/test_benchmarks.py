@@ -47,6 +47,16 @@ def check(values: dict[str, Any], page: str) -> None:
     assert values["machine"]["cpu"] in page
 
 
+def test_the_clip_critics_designs_are_compared_on_what_is_taken_away(results: Any) -> None:
+    values, page = results("clip_critic")
+    check(values, page)
+    cases = {
+        f"{d}, R1 {r}, {t}" for d in ("spectral", "literal") for r in ("0.0", "0.1") for t in ("still", "half", "blur")
+    }
+    assert values["scores"].keys() == cases
+    assert all(0 <= score <= 1 for scores in values["scores"].values() for score in scores)
+
+
 def test_prepare_is_compared_with_decoding_alone_at_both_sizes(results: Any) -> None:
     values, page = results("prepare")
     check(values, page)

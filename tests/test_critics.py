@@ -21,7 +21,7 @@ from poke2vid.train.config import TrainConfig
 from poke2vid.train.data import Batch, ClipBatches
 from poke2vid.train.distributed import Group
 from poke2vid.train.presets import preset
-from poke2vid.train.trainer import Trainer
+from poke2vid.train.trainer import Trainer, decay
 from poke2vid.types import InputError
 
 CPU = torch.device("cpu")
@@ -163,6 +163,98 @@ def test_penalties_enter_the_critics_objective_by_their_weights(store: Store) ->
     without = replace(config, critics=replace(config.critics, frame_penalty=0.0, clip_penalty=0.0))
     adversary.config = without
     assert "clip_penalty" not in adversary.critic_terms(x_hat, x, step, adversary.draw(step, x.shape[1], Group()))
+
+
+def judged(adversary: Adversary, x: Tensor, places: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    """What both critics say of the drawn frames and of the drawn window, asked one by one."""
+    assert adversary.frame_critic is not None and adversary.clip_critic is not None
+    frames = torch.stack([x[clip, frame] for clip, frame in places.tolist()])
+    return adversary.frame_critic(frames), adversary.clip_critic(x[:, first : first + FULL.data.horizon]).logits
+
+
+def long_clips(store: Store) -> tuple[Adversary, Tensor, Tensor, int]:
+    """An adversary that does not change when asked, and clips longer than T of which it sees a later window."""
+    torch.manual_seed(0)
+    adversary = Adversary(FULL).eval()
+    x = of_length(store, 6)
+    step = next(s for s in range(6, 60) if adversary.draw(s, 6, Group()).first == 2)
+    return adversary, (0.5 * x.flip(0)).requires_grad_(), x, step
+
+
+def of_length(store: Store, length: int) -> Tensor:
+    data = ClipBatches(store, FULL.data, FULL.model, batch=4, seed=0)
+    return torch.stack([data.sample(step, 0, length).frames[1:] for step in range(4)])
+
+
+def test_the_critics_terms_are_their_hinge_losses_on_what_was_drawn(store: Store) -> None:
+    adversary, x_hat, x, step = long_clips(store)
+    draw = adversary.draw(step, 6, Group())
+    terms = adversary.critic_terms(x_hat, x, step, draw)
+    real_s, real_t = judged(adversary, x, draw.real, draw.first)
+    fake_s, fake_t = judged(adversary, x_hat, draw.fake, draw.first)
+    for name, logits, sign in (
+        ("frame_real", real_s, -1), ("clip_real", real_t, -1), ("frame_fake", fake_s, 1), ("clip_fake", fake_t, 1)
+    ):  # fmt: skip
+        expected = (1 + sign * logits).clamp_min(0).mean()
+        torch.testing.assert_close(terms[name], expected, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_the_generators_terms_are_the_critics_verdicts_on_what_was_drawn(store: Store) -> None:
+    adversary, x_hat, x, step = long_clips(store)
+    draw = adversary.draw(step, 6, Group())
+    terms = adversary.generator_terms(x_hat, x, step, draw)
+    fake_s, fake_t = judged(adversary, x_hat, draw.fake, draw.first)
+    torch.testing.assert_close(terms["frame_critic"], -fake_s.mean(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(terms["clip_critic"], -fake_t.mean(), rtol=1e-4, atol=1e-5)
+    assert adversary.clip_critic is not None
+    window = slice(draw.first, draw.first + FULL.data.horizon)
+    fake, real = (adversary.clip_critic(frames[:, window]).features for frames in (x_hat, x))
+    expected = torch.stack([(f - r).abs().mean() for f, r in zip(fake, real, strict=True)]).mean()
+    torch.testing.assert_close(terms["feature_matching"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_their_objective_teaches_both_critics_to_rate_the_truth_above_the_prediction(store: Store) -> None:
+    adversary, x_hat, x, step = critic_answers(FULL, store)
+    x_hat = (0.3 * x).detach()  # predictions that are too flat
+    places = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+
+    def gaps() -> list[float]:
+        with torch.no_grad():
+            pairs = zip(judged(adversary, x, places, 0), judged(adversary, x_hat, places, 0), strict=True)
+            return [float(real.mean() - fake.mean()) for real, fake in pairs]
+
+    before = gaps()
+    optimiser = torch.optim.Adam(adversary.parameters(), lr=1e-3)
+    for k in range(10):
+        optimiser.zero_grad()
+        adversary.total(
+            adversary.critic_terms(x_hat, x, step, adversary.draw(step + k, x.shape[1], Group()))
+        ).backward()
+        optimiser.step()
+    for then, now in zip(before, gaps(), strict=True):
+        assert now > then + 0.02
+
+
+@pytest.mark.parametrize(("name", "critic"), [("frame_critic", 0), ("clip_critic", 1)])
+def test_a_step_against_a_generators_term_makes_its_critic_believe_more(store: Store, name: str, critic: int) -> None:
+    adversary, x_hat, x, step = critic_answers(FULL, store)
+    adversary.eval()
+    draw = adversary.draw(step, x.shape[1], Group())
+    (slope,) = torch.autograd.grad(adversary.generator_terms(x_hat, x, step, draw)[name], x_hat)
+    better = (x_hat - 0.05 * slope / slope.norm()).detach()
+    said = [float(judged(adversary, y, draw.fake, draw.first)[critic].detach().mean()) for y in (x_hat, better)]
+    assert said[1] > said[0]
+
+
+def test_a_trainers_critics_follow_its_schedule_and_stand_still_for_the_generator(store: Store) -> None:
+    trainer = Trainer(FULL, None, CPU)
+    assert trainer.adversary is not None and trainer.critic_optimiser is not None
+    for step in range(FULL.num_steps):
+        trainer.advance(batch_of(store, FULL, step))
+    (group,) = trainer.critic_optimiser.param_groups
+    assert group["lr"] == pytest.approx(FULL.critics.learning_rate * decay(FULL, FULL.num_steps - 1))
+    assert group["lr"] < 0.2 * FULL.critics.learning_rate
+    assert not any(p.requires_grad for p in trainer.adversary.parameters())
 
 
 # Nothing leaks

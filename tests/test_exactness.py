@@ -185,3 +185,58 @@ def test_a_full_disk_stops_the_run_with_one_sentence_and_with_space_it_goes_on(
     left = (tmp_path / "left").read_text().split()
     assert left and last(whole).name not in left and all(name.startswith("step-") for name in left)
     assert last(tmp_path / "after").read_bytes() == last(whole).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare (util-linux) to mount a small disk")
+def test_a_disk_that_fills_up_between_checkpoints_is_one_sentence_too(store_path: Path, tmp_path: Path) -> None:
+    """The log is what fails first, and fails again when it is closed; TensorBoard writes from a thread of its own."""
+    (tmp_path / "disk").mkdir()
+    if own_mount("mount -t tmpfs -o size=1m tmpfs disk", tmp_path).returncode:
+        pytest.skip("this machine lets nobody mount a file system, so its disk cannot be made small")
+    config = replace(FULL, stage_2_steps=200, checkpoint_every=1000, sample_every=1000)
+    arguments = " ".join(f"'{a}'" for a in command(config, store_path, tmp_path / "disk" / "run"))
+    done = own_mount(
+        f"""
+        mount -t tmpfs -o size=64k tmpfs disk
+        head -c 40000 /dev/zero > disk/filler
+        {arguments} 2> errors && exit 9
+        echo $? > code
+        """,
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    sentence = (tmp_path / "errors").read_text()
+    assert (tmp_path / "code").read_text().strip() == "2", sentence
+    assert "Traceback" not in sentence and "Exception in thread" not in sentence
+    assert sentence.count("the disk is full") == 1 and "go on with --resume" in sentence.splitlines()[-1]
+
+
+def test_a_run_goes_on_with_another_learning_rate_and_nothing_else_changed(store_path: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(store_path, run, max_minutes=0)
+    slower = replace(FULL, learning_rate=1e-5, clip_gradient=0.5, critics=replace(FULL.critics, learning_rate=1e-5))
+    train(store_path, run, slower, resume=True, max_minutes=0)
+    newest = checkpoint.newest(run)
+    assert newest == checkpoint.path_of(run, 2)
+    assert read_tensors(newest)[1]["train"]["learning_rate"] == 1e-5
+    with pytest.raises(InputError, match="Only learning rates and clip_gradient may change"):
+        train(store_path, run, replace(slower, batch=2), resume=True)
+
+
+def test_a_signal_in_the_very_last_step_is_a_finished_run(store_path: Path, tmp_path: Path) -> None:
+    """A run that is complete has nothing to go on with, so it does not ask for it."""
+    config = replace(FULL, stage_1_steps=0, stage_2_steps=1)
+    before = signal.getsignal(signal.SIGTERM)
+    trained = loop.Trainer.advance
+
+    def told(self: loop.Trainer, *args: object, **kwargs: object) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return trained(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Trainer, "advance", told)
+        assert train(store_path, tmp_path / "run", config) == checkpoint.path_of(tmp_path / "run", 1)
+        with pytest.raises(loop.Interrupted):
+            train(store_path, tmp_path / "longer", replace(config, stage_2_steps=2))
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -127,3 +127,15 @@ class ModelConfig:
     def num_skip_levels(self) -> int:
         """How many levels the decoder reads: those with a GRU, or all of them where the skips are static."""
         return self.num_levels if self.dynamics == "bottleneck" else self.num_dynamic_levels
+
+
+def released_config(resolution: int, poke_kind: PokeKind = "shift") -> ModelConfig:
+    """The authors' generator, with the choices that go with it."""
+    return ModelConfig(
+        resolution=resolution,
+        architecture="released",
+        poke_encoder="literal",
+        colour="literal",
+        state_range="literal",
+        poke_kind=poke_kind,
+    )

@@ -8,7 +8,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from poke2vid.model.config import ModelConfig
+from poke2vid.model.config import ModelConfig, released_config
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.types import InputError
@@ -59,7 +59,11 @@ def read_released(path: Path) -> dict[str, Tensor]:
 
 def _is_network(value: object) -> TypeGuard[Mapping[str, Tensor]]:
     return isinstance(value, Mapping) and all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items()
+        isinstance(name, str)
+        and isinstance(tensor, Tensor)
+        and tensor.is_floating_point()
+        and tensor.layout == torch.strided
+        for name, tensor in value.items()
     )
 
 
@@ -76,7 +80,7 @@ def convert_released(state: Mapping[str, Tensor]) -> tuple[ModelConfig, dict[str
     if state and all(name.startswith(_PARALLEL) for name in state):
         state = {name.removeprefix(_PARALLEL): tensor for name, tensor in state.items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    configs = [_config(resolution) for resolution in RELEASED_RESOLUTIONS]
+    configs = [released_config(resolution) for resolution in RELEASED_RESOLUTIONS]
     shapes, config = max(
         ((released_shapes(config), config) for config in configs), key=lambda pair: len(pair[0].items() & found.items())
     )
@@ -113,16 +117,6 @@ def released_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
             shapes[f"fusion_block.cells.{k}.{gate}.weight"] = (hidden, from_input + hidden, 3, 3)
             shapes[f"fusion_block.cells.{k}.{gate}.bias"] = (hidden,)
     return shapes
-
-
-def _config(resolution: int) -> ModelConfig:
-    return ModelConfig(
-        resolution=resolution,
-        architecture="released",
-        poke_encoder="literal",
-        colour="literal",
-        state_range="literal",
-    )
 
 
 def _moved(config: ModelConfig) -> Iterator[tuple[str, str]]:

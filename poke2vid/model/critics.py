@@ -53,8 +53,10 @@ class CriticConfig:
             raise InputError(f"critics.channels is {self.channels}; it must be a multiple of 4 (paper: 64).")
         if self.design == "released" and self.channels != _RELEASED_STEM:
             raise InputError(f"critics.channels is {self.channels}; the released design is {_RELEASED_STEM} wide.")
-        if self.frames < 1 or self.start < 0:
-            raise InputError("critics.frames must be at least 1 and critics.start must not be negative.")
+        if self.frames < 1:
+            raise InputError(f"critics.frames is {self.frames}; it must be at least 1 (paper: 16).")
+        if self.start < 0:
+            raise InputError(f"critics.start is {self.start}; it must be 0 or more.")
         for name in ("frame_penalty", "clip_penalty"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"critics.{name} is {getattr(self, name)}; it must be a number from 0 up.")

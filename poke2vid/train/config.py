@@ -61,9 +61,10 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """The lambdas of Eq. 8; a term of weight 0 is not computed. `flow`, `poke` and `repaint` exist for the motion decoder only.
+    """The lambdas of Eq. 8; a network that only a weight of 0 would need is not built.
 
-    `frame_critic` is lambda_S, `clip_critic` lambda_T, and `feature_matching` lambda_T times the factor of App. E.2.
+    `frame_critic` is lambda_S, `clip_critic` lambda_T, and `feature_matching` lambda_T times the factor of App. E.2. `flow`,
+    `poke` and `repaint` exist for the motion decoder only.
     """
 
     pixel: float = 1.0
@@ -180,7 +181,10 @@ def from_json(value: dict[str, Any]) -> TrainConfig:
     try:
         return pydantic.TypeAdapter(TrainConfig).validate_python(value)
     except pydantic.ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        problems = [
+            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
+            for e in error.errors()
+        ]
         raise InputError("the training settings are wrong: " + "; ".join(problems)) from error
 
 

@@ -69,15 +69,39 @@ class Group:
         distributed.all_reduce(whole)
         return dict(zip(values, (whole / self.size).unbind(), strict=True))
 
-    def any(self, flag: bool) -> bool:
-        """Whether it is true in any process; all of them get the same answer."""
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """Of each flag, whether it is true in any process; all of them get the same answers."""
         if self.size == 1:
-            return flag
-        told = torch.tensor(float(flag), device=self.device)
+            return flags
+        told = torch.tensor(flags, dtype=torch.float32, device=self.device)
         distributed.all_reduce(told, distributed.ReduceOp.MAX)
-        return bool(told)
+        return tuple(bool(flag) for flag in told.tolist())
 
-    def require_same(self, what: str, value: object) -> None:
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What fails in this block in one process ends it in all: none is left waiting for a message that never comes.
+
+        Raises:
+            InputError: the process's own, or one that points to it.
+        """
+        failed: InputError | None = None
+        try:
+            yield
+        except InputError as error:
+            failed = error
+        (broken,) = self.any(failed is not None)
+        if failed is not None:
+            raise failed
+        if broken:
+            raise InputError("another process of this run had to stop; what it says is the reason.")
+
+    def copy_from_first(self, tensors: dict[str, Tensor]) -> None:
+        """Every process holds what the first one does, in place: initial weights may differ in the last digit between CPUs."""
+        if self.size > 1:
+            for tensor in tensors.values():
+                distributed.broadcast(tensor, 0)
+
+    def require_same(self, what: str, value: object, remedy: str) -> None:
         """Raises InputError unless all processes hold the same value; `what` names it, in the plural."""
         if self.size == 1:
             return
@@ -85,9 +109,7 @@ class Group:
         extremes = torch.tensor([number, -number], dtype=torch.int64, device=self.device)
         distributed.all_reduce(extremes, distributed.ReduceOp.MAX)
         if int(extremes[0]) != -int(extremes[1]):
-            raise InputError(
-                f"the processes found different {what}; give every node the same --data and --out, on a shared file system."
-            )
+            raise InputError(f"the processes found different {what}; {remedy}.")
 
 
 @contextlib.contextmanager

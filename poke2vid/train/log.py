@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,7 @@ class RunLog:
             self._keep_until(first_step)
             self.lines = (run / "metrics.jsonl").open("a", encoding="utf-8")
             self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step)
+        self._before, threading.excepthook = threading.excepthook, self._from_thread
         interval = 0.2 if sys.stderr.isatty() else 30.0  # seconds; a log file needs no thousand bars
         self.bar = tqdm(
             initial=first_step, total=num_steps, unit="step", disable=quiet, dynamic_ncols=True, mininterval=interval
@@ -53,9 +55,20 @@ class RunLog:
     ) -> None:
         if self.silent:
             return
-        self.lines.close()
-        self.board.close()
         self.bar.close()
+        try:
+            for part in (self.lines, self.board):
+                part.close()
+        except OSError as error:  # a full disk fails again on closing, and was told already if that is why we are here
+            if kind is None:
+                raise InputError(f"cannot write in {self.run}: {reason(error)}; then go on with --resume.") from error
+        finally:
+            threading.excepthook = self._before
+
+    def _from_thread(self, failure: threading.ExceptHookArgs) -> None:
+        """TensorBoard's own thread reports a full disk by a traceback, and again, as an error, to whoever writes next."""
+        if not issubclass(failure.exc_type, OSError) or "tensorboard" not in type(failure.thread).__module__:
+            self._before(failure)
 
     def _keep_until(self, step: int) -> None:
         path = self.run / "metrics.jsonl"
@@ -88,7 +101,8 @@ class RunLog:
         """A grid PNG: truth over prediction, the poke's arrow on x_0, its target dot on the rest."""
         picture = sample_grid(batch, result)
         write_picture(self.run / "samples" / f"{name}-{step:08d}.png", picture)
-        self.board.add_image(name, picture, step, dataformats="HWC")
+        with writing(self.run):
+            self.board.add_image(name, picture, step, dataformats="HWC")
 
     def say(self, line: str) -> None:
         if not self.silent:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -66,7 +67,7 @@ def train(
         raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
     place = _device(local_device(device))
     store = Store.open(store_path)
-    with join(place) as group:
+    with _Signals() as signals, join(place) as group:
         share = group.share(config.batch)
         clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed, share=share)
         trainer = Trainer(config, _extractor(config, weights_dir, place), place, group)
@@ -82,8 +83,7 @@ def train(
                 + (f", critics {_count(trainer.adversary):,}." if trainer.adversary is not None else ".")
             )
             unseen = held_out(store, config) if group.leads else None
-            with _Signals() as signals:
-                saved, stopped = _run(trainer, clips, workers, log, unseen, origin, deadline, signals)
+            saved, stopped = _run(trainer, clips, workers, log, unseen, origin, deadline, signals)
     if stopped:
         raise Interrupted(f"stopped at step {trainer.step}; go on with --resume")
     return saved
@@ -108,21 +108,23 @@ def _run(
         stage, sampling = config.stage(trainer.step), _due(trainer.step + 1, config.sample_every, config)
         values = trainer.advance(batch, balance=sampling and group.leads)
         step, seconds = trainer.step, time.monotonic() - began
-        log.numbers(
-            step, {"stage": stage, **values, "clips_per_second": config.batch / seconds, "data_share": waited / seconds}
-        )
-        if sampling and group.leads:
-            for name, shown in (("train", batch), ("held-out", unseen)):
-                if shown is not None:
-                    log.samples(step, name, shown, predict(trainer.model, shown.to(group.device), stage))
-        told = group.any(signals.received)
-        stop = told or group.any(time.monotonic() > deadline)
-        if _due(step, config.checkpoint_every, config) or stop:
+        with group.together():
+            log.numbers(
+                step,
+                {"stage": stage, **values, "clips_per_second": config.batch / seconds, "data_share": waited / seconds},
+            )
+            if sampling and group.leads:
+                for name, shown in (("train", batch), ("held-out", unseen)):
+                    if shown is not None:
+                        log.samples(step, name, shown, predict(trainer.model, shown.to(group.device), stage))
+        told, late = group.any(signals.received, time.monotonic() > deadline)
+        if _due(step, config.checkpoint_every, config) or told or late:
             saved = checkpoint.path_of(log.run, step)
-            if group.leads:
-                checkpoint.save(log.run, trainer.tensors(), config, step, origin)
-        if stop:
-            return saved, told
+            with group.together():
+                if group.leads:
+                    checkpoint.save(log.run, trainer.tensors(), config, step, origin)
+        if told or late:
+            return saved, told and step < config.num_steps
         began = time.monotonic()
     return saved, False
 
@@ -145,6 +147,8 @@ def _device(name: str) -> torch.device:
 
 def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.device) -> nn.Module | None:
     """Phi of L_rec; its public weights are downloaded where nothing forbids it (POKE2VID_OFFLINE) and none are found."""
+    if not config.weights.perceptual:
+        return None
     try:
         extractor = build_features(
             config.perceptual, weights_dir, allow_download=not os.environ.get("POKE2VID_OFFLINE")
@@ -160,13 +164,18 @@ def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) ->
     """A new run, or the trainer as the run's newest checkpoint left it."""
     config, group = trainer.config, trainer.group
     found = checkpoint.newest(run)
-    group.require_same("stores", origin["store"])
-    group.require_same("run folders", found and found.name)
+    shared = "give every node the same --data and --out, on a shared file system"
+    group.require_same("settings", to_json(config), "start all of them with the same options")
+    group.require_same("versions of this program", origin["code"], "install the same everywhere")
+    group.require_same("stores", origin["store"], shared)
+    group.require_same("checkpoints", found and found.name, shared)
     if not resume:
         if found is not None:
             raise InputError(f"{run} already holds a run; continue it with --resume or choose another --out.")
-        if group.leads:
-            write_json(run / "config.json", to_json(config))
+        with group.together():
+            if group.leads:
+                write_json(run / "config.json", to_json(config))
+        group.copy_from_first(trainer.state())
         return
     if found is None:
         raise InputError(f"{run} holds no checkpoint to resume from; start without --resume.")
@@ -174,9 +183,10 @@ def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) ->
         tensors, about = checkpoint.read(found)
     except InputError as error:
         raise InputError(f"{str(error).rstrip('.')}{_way_back(run)}.") from error
-    if from_json(about["train"]) != config:
+    if with_rates_of(from_json(about["train"]), config) != config:
         raise InputError(
-            f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out."
+            f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out. "
+            "Only learning rates and clip_gradient may change on the way."
         )
     if about["store"] != origin["store"]:
         raise InputError(f"{run} was trained on another store than the one given; use the same --data.")
@@ -187,6 +197,19 @@ def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) ->
         trainer.load(tensors, step)
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputError(f"{found} belongs to another model than the one that is trained here.") from error
+    with group.together():
+        if group.leads:
+            write_json(run / "config.json", to_json(config))
+
+
+def with_rates_of(config: TrainConfig, other: TrainConfig) -> TrainConfig:
+    """The config with what may change in the middle of a run taken from another: how fast it learns, not what."""
+    return replace(
+        config,
+        learning_rate=other.learning_rate,
+        clip_gradient=other.clip_gradient,
+        critics=replace(config.critics, learning_rate=other.critics.learning_rate),
+    )
 
 
 def _way_back(run: Path) -> str:
@@ -235,7 +258,10 @@ def _count(model: nn.Module) -> int:
 
 
 class _Signals:
-    """While it is entered, SIGINT and SIGTERM only take note, so that the step in work is finished and saved."""
+    """While it is entered, SIGINT and SIGTERM only take note, so that the step in work is finished and saved.
+
+    A second one interrupts at once, for whoever cannot wait; the last checkpoint is whole.
+    """
 
     def __init__(self) -> None:
         self.received = False
@@ -249,4 +275,6 @@ class _Signals:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            raise KeyboardInterrupt
         self.received = True

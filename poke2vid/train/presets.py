@@ -6,7 +6,7 @@ longer ones, untouched ones and augmented ones, so that a session can rest, be r
 
 from dataclasses import replace
 
-from poke2vid.model.config import ModelConfig
+from poke2vid.model.config import ModelConfig, released_config
 from poke2vid.model.critics import CriticConfig
 from poke2vid.train.config import DataConfig, LossWeights, TrainConfig
 from poke2vid.types import InputError
@@ -16,13 +16,10 @@ _MOTION = LossWeights(pixel=3.0, flow=10.0, poke=5.0, repaint=1.0, **_NO_CRITICS
 _PAPER = TrainConfig(data=DataConfig(max_pokes=1))
 
 
-_RELEASED = ModelConfig(architecture="released", poke_encoder="literal", colour="literal", state_range="literal")
-
-
 def _released(resolution: int, frame_patches: int, clip_patches: int) -> TrainConfig:
     """What the released code runs, where it differs from the paper; patches are logits of a critic (decision 014)."""
     return TrainConfig(
-        model=replace(_RELEASED, resolution=resolution),
+        model=released_config(resolution),
         data=DataConfig(max_pokes=1, poke_stds=2.0, background_share=0.0),
         weights=LossWeights(
             pixel=5.0, perceptual=5.0, trajectory=0.1, frame_critic=1.0, clip_critic=5.0, feature_matching=10.0

@@ -17,6 +17,10 @@ from poke2vid.train.data import Batch
 from poke2vid.train.distributed import Group
 from poke2vid.types import InputError
 
+_REMEDY = (
+    "the last checkpoint is good: check the store by `poke2vid verify`, then go on with --resume and a lower learning_rate or "
+    "clip_gradient"
+)
 _CRITICS = "critics/"
 _OPTIMISER, _CRITIC_OPTIMISER = "optimiser/", "critic-optimiser/"
 
@@ -76,7 +80,7 @@ class Trainer:
             logged |= {f"gradient/{name}": norm for name, norm in self._gradients(terms, weights).items()}
         self.optimiser.zero_grad(set_to_none=True)
         weighted_sum(terms, weights).backward()
-        norm = self._update(self.optimiser, self.model.parameters(), config.clip_gradient)
+        norm = self._update("generator", self.optimiser, self.model.parameters(), config.clip_gradient)
         self.step += 1
         return {name: float(value) for name, value in logged.items()} | {"gradient_norm": norm}
 
@@ -94,7 +98,7 @@ class Trainer:
         optimiser.zero_grad(set_to_none=True)
         adversary.total(found).backward()
         playing = [critic for critic in adversary.playing(step) if critic is not None]
-        self._update(optimiser, [p for critic in playing for p in critic.parameters()], None)
+        self._update("critics", optimiser, [p for critic in playing for p in critic.parameters()], None)
         adversary.requires_grad_(False)
         return told, adversary.generator_terms(x_hat, x, step, draw)
 
@@ -105,14 +109,14 @@ class Trainer:
         return averaged
 
     def _update(
-        self, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], largest: float | None
+        self, side: str, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], largest: float | None
     ) -> float:
         """ADAM's step with gradients averaged over the processes and clipped; returns their norm before clipping."""
         trained = [p for p in parameters if p.requires_grad]
         self.group.average_gradients(trained)
         norm = float(nn.utils.clip_grad_norm_(trained, largest or math.inf))
         if not math.isfinite(norm):
-            raise InputError(f"the gradient is not finite at step {self.step + 1}; resume with a lower learning_rate.")
+            raise InputError(f"the gradient of the {side} is not finite at step {self.step + 1}; {_REMEDY}.")
         optimiser.step()
         return norm
 
@@ -127,11 +131,15 @@ class Trainer:
             )
         return norms
 
+    def state(self) -> dict[str, Tensor]:
+        """The weights and buffers of both networks, themselves."""
+        found = model_tensors(self.model)
+        return found if self.adversary is None else found | _prefixed(_CRITICS, self.adversary.state_dict())
+
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a checkpoint must hold to go on from here."""
-        found = {**model_tensors(self.model), **checkpoint.optimiser_tensors(self.optimiser, _OPTIMISER)}
-        if self.adversary is not None and self.critic_optimiser is not None:
-            found |= {_CRITICS + name: tensor for name, tensor in self.adversary.state_dict().items()}
+        found = self.state() | checkpoint.optimiser_tensors(self.optimiser, _OPTIMISER)
+        if self.critic_optimiser is not None:
             found |= checkpoint.optimiser_tensors(self.critic_optimiser, _CRITIC_OPTIMISER)
         return found
 
@@ -164,10 +172,7 @@ def require_finite(terms: dict[str, Tensor], step: int) -> None:
     """Raises InputError naming the terms that are not finite, before they reach a weight."""
     broken = [name for name, term in terms.items() if not torch.isfinite(term)]
     if broken:
-        raise InputError(
-            f"the loss term {', '.join(broken)} is not finite at step {step + 1}; "
-            "the last checkpoint is good: resume from it with a lower learning_rate."
-        )
+        raise InputError(f"the loss term {', '.join(broken)} is not finite at step {step + 1}; {_REMEDY}.")
 
 
 def _adam(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Adam:
@@ -177,6 +182,10 @@ def _adam(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.opti
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = rate
+
+
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
 def _seed(seed: int, name: str) -> int:

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,25 @@ def environment() -> dict[str, str]:
 
 def finish(arguments: list[str], timeout: float = 240) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, capture_output=True, text=True, timeout=timeout, check=False, env=environment())
+
+
+def signalled(arguments: list[str], run: Path, after: int, send: Callable[[int], None]) -> tuple[int, str]:
+    """Starts a run in its own process group and calls `send` with its process id after so many steps; exit code and errors."""
+    with subprocess.Popen(
+        arguments,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    ) as process:
+        log, deadline = run / "metrics.jsonl", time.monotonic() + 120
+        while not log.exists() or log.read_text().count("\n") < after:
+            assert process.poll() is None and time.monotonic() < deadline, "the run did not begin"
+            time.sleep(0.01)
+        send(process.pid)
+        _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:

@@ -1,16 +1,15 @@
 """Several processes train as one does with the same global batch."""
 
 import json
+import os
 import signal
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from small_runs import FULL, command, environment, finish, metrics
+from small_runs import FULL, command, finish, metrics, signalled
 
 from poke2vid.files import read_tensors
 from poke2vid.losses import flow_loss, poke_loss
@@ -97,20 +96,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_with_the_remedy(store_path: Pa
 def test_a_signal_to_torchrun_saves_the_run_once(store_path: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = command(replace(CONFIG, stage_2_steps=5000), store_path, run, processes=2)
-    with subprocess.Popen(
-        arguments,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not (run / "metrics.jsonl").exists() or (run / "metrics.jsonl").read_text().count("\n") < 2:
-            assert process.poll() is None and time.monotonic() < deadline, "the run did not begin"
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=120)
+    _, errors = signalled(arguments, run, 2, lambda pid: os.kill(pid, signal.SIGTERM))
     assert f"stopped at step {len(metrics(run))}; go on with --resume" in errors
     assert checkpoint.newest(run) == checkpoint.path_of(run, len(metrics(run)))
 

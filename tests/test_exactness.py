@@ -4,13 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import FULL, command, environment, finish, metrics
+from small_runs import FULL, command, environment, finish, metrics, signalled
 
 from poke2vid.files import read_tensors
 from poke2vid.model.files import checkpoints_of, load_model
@@ -67,21 +66,8 @@ def test_train_2k_is_train_k_a_signal_and_resume(whole: Path, store_path: Path, 
         "--workers",
         "1",
     ]  # which is told too, as by a terminal or batch system
-    with subprocess.Popen(
-        arguments,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not (run / "metrics.jsonl").exists() or (run / "metrics.jsonl").read_text().count("\n") < 3:
-            assert process.poll() is None and time.monotonic() < deadline, "the run did not begin"
-            time.sleep(0.01)
-        os.killpg(process.pid, number)
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    code, errors = signalled(arguments, run, 3, lambda pid: os.killpg(pid, number))
+    assert code == 130, errors
     assert "Traceback" not in errors and "--resume" in errors
     stopped = len(metrics(run))
     assert 3 <= stopped < FULL.num_steps and checkpoint.newest(run) == checkpoint.path_of(run, stopped)

@@ -57,14 +57,14 @@ def main(
     )
 
 
-def measure(path: Path, side: int, folder: Path, rounds: int) -> dict[str, Any]:
+def measure(path: Path, side: int, work: Path, rounds: int) -> dict[str, Any]:
     """Frames a second and core of `prepare` and of decoding alone at one resolution, and the stages of `prepare`."""
     settings = ArraySettings(resolution=side)
     working = max(side, SMALLEST_WORKING_SIDE)
-    stages, folder = Stages(), folder / "videos"
-    folder.mkdir(parents=True)
-    plain = VideoPreparer(folder, settings, build_estimator("dis"))
-    timed = VideoPreparer(folder, settings, _TimedEstimator(build_estimator("dis"), stages, working))
+    stages, videos = Stages(), work / "videos"
+    videos.mkdir(parents=True)
+    plain = VideoPreparer(videos, settings, build_estimator("dis"))
+    timed = VideoPreparer(videos, settings, _TimedEstimator(build_estimator("dis"), stages, working))
     video = SourceVideo(path.name, path)
     counted = 0
 
@@ -76,8 +76,8 @@ def measure(path: Path, side: int, folder: Path, rounds: int) -> dict[str, Any]:
 
     def staged() -> None:
         places = (
-            (prepare_video, "hash_source", "hash the source"),
-            (prepare_video, "probe", "probe"),
+            (folder.SourceVideo, "digest", "hash the source"),
+            (folder, "probe", "probe"),
             (prepare_video, "shrink", "shrink frames"),
             (prepare_video, "resize_flow", "resize and halve flow"),
             (prepare_video, "stored_flow", "resize and halve flow"),
@@ -86,11 +86,11 @@ def measure(path: Path, side: int, folder: Path, rounds: int) -> dict[str, Any]:
             (prepare_video._ArrayWriter, "finish", "write and hash"),
         )
         with stages.stage(REST), stages.around(*places):
-            prepare_video.iterate_frames, original = _stage_of_each(stages), prepare_video.iterate_frames
+            folder.iterate_frames, original = _stage_of_each(stages), folder.iterate_frames
             try:
                 prepare(timed)
             finally:
-                prepare_video.iterate_frames = original
+                folder.iterate_frames = original
 
     candidates = {
         "prepare": lambda: prepare(plain),

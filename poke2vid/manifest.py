@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from poke2vid.flow.estimator import EstimatorName
 from poke2vid.types import InputError, Split
 from poke2vid.video import Fit
 
@@ -34,7 +33,7 @@ class ArraySettings(_Record):
         fps: frames a second to keep at most; None keeps all.
         fit: how a frame becomes square.
         lags: the T of every flow x_0 -> x_T, in frames; ascending.
-        flow: name of the flow estimator.
+        flow: name of the flow estimator; "exact" where a simulator said what moved.
         min_motion: share of the frame's side that the foreground must move in at least one flow.
     """
 
@@ -42,7 +41,7 @@ class ArraySettings(_Record):
     fps: float | None = Field(default=None, gt=0, le=1000)
     fit: Fit = "crop"
     lags: tuple[int, ...] = Field(default=(10,), min_length=1)
-    flow: EstimatorName = "dis"
+    flow: Literal["dis", "raft", "exact"] = "dis"
     min_motion: float = Field(default=0.005, ge=0, lt=1)
 
     @field_validator("lags")

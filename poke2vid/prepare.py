@@ -31,13 +31,12 @@ from poke2vid.prepare_video import (
     Outcome,
     Stopwatch,
     VideoPreparer,
-    hash_source,
     threads_restored,
 )
-from poke2vid.sources.folder import SourceVideo, find_videos
+from poke2vid.sources.folder import find_videos
+from poke2vid.sources.footage import Source
 from poke2vid.store import MANIFEST, DamagedRecord, is_whole, read_entry, read_manifest
 from poke2vid.types import InputError
-from poke2vid.video import expected_frames
 from poke2vid.workers import Died, alone_in, run_jobs
 
 REASONS_SHOWN = 5
@@ -52,7 +51,7 @@ class PrepareSettings:
         fps: frames a second to keep at most; None keeps all.
         fit: how a frame becomes square: "crop", "stretch" or "pad".
         lags: the T of every flow x_0 -> x_T that is kept, in frames; the paper's clips have T = 10.
-        flow: the flow estimator, "dis" or "raft".
+        flow: the flow estimator, "dis" or "raft"; "exact" for simulated videos, which know theirs.
         seed, test_fraction: rank the videos and decide how many are held out for tests.
         test: globs over video names that hold out exactly what they match instead.
         min_motion: share of the frame's side that the foreground must move somewhere, lest a video be skipped.
@@ -101,12 +100,18 @@ def prepare(
         InputError: if the source holds no video, `out` is something else or a store of other settings or videos, the
             disk is full, or not one video could be kept. A video that cannot be used is skipped with its reason.
     """
-    started = time.perf_counter()
     videos = find_videos(source)
+    # Here, so that missing weights stop the run and not every worker.
+    build_estimator(settings.arrays.flow, weights_dir)
+    return fill_store(videos, out, settings, weights_dir, quiet)
+
+
+def fill_store(
+    videos: Sequence[Source], out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False
+) -> PrepareReport:
+    """As `prepare`, from any kind of source."""
+    started = time.perf_counter()
     _check_patterns(settings.test, videos)
-    build_estimator(
-        settings.arrays.flow, weights_dir
-    )  # here, so that missing weights stop the run and not every worker
     with alone_in(_videos_folder(out)):
         job = _Preparation(out, settings, videos)
         watch = job.run(weights_dir, quiet)
@@ -116,7 +121,7 @@ def prepare(
 class _Preparation:
     """One run: what is already there, what is still to do, and what became of it."""
 
-    def __init__(self, out: Path, settings: PrepareSettings, videos: Sequence[SourceVideo]) -> None:
+    def __init__(self, out: Path, settings: PrepareSettings, videos: Sequence[Source]) -> None:
         self._out, self._folder, self._settings = out, out / "videos", settings
         earlier = _earlier_manifest(out, settings)
         self._entries = _finished(self._folder, settings.arrays, videos)
@@ -125,7 +130,7 @@ class _Preparation:
             skipped.name: skipped
             for video in videos
             for skipped in (earlier.skipped if earlier else ())
-            if skipped.name == video.name and skipped.source_sha256 == hash_source(video.path)
+            if skipped.name == video.name and skipped.source_sha256 == video.digest()
         }
         self._pending = [video for video in videos if video.name not in self._entries | self._skipped]
 
@@ -137,7 +142,7 @@ class _Preparation:
         self._clear()
         make = functools.partial(VideoPreparer.build, self._folder, self._settings.arrays, weights_dir)
         workers = min(self._settings.workers, len(self._pending))
-        expected = sum(expected_frames(video.path, self._settings.fps) for video in self._pending)
+        expected = sum(video.expected_frames(self._settings.fps) for video in self._pending)
         bar = tqdm(total=expected, unit="frame", desc="prepare", disable=True if quiet else None)
         with (
             bar,
@@ -180,7 +185,7 @@ class _Preparation:
         for stale in self._folder.glob(f"{WORK_PREFIX}*"):
             shutil.rmtree(stale, ignore_errors=True)
 
-    def _note(self, video: SourceVideo, outcome: Outcome | Died) -> None:
+    def _note(self, video: Source, outcome: Outcome | Died) -> None:
         match outcome:
             case Died(code):
                 why = f"its worker process died (exit code {code}); it may have lacked memory, so run again"
@@ -216,7 +221,7 @@ class _Preparation:
         ).sealed()
 
 
-def _check_patterns(patterns: Sequence[str], videos: Sequence[SourceVideo]) -> None:
+def _check_patterns(patterns: Sequence[str], videos: Sequence[Source]) -> None:
     for pattern in patterns:
         if not any(fnmatchcase(video.name, pattern) for video in videos):
             names = ", ".join(video.name for video in videos[:REASONS_SHOWN])
@@ -259,7 +264,7 @@ def _earlier_manifest(out: Path, settings: PrepareSettings) -> Manifest | None:
     return earlier
 
 
-def _finished(folder: Path, settings: ArraySettings, videos: Sequence[SourceVideo]) -> dict[str, Entry]:
+def _finished(folder: Path, settings: ArraySettings, videos: Sequence[Source]) -> dict[str, Entry]:
     """Entries of videos that need no work: same settings, same source, all arrays intact.
 
     Raises:
@@ -277,6 +282,6 @@ def _finished(folder: Path, settings: ArraySettings, videos: Sequence[SourceVide
             entry = read_entry(place)
         except InputError:
             continue  # damaged: prepared anew
-        if is_whole(place, entry) and entry.settings == settings and entry.source_sha256 == hash_source(video.path):
+        if is_whole(place, entry) and entry.settings == settings and entry.source_sha256 == video.digest():
             found[video.name] = entry
     return found

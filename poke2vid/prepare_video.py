@@ -21,10 +21,10 @@ from poke2vid.flow.estimator import FlowEstimator, build_estimator
 from poke2vid.geometry import resize_flow
 from poke2vid.manifest import ArraySettings, Entry, FileRecord, Skipped, safe_id
 from poke2vid.pokes import foreground_motion, require_motion
-from poke2vid.sources.folder import SourceVideo
+from poke2vid.sources.footage import Footage, Source
 from poke2vid.store import stored_flow
 from poke2vid.types import InputError
-from poke2vid.video import iterate_frames, kept_fps, pictures_in, probe
+from poke2vid.video import kept_fps
 from poke2vid.workers import Tick
 
 WORK_PREFIX = ".work-"  # of the folder that a video in work has beside the finished ones
@@ -67,22 +67,23 @@ class VideoPreparer:
 
     folder: Path  # of the store's videos
     settings: ArraySettings
-    estimator: FlowEstimator
+    estimator: FlowEstimator | None  # None where footage knows its flow exactly
 
     @classmethod
     def build(cls, folder: Path, settings: ArraySettings, weights_dir: Path | None) -> "VideoPreparer":
         torch.set_num_threads(1)  # one process a core; and a sum over pixels depends on how many threads share it
-        return cls(folder, settings, build_estimator(settings.flow, weights_dir))
+        estimator = None if settings.flow == "exact" else build_estimator(settings.flow, weights_dir)
+        return cls(folder, settings, estimator)
 
-    def __call__(self, video: SourceVideo, tick: Tick) -> Outcome:
+    def __call__(self, video: Source, tick: Tick) -> Outcome:
         """Never raises for a fault of the video; `tick` is called for every frame."""
         work = self.folder / f"{WORK_PREFIX}{safe_id(video.name)}-{os.getpid()}"
         watch = Stopwatch()
         try:
             return self._prepare(video, work, watch, tick)
         except InputError as error:
-            plain = str(error).replace(str(video.path), video.path.name)  # the same wherever the source lies
-            sha256 = hash_source(video.path) or None
+            plain = str(error).replace(video.place, Path(video.place).name)  # the same wherever the source lies
+            sha256 = video.digest() or None
             return Outcome(skipped=Skipped(name=video.name, reason=plain, source_sha256=sha256), watch=watch)
         except _CannotWrite as error:
             return Outcome(fatal=str(error), watch=watch)
@@ -92,21 +93,23 @@ class VideoPreparer:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _prepare(self, video: SourceVideo, work: Path, watch: Stopwatch, tick: Tick) -> Outcome:
-        source_sha256, info, settings = hash_source(video.path), probe(video.path), self.settings
-        with _ArrayWriter(work) as writer:
-            num_frames = self._write_arrays(video.path, writer, watch, tick)
-            files = writer.finish()
+    def _prepare(self, video: Source, work: Path, watch: Stopwatch, tick: Tick) -> Outcome:
+        source_sha256, settings = video.digest(), self.settings
+        with video.open() as footage:
+            origin = footage.origin
+            with _ArrayWriter(work) as writer:
+                num_frames = self._write_arrays(footage, writer, watch, tick)
+                files = writer.finish()
         self._check_motion(files, num_frames, work)
         entry = Entry(
             name=video.name,
-            source=str(video.path),
+            source=video.place,
             source_sha256=source_sha256,
-            source_width=info.width,
-            source_height=info.height,
-            source_fps=info.fps,
-            source_frames=info.frames,
-            fps=kept_fps(info.fps, settings.fps),
+            source_width=origin.width,
+            source_height=origin.height,
+            source_fps=origin.fps,
+            source_frames=origin.frames,
+            fps=kept_fps(origin.fps, settings.fps),
             num_frames=num_frames,
             settings=settings,
             files=files,
@@ -114,21 +117,24 @@ class VideoPreparer:
         self._publish(entry, work)
         return Outcome(kept=entry, watch=watch)
 
-    def _write_arrays(self, path: Path, writer: "_ArrayWriter", watch: Stopwatch, tick: Tick) -> int:
+    def _write_arrays(self, footage: Footage, writer: "_ArrayWriter", watch: Stopwatch, tick: Tick) -> int:
         settings = self.settings
-        working = max(settings.resolution, SMALLEST_WORKING_SIDE)
+        working = settings.resolution if self.estimator is None else max(settings.resolution, SMALLEST_WORKING_SIDE)
         recent: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=max(settings.lags) + 1)
         halves: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=2)
-        for frame in _timed(iterate_frames(path, working, settings.fit, settings.fps), watch):
+        for number, frame in enumerate(_timed(footage.frames(working, settings.fit, settings.fps), watch)):
             recent.append(frame)
             halves.append(shrink(frame, working // 2))
             writer.append("frames.u8", shrink(frame, settings.resolution))
             started = time.perf_counter()
-            if len(halves) == 2:
-                writer.append("motion.f32", self._motion(halves[0], halves[1]))
+            if number:
+                flow = self._flow(footage, number, 1, halves[0], halves[1])
+                # In 64 bits: the sum is over all pixels.
+                motion = np.hypot(flow[0], flow[1]).mean(dtype=np.float64) * settings.resolution / flow.shape[-1]
+                writer.append("motion.f32", np.array([motion], "<f4"))
             for lag in settings.lags:
                 if len(recent) > lag:
-                    flow = self._flow(recent[-1 - lag], frame)
+                    flow = self._resized(self._flow(footage, number, lag, recent[-1 - lag], frame))
                     writer.append(f"flow_{lag}.f16", stored_flow(flow, settings))
                     writer.append(f"activity_{lag}.f32", np.array([foreground_motion(torch.from_numpy(flow))], "<f4"))
             watch.flow += time.perf_counter() - started
@@ -136,21 +142,27 @@ class VideoPreparer:
         return watch.frames
 
     def _flow(
-        self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
+        self,
+        footage: Footage,
+        end: int,
+        lag: int,
+        first: UInt8[np.ndarray, "h w 3"],
+        second: UInt8[np.ndarray, "h w 3"],
     ) -> Float32[np.ndarray, "2 h2 w2"]:
-        """D in pixels of the store's frames, at their resolution."""
-        flow, side = self.estimator(first, second), self.settings.resolution
+        """D from frame `end - lag` to `end`, in its own pixels: known, or estimated from the two pictures given."""
+        if self.estimator is not None:
+            return self.estimator(first, second)
+        known = footage.exact_flow(end - lag, end)
+        if known is None:
+            raise InputError("flow is known exactly only in simulated videos; choose dis or raft.")
+        return known
+
+    def _resized(self, flow: Float32[np.ndarray, "2 h w"]) -> Float32[np.ndarray, "2 h2 w2"]:
+        """In pixels of the store's frames, at their resolution."""
+        side = self.settings.resolution
         if flow.shape[-1] == side:
             return flow
         return resize_flow(torch.from_numpy(flow)[None], (side, side))[0].numpy()
-
-    def _motion(
-        self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
-    ) -> Float32[np.ndarray, "1"]:
-        """Mean flow magnitude in pixels of the store's frames."""
-        flow = self.estimator(first, second)
-        magnitude = np.hypot(flow[0], flow[1]).mean(dtype=np.float64)
-        return np.array([magnitude * self.settings.resolution / flow.shape[-1]], "<f4")
 
     def _check_motion(self, files: dict[str, FileRecord], num_frames: int, work: Path) -> None:
         settings, longest = self.settings, max(self.settings.lags)
@@ -189,21 +201,6 @@ def shrink(frame: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "h
     if frame.shape[0] == side:
         return frame
     return cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def hash_source(path: Path) -> str:
-    """sha256 of a video file, or of the names and contents of a folder's frames; of nothing if it cannot be read."""
-    total = hashlib.sha256()
-    try:
-        for file in pictures_in(path) if path.is_dir() else [path]:
-            if path.is_dir():
-                total.update(f"{file.name}\0{file.stat().st_size}\0".encode())
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    total.update(block)
-    except (OSError, InputError):
-        return ""
-    return total.hexdigest()
 
 
 def _timed(frames: Iterator[Item], watch: Stopwatch) -> Iterator[Item]:

@@ -153,7 +153,7 @@ def test_a_folder_that_is_no_store_is_left_alone(tmp_path):
         ({"test_fraction": 1.0}, "fraction.*less than 1"),
         ({"workers": -1}, "workers is -1"),
         ({"fit": "squash"}, "fit: input should be 'crop', 'stretch' or 'pad'"),
-        ({"flow": "guess"}, "flow: input should be 'dis' or 'raft'"),
+        ({"flow": "guess"}, "flow: input should be 'dis', 'raft' or 'exact'"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(changes, says):

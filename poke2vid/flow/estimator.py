@@ -1,15 +1,14 @@
 """Optical flow, whoever estimates it: one protocol, one switch."""
 
 from pathlib import Path
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from poke2vid.types import InputError
 
-EstimatorName = Literal["dis", "raft"]
-ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
+ESTIMATORS = ("dis", "raft")
 
 
 @runtime_checkable
@@ -28,7 +27,7 @@ class FlowEstimator(Protocol):
         """(dx, dy) in pixels: what is at (x, y) in `first` is at (x + dx, y + dy) in `second`. Frames are RGB."""
 
 
-def build_estimator(name: EstimatorName, weights_dir: str | Path | None = None) -> FlowEstimator:
+def build_estimator(name: str, weights_dir: str | Path | None = None) -> FlowEstimator:
     """The estimator of a name; one object serves one thread.
 
     Args:

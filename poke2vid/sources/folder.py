@@ -1,11 +1,18 @@
 """Anybody's clips: a video file, a folder of videos, a folder of frames, or folders of such folders."""
 
+import contextlib
+import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
+from poke2vid.sources.footage import Origin
 from poke2vid.types import InputError
-from poke2vid.video import PICTURES, VIDEOS
+from poke2vid.video import PICTURES, VIDEOS, Fit, expected_frames, iterate_frames, pictures_in, probe
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,46 @@ class SourceVideo:
 
     name: str
     path: Path
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+    def digest(self) -> str:
+        """sha256 of the file, or of the names and contents of a folder's frames; "" if it cannot be read."""
+        total = hashlib.sha256()
+        try:
+            for file in pictures_in(self.path) if self.path.is_dir() else [self.path]:
+                if self.path.is_dir():
+                    total.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+                with file.open("rb") as stream:
+                    while block := stream.read(1 << 20):
+                        total.update(block)
+        except (OSError, InputError):
+            return ""
+        return total.hexdigest()
+
+    def expected_frames(self, fps: float | None) -> int:
+        return expected_frames(self.path, fps)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator["FileFootage"]:
+        info = probe(self.path)
+        yield FileFootage(self.path, Origin(info.width, info.height, info.fps, info.frames))
+
+
+@dataclass(frozen=True)
+class FileFootage:
+    """A video file, or a folder of frames."""
+
+    path: Path
+    origin: Origin
+
+    def frames(self, side: int, fit: Fit, fps: float | None) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        return iterate_frames(self.path, side, fit, fps)
+
+    def exact_flow(self, start: int, end: int) -> None:
+        """Nobody knows it."""
 
 
 def find_videos(source: Path) -> list[SourceVideo]:

@@ -162,6 +162,56 @@ def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`
 
 
 @app.command()
+def simulate(
+    families: Annotated[list[str] | None, typer.Argument(metavar="FAMILY", help="plants, figures or objects.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A folder; a run that was cut off is continued.")] = None,
+    videos: Annotated[int, typer.Option("--videos", min=1, help="How many of each family.")] = 100,
+    frames: Annotated[int, typer.Option("--frames", min=2, max=10_000, help="Of each video, at 25 a second.")] = 60,
+    resolution: Annotated[int, typer.Option("--resolution", help="Side of the square frames, 16 to 1024.")] = 128,
+    split: Annotated[str, typer.Option("--split", help="train or test: they share no species.")] = "train",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another set.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+    store: Annotated[bool, typer.Option("--store", help="Write a prepared store instead of video files.")] = False,
+    test_videos: Annotated[
+        int,
+        typer.Option("--test-videos", min=0, help="With --store: held-out videos of each family, of other species."),
+    ] = 10,
+    flow: Annotated[str, typer.Option("--flow", help="With --store: exact, or estimated by dis or raft.")] = "exact",
+    lag: Annotated[
+        list[int] | None, typer.Option("--lag", min=1, help="With --store: as in prepare; default 10.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether this machine can simulate and draw.")
+    ] = False,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """Make videos of simulated objects that are pulled, pushed and blown at."""
+    from poke2vid.simulator.availability import require_physics, say_what_is_missing
+
+    if check:
+        problems = say_what_is_missing()
+        print("\n".join(problems) if problems else "this machine can simulate and draw.")
+        raise typer.Exit(2 if problems else 0)
+    require_physics()
+    from poke2vid.prepare_simulated import simulate_store
+    from poke2vid.simulator.videos import order_videos, simulate_videos
+
+    wanted = [(split, videos)] if not store else [("train", videos), ("test", test_videos)]
+    orders = [
+        order
+        for family in families or [""]
+        for part, count in wanted
+        for order in order_videos(family, count, frames, resolution, part, seed)
+    ]
+    if out is None:
+        raise typer.BadParameter("say where they go: --out FOLDER", param_hint="--out")
+    if store:
+        print(simulate_store(orders, out, lag or [10], flow, workers, weights_dir).summary)
+    else:
+        print(simulate_videos(orders, out, workers).summary)
+
+
+@app.command()
 def train(
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
     out: Annotated[Path, typer.Option("--out", help="The run's folder.")],

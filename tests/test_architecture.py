@@ -24,12 +24,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("encoding",),
     ("video",),
     ("weights", "workers"),
-    ("flow", "sources"),
+    ("flow", "sources", "simulator"),
     ("manifest",),
     ("store",),
     ("pokes", "augment", "viz"),
     ("prepare_video", "prepare_report"),
     ("prepare",),
+    ("prepare_simulated",),
     ("model",),
     ("canvas",),
     ("session",),
@@ -42,7 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 DATA_CODE = {
     "pictures", "encoding", "video", "sources", "manifest", "store", "workers", "prepare", "prepare_video",
-    "prepare_report", "pokes", "augment",
+    "prepare_report", "prepare_simulated", "simulator", "pokes", "augment",
 }  # fmt: skip
 CODECS = {"av", "cv2", "PIL"}
 NEVER = {"torchvision", "timm", "lpips", "lightning", "pytorch_lightning", "kornia", "pickle", "dill", "joblib"}

@@ -1,0 +1,58 @@
+"""What can be done to an object: a point of it touched, pulled or pushed, and wind."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from poke2vid.simulator.camera import Vector
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A point of an object's surface.
+
+    Attributes:
+        body: what it belongs to.
+        anchor: where, in that body's frame.
+        point: where it was in the world when it was touched.
+        depth: how far before the camera, in metres.
+        part: the part id.
+        lever: from where the object is fastened, in metres; what is pulled much farther than half of it must tear.
+    """
+
+    body: int
+    anchor: Vector
+    point: Vector
+    depth: float
+    part: int
+    lever: float = np.inf
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A *shift*: the touched point goes to its target within `arrive` frames and is held until `release`.
+
+    Attributes:
+        start: the frame in which it begins.
+        shift: (right, down) in metres parallel to the picture.
+        release: the frame in which the hand lets go; None holds on.
+    """
+
+    touch: Touch
+    shift: tuple[float, float]
+    start: int = 0
+    arrive: int = 10
+    release: int | None = None
+
+
+@dataclass(frozen=True)
+class Push:
+    """An *impulse*: a force on the touched point during the frame `start`, then free. `shift` as in `Pull`."""
+
+    touch: Touch
+    shift: tuple[float, float]
+    start: int = 0
+
+
+Wind = Float64[np.ndarray, "t 3"]  # metres a second, for every frame

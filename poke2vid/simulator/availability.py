@@ -1,0 +1,51 @@
+"""Whether this machine can simulate and draw, and what to install where it cannot. Imports no MuJoCo."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from ctypes.util import find_library
+
+from poke2vid.types import InputError
+
+DRIVERS = {"egl": "EGL", "osmesa": "OSMesa"}  # what MuJoCo calls them, and their libraries; the fastest first
+DEBIAN = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri (or libosmesa6)"
+PIP = "pip install 'poke2vid[simulator]'"
+TRIAL_SECONDS = 60
+_TRIAL = "import poke2vid.simulator.render as render; render._gl_context(); print('drawn')"
+
+
+def choose_driver() -> None:
+    """Sets how MuJoCo draws without a display, unless the user has said so, and keeps software drawing to one thread."""
+    if sys.platform.startswith("linux") and "MUJOCO_GL" not in os.environ:
+        found = [name for name, library in DRIVERS.items() if find_library(library)]
+        os.environ["MUJOCO_GL"] = found[0] if found else "egl"
+    # Two processes draw more than one with two threads.
+    os.environ.setdefault("LP_NUM_THREADS", "1")
+
+
+def require_physics() -> None:
+    """Raises InputError where MuJoCo is not installed."""
+    if importlib.util.find_spec("mujoco") is None:
+        raise InputError(f"the simulator needs MuJoCo; install it with: {PIP}")
+
+
+def say_what_is_missing() -> list[str]:
+    """One sentence for each thing, with its remedy; empty where scenes can be simulated and drawn.
+
+    Drawing is tried in a process of its own, because a broken driver may take the process with it.
+    """
+    try:
+        require_physics()
+    except InputError as error:
+        return [str(error)]
+    try:
+        trial = subprocess.run(
+            [sys.executable, "-c", _TRIAL], capture_output=True, text=True, timeout=TRIAL_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return [f"drawing did not end within {TRIAL_SECONDS} s; try MUJOCO_GL=osmesa, or on Debian: {DEBIAN}"]
+    if trial.returncode == 0 and "drawn" in trial.stdout:
+        return []
+    last = (trial.stderr.strip().splitlines() or [f"it ended with code {trial.returncode}"])[-1]
+    return [f"MuJoCo cannot draw by MUJOCO_GL={os.environ.get('MUJOCO_GL', '')} ({last}); on Debian: {DEBIAN}"]

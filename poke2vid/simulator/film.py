@@ -1,0 +1,103 @@
+"""A training video from a seed: a scene, something that happens to it, its frames, and on request the exact motion."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from poke2vid.simulator.families.registry import family_named
+from poke2vid.simulator.interactions import happen
+from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.scene import FamilyName, generator
+from poke2vid.simulator.surface import Surface, bind
+from poke2vid.simulator.trajectory import Trajectory
+from poke2vid.simulator.world import UnstableError, World
+from poke2vid.types import InputError, Split
+
+ATTEMPTS = 20  # scenes tried for one video
+TOUCH_SIDE = 128  # pixels: of the picture on which touched points are chosen
+STRIDE = 1 << 24  # between the scenes of one attempt and the next; no set has so many videos
+SETS = 1 << 40  # between the scenes of one set and the next
+
+
+@dataclass(frozen=True)
+class Order:
+    """One video to make; the same order gives the same video, whatever else is made.
+
+    Attributes:
+        number: of the video in its family, split and set.
+        frames: how many.
+        resolution: their side, in pixels; what happens does not depend on it.
+        seed: of the set.
+    """
+
+    family: FamilyName
+    split: Split
+    number: int
+    frames: int
+    resolution: int
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}-{self.split}-{self.seed}-{self.number:06d}"
+
+    def scene_seed(self, attempt: int) -> int:
+        return self.number + attempt * STRIDE + self.seed * SETS
+
+
+@dataclass(frozen=True)
+class Take:
+    """A simulated video, to be drawn.
+
+    Attributes:
+        scene_seed, scene_digest: of the scene that held together.
+        rejected: how often each kind of fault spoilt a scene before it.
+    """
+
+    order: Order
+    scene_seed: int
+    scene_digest: str
+    world: World
+    trajectory: Trajectory
+    rejected: dict[str, int]
+    renderer: Renderer
+
+    def frame(self, number: int, resolution: int | None = None) -> UInt8[np.ndarray, "h w 3"]:
+        """At the order's size, or another."""
+        return self.renderer.frame(self.trajectory.states[number], resolution)
+
+    def surface(self, number: int) -> Surface:
+        """What a frame shows, bound to the object that carries it."""
+        buffers, world = self.renderer.buffers(self.trajectory.states[number]), self.world
+        camera = world.camera.at(self.order.resolution)
+        return bind(buffers, camera, self.trajectory, world.geom_parts, world.flex_parts, world.triangles, start=number)
+
+
+@contextlib.contextmanager
+def take(order: Order) -> Iterator[Take]:
+    """Simulates an order: the first of its scenes that holds together.
+
+    Raises:
+        InputError: if none does, or this machine cannot draw.
+    """
+    family, rejected = family_named(order.family), Counter[str]()
+    for attempt in range(ATTEMPTS):
+        seed = order.scene_seed(attempt)
+        scene = family.scene(seed, order.split)
+        rng = generator(order.family, order.split, "happening", seed)
+        with contextlib.ExitStack() as stack:
+            try:
+                world = World(scene)
+                renderer = stack.enter_context(Renderer(world, order.resolution))
+                happening = happen(world, renderer.buffers(world.data.qpos, TOUCH_SIDE), rng, order.frames)
+                trajectory = world.record(order.frames, happening.actions, happening.wind)
+            except UnstableError as fault:
+                rejected[str(fault)] += 1
+                continue
+            yield Take(order, seed, scene.digest, world, trajectory, dict(rejected), renderer)
+            return
+    raise InputError(f"none of {ATTEMPTS} scenes for {order.name} held together: {dict(rejected)}.")

@@ -1,0 +1,61 @@
+"""The hand that pulls: what MuJoCo needs to drag one point of a body about, parallel to the picture."""
+
+import mujoco
+import numpy as np
+from jaxtyping import Float64
+
+from poke2vid.simulator.actions import Pull
+from poke2vid.simulator.camera import Camera
+from poke2vid.simulator.mjcf import HAND
+
+
+class Hand:
+    """What pulls: a body on rails parallel to the picture's axes, tied to the touched point while it holds it."""
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self.holds: Pull | None = None
+        self._body = model.body(HAND).id
+        self._joints = [model.joint(f"{HAND}_{axis}").id for axis in "xyz"]
+        self._positions = [int(model.jnt_qposadr[joint]) for joint in self._joints]
+        self._speeds = [int(model.jnt_dofadr[joint]) for joint in self._joints]
+        self._rails = [model.equality(f"{HAND}_{axis}").id for axis in "xy"]
+        self._bond = model.equality(HAND).id
+        self._axes = np.eye(3)
+        self._start = np.zeros(3)
+
+    def align(self, model: mujoco.MjModel, camera: Camera) -> None:
+        self._axes = camera.axes
+        model.body_quat[self._body] = quaternion(camera.axes)
+
+    def grab(self, model: mujoco.MjModel, data: mujoco.MjData, pull: Pull) -> None:
+        touch = pull.touch
+        point = data.xpos[touch.body] + data.xmat[touch.body].reshape(3, 3) @ touch.anchor
+        self._start, self.holds = self._axes @ point, pull
+        data.qpos[self._positions] = self._start
+        data.qvel[self._speeds] = 0
+        model.eq_obj2id[self._bond] = touch.body
+        # How hard a bond is follows from how light its ends are; the hand shall weigh nothing and yet not be soft.
+        model.body_invweight0[self._body] = model.body_invweight0[touch.body]
+        model.dof_invweight0[self._speeds] = model.body_invweight0[touch.body, 0]
+        model.eq_data[self._bond, :3] = 0
+        model.eq_data[self._bond, 3:6] = touch.anchor
+        data.eq_active[[*self._rails, self._bond]] = 1
+        self.drive(model, 0.0)
+
+    def drive(self, model: mujoco.MjModel, share: float) -> None:
+        """To this share of the way."""
+        assert self.holds is not None
+        model.eq_data[self._rails, 0] = self._start[:2] + share * np.array(self.holds.shift)
+
+    def let_go(self, data: mujoco.MjData) -> None:
+        self.holds = None
+        data.eq_active[[*self._rails, self._bond]] = 0
+        data.qpos[self._positions] = 0
+        data.qvel[self._speeds] = 0
+
+
+def quaternion(axes: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "4"]:
+    """The rotation that takes the unit vectors to the rows of `axes`."""
+    quaternion = np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(axes.T).ravel())
+    return quaternion

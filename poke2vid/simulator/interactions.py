@@ -1,0 +1,88 @@
+"""What happens to an object in a training video: pulls, pushes and wind at random. Nobody is told what it was."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int32
+
+from poke2vid.simulator.actions import Pull, Push, Touch, Wind
+from poke2vid.simulator.trajectory import Buffers
+from poke2vid.simulator.world import FPS, World
+
+ARRIVE = (6, 14)  # frames
+HOLD = (0, 8)
+FREE = (3, 16)
+LENGTHS = (0.02, 0.16)  # of a pull or push, as a share of the frame's side
+REACH = 0.35  # of the touched point's lever, 20 degrees: the farthest that anything is pulled
+SHARES = {"pull": 0.65, "push": 0.2, "rest": 0.15}
+
+
+@dataclass(frozen=True)
+class Happening:
+    """All that is done to an object in one video."""
+
+    actions: tuple[Pull | Push, ...]
+    wind: Wind | None
+
+
+def happen(world: World, buffers: Buffers, rng: np.random.Generator, frames: int) -> Happening:
+    """Random interactions for `frames` frames; `buffers` are those of the world at rest."""
+    actions: list[Pull | Push] = []
+    side, time = buffers.geoms.shape[0], int(rng.integers(0, 3))
+    pixels = movable_pixels(world, buffers)
+    while time < frames - 2 and len(pixels):
+        kind = rng.choice(list(SHARES), p=list(SHARES.values()))
+        free = int(rng.integers(*FREE, endpoint=True))
+        touch = None if kind == "rest" else touch_one(world, pixels, side, rng)
+        if touch is None:
+            time += free
+            continue
+        length = side * float(np.exp(rng.uniform(*np.log(LENGTHS))))
+        shift = metres(world, touch, length, float(rng.uniform(0, 2 * np.pi)), side)
+        if kind == "push":
+            actions.append(Push(touch, shift, time))
+            time += 1 + free
+        else:
+            arrive, hold = int(rng.integers(*ARRIVE, endpoint=True)), int(rng.integers(*HOLD, endpoint=True))
+            actions.append(Pull(touch, shift, time, arrive, time + arrive + hold))
+            time += arrive + hold + free
+    return Happening(tuple(actions), gusts(rng, frames) if rng.random() < 0.5 else None)
+
+
+def movable_pixels(world: World, buffers: Buffers) -> Int32[np.ndarray, "n 2"]:
+    """(x, y) of the pixels that show something that can move."""
+    moves = np.append(world.model.body_weldid[world.model.geom_bodyid] != 0, False)  # the last for geom -1
+    own = np.append(world.geom_parts > 0, False)
+    rows, columns = np.nonzero((moves & own)[buffers.geoms] | (buffers.flexes >= 0))
+    return np.stack((columns, rows), -1).astype(np.int32)
+
+
+def touch_one(world: World, pixels: Int32[np.ndarray, "n 2"], side: int, rng: np.random.Generator) -> Touch | None:
+    """The surface at a random one of the pixels."""
+    x, y = pixels[int(rng.integers(len(pixels)))]
+    return world.touch(float(x), float(y), side)
+
+
+def metres(world: World, touch: Touch, length: float, angle: float, side: int) -> tuple[float, float]:
+    """(right, down) in metres of a shift of `length` pixels, or as far as the point may be pulled.
+
+    The angle turns right towards down.
+    """
+    far = min(length * touch.depth / world.camera.at(side).focal, REACH * touch.lever)
+    return float(far * np.cos(angle)), float(far * np.sin(angle))
+
+
+def gusts(rng: np.random.Generator, frames: int) -> Wind:
+    """A breeze from one side whose strength wanders, with a time of about a second (an Ornstein-Uhlenbeck process)."""
+    direction, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 4.0)  # metres a second
+    keep = np.exp(-1 / FPS)
+    speed = np.empty((frames, 3))
+    state = rng.normal(size=3)
+    for frame in range(frames):
+        speed[frame] = state
+        state = keep * state + np.sqrt(1 - keep**2) * rng.normal(size=3)
+    ahead = np.array([np.cos(direction), np.sin(direction), 0.0])
+    across = np.array([-np.sin(direction), np.cos(direction), 0.0])
+    ramp = np.minimum(np.arange(frames) / FPS, 1.0)  # it sets in and does not slam a door
+    wind = strength * ((0.7 + 0.7 * speed[:, :1]) * ahead + 0.4 * speed[:, 1:2] * across + [0, 0, 0.15] * speed[:, 2:])
+    return ramp[:, None] * wind

@@ -1,0 +1,205 @@
+"""Writing MJCF, MuJoCo's scene format: bodies, joints, geoms and assets by name, and what every scene has in common.
+
+A geom is named `part/number`. Geoms of the part `scene` are the surroundings; every other part is a piece of the object
+that can be touched, told apart in masks by its part id.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+SCENE = "scene"  # the part that is not the object
+BACKDROP, FLOOR, CAMERA, HAND = "backdrop", "floor", "camera", "hand"
+TIMESTEP = 0.004  # seconds; the discrete integrator stays stable there
+HAND_MASS = 1e-4  # kilograms; far below anything it touches
+EXTENT = 1.0  # metres: the unit of MuJoCo's clipping planes
+NEAR, FAR = 0.02, 30.0  # clipping planes, in units of EXTENT
+
+Numbers = float | Sequence[float] | np.ndarray
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh with texture coordinates, one for each vertex; metres."""
+
+    vertices: Float[np.ndarray, "v 3"]
+    faces: Int[np.ndarray, "f 3"]
+    texcoords: Float[np.ndarray, "v 2"]
+
+    def two_sided(self, thickness: float = 2e-4) -> "Mesh":
+        """The same sheet seen from both sides: MuJoCo draws a triangle from its front only."""
+        lower = self.vertices - np.array([0.0, 0.0, thickness])
+        return Mesh(
+            np.concatenate((self.vertices, lower)),
+            np.concatenate((self.faces, self.faces[:, ::-1] + len(self.vertices))),
+            np.concatenate((self.texcoords, self.texcoords)),
+        )
+
+
+@dataclass
+class MjcfBuilder:
+    """A scene in the making.
+
+    Attributes:
+        textures: the pictures by name; the MJCF declares their sizes and they are painted in after compilation, which is
+            much faster than sending them through PNG files.
+        world: the body that everything hangs from.
+    """
+
+    gravity: float = -9.81
+    viscosity: float = 0.0  # Pa s, of the air; damps what has no joint to damp it (`flex`), at a tenth of the speed
+    textures: dict[str, UInt8[np.ndarray, "h w 3"]] = field(default_factory=dict)
+    world: Element = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._root = Element("mujoco")
+        SubElement(self._root, "compiler", angle="radian", autolimits="true", boundmass="1e-6", boundinertia="1e-9")
+        option = SubElement(
+            self._root, "option", timestep=str(TIMESTEP), integrator="discrete", gravity=_text((0, 0, self.gravity)),
+            viscosity=str(self.viscosity),
+        )  # fmt: skip
+        SubElement(option, "flag", contact="disable")
+        SubElement(self._root, "statistic", extent=str(EXTENT), center="0 0 0")
+        visual = SubElement(self._root, "visual")
+        SubElement(visual, "global", offwidth="2048", offheight="2048")
+        SubElement(visual, "quality", shadowsize="0", offsamples="0")
+        SubElement(visual, "map", znear=str(NEAR), zfar=str(FAR))
+        self._headlight = SubElement(visual, "headlight", ambient="0.4 0.4 0.4", diffuse="0 0 0", specular="0 0 0")
+        self._assets = SubElement(self._root, "asset")
+        self.world = SubElement(self._root, "worldbody")
+        self._equality = SubElement(self._root, "equality")
+        self._deformable = SubElement(self._root, "deformable")
+        self._counts: dict[str, int] = {}
+        SubElement(self.world, "camera", name=CAMERA)
+        self._add_hand()
+
+    def _add_hand(self) -> None:
+        """Three rails parallel to the picture's axes carry a massless hand: two are driven, depth runs free."""
+        hand = self.body(self.world, name=HAND, gravcomp=1)
+        for axis, direction in zip("xyz", np.eye(3), strict=True):
+            SubElement(hand, "joint", name=f"{HAND}_{axis}", type="slide", axis=_text(direction), damping="0")
+        SubElement(hand, "inertial", pos="0 0 0", mass=str(HAND_MASS), diaginertia="1e-8 1e-8 1e-8")
+        anchor = self.body(self.world, name="anchor")
+        SubElement(anchor, "inertial", pos="0 0 0", mass="1", diaginertia="1 1 1")
+        for axis in "xy":
+            SubElement(
+                self._equality, "joint", name=f"{HAND}_{axis}", joint1=f"{HAND}_{axis}", polycoef="0 0 0 0 0",
+                solref="0.01 1", active="false",
+            )  # fmt: skip
+        SubElement(
+            self._equality, "connect", name=HAND, body1=HAND, body2="anchor", anchor="0 0 0", solref="0.01 1",
+            active="false",
+        )  # fmt: skip
+
+    def ambient(self, rgb: Numbers) -> None:
+        """Light from everywhere."""
+        self._headlight.set("ambient", _text(rgb))
+
+    def light(self, direction: Numbers, diffuse: Numbers, specular: Numbers = 0.2) -> None:
+        """A far lamp shining along `direction`."""
+        grey = np.broadcast_to(np.asarray(specular, float), 3)
+        SubElement(
+            self.world, "light", type="directional", pos="0 0 3", dir=_text(direction), diffuse=_text(diffuse),
+            specular=_text(grey), ambient="0 0 0", castshadow="false",
+        )  # fmt: skip
+
+    def material(
+        self, name: str, texture: UInt8[np.ndarray, "h w 3"] | None = None, rgba: Numbers | None = None,
+        specular: float = 0.1, shininess: float = 0.2, repeat: tuple[float, float] | None = None, cube: bool = False,
+    ) -> str:  # fmt: skip
+        """A surface by its picture, its colour or both; gives back `name`, for `geom`.
+
+        Args:
+            rgba: multiplies the picture.
+            repeat: how often the picture is laid over the surface.
+            cube: wrap the (square) picture on the six sides of a box about the geom, for geoms that have no texture
+                coordinates; otherwise it is laid on planes and meshes once.
+        """
+        attributes = {"name": name, "specular": str(specular), "shininess": str(shininess)}
+        if texture is not None:
+            self.textures[name] = np.ascontiguousarray(np.concatenate([texture] * 6) if cube else texture)
+            height, width = texture.shape[:2]
+            kind = "cube" if cube else "2d"
+            SubElement(
+                self._assets, "texture", name=name, type=kind, builtin="flat", width=str(width), height=str(height)
+            )
+            attributes["texture"] = name
+        if rgba is not None:
+            attributes["rgba"] = _text(rgba)
+        if repeat is not None:
+            attributes["texrepeat"] = _text(repeat)
+        SubElement(self._assets, "material", attributes)
+        return name
+
+    def mesh(self, name: str, mesh: Mesh, shell: bool = True) -> str:
+        """A mesh for `geom`; `shell` weighs its surface instead of what it encloses."""
+        SubElement(
+            self._assets, "mesh", name=name, vertex=_text(mesh.vertices), face=" ".join(map(str, mesh.faces.ravel())),
+            texcoord=_text(mesh.texcoords), inertia="shell" if shell else "convex",
+        )  # fmt: skip
+        return name
+
+    def body(
+        self, parent: Element, pos: Numbers = (0, 0, 0), quat: Numbers | None = None, name: str | None = None,
+        **attributes: Numbers,
+    ) -> Element:  # fmt: skip
+        """A rigid piece of `parent`; further attributes as in MJCF."""
+        known = {"pos": _text(pos)} | {key: _text(value) for key, value in attributes.items()}
+        if quat is not None:
+            known["quat"] = _text(quat)
+        if name is not None:
+            known["name"] = name
+        return SubElement(parent, "body", known)
+
+    def joint(self, body: Element, kind: str, **attributes: Numbers | str) -> Element:
+        """How `body` moves against its parent: "ball", "hinge", "slide" or "free"; angles in radians."""
+        known = {key: value if isinstance(value, str) else _text(value) for key, value in attributes.items()}
+        return SubElement(body, "joint", {"type": kind} | known)
+
+    def geom(self, body: Element, part: str, kind: str, **attributes: Numbers | str) -> Element:
+        """A piece of surface and mass, named after its part."""
+        number = self._counts[part] = self._counts.get(part, -1) + 1
+        known = {key: value if isinstance(value, str) else _text(value) for key, value in attributes.items()}
+        return SubElement(body, "geom", {"name": f"{part}/{number}", "type": kind} | known)
+
+    def flex(
+        self, part: str, bodies: Sequence[str], elements: Int[np.ndarray, "e n"], texcoords: Float[np.ndarray, "v 2"],
+        material: str, radius: float, **elasticity: Numbers | str,
+    ) -> Element:  # fmt: skip
+        """A flexible body, named after its part, whose vertices are the origins of `bodies`; at rest as they are now.
+
+        Args:
+            elements: triangles of a sheet or tetrahedra of a solid, as numbers of bodies.
+            radius: half the thickness that is drawn, in metres.
+            elasticity: as in MJCF.
+        """
+        number = self._counts[part] = self._counts.get(part, -1) + 1
+        flex = SubElement(
+            self._deformable, "flex", name=f"{part}/{number}", dim=str(elements.shape[1] - 1), body=" ".join(bodies),
+            element=" ".join(map(str, elements.ravel())), texcoord=_text(texcoords), material=material, radius=str(radius),
+        )  # fmt: skip
+        SubElement(flex, "contact", contype="0", conaffinity="0", selfcollide="none")
+        known = {key: value if isinstance(value, str) else _text(value) for key, value in elasticity.items()}
+        SubElement(flex, "elasticity", known)
+        return flex
+
+    def connect(self, body1: str, body2: str, anchor: Numbers, stiffness: float = 0.02) -> None:
+        """Two bodies held together at a point of the first one's frame; `stiffness` is the bond's time constant, in seconds."""
+        SubElement(self._equality, "connect", body1=body1, body2=body2, anchor=_text(anchor), solref=f"{stiffness} 1")
+
+    def element(self, parent: Element, tag: str, attributes: Mapping[str, str]) -> Element:
+        """Anything else MJCF knows."""
+        return SubElement(parent, tag, dict(attributes))
+
+    def text(self) -> str:
+        ElementTree.indent(self._root)
+        return ElementTree.tostring(self._root, encoding="unicode")
+
+
+def _text(numbers: Numbers) -> str:
+    """Numbers as MJCF writes them; nine digits, so that a scene reads the same everywhere."""
+    return " ".join(f"{value:.9g}" for value in np.asarray(numbers, np.float64).ravel())

@@ -1,0 +1,116 @@
+"""Drawing a world: frames, and what lies at every pixel of them. MuJoCo's classic renderer, without a display."""
+
+import functools
+from typing import Any
+
+import cv2
+import mujoco
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from poke2vid.simulator.mjcf import EXTENT, FAR, NEAR
+from poke2vid.simulator.trajectory import Buffers
+from poke2vid.simulator.world import World
+from poke2vid.types import InputError
+
+SUPERSAMPLING = 2  # drawn at so many times the size, and shrunk: far cheaper than the driver's own anti-aliasing
+SIZES = (16, 1024)  # of frames, in pixels
+FLEX = int(mujoco.mjtObj.mjOBJ_FLEX)
+GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
+
+
+class Renderer:
+    """Draws one world at one size. Close it, or use it in a `with`, lest the driver's memory fill."""
+
+    def __init__(self, world: World, resolution: int) -> None:
+        """Raises InputError if the size is out of range or nothing here can draw (`simulate --check` says what)."""
+        self.resolution = _drawable(resolution)
+        self._model, self._data = world.model, mujoco.MjData(world.model)
+        _gl_context().make_current()
+        self._scene = mujoco.MjvScene(world.model, maxgeom=2000)
+        for flag in (
+            mujoco.mjtRndFlag.mjRND_SHADOW,
+            mujoco.mjtRndFlag.mjRND_REFLECTION,
+            mujoco.mjtRndFlag.mjRND_SKYBOX,
+        ):
+            self._scene.flags[flag] = False
+        self._option = mujoco.MjvOption()
+        self._camera = mujoco.MjvCamera()
+        self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
+        self._context = mujoco.MjrContext(world.model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+
+    def __enter__(self) -> "Renderer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._context.free()
+
+    def frame(self, state: np.ndarray, resolution: int | None = None) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture of a state (MuJoCo's qpos), anti-aliased; at another size than the renderer's where one is given."""
+        return self.frame_and_depth(state, resolution)[0]
+
+    def frame_and_depth(
+        self, state: np.ndarray, resolution: int | None = None
+    ) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h2 w2"]]:
+        """The picture, and the depth in metres at the finer sampling that it was shrunk from."""
+        side = self.resolution if resolution is None else _drawable(resolution)
+        picture, depth = self._draw(state, side * SUPERSAMPLING)
+        return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), depth
+
+    def buffers(self, state: np.ndarray, resolution: int | None = None) -> Buffers:
+        """What lies at the centre of every pixel."""
+        side = self.resolution if resolution is None else _drawable(resolution)
+        flags = self._scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
+        try:
+            colours, depth = self._draw(state, side)
+        finally:
+            flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = False
+        number = colours.astype(np.int32) @ np.array([1, 2**8, 2**16], np.int32)
+        known = np.full((2, self._scene.ngeom + 1), -1, np.int32)
+        for geom in self._scene.geoms[: self._scene.ngeom]:
+            if geom.segid >= 0 and geom.objtype in (GEOM, FLEX):
+                known[int(geom.objtype == FLEX), geom.segid + 1] = geom.objid
+        geoms, flexes = known[:, number]
+        return Buffers(geoms, flexes, depth)
+
+    def _draw(self, state: np.ndarray, side: int) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "s s"]]:
+        data = self._data
+        data.qpos[:] = state
+        mujoco.mj_kinematics(self._model, data)
+        mujoco.mj_comPos(self._model, data)
+        mujoco.mj_camlight(self._model, data)
+        mujoco.mj_flex(self._model, data)
+        mujoco.mjv_updateScene(
+            self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
+        )
+        picture, raw = np.empty((side, side, 3), np.uint8), np.empty((side, side), np.float32)
+        rectangle = mujoco.MjrRect(0, 0, side, side)
+        _gl_context().make_current()
+        mujoco.mjr_render(rectangle, self._scene, self._context)
+        mujoco.mjr_readPixels(picture, raw, rectangle, self._context)
+        near, far = NEAR * EXTENT, FAR * EXTENT
+        depth = near * far / (near + raw[::-1].astype(np.float64) * (far - near))  # raw: 1 at near, 0 at far
+        return picture[::-1], depth.astype(np.float32)
+
+
+def _drawable(resolution: int) -> int:
+    if not SIZES[0] <= resolution <= SIZES[1]:
+        raise InputError(f"frames of {resolution} pixels cannot be drawn; choose {SIZES[0]} ... {SIZES[1]}.")
+    return resolution
+
+
+@functools.cache
+def _gl_context() -> Any:
+    """The one drawing context of this process; making one takes a tenth of a second."""
+    try:
+        return mujoco.GLContext(64, 64)
+    except Exception as error:  # whatever the driver raises
+        raise InputError(
+            f"this machine cannot draw without a display ({error}); `poke2vid simulate --check` says what is missing."
+        ) from error

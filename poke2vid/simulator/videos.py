@@ -1,0 +1,180 @@
+"""Simulated training videos as ordinary files: each with a sidecar that says where it came from. Resumable at any moment.
+
+OUT/plants-train-0-000000.mp4
+OUT/plants-train-0-000000.json    the order, the versions, the scene, what was rejected before it, a checksum
+OUT/report.json                   written last: how many, how fast, how many scenes were rejected and why
+"""
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import mujoco
+from tqdm import tqdm
+
+from poke2vid.encoding import write_video
+from poke2vid.files import write_json
+from poke2vid.simulator.families.registry import family_named
+from poke2vid.simulator.film import Order, take
+from poke2vid.simulator.render import SIZES
+from poke2vid.simulator.scene import GENERATION
+from poke2vid.simulator.world import FPS
+from poke2vid.types import InputError, Split
+from poke2vid.workers import Died, Tick, alone_in, run_jobs
+
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class VideosReport:
+    """How a set of videos came about.
+
+    Attributes:
+        videos: made in this run, beside `reused` from earlier ones.
+        rejected: kinds of fault of scenes that were not used, over all videos of the set.
+        scenes: tried, over all videos of the set.
+        seconds: of this run.
+    """
+
+    videos: int
+    reused: int
+    rejected: dict[str, int]
+    scenes: int
+    seconds: float
+    workers: int
+
+    @property
+    def summary(self) -> str:
+        """One line for a log."""
+        spoilt = sum(self.rejected.values())
+        pace = self.videos / max(self.seconds, 1e-9) / max(self.workers, 1)
+        return (
+            f"{self.videos + self.reused} videos ({self.reused} from before) in {self.seconds:.1f} s, {pace:.2f} a second "
+            f"and worker; {spoilt} of {self.scenes} scenes rejected ({spoilt / max(self.scenes, 1):.1%})"
+        )
+
+
+def order_videos(
+    family: str, videos: int, frames: int, resolution: int, split: str = "train", seed: int = 0
+) -> list[Order]:
+    """The videos 0 ... videos - 1 of a set.
+
+    Raises:
+        InputError: for a family, split or size that cannot be.
+    """
+    if split not in ("train", "test"):
+        raise InputError(f"there is no split {split!r}; choose train or test.")
+    if not SIZES[0] <= resolution <= SIZES[1] or resolution % 2:
+        raise InputError(
+            f"frames of {resolution} pixels cannot be made; choose an even size, {SIZES[0]} ... {SIZES[1]}."
+        )
+    name = family_named(family).name
+    return [Order(name, cast(Split, split), number, frames, resolution, seed) for number in range(videos)]
+
+
+def simulate_videos(orders: Sequence[Order], out: Path, workers: int = 2, quiet: bool = False) -> VideosReport:
+    """Every order as a video in `out`; what is already there and whole is kept.
+
+    Raises:
+        InputError: if `out` holds another set's videos under these names, the disk is full, a worker dies, or this machine
+            cannot draw.
+    """
+    started = time.perf_counter()
+    _make_folder(out)
+    with alone_in(out):
+        finished = {order.name: made for order in orders if (made := _finished(order, out))}
+        pending = [order for order in orders if order.name not in finished]
+        bar = tqdm(total=sum(order.frames for order in pending), unit="frame", desc="simulate", disable=quiet or None)
+        with bar:
+            for order, sidecar in run_jobs(_Maker(out), pending, min(workers, len(pending)), bar.update):
+                if isinstance(sidecar, Died):
+                    raise InputError(
+                        f"the process that made {order.name} died (exit code {sidecar.code}); it may have lacked memory, "
+                        "so run again with fewer --workers."
+                    )
+                if isinstance(sidecar, str):
+                    raise InputError(sidecar)
+                finished[order.name] = sidecar
+        rejected: Counter[str] = Counter()
+        for done in finished.values():
+            rejected.update(done["rejected"])
+        report = VideosReport(
+            videos=len(pending), reused=len(orders) - len(pending), rejected=dict(sorted(rejected.items())),
+            scenes=len(finished) + sum(rejected.values()), seconds=time.perf_counter() - started, workers=workers,
+        )  # fmt: skip
+        write_json(out / REPORT, asdict(report))
+    return report
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the worker; picklable."""
+
+    out: Path
+
+    def __call__(self) -> "_Studio":
+        return _Studio(self.out)
+
+
+@dataclass(frozen=True)
+class _Studio:
+    """Makes one video after the other; a worker process has one."""
+
+    out: Path
+
+    def __call__(self, order: Order, tick: Tick) -> dict[str, Any] | str:
+        """The sidecar, or what went wrong in one sentence."""
+        try:
+            with take(order) as film:
+                frames = []
+                for number in range(order.frames):
+                    frames.append(film.frame(number))
+                    tick()
+            path = self.out / f"{order.name}.mp4"
+            write_video(path, frames, FPS)
+            sidecar = {
+                "order": asdict(order),
+                "generation": GENERATION,
+                "mujoco": mujoco.__version__,
+                "scene_seed": film.scene_seed,
+                "scene_digest": film.scene_digest,
+                "parts": film.world.parts,
+                "rejected": film.rejected,
+                "fps": FPS,
+                "sha256": _hash(path),
+            }
+            write_json(path.with_suffix(".json"), sidecar)
+        except InputError as error:
+            return str(error)
+        return sidecar
+
+
+def _finished(order: Order, out: Path) -> dict[str, Any] | None:
+    """The sidecar of an order that is done: the same order, its video whole."""
+    path = out / f"{order.name}.json"
+    try:
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        made_by = (sidecar["generation"], sidecar["mujoco"])
+        if sidecar["order"] != asdict(order) or made_by != (GENERATION, mujoco.__version__):
+            raise InputError(f"{path} belongs to a video of other settings or another version; choose another --out.")
+        whole = sidecar["sha256"] == _hash(path.with_suffix(".mp4")) and isinstance(sidecar["rejected"], dict)
+    except (OSError, KeyError, TypeError, json.JSONDecodeError):
+        return None  # not made, or damaged: made anew
+    return sidecar if whole else None
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: choose a folder that can be written.") from error
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

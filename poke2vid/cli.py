@@ -120,7 +120,7 @@ def prepare(
         str, typer.Option("--flow", help="dis (OpenCV) or raft (RAFT-small, needs its public weights).")
     ] = "dis",
     lag: Annotated[
-        list[int] | None, typer.Option("--lag", min=1, help="Frames from x_0 to x_T; repeatable; default 10.")
+        list[int] | None, typer.Option("--lag", min=1, help="Frames from x_0 to x_T; repeatable; default 3, 6, 10.")
     ] = None,
     fit: Annotated[str, typer.Option("--fit", help="crop the middle, stretch, or pad to a square.")] = "crop",
     test: Annotated[
@@ -134,11 +134,12 @@ def prepare(
     weights_dir: WeightsOption = None,
 ) -> None:
     """Turn videos into a store that training reads: frames, flow and motion, checked and memory-mapped."""
+    from poke2vid.manifest import DEFAULT_LAGS
     from poke2vid.prepare import PrepareSettings
     from poke2vid.prepare import prepare as run
 
     settings = PrepareSettings(
-        resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or [10]), fit=fit, test=tuple(test or []),
+        resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or DEFAULT_LAGS), fit=fit, test=tuple(test or []),
         test_fraction=test_fraction, workers=workers, seed=seed,
     )  # fmt: skip
     print(run(source, out, settings, weights_dir=weights_dir).summary)
@@ -178,7 +179,7 @@ def simulate(
     ] = 10,
     flow: Annotated[str, typer.Option("--flow", help="With --store: exact, or estimated by dis or raft.")] = "exact",
     lag: Annotated[
-        list[int] | None, typer.Option("--lag", min=1, help="With --store: as in prepare; default 10.")
+        list[int] | None, typer.Option("--lag", min=1, help="With --store: as in prepare; default 3, 6, 10.")
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether this machine can simulate and draw.")
@@ -193,6 +194,7 @@ def simulate(
         print("\n".join(problems) if problems else "this machine can simulate and draw.")
         raise typer.Exit(2 if problems else 0)
     require_physics()
+    from poke2vid.manifest import DEFAULT_LAGS
     from poke2vid.prepare_simulated import simulate_store
     from poke2vid.simulator.videos import order_videos, simulate_videos
 
@@ -206,7 +208,7 @@ def simulate(
     if out is None:
         raise typer.BadParameter("say where they go: --out FOLDER", param_hint="--out")
     if store:
-        print(simulate_store(orders, out, lag or [10], flow, workers, weights_dir).summary)
+        print(simulate_store(orders, out, lag or DEFAULT_LAGS, flow, workers, weights_dir).summary)
     else:
         print(simulate_videos(orders, out, workers).summary)
 

@@ -15,6 +15,7 @@ from poke2vid.video import Fit
 
 KIND = "poke2vid-store"
 VERSION = 1
+DEFAULT_LAGS = (3, 6, 10)  # frames: the paper's T, and the way there, which `DataConfig.waypoints` teaches
 HALVED_ABOVE = 64  # pixels: dense flow is bigger than the video, and at this size it stops being small
 
 
@@ -40,7 +41,7 @@ class ArraySettings(_Record):
     resolution: int = Field(ge=16, le=2048, multiple_of=2)
     fps: float | None = Field(default=None, gt=0, le=1000)
     fit: Fit = "crop"
-    lags: tuple[int, ...] = Field(default=(10,), min_length=1)
+    lags: tuple[int, ...] = Field(default=DEFAULT_LAGS, min_length=1)
     flow: Literal["dis", "raft", "exact"] = "dis"
     min_motion: float = Field(default=0.005, ge=0, lt=1)
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from poke2vid.files import reason, write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.manifest import (
+    DEFAULT_LAGS,
     ArraySettings,
     Entry,
     ListedVideo,
@@ -61,7 +62,7 @@ class PrepareSettings:
     resolution: int
     fps: float | None = None
     fit: str = "crop"
-    lags: tuple[int, ...] = (10,)
+    lags: tuple[int, ...] = DEFAULT_LAGS
     flow: str = "dis"
     seed: int = 0
     test_fraction: float = 0.2

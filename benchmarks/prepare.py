@@ -18,6 +18,7 @@ from poke2vid import prepare_video
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
 from poke2vid.manifest import ArraySettings
 from poke2vid.prepare_video import SMALLEST_WORKING_SIDE, VideoPreparer
+from poke2vid.sources import folder
 from poke2vid.sources.folder import SourceVideo
 from poke2vid.video import iterate_frames
 

@@ -145,7 +145,7 @@ def measure(setting: Setting, num_steps: int, quick: bool) -> dict[str, Any]:
             counted.update(stages.seconds)
 
     with tempfile.TemporaryDirectory() as place:
-        store = make_store(Path(place), config.model.resolution, lag=config.data.horizon)
+        store = make_store(Path(place), config.model.resolution, lags=(*config.data.waypoints, config.data.horizon))
         with stages.stage(REST), stages.around(*_places()), _Hooks(stages):
             loop.build_features, features = (lambda *_, **__: NETS[setting.perceptual]()), loop.build_features
             RunLog.numbers = numbers  # type: ignore[method-assign]

@@ -158,7 +158,9 @@ class World:
                 if self._hand.holds is not action:
                     self._hand.grab(self.model, self.data, action)
                 done = min((time + 1 / STEPS - action.start) / action.arrive, 1.0)
-                self._hand.drive(self.model, self.data, done**3 * (10 - 15 * done + 6 * done**2))  # the smoothest way there
+                self._hand.drive(
+                    self.model, self.data, done**3 * (10 - 15 * done + 6 * done**2)
+                )  # the smoothest way there
 
     def _push(self, push: Push) -> None:
         """The force that gives the touched point its speed within one frame, against the inertia it feels there."""

@@ -213,6 +213,43 @@ def simulate(
         print(simulate_videos(orders, out, workers).summary)
 
 
+bench = typer.Typer(
+    help="PokeBench: one first frame, many pokes, the true future of each.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(bench, name="bench")
+
+
+@bench.command("build")
+def bench_build(
+    name: Annotated[str, typer.Argument(help="pokebench-v1 (300 scenes, 128 pixels) or mini (12 scenes, 64 pixels).")],
+    out: Annotated[Path, typer.Option("--out", help="A folder; a build that was cut off is continued.")],
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+) -> None:
+    """Simulate a benchmark: the same scenes, pokes and futures wherever it is built."""
+    from poke2vid.simulator.availability import require_physics
+
+    require_physics()
+    from poke2vid.pokebench.build import build_bench, spec_named
+
+    built = build_bench(spec_named(name), out, workers)
+    manifest = built.manifest
+    print(f"{name}: {len(manifest.scenes)} scenes, identity {manifest.identity[:12]}; rejected {manifest.rejected}")
+
+
+@bench.command("verify")
+def bench_verify(folder: Annotated[Path, typer.Argument(help="A benchmark made by `bench build`.")]) -> None:
+    """Check a benchmark's identity and every file of it."""
+    from poke2vid.pokebench.disk import Bench
+
+    problems = Bench.open(folder).verify()
+    for problem in problems:
+        print(problem)
+    if problems:
+        print(f"poke2vid: {len(problems)} problems; `poke2vid bench build` mends them.", file=sys.stderr)
+        raise typer.Exit(2)
+    print(f"{folder} is whole.")
+
+
 @app.command()
 def train(
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],

@@ -37,6 +37,8 @@ H264 = _Codec(
     {"crf": "16", "preset": "medium", "x264-params": "mbtree=0"},
     {"movflags": "faststart", "fflags": "bitexact"},
 )
+# Every pixel as it is; not for browsers.
+LOSSLESS = _Codec("libx264rgb", {"qp": "0", "preset": "medium", "x264-params": "mbtree=0"}, {"fflags": "bitexact"})
 VP9 = _Codec("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4"}, {"fflags": "bitexact"})
 
 
@@ -63,6 +65,29 @@ def write_video(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: f
                 _write_webp(temporary, frames, fps)
             case ".png":
                 Image.fromarray(frames[0]).save(temporary, format="PNG")
+
+
+def write_lossless(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
+    """Frames as an .mkv that gives every pixel back as it was, atomically; the same frames give the same bytes.
+
+    Raises:
+        InputError: as `write_video`.
+    """
+    if path.suffix != ".mkv" or not frames or len({frame.shape for frame in frames}) != 1:
+        raise InputError(f"cannot write {path}: it must be an .mkv of at least one frame, all of one size.")
+    with atomic(path) as temporary:
+        try:
+            with av.open(str(temporary), "w", options=LOSSLESS.container) as container:
+                rate = Fraction(fps).limit_denominator(1001)
+                stream: Any = container.add_stream(LOSSLESS.name, rate=rate, options=LOSSLESS.options)
+                stream.height, stream.width = frames[0].shape[:2]
+                stream.pix_fmt = "rgb24"
+                stream.codec_context.thread_count = ENCODER_THREADS
+                for frame in frames:
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+                container.mux(stream.encode())
+        except av.FFmpegError as error:
+            raise InputError(f"cannot write the video: {error.strerror}.") from error
 
 
 def _check_frames(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:

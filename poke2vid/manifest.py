@@ -23,7 +23,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-RecordType = TypeVar("RecordType", bound=_Record)
+RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
 class ArraySettings(_Record):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import mujoco
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -16,7 +15,7 @@ from poke2vid.prepare_report import PrepareReport
 from poke2vid.simulator.film import Order, Take, take
 from poke2vid.simulator.scene import GENERATION
 from poke2vid.simulator.surface import Surface
-from poke2vid.simulator.world import FPS
+from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.sources.footage import Origin
 from poke2vid.types import InputError
 from poke2vid.video import Fit
@@ -59,7 +58,7 @@ class SimulatedVideo:
 
     def digest(self) -> str:
         """Of what decides the pictures: the order, how scenes are made, and the physics."""
-        return hashlib.sha256(f"{self.order} {GENERATION} {mujoco.__version__}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.order} {GENERATION} {PHYSICS}".encode()).hexdigest()
 
     def expected_frames(self, fps: float | None) -> int:
         return self.order.frames

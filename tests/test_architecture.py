@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pokes", "augment", "viz"),
     ("prepare_video", "prepare_report"),
     ("prepare",),
-    ("prepare_simulated",),
+    ("prepare_simulated", "pokebench"),
     ("model",),
     ("canvas",),
     ("session",),

@@ -602,14 +602,16 @@ def test_training_stops_when_its_time_is_up_and_is_saved(run: Run, tmp_path: Pat
 # Help
 
 
-def commands() -> Iterator[str]:
-    yield from typer.main.get_command(app).commands  # type: ignore[attr-defined]
+def commands() -> Iterator[tuple[str, Any]]:
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        yield name, command
+        yield from ((f"{name} {part}", below) for part, below in getattr(command, "commands", {}).items())
 
 
 def test_the_help_of_every_command_is_the_one_in_the_documentation(run: Run) -> None:
     found = [f"# Written by tests/test_cli.py, as typer {TYPER} prints it.\n"]
-    for command in ("", *commands()):
-        arguments = [argument for argument in (command, "--help") if argument]
+    for command in ("", *(name for name, _ in commands())):
+        arguments = [*command.split(), "--help"]
         ran = run(*arguments)
         assert (ran.code, ran.err) == (0, "")
         text = "\n".join(line.rstrip() for line in ran.out.strip().splitlines())
@@ -623,8 +625,7 @@ def test_the_help_of_every_command_is_the_one_in_the_documentation(run: Run) -> 
 
 
 def test_every_option_says_what_it_does(run: Run) -> None:
-    for name in commands():
-        command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    for _, command in commands():
         assert command.help
         assert [p.name for p in command.params if not getattr(p, "help", "")] == []
 

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import mujoco
 from tqdm import tqdm
 
 from poke2vid.encoding import write_video
@@ -23,7 +22,7 @@ from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import Order, take
 from poke2vid.simulator.render import SIZES
 from poke2vid.simulator.scene import GENERATION
-from poke2vid.simulator.world import FPS
+from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.types import InputError, Split
 from poke2vid.workers import Died, Tick, alone_in, run_jobs
 
@@ -140,7 +139,7 @@ class _Studio:
             sidecar = {
                 "order": asdict(order),
                 "generation": GENERATION,
-                "mujoco": mujoco.__version__,
+                "physics": PHYSICS,
                 "scene_seed": film.scene_seed,
                 "scene_digest": film.scene_digest,
                 "parts": film.world.parts,
@@ -159,8 +158,8 @@ def _finished(order: Order, out: Path) -> dict[str, Any] | None:
     path = out / f"{order.name}.json"
     try:
         sidecar = json.loads(path.read_text(encoding="utf-8"))
-        made_by = (sidecar["generation"], sidecar["mujoco"])
-        if sidecar["order"] != asdict(order) or made_by != (GENERATION, mujoco.__version__):
+        made_by = (sidecar["generation"], sidecar["physics"])
+        if sidecar["order"] != asdict(order) or made_by != (GENERATION, PHYSICS):
             raise InputError(f"{path} belongs to a video of other settings or another version; choose another --out.")
         whole = sidecar["sha256"] == _hash(path.with_suffix(".mp4")) and isinstance(sidecar["rejected"], dict)
     except (OSError, KeyError, TypeError, json.JSONDecodeError):

@@ -17,6 +17,7 @@ from poke2vid.simulator.mjcf import BACKDROP, CAMERA, SCENE, TIMESTEP
 from poke2vid.simulator.scene import Scene, View
 from poke2vid.simulator.trajectory import Trajectory
 
+PHYSICS = f"MuJoCo {mujoco.__version__}"
 FPS = 25.0
 STEPS = round(1 / (FPS * TIMESTEP))  # of physics in one frame
 SETTLE_SECONDS = 10.0

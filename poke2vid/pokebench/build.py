@@ -1,0 +1,220 @@
+"""Building a benchmark: held-out scenes, their pokes and the true futures. Resumable, the same for any workers."""
+
+import hashlib
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from poke2vid.files import write_json
+from poke2vid.pokebench.disk import MANIFEST, RECORD, Bench, Future, read_record, write_record, write_truth
+from poke2vid.pokebench.plan import PlannedPoke, Planner
+from poke2vid.pokebench.records import BenchManifest, CameraRecord, SceneRecord
+from poke2vid.simulator.families.registry import family_named
+from poke2vid.simulator.film import STRIDE
+from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.scene import GENERATION, INDIVIDUALS, FamilyName, generator
+from poke2vid.simulator.surface import Surface
+from poke2vid.simulator.world import FPS, PHYSICS, UnstableError, World
+from poke2vid.store import file_faults, hash_file
+from poke2vid.types import InputError
+from poke2vid.workers import Died, Tick, alone_in, run_jobs
+
+ATTEMPTS = 60  # scenes tried for one place in the bench: not every object has two points that reach far enough
+SEED = 1 << 44  # where the scenes of benchmarks begin; no set of training or test videos comes that far
+POKES_A_SCENE = 13
+
+
+@dataclass(frozen=True)
+class BenchSpec:
+    """A benchmark by name and version: the same scenes and pokes wherever it is built.
+
+    Attributes:
+        scenes: how many of each family.
+        resolution: side of the frames, in pixels.
+        frames: after the first; shifts arrive at `arrive` and are held.
+    """
+
+    name: str
+    scenes: dict[FamilyName, int]
+    resolution: int
+    frames: int = 25
+    arrive: int = 10
+
+
+SPECS = {
+    spec.name: spec
+    for spec in (
+        BenchSpec("pokebench-v1", {"plants": 100, "figures": 100, "objects": 100}, 128),
+        BenchSpec("mini", {"plants": 4, "figures": 4, "objects": 4}, 64),
+    )
+}
+
+
+@dataclass(frozen=True)
+class SceneOrder:
+    """One place in a bench."""
+
+    spec: BenchSpec
+    family: FamilyName
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}-{self.number:03d}"
+
+    def seed(self, attempt: int) -> int:
+        """Every scene is a species of its own."""
+        return SEED + (self.number + attempt * STRIDE) * INDIVIDUALS
+
+
+def spec_named(name: str) -> BenchSpec:
+    if name not in SPECS:
+        raise InputError(f"there is no benchmark {name!r}; choose one of {', '.join(SPECS)}.")
+    return SPECS[name]
+
+
+def build_bench(spec: BenchSpec, out: Path, workers: int = 2, quiet: bool = False) -> Bench:
+    """The benchmark in `out`; scenes that an earlier run has finished are kept.
+
+    Raises:
+        InputError: if `out` holds something else, the disk is full, or this machine cannot draw.
+    """
+    orders = [SceneOrder(spec, family, k) for family, count in spec.scenes.items() for k in range(count)]
+    folder = out / "scenes"
+    if out.exists() and any(entry.name not in ("scenes", MANIFEST) for entry in out.iterdir()):
+        raise InputError(f"{out} holds something else than a benchmark; choose another --out.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}; choose a place that can be written.") from error
+    with alone_in(folder):
+        for stale in folder.glob(".work-*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        pending = [order for order in orders if not _finished(folder / order.name, order)]
+        bar = tqdm(total=len(pending) * POKES_A_SCENE, unit="poke", desc="bench", disable=quiet or None)
+        with bar:
+            for order, fault in run_jobs(_Maker(folder), pending, min(workers, len(pending)), bar.update):
+                if isinstance(fault, Died):
+                    raise InputError(f"the process that made {order.name} died (exit code {fault.code}); run again.")
+                if fault is not None:
+                    raise InputError(fault)
+        _write_manifest(spec, orders, out)
+    return Bench.open(out)
+
+
+def _write_manifest(spec: BenchSpec, orders: list[SceneOrder], out: Path) -> None:
+    records = {order.name: read_record(out / "scenes" / order.name) for order in orders}
+    rejected: Counter[str] = Counter()
+    for record in records.values():
+        rejected.update(record.rejected)
+    manifest = BenchManifest(
+        name=spec.name, resolution=spec.resolution, frames=spec.frames, arrive=spec.arrive, fps=FPS,
+        generation=GENERATION, physics=PHYSICS, rejected=dict(sorted(rejected.items())),
+        scenes={name: record.identity for name, record in records.items()},
+        files={name: hash_file(out / "scenes" / name / RECORD) for name in records},
+    ).sealed()  # fmt: skip
+    write_json(out / MANIFEST, manifest.model_dump(mode="json"))
+
+
+def _finished(folder: Path, order: SceneOrder) -> bool:
+    """Whether the scene is there and whole, made by this version."""
+    try:
+        record = read_record(folder)
+    except InputError:
+        return False
+    made = (record.family, record.number, record.generation) == (order.family, order.number, GENERATION)
+    if not made or record.resolution != order.spec.resolution:
+        raise InputError(f"{folder} belongs to another benchmark or version; choose another --out.")
+    return not any(fault for file, known in record.files.items() for fault in file_faults(folder / file, known))
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the worker; picklable."""
+
+    folder: Path
+
+    def __call__(self) -> "_Studio":
+        return _Studio(self.folder)
+
+
+@dataclass(frozen=True)
+class _Studio:
+    """Makes one scene after the other."""
+
+    folder: Path
+
+    def __call__(self, order: SceneOrder, tick: Tick) -> str | None:
+        """What went wrong, in one sentence."""
+        work = self.folder / f".work-{order.name}"
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            self._make(order, work, tick)
+            place = self.folder / order.name
+            shutil.rmtree(place, ignore_errors=True)
+            work.rename(place)
+        except InputError as error:
+            return str(error)
+        return None
+
+    def _make(self, order: SceneOrder, work: Path, tick: Tick) -> None:
+        spec, rejected = order.spec, Counter[str]()
+        for attempt in range(ATTEMPTS):
+            seed = order.seed(attempt)
+            scene = family_named(order.family).scene(seed, "test")
+            try:
+                world = World(scene)
+                with Renderer(world, spec.resolution) as renderer:
+                    rng = generator("pokebench", order.family, seed)
+                    planner = Planner(world, renderer, rng, spec.frames, spec.arrive)
+                    pokes = planner.pokes()
+                    first, futures = _draw(renderer, planner.surface, pokes, tick)
+            except UnstableError as fault:
+                rejected[str(fault)] += 1
+                continue
+            write_truth(work, first, planner.surface, futures, FPS)
+            camera = world.camera
+            record = SceneRecord(
+                name=order.name, family=order.family, number=order.number, generation=GENERATION,
+                resolution=spec.resolution, seed=seed, digest=scene.digest, parts=world.parts,
+                camera=CameraRecord.model_validate(
+                    {"position": camera.position.tolist(), "axes": camera.axes.tolist(), "fovy": camera.fovy}
+                ),
+                pokes=tuple(poke.record for poke in pokes), states=_states(pokes), rejected=dict(rejected), files={},
+            )  # fmt: skip
+            write_record(work, record)
+            return
+        raise InputError(f"none of {ATTEMPTS} scenes for {order.name} could be used: {dict(rejected)}.")
+
+
+def _draw(
+    renderer: Renderer, surface: Surface, pokes: list[PlannedPoke], tick: Tick
+) -> tuple[np.ndarray, list[Future]]:
+    """The first frame, and the frames of every poke that moves something."""
+    first, futures = None, []
+    for poke in pokes:
+        tick()
+        if poke.future is None:
+            continue
+        frames, visible = [], []
+        for number, state in enumerate(poke.future.states):
+            frame, depth = renderer.frame_and_depth(state)
+            frames.append(frame)
+            visible.append(surface.visible(poke.future, number, depth))
+        first = frames[0] if first is None else first
+        futures.append(Future(poke.future, frames[1:], np.stack(visible)))
+    assert first is not None
+    return first, futures
+
+
+def _states(pokes: list[PlannedPoke]) -> str:
+    """sha256 over all physics states, to a micrometre, which other machines agree on."""
+    sha = hashlib.sha256()
+    for poke in pokes:
+        if poke.future is not None:
+            sha.update((np.round(poke.future.states, 6) + 0.0).astype("<f8").tobytes())  # -0.0 is 0.0
+    return sha.hexdigest()

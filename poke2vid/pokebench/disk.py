@@ -1,0 +1,225 @@
+"""A benchmark on disk: one folder a scene, read without MuJoCo.
+
+BENCH/manifest.json              written last; without it the bench is unfinished
+BENCH/scenes/<name>/scene.json   the record: pokes, camera, hashes
+    first.png                    frame 0
+    futures.mkv                  the frames 1 ... t of every poke that moves something, one after the other, lossless
+    truth.safetensors            frame 0 bound to the object's geoms, their poses in every frame, and what stays visible
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int32, UInt8
+from torch import Tensor
+
+from poke2vid.encoding import write_lossless, write_video
+from poke2vid.files import read_tensors, write_json, write_tensors
+from poke2vid.manifest import FileRecord, validated
+from poke2vid.pictures import read_picture
+from poke2vid.pokebench.records import BenchManifest, CameraRecord, PokeRecord, SceneRecord
+from poke2vid.simulator.camera import Camera
+from poke2vid.simulator.surface import Surface
+from poke2vid.simulator.trajectory import Trajectory
+from poke2vid.store import file_faults, hash_file
+from poke2vid.types import InputError
+from poke2vid.video import iterate_frames
+
+RecordType = TypeVar("RecordType", BenchManifest, SceneRecord)
+MANIFEST, RECORD = "manifest.json", "scene.json"
+FIRST, FUTURES, TRUTH = "first.png", "futures.mkv", "truth.safetensors"
+
+
+@dataclass(frozen=True)
+class Future:
+    """What becomes of one poke, to be written."""
+
+    trajectory: Trajectory
+    frames: Sequence[UInt8[np.ndarray, "h w 3"]]
+    visible: Bool[np.ndarray, "t h w"]
+
+
+def write_truth(
+    folder: Path, first: UInt8[np.ndarray, "h w 3"], surface: Surface, futures: Sequence[Future], fps: float
+) -> None:
+    """Everything of a scene but its record."""
+    write_video(folder / FIRST, [first], fps)
+    write_lossless(folder / FUTURES, [frame for future in futures for frame in future.frames], fps)
+    seen = np.unique(surface.geoms[surface.geoms >= 0])
+    number = np.full(max(int(surface.geoms.max(initial=-1)) + 2, 1), -1)
+    number[seen] = np.arange(len(seen))
+    tensors = {
+        "part_ids": surface.part_ids.astype(np.int16),
+        "rows": surface.rows.astype(np.int16),
+        "columns": surface.columns.astype(np.int16),
+        "geoms": number[surface.geoms].astype(np.int16),
+        "places": surface.places.astype(np.float32),
+        "corners": surface.corners.astype(np.int16),
+    }
+    for k, future in enumerate(futures):
+        tensors[f"positions.{k}"] = future.trajectory.positions[:, seen].astype(np.float32)
+        tensors[f"rotations.{k}"] = future.trajectory.rotations[:, seen].astype(np.float32)
+        tensors[f"vertices.{k}"] = future.trajectory.vertices.astype(np.float32)
+        tensors[f"visible.{k}"] = np.packbits(future.visible, axis=-1)
+    write_tensors(folder / TRUTH, {name: torch.from_numpy(array) for name, array in tensors.items()}, {})
+
+
+@dataclass(frozen=True)
+class StoredScene:
+    """A scene of a bench (`pokebench.scene.TrueScene`)."""
+
+    folder: Path
+    record: SceneRecord
+    num_frames: int
+    resolution: int
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def family(self) -> str:
+        return self.record.family
+
+    @property
+    def pokes(self) -> tuple[PokeRecord, ...]:
+        return self.record.pokes
+
+    @property
+    def first(self) -> UInt8[np.ndarray, "h w 3"]:
+        return read_picture(self.folder / FIRST)
+
+    @property
+    def part_ids(self) -> Int32[np.ndarray, "h w"]:
+        return self._surface.part_ids
+
+    def frames(self, poke: int) -> UInt8[np.ndarray, "t h w 3"]:
+        place = self._place(poke)
+        if place is None:
+            return np.repeat(self.first[None], self.num_frames, axis=0)
+        return self._all_frames[place * self.num_frames : (place + 1) * self.num_frames]
+
+    def flow(self, poke: int, frame: int) -> Float32[np.ndarray, "2 h w"]:
+        place = self._place(poke)
+        if place is None:
+            return np.zeros((2, self.resolution, self.resolution), np.float32)
+        return self._surface.flow(self._trajectory(place), frame)
+
+    def visible(self, poke: int, frame: int) -> Bool[np.ndarray, "h w"]:
+        place = self._place(poke)
+        if place is None:
+            return np.ones((self.resolution, self.resolution), bool)
+        bits = self._tensors[f"visible.{place}"][frame].numpy()
+        return np.unpackbits(bits, axis=-1, count=self.resolution).astype(bool)
+
+    def _place(self, poke: int) -> int | None:
+        """Among the pokes whose future is kept."""
+        if not self.pokes[poke].moves:
+            return None
+        return sum(earlier.moves for earlier in self.pokes[:poke])
+
+    @functools.cached_property
+    def _tensors(self) -> dict[str, Tensor]:
+        return read_tensors(self.folder / TRUTH)[0]
+
+    @functools.cached_property
+    def _all_frames(self) -> UInt8[np.ndarray, "t h w 3"]:
+        return np.stack(list(iterate_frames(self.folder / FUTURES)))
+
+    @functools.cached_property
+    def _surface(self) -> Surface:
+        arrays = {name: self._tensors[name].numpy() for name in ("part_ids", "rows", "columns", "geoms", "corners")}
+        whole = {name: array.astype(np.int32) for name, array in arrays.items()}
+        depth = np.zeros(whole["part_ids"].shape, np.float32)  # only visibility needs it, and that is kept
+        camera = camera_of(self.record.camera).at(self.resolution)
+        return Surface(camera=camera, depth=depth, places=self._tensors["places"].numpy().astype(np.float64), **whole)
+
+    def _trajectory(self, place: int) -> Trajectory:
+        kept = ("positions", "rotations", "vertices")
+        arrays = {name: self._tensors[f"{name}.{place}"].numpy().astype(np.float64) for name in kept}
+        return Trajectory(**arrays, states=np.zeros((len(arrays["positions"]), 0)))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A finished benchmark, opened for reading."""
+
+    path: Path
+    manifest: BenchManifest
+
+    @staticmethod
+    def open(path: Path) -> "Bench":
+        """Raises InputError, in one sentence, if there is no finished bench at `path` or it was altered."""
+        file = path / MANIFEST
+        if not file.is_file():
+            raise InputError(
+                f"{path} is not a finished benchmark (no {MANIFEST}); make one with `poke2vid bench build`."
+            )
+        manifest = _read(BenchManifest, file)
+        if manifest.identity != manifest.expected_identity():
+            raise InputError(f"{file} does not match its own identity, so it was altered; build the benchmark again.")
+        return Bench(path, manifest)
+
+    def scenes(self) -> list[StoredScene]:
+        """Sorted by name."""
+        return [self.scene(name) for name in sorted(self.manifest.scenes)]
+
+    def scene(self, name: str) -> StoredScene:
+        folder = self.path / "scenes" / name
+        return StoredScene(folder, read_record(folder), self.manifest.frames, self.manifest.resolution)
+
+    def verify(self) -> list[str]:
+        """Everything that is wrong, one sentence each. Reads it all."""
+        problems = []
+        for name, identity in sorted(self.manifest.scenes.items()):
+            folder = self.path / "scenes" / name
+            try:
+                record = read_record(folder)
+            except InputError as error:
+                problems.append(str(error))
+                continue
+            if hash_file(folder / RECORD) != self.manifest.files[name]:
+                problems.append(f"{folder / RECORD} is not the one that the manifest lists.")
+            if record.identity != identity:
+                problems.append(f"{folder} holds another scene than the manifest says.")
+            problems += [
+                f"{fault}."
+                for file, known in sorted(record.files.items())
+                for fault in file_faults(folder / file, known)
+            ]
+        return problems
+
+
+def read_record(folder: Path) -> SceneRecord:
+    """Raises InputError if the scene's record is missing or damaged."""
+    return _read(SceneRecord, folder / RECORD)
+
+
+def write_record(folder: Path, record: SceneRecord) -> SceneRecord:
+    """The record with the hashes of the scene's files, as it is written; last of a scene's files."""
+    files = {
+        name: FileRecord(sha256=hash_file(folder / name), size=(folder / name).stat().st_size)
+        for name in (FIRST, FUTURES, TRUTH)
+    }
+    whole = record.model_copy(update={"files": files})
+    write_json(folder / RECORD, whole.model_dump(mode="json"))
+    return whole
+
+
+def camera_of(record: CameraRecord) -> Camera:
+    """At one pixel, as `look_at` gives it."""
+    return Camera(np.array(record.position), np.array(record.axes), record.fovy, 1)
+
+
+def _read(kind: type[RecordType], file: Path) -> RecordType:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} is missing or damaged; build the benchmark again.") from error
+    return validated(kind, values, str(file))

@@ -1,0 +1,154 @@
+"""Which pokes a scene is asked: two reachable points, four lengths each, an impulse each, and three pokes that move nothing."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from poke2vid.pokebench.records import PokeRecord
+from poke2vid.simulator.actions import Pull, Push, Touch
+from poke2vid.simulator.interactions import metres, movable_pixels
+from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.surface import Surface, bind
+from poke2vid.simulator.trajectory import Trajectory
+from poke2vid.simulator.world import UnstableError, World
+from poke2vid.types import Pair
+
+LENGTHS = (0.02, 0.05, 0.10, 0.15)  # of shifts, as shares of the frame's side
+OTHER_LENGTH = 0.10  # of impulses and background pokes
+POINTS = 2
+CANDIDATES = 40  # points and directions tried before a scene is given up
+REACHED = 0.1  # of the longest shift: how near the point must come to its target to count as reachable
+APART = 0.15  # of the side, between the two points, and between a background poke and the object
+INSIDE = 0.05  # of the side: pokes and their targets stay so far from the border
+
+
+@dataclass(frozen=True)
+class PlannedPoke:
+    """A poke and the true future that was simulated for it; None where nothing moves."""
+
+    record: PokeRecord
+    future: Trajectory | None
+
+
+@dataclass(frozen=True)
+class _Point:
+    location: tuple[int, int]
+    touch: Touch
+    angle: float
+
+
+class Planner:
+    """Plans and simulates all pokes of one scene."""
+
+    def __init__(self, world: World, renderer: Renderer, rng: np.random.Generator, frames: int, arrive: int) -> None:
+        self._world, self._rng, self._frames, self._arrive = world, rng, frames, arrive
+        self._side = renderer.resolution
+        world.rest()
+        self._buffers = renderer.buffers(world.data.qpos)
+        still = world.record(1)
+        self.surface: Surface = bind(
+            self._buffers, world.camera.at(self._side), still, world.geom_parts, world.flex_parts, world.triangles
+        )
+
+    def pokes(self) -> list[PlannedPoke]:
+        """Eight shifts, two impulses, then background, zero and none.
+
+        Raises:
+            UnstableError: if no two points of the object can be reached, or it comes apart.
+        """
+        points = self._points()
+        planned = [self._shift(number, point, length) for number, point in enumerate(points) for length in LENGTHS] + [
+            self._impulse(number, point) for number, point in enumerate(points)
+        ]
+        first = points[0]
+        planned += [
+            PlannedPoke(self._background(), None),
+            PlannedPoke(_record("zero", _pair(*first.location), (0.0, 0.0), 0, 0.0, first.touch.part), None),
+            PlannedPoke(_record("none", None, (0.0, 0.0), -1, 0.0, 0), None),
+        ]
+        return planned
+
+    def _points(self) -> list[_Point]:
+        pixels, found = movable_pixels(self._world, self._buffers), list[_Point]()
+        for _ in range(CANDIDATES if len(pixels) else 0):
+            x, y = (int(v) for v in pixels[int(self._rng.integers(len(pixels)))])
+            angle = float(self._rng.uniform(0, 2 * np.pi))
+            far = all(np.hypot(x - p.location[0], y - p.location[1]) > APART * self._side for p in found)
+            if far and self._inside(x, y) and (point := self._reachable(x, y, angle)):
+                found.append(point)
+                if len(found) == POINTS:
+                    return found
+        raise UnstableError("too few reachable points")
+
+    def _reachable(self, x: int, y: int, angle: float) -> _Point | None:
+        """The point, if the longest shift brings it to its target within the picture."""
+        self._world.rest()
+        touch = self._world.touch(x, y, self._side)
+        if touch is None:
+            return None
+        point = _Point((x, y), touch, angle)
+        wanted = LENGTHS[-1] * self._side * np.array([np.cos(angle), np.sin(angle)])
+        if not self._inside(*(np.array([x, y]) + wanted)):
+            return None
+        shift = metres(self._world, touch, LENGTHS[-1] * self._side, angle, self._side)
+        end = self._end(self._world.record(self._arrive + 1, [Pull(touch, shift, 0, self._arrive)]), point)
+        return point if np.hypot(*(end - wanted)) <= REACHED * np.hypot(*wanted) else None
+
+    def _end(self, future: Trajectory, point: _Point) -> np.ndarray:
+        """How far the touched point has gone at T, in pixels."""
+        x, y = point.location
+        return self.surface.flow(future, self._arrive)[:, y, x].astype(np.float64)
+
+    def _shift(self, number: int, point: _Point, length: float) -> PlannedPoke:
+        self._world.rest()
+        shift = metres(self._world, point.touch, length * self._side, point.angle, self._side)
+        future = self._world.record(self._frames + 1, [Pull(point.touch, shift, 0, self._arrive)])
+        end = self._end(future, point)
+        return PlannedPoke(
+            _record("shift", _pair(*point.location), _pair(*end.tolist()), number, length, point.touch.part), future
+        )
+
+    def _impulse(self, number: int, point: _Point) -> PlannedPoke:
+        self._world.rest()
+        pixels = OTHER_LENGTH * self._side
+        shift = metres(self._world, point.touch, pixels, point.angle, self._side)
+        future = self._world.record(self._frames + 1, [Push(point.touch, shift)])
+        asked = (pixels * np.cos(point.angle), pixels * np.sin(point.angle))
+        return PlannedPoke(
+            _record("impulse", _pair(*point.location), _pair(*asked), number, OTHER_LENGTH, point.touch.part), future
+        )
+
+    def _background(self) -> PokeRecord:
+        """A shift of something that is not the object, as far from it as the picture allows."""
+        free = _away_from(self.surface.mask, APART * self._side)
+        rows, columns = np.nonzero(free)
+        inside = [k for k in range(len(rows)) if self._inside(int(columns[k]), int(rows[k]))]
+        if not inside:
+            raise UnstableError("no room beside the object")
+        chosen = int(self._rng.choice(inside))
+        angle = self._rng.uniform(0, 2 * np.pi)
+        shift = OTHER_LENGTH * self._side * np.array([np.cos(angle), np.sin(angle)])
+        return _record(
+            "background", _pair(int(columns[chosen]), int(rows[chosen])), _pair(*shift.tolist()), -1, OTHER_LENGTH, 0
+        )
+
+    def _inside(self, x: float, y: float) -> bool:
+        low, high = INSIDE * self._side, (1 - INSIDE) * self._side - 1
+        return bool(low <= x <= high and low <= y <= high)
+
+
+def _away_from(mask: Bool[np.ndarray, "h w"], distance: float) -> Bool[np.ndarray, "h w"]:
+    """The pixels that are farther than `distance` from every pixel of the mask."""
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > distance
+
+
+def _pair(x: float, y: float) -> Pair:
+    return round(float(x), 4), round(float(y), 4)
+
+
+def _record(role: str, at: Pair | None, shift: Pair, point: int, length: float, part: int) -> PokeRecord:
+    return PokeRecord.model_validate(
+        {"role": role, "at": at, "shift": shift, "point": point, "length": length, "part": part}
+    )

@@ -1,0 +1,163 @@
+"""PokeBench on disk: built, cut off and continued, read without physics, verified, refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simulated  # noqa: F401  before MuJoCo: it skips where that is missing
+import torch
+
+# isort: split
+from poke2vid.encoding import write_lossless
+from poke2vid.geometry import warp
+from poke2vid.pokebench.build import SPECS, BenchSpec, build_bench, spec_named
+from poke2vid.pokebench.disk import Bench
+from poke2vid.pokebench.plan import LENGTHS
+from poke2vid.pokebench.scene import TrueScene
+from poke2vid.types import InputError
+from poke2vid.video import iterate_frames
+
+SPEC = BenchSpec("tiny", {"plants": 2}, 64, frames=12, arrive=6)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bench") / "tiny"
+    build_bench(SPEC, path, workers=0, quiet=True)
+    return path
+
+
+@pytest.fixture
+def copied(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "copy"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_every_scene_is_asked_thirteen_pokes(built):
+    for scene in Bench.open(built).scenes():
+        assert isinstance(scene, TrueScene)
+        roles = [poke.role for poke in scene.pokes]
+        assert roles == ["shift"] * 8 + ["impulse"] * 2 + ["background", "zero", "none"]
+        first, second = scene.pokes[:4], scene.pokes[4:8]
+        assert [poke.length for poke in first] == list(LENGTHS)
+        assert first[0].at != second[0].at
+        reached = [np.hypot(*poke.shift) for poke in first]
+        assert np.diff(reached).min() > 0
+        assert reached[-1] == pytest.approx(LENGTHS[-1] * 64, rel=0.12)
+
+
+def test_the_target_of_a_shift_is_where_the_truth_arrives(built):
+    for scene in Bench.open(built).scenes():
+        for number, poke in enumerate(scene.pokes[:8]):
+            x, y = (int(v) for v in poke.at)
+            assert scene.part_ids[y, x] == poke.part > 0
+            assert scene.flow(number, SPEC.arrive)[:, y, x] == pytest.approx(poke.shift, abs=1e-3)
+            assert scene.flow(number, SPEC.frames)[:, y, x] == pytest.approx(poke.shift, abs=1.0)  # and is held
+
+
+def test_after_a_poke_beside_the_object_or_none_nothing_moves(built):
+    scene = Bench.open(built).scenes()[0]
+    for number, poke in enumerate(scene.pokes):
+        if poke.role in ("background", "zero", "none"):
+            assert not scene.flow(number, 5).any() and scene.visible(number, 5).all()
+            assert (scene.frames(number) == scene.first).all()
+        if poke.role == "background":
+            x, y = (int(v) for v in poke.at)
+            assert scene.part_ids[y, x] == 0
+
+
+def test_frames_and_flow_tell_the_same(built):
+    """The true frame at T, brought back by exact flow, is the first frame where it is still seen."""
+    scene = Bench.open(built).scenes()[0]
+    number = 3
+    frame, flow = scene.frames(number)[SPEC.arrive - 1], scene.flow(number, SPEC.arrive)
+    assert scene.frames(number).shape == (SPEC.frames, 64, 64, 3)
+    picture = torch.from_numpy(frame.astype(np.float32)).permute(2, 0, 1)[None]
+    back = warp(picture, torch.from_numpy(flow)[None])[0].permute(1, 2, 0).numpy()
+    moving = scene.visible(number, SPEC.arrive) & (np.hypot(*flow) > 1.5)
+    assert moving.sum() > 20
+    error, unmoved = (np.abs(p - scene.first)[moving].mean() for p in (back, frame.astype(np.float32)))
+    assert error < 0.7 * unmoved
+
+
+def test_a_bench_is_the_same_for_any_workers_and_after_being_cut_off(built, tmp_path):
+    other = tmp_path / "other"
+    build_bench(SPEC, other, workers=2, quiet=True)
+    assert contents(other) == contents(built)
+    (other / "manifest.json").unlink()
+    (other / "scenes" / "plants-001" / "futures.mkv").write_bytes(b"cut short")
+    (other / "scenes" / ".work-plants-000").mkdir()
+    build_bench(SPEC, other, workers=0, quiet=True)
+    assert contents(other) == contents(built)
+
+
+def test_a_whole_bench_verifies_and_every_damage_is_named(built, copied):
+    assert Bench.open(built).verify() == []
+    scene = copied / "scenes" / "plants-000"
+    data = bytearray((scene / "truth.safetensors").read_bytes())
+    data[-100] ^= 1
+    (scene / "truth.safetensors").write_bytes(data)
+    (copied / "scenes" / "plants-001" / "first.png").unlink()
+    problems = Bench.open(copied).verify()
+    assert len(problems) == 2
+    assert "truth.safetensors does not match its checksum" in problems[0] and "first.png is missing" in problems[1]
+
+
+def test_an_altered_record_or_manifest_is_noticed(copied):
+    record = copied / "scenes" / "plants-000" / "scene.json"
+    values = json.loads(record.read_text())
+    values["pokes"][0]["shift"] = [9.0, 9.0]
+    record.write_text(json.dumps(values))
+    problems = Bench.open(copied).verify()
+    assert any("another scene" in problem for problem in problems)
+    manifest = copied / "manifest.json"
+    values = json.loads(manifest.read_text())
+    values["arrive"] = 5
+    manifest.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="does not match its own identity"):
+        Bench.open(copied)
+
+
+def test_a_bench_is_read_without_physics(built):
+    program = (
+        "import sys; sys.modules['mujoco'] = None\n"
+        "from pathlib import Path; from poke2vid.pokebench.disk import Bench\n"
+        f"scene = Bench.open(Path({str(built)!r})).scenes()[0]\n"
+        "print(scene.flow(3, 6).shape, scene.frames(3).shape, scene.visible(3, 6).mean() > 0.9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "(2, 64, 64) (12, 64, 64, 3) True", done.stderr
+
+
+def test_what_is_no_bench_is_refused(copied, tmp_path):
+    with pytest.raises(InputError, match=r"not a finished benchmark.*bench build"):
+        Bench.open(tmp_path)
+    with pytest.raises(InputError, match=r"no benchmark 'pokebench-v9'.*pokebench-v1, mini"):
+        spec_named("pokebench-v9")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match="holds something else"):
+        build_bench(SPEC, tmp_path / "mine", workers=0)
+    with pytest.raises(InputError, match="belongs to another benchmark"):
+        build_bench(BenchSpec("tiny", {"plants": 2}, 96, 12, 6), copied, workers=0, quiet=True)
+
+
+def test_the_named_benchmarks_are_what_they_say():
+    assert sum(SPECS["pokebench-v1"].scenes.values()) == 300 and SPECS["pokebench-v1"].resolution == 128
+    assert sum(SPECS["mini"].scenes.values()) == 12 and SPECS["mini"].resolution == 64
+    assert all((spec.frames, spec.arrive) == (25, 10) for spec in SPECS.values())
+
+
+def test_lossless_video_gives_every_pixel_back(tmp_path):
+    frames = list(np.random.default_rng(0).integers(0, 256, (5, 18, 22, 3), dtype=np.uint8))
+    write_lossless(tmp_path / "noise.mkv", frames, 25.0)
+    assert np.array_equal(np.stack(list(iterate_frames(tmp_path / "noise.mkv"))), np.stack(frames))
+    with pytest.raises(InputError, match=r"must be an \.mkv"):
+        write_lossless(tmp_path / "noise.mp4", frames, 25.0)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from poke2vid.simulator.availability import say_what_is_missing
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 MACHINE = {"cpu", "cores", "threads", "torch", "date", "load_before", "cores_used_by_others", "quiet"}
 
@@ -55,6 +57,24 @@ def test_the_clip_critics_designs_are_compared_on_what_is_taken_away(results: An
     }
     assert values["scores"].keys() == cases
     assert all(0 <= score <= 1 for scores in values["scores"].values() for score in scores)
+
+
+def test_the_simulator_is_compared_with_drawing_alone(results: Any) -> None:
+    if missing := say_what_is_missing():
+        pytest.skip(missing[0])
+    values, page = results("simulate")
+    check(values, page)
+    assert values["families"].keys() == {"plants", "figures", "objects"}
+    for result in values["families"].values():
+        assert result["frames_over_drawing"]["median"] > 1
+
+
+def test_unsound_scenes_are_counted_by_family(results: Any) -> None:
+    if missing := say_what_is_missing():
+        pytest.skip(missing[0])
+    values, page = results("stability")
+    check(values, page)
+    assert [sum(counts.values()) for counts in values["outcomes"].values()] == [1, 1, 1]
 
 
 def test_prepare_is_compared_with_decoding_alone_at_both_sizes(results: Any) -> None:

@@ -74,7 +74,7 @@ def metres(world: World, touch: Touch, length: float, angle: float, side: int) -
 
 def gusts(rng: np.random.Generator, frames: int) -> Wind:
     """A breeze from one side whose strength wanders, with a time of about a second (an Ornstein-Uhlenbeck process)."""
-    direction, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 4.0)  # metres a second
+    direction, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.8)  # metres a second: a breeze
     keep = np.exp(-1 / FPS)
     speed = np.empty((frames, 3))
     state = rng.normal(size=3)

@@ -19,6 +19,7 @@ GRAVITY = -2.0
 LEAF_DENSITY = 0.25  # kg/m^2
 WOOD_DENSITY = 700.0  # kg/m^3
 MAX_LEAVES = 30
+STEM_BEND, LEAF_BEND = 0.45, 0.9  # radians at one joint; without an end to it a struck plant folds into a ball
 PETAL_HUES = (5.0, 30.0, 65.0, 88.0, 310.0, 345.0)  # of LCh
 
 
@@ -227,7 +228,7 @@ class _Grower:
         length: float,
     ) -> Element:
         body = self._builder.body(parent, pos, quat)
-        self._builder.joint(body, "ball", stiffness=_beam(radius, length), damping=0)
+        self._builder.joint(body, "ball", stiffness=_beam(radius, length), damping=0, range=(0, STEM_BEND))
         self._builder.geom(
             body, part, "capsule", fromto=(0, 0, 0, 0, 0, length), size=radius, material=self._stem_material,
             density=WOOD_DENSITY,
@@ -242,7 +243,7 @@ class _Grower:
         stalk = species.stalk * self._scale * rng.uniform(0.7, 1.3)
         body = self._builder.body(parent, pos, _turned(around, 90 - species.rise + rng.uniform(-15, 15)))
         radius = species.sinew * species.thickness
-        self._builder.joint(body, "ball", stiffness=_beam(radius, max(stalk, 0.03)), damping=0)
+        self._builder.joint(body, "ball", stiffness=_beam(radius, max(stalk, 0.03)), damping=0, range=(0, LEAF_BEND))
         part = f"leaf{self._leaves + 1}"
         self._builder.geom(
             body, part, "capsule", fromto=(0, 0, 0, 0, 0, stalk), size=radius, material=self._stem_material,
@@ -257,7 +258,7 @@ class _Grower:
         # The blade's x runs on along the stalk's z, and its upper side looks up again.
         quat = _multiply(_rotation((0, 1, 0), -90 + dip), _rotation((1, 0, 0), rng.normal(0, 15)))
         body = self._builder.body(parent, pos, quat)
-        self._builder.joint(body, "ball", stiffness=_beam(0.8 * radius, 0.5 * length), damping=0)
+        self._builder.joint(body, "ball", stiffness=_beam(0.8 * radius, 0.5 * length), damping=0, range=(0, LEAF_BEND))
         material = self._leaf_materials[int(rng.integers(len(self._leaf_materials)))]
         self._builder.geom(body, part, "mesh", mesh=name, material=material, mass=LEAF_DENSITY * area)
         self._leaves += 1

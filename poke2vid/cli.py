@@ -250,6 +250,35 @@ def bench_verify(folder: Annotated[Path, typer.Argument(help="A benchmark made b
     print(f"{folder} is whole.")
 
 
+@bench.command("run")
+def bench_run(
+    players: Annotated[
+        list[str],
+        typer.Argument(metavar="PLAYER...", help="Model files or runs; copy, shift-patch and oracle always run."),
+    ],
+    folder: Annotated[Path, typer.Option("--bench", help="A benchmark made by `bench build`.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the report; what it holds already is not measured again.")
+    ],
+    seed: Annotated[int, typer.Option("--seed", help="Of the intervals' resampling.")] = 0,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """Score models on a benchmark, beside reference rows, with intervals, plots and a one-line summary."""
+    from poke2vid.evaluate.bench.players import load_players
+    from poke2vid.evaluate.bench.run import run_bench
+    from poke2vid.pokebench.disk import Bench
+
+    opened = Bench.open(folder)
+    manifest = opened.manifest
+    report = run_bench(
+        opened.scenes(), load_players(players), out=out, bench=f"{manifest.name} {manifest.identity[:12]}",
+        arrive=manifest.arrive, fps=manifest.fps, weights_dir=weights_dir, seed=seed,
+    )  # fmt: skip
+    report.write(out)
+    print(report.to_markdown())
+    print(report.summary)
+
+
 @app.command()
 def train(
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],

@@ -149,6 +149,26 @@ def test_what_is_no_bench_is_refused(copied, tmp_path):
         build_bench(BenchSpec("tiny", {"plants": 2}, 96, 12, 6), copied, workers=0, quiet=True)
 
 
+def test_the_command_line_verifies_and_scores(built, copied, tmp_path, monkeypatch):
+    monkeypatch.delenv("POKE2VID_WEIGHTS", raising=False)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "poke2vid.cli", "bench", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run("verify", str(built)).stdout.strip() == f"{built} is whole."
+    (copied / "scenes" / "plants-001" / "first.png").unlink()
+    damaged = run("verify", str(copied))
+    assert damaged.returncode == 2 and "first.png is missing" in damaged.stdout
+    scored = run("run", "copy", "--bench", str(built), "--out", str(tmp_path / "report"))
+    assert scored.returncode == 0, scored.stderr
+    report = (tmp_path / "report" / "report.md").read_text()
+    assert all(row in report for row in ("copy", "shift-patch", "oracle")) and "dis" in report
+    assert "poke-EPE" in scored.stdout.strip().splitlines()[-1]
+    unknown = run("run", "wobble", "--bench", str(built), "--out", str(tmp_path / "none"))
+    assert unknown.returncode == 2 and "Traceback" not in unknown.stderr and "wobble" in unknown.stderr
+
+
 def test_the_named_benchmarks_are_what_they_say():
     assert sum(SPECS["pokebench-v1"].scenes.values()) == 300 and SPECS["pokebench-v1"].resolution == 128
     assert sum(SPECS["mini"].scenes.values()) == 12 and SPECS["mini"].resolution == 64

@@ -12,10 +12,9 @@ from tqdm import tqdm
 from poke2vid import pokes as poking
 from poke2vid.evaluate import scores
 from poke2vid.evaluate.statistics import Interval, cluster_mean
-from poke2vid.features import build_lpips
+from poke2vid.evaluate.tracking import best_tracker, lpips_if_found
 from poke2vid.files import atomic, write_json
-from poke2vid.flow.estimator import FlowEstimator, build_estimator
-from poke2vid.flow.raft import RaftFlow
+from poke2vid.flow.estimator import FlowEstimator
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import to_uint8
@@ -24,7 +23,6 @@ from poke2vid.train.config import DataConfig, from_json
 from poke2vid.train.data import ClipBatches, Sample, stack
 from poke2vid.types import InputError, Split
 
-_TRACKED_SIDE = 256  # small frames are enlarged to it: RAFT's error at 64 pixels falls from 0.44 to 0.31
 COLUMNS = {  # column -> what it says
     "psnr": "PSNR, dB: mean over frames, then clips; data range of a frame",
     "lpips": "LPIPS v0.1 (squeeze): mean over frames, then clips",
@@ -74,7 +72,7 @@ def evaluate(
         raise InputError(f"there is no split {split!r}; choose one of {', '.join(get_args(Split))}.")
     part: Split = "test" if split == "test" else "train"
     store = Store.open(store_path)
-    tracker, lpips = _tracker(weights_dir), _lpips(weights_dir)
+    tracker, lpips = best_tracker(weights_dir), lpips_if_found(weights_dir)
     trained = _trained_data(loaded)
     horizon = trained.horizon
     data = replace(
@@ -153,21 +151,6 @@ def _moved(x_hat: Tensor, x_0: Tensor, tracker: FlowEstimator) -> float:
 def _tracked(x_0: Tensor, x_hat: Tensor, tracker: FlowEstimator) -> Tensor:
     """The tracker's flow from one frame `3 h w` to the other."""
     return torch.from_numpy(tracker(to_uint8(x_0), to_uint8(x_hat)))
-
-
-def _tracker(weights_dir: Path | None) -> FlowEstimator:
-    """RAFT-small where its weights are, because the training pokes came from another estimator; else DIS, by name."""
-    try:
-        return RaftFlow(weights_dir, smallest_side=_TRACKED_SIDE)
-    except InputError:
-        return build_estimator("dis")
-
-
-def _lpips(weights_dir: Path | None) -> Any:
-    try:
-        return build_lpips(weights_dir)
-    except InputError:
-        return None
 
 
 def _trained_data(loaded: LoadedModel) -> DataConfig:

@@ -1,0 +1,79 @@
+"""Truth above predictions: a sheet or a video to look at."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from poke2vid.encoding import write_video
+from poke2vid.evaluate.bench.players import BenchPlayer
+from poke2vid.evaluate.bench.run import play
+from poke2vid.pictures import write_picture
+from poke2vid.pokebench.records import PokeRecord
+from poke2vid.pokebench.scene import TrueScene
+from poke2vid.types import Poke
+from poke2vid.viz import draw_pokes, enlarge, grid
+
+Picture = UInt8[np.ndarray, "h w 3"]
+LargePicture = UInt8[np.ndarray, "h2 w2 3"]  # enlarged to be seen
+COLUMNS = 6  # of a sheet: the first frame and five moments, the last frame among them
+_SMALLEST = 128  # pixels a side of what is shown
+
+
+def futures(scene: TrueScene, players: Mapping[str, BenchPlayer], poke: int) -> dict[str, UInt8[np.ndarray, "t h w 3"]]:
+    """What every player that knows such pokes makes of one of a scene's; `truth` is first. For `write_grid`."""
+    truth = scene.frames(poke)
+    known = {name: player for name, player in players.items() if scene.pokes[poke].role in player.roles}
+    return {"truth": truth, **{name: play(name, player, scene, poke, len(truth)) for name, player in known.items()}}
+
+
+def write_grid(
+    scene: TrueScene, shown: Mapping[str, UInt8[np.ndarray, "t h w 3"]], poke: int, path: Path, fps: float = 25.0
+) -> None:
+    """A row a name, in the given order: the first frame with the arrow of the poke, then frames with its target dot.
+
+    A .png shows moments from left to right; .mp4, .webm, .gif and .webp show one picture a row that moves.
+
+    Args:
+        shown: name -> frames 1 ... t, all of one size; see `futures`.
+        poke: its number in the scene.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    record = scene.pokes[poke]
+    rows = {name: _drawn(scene.first, frames, record) for name, frames in shown.items()}
+    length = len(next(iter(rows.values())))
+    if path.suffix.lower() == ".png":
+        kept = np.linspace(0, length - 1, min(COLUMNS, length)).round().astype(int)
+        return write_picture(path, _sheet({name: [row[i] for i in kept] for name, row in rows.items()}))
+    pictures = [_sheet({name: [row[0], row[i]] for name, row in rows.items()}) for i in range(1, length)]
+    return write_video(path, pictures, fps)
+
+
+def _drawn(first: Picture, frames: UInt8[np.ndarray, "t h w 3"], record: PokeRecord) -> list[LargePicture]:
+    """Frame 0 and those after it, large enough to see, with arrow and target."""
+    factor = max(1, round(_SMALLEST / max(first.shape[:2])))
+    pictures = [enlarge(picture, factor) for picture in (first, *frames)]
+    if record.at is None:
+        return pictures
+    # Every pixel becomes `factor` pixels, so its centre moves; see geometry.Affine.resize.
+    x, y = (factor * c + (factor - 1) / 2 for c in record.at)
+    shift = (factor * record.shift[0], factor * record.shift[1])
+    return draw_pokes(pictures, [Poke((x, y), shift, "impulse" if record.role == "impulse" else "shift")])
+
+
+def _sheet(rows: Mapping[str, list[Picture]]) -> LargePicture:
+    """The rows one below the other, each beside its name."""
+    return grid([[_label(name, row[0]), *row] for name, row in rows.items()])
+
+
+def _label(name: str, beside: Picture) -> Picture:
+    """A white picture as large as the one beside it, with the name in it."""
+    empty = np.full_like(beside, 255)
+    height, width = beside.shape[:2]
+    size = min(0.5, 0.5 * (width - 12) / max(1, cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)[0][0]))
+    cv2.putText(empty, name, (6, height // 2), cv2.FONT_HERSHEY_SIMPLEX, size, (40, 40, 40), 1, cv2.LINE_AA)
+    return empty

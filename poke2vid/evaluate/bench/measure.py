@@ -1,0 +1,264 @@
+"""One player on one scene: every future it plays, measured against the true one.
+
+The formulas see flows and frames, and do not know who made them: tracked flows of a player's frames, tracked flows of the
+true frames, or the exact flow itself, which must come out without any error.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from poke2vid.evaluate import counterfactual, scores
+from poke2vid.evaluate.bench.players import ALL_ROLES
+from poke2vid.evaluate.bench.similarity import ssim
+from poke2vid.features import Lpips
+from poke2vid.flow.estimator import FlowEstimator
+from poke2vid.pictures import to_float
+from poke2vid.pokebench.records import PokeRecord, PokeRole
+from poke2vid.pokebench.scene import TrueScene
+
+VERSION = 1  # of the formulas; results of another version are measured again
+COLUMNS = {  # column -> what it says; lengths in pixels of the bench's frames
+    "poke_epe": "px between where the poked point is at frame T and its target, which is the truth's own end point",
+    "poke_epe_share": "the same in % of the poke's length, mean over pokes",
+    "followed_epe": "poke_epe of the pokes that the tracker follows in the true frames to within a third of their length; "
+    "`oracle` is selected by this and no floor",
+    "pck": "share of the poked points that are within 5 % of the side from their targets at T",
+    "halfway_epe": "px between the poked point at T/2 and where the truth has it then",
+    "hold_epe": "px between the poked point at the last frame and where the truth has it then: shifts are held",
+    "response_epe": "px of error of the motion of the visible object at T, without what is within 6 % of the side of the poke",
+    "response": "px that the same pixels move on average; the row `exact` has the true value",
+    "poke_length": "px, the length of the shifts: the poke_epe of staying where one is",
+    "diff_epe": "px of error of the difference between two shifts' futures at T, over all pairs, visible object",
+    "rank": "Spearman's correlation of the response with the poke's length, along one direction at one point",
+    "background": "px that the visible surroundings of the object move by T",
+    "ignored_poke": "px that the whole picture moves by the last frame when its background is poked",
+    "rest_drift": "px that the object moves by the last frame under a shift of no length and without any poke",
+    "psnr": "PSNR after shifts, dB: mean over all frames, then pokes; data range of a frame; at most 100",
+    "ssim": "SSIM after shifts: 11 x 11 Gaussian windows, sigma 1.5; mean over all frames, then pokes",
+    "lpips": "LPIPS v0.1 (squeeze) after shifts: mean over the frames T/2, T and the last, then pokes",
+    "impulse_epe": "px of error of the motion of the visible object after an impulse, mean of the frames T/2 and T",
+    "impulse_psnr": "PSNR after impulses, as `psnr`",
+}
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The frames that are tracked: half way (T/2), T, and the last."""
+
+    half: int
+    arrive: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured of one poke, of a pair of them, or of all shifts at one point.
+
+    Attributes:
+        pokes: their numbers in the scene.
+        role: of the pokes; "shift" for pairs and points.
+        length: of a single poke, as a share of the side, as the scene's record has it; else 0.
+        values: column -> value. What cannot be measured is not there.
+    """
+
+    pokes: tuple[int, ...]
+    role: PokeRole
+    length: float
+    values: dict[str, float]
+
+
+@runtime_checkable
+class Played(Protocol):
+    """The futures of a scene, as somebody plays them."""
+
+    @property
+    def roles(self) -> frozenset[PokeRole]: ...
+
+    def flow(self, poke: int, frame: int) -> Float[Tensor, "2 h w"]:
+        """From frame 0 to `frame`, in pixels."""
+
+    def frames(self, poke: int) -> Float[Tensor, "t 3 h w"] | None:
+        """The frames 1 ... t in [-1, 1]; None: there are flows only."""
+
+
+class ExactFlow:
+    """The truth itself, past any tracker."""
+
+    roles = ALL_ROLES
+
+    def __init__(self, scene: TrueScene) -> None:
+        self._scene = scene
+
+    def flow(self, poke: int, frame: int) -> Float[Tensor, "2 h w"]:
+        return torch.from_numpy(self._scene.flow(poke, frame))
+
+    def frames(self, poke: int) -> None:
+        return None
+
+
+class FirstFrameTracker:
+    """Flow from one first frame; what it says of a frame that is equal to it is found out once."""
+
+    def __init__(self, first: UInt8[np.ndarray, "h w 3"], tracker: FlowEstimator) -> None:
+        self._first, self._tracker = first, tracker
+        self._still: Float[Tensor, "2 h w"] | None = None
+
+    def __call__(self, frame: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "2 h w"]:
+        if not np.array_equal(frame, self._first):
+            return torch.from_numpy(self._tracker(self._first, frame))
+        if self._still is None:
+            self._still = torch.from_numpy(self._tracker(self._first, frame))
+        return self._still
+
+
+class TrackedFrames:
+    """Somebody's frames and what a tracker sees in them. Keeps the frames of one poke at a time.
+
+    A scene of PokeBench costs 31 calls of the tracker: 8 shifts at three frames, 2 impulses at two, and 3 pokes that move
+    nothing at the last. Frames equal to the first cost one call altogether.
+    """
+
+    def __init__(
+        self, future: Callable[[int], UInt8[np.ndarray, "t h w 3"]], tracker: FirstFrameTracker,
+        roles: frozenset[PokeRole] = ALL_ROLES,
+    ) -> None:  # fmt: skip
+        self.roles = roles
+        self._future, self._tracker = future, tracker
+        self._current: tuple[int, UInt8[np.ndarray, "t h w 3"]] | None = None
+
+    def flow(self, poke: int, frame: int) -> Float[Tensor, "2 h w"]:
+        return self._tracker(self._pictures(poke)[frame - 1])
+
+    def frames(self, poke: int) -> Float[Tensor, "t 3 h w"]:
+        return to_float(self._pictures(poke))
+
+    def _pictures(self, poke: int) -> UInt8[np.ndarray, "t h w 3"]:
+        if self._current is None or self._current[0] != poke:
+            self._current = (poke, self._future(poke))
+        return self._current[1]
+
+
+class Measurement:
+    """Measures the futures that one player plays of one scene."""
+
+    def __init__(self, scene: TrueScene, played: Played, moments: Moments, lpips: Lpips | None = None) -> None:
+        self._scene, self._played, self._moments, self._lpips = scene, played, moments, lpips
+        self._parts = torch.from_numpy(np.array(scene.part_ids))
+        self._object = self._parts > 0
+
+    def samples(self) -> list[Sample]:
+        """Of every poke that the player knows, then of all pairs of shifts, then of every touched point."""
+        found, arrived = [], dict[int, Float[Tensor, "2 h w"]]()
+        for number, poke in enumerate(self._scene.pokes):
+            if poke.role not in self._played.roles:
+                continue
+            match poke.role:
+                case "shift":
+                    arrived[number] = self._played.flow(number, self._moments.arrive)
+                    values = self._after_shift(number, poke, arrived[number])
+                case "impulse":
+                    values = self._after_impulse(number)
+                case "background":
+                    values = {"ignored_poke": self._end_motion(number, torch.ones_like(self._object))}
+                case "zero" | "none":
+                    values = {"rest_drift": self._end_motion(number, self._object)}
+            found.append(Sample((number,), poke.role, poke.length, values))
+        found += self._differences(arrived) + self._ranks(arrived)
+        return [Sample(s.pokes, s.role, s.length, {k: v for k, v in s.values.items() if v == v}) for s in found]
+
+    def _after_shift(self, number: int, poke: PokeRecord, flow: Float[Tensor, "2 h w"]) -> dict[str, float]:
+        assert poke.at is not None
+        at_t = self._moments.arrive
+        truth, visible = self._truth(number, at_t), self._visible(number, at_t)
+        rest = counterfactual.untouched(self._object & visible, poke.at)
+        error, length = self._touched_error(number, at_t, flow), float(np.hypot(*poke.shift))
+        values = {
+            "poke_epe": error,
+            "poke_epe_share": 100 * error / length if length > 0 else float("nan"),
+            "poke_length": length,
+            "pck": counterfactual.is_correct(error, max(self._object.shape)),
+            "response_epe": counterfactual.endpoint_error(flow, truth, rest),
+            "response": counterfactual.motion(flow, rest),
+            "background": counterfactual.motion(flow, visible & ~self._object),
+        }
+        for column, frame in (("halfway_epe", self._moments.half), ("hold_epe", self._moments.last)):
+            values[column] = self._touched_error(number, frame, self._played.flow(number, frame))
+        return values | self._of_frames(number)
+
+    def _touched_error(self, number: int, frame: int, flow: Float[Tensor, "2 h w"]) -> float:
+        location = self._scene.pokes[number].at
+        assert location is not None
+        height, width = self._parts.shape
+        x, y = (min(max(round(c), 0), limit - 1) for c, limit in zip(location, (width, height), strict=True))
+        part = self._parts == self._parts[y, x]
+        where = part & self._visible(number, frame)
+        return counterfactual.touched_error(flow, self._truth(number, frame), where, location)
+
+    def _after_impulse(self, number: int) -> dict[str, float]:
+        errors = [
+            counterfactual.endpoint_error(
+                self._played.flow(number, frame),
+                self._truth(number, frame),
+                self._object & self._visible(number, frame),
+            )
+            for frame in (self._moments.half, self._moments.arrive)
+        ]
+        values = {"impulse_epe": float(np.mean(errors))}
+        x_hat = self._played.frames(number)
+        if x_hat is not None:
+            values["impulse_psnr"] = scores.psnr(x_hat, to_float(self._scene.frames(number)))
+        return values
+
+    def _of_frames(self, number: int) -> dict[str, float]:
+        x_hat = self._played.frames(number)
+        if x_hat is None:
+            return {}
+        x = to_float(self._scene.frames(number))
+        values = {"psnr": scores.psnr(x_hat, x), "ssim": ssim(x_hat, x)}
+        if self._lpips is not None:
+            kept = [self._moments.half - 1, self._moments.arrive - 1, self._moments.last - 1]
+            with torch.inference_mode():
+                values["lpips"] = float(self._lpips(x_hat[kept], x[kept]).mean())
+        return values
+
+    def _end_motion(self, number: int, where: Bool[Tensor, "h w"]) -> float:
+        return counterfactual.motion(self._played.flow(number, self._moments.last), where)
+
+    def _differences(self, arrived: dict[int, Float[Tensor, "2 h w"]]) -> list[Sample]:
+        at_t = self._moments.arrive
+        true = {number: self._truth(number, at_t) for number in arrived}
+        seen = {number: self._object & self._visible(number, at_t) for number in arrived}
+        return [
+            Sample((a, b), "shift", 0.0, {"diff_epe": counterfactual.difference_error(
+                arrived[a], arrived[b], true[a], true[b], seen[a] & seen[b]
+            )})
+            for a, b in combinations(arrived, 2)
+        ]  # fmt: skip
+
+    def _ranks(self, arrived: dict[int, Float[Tensor, "2 h w"]]) -> list[Sample]:
+        pokes, found = self._scene.pokes, []
+        for point in sorted({pokes[number].point for number in arrived}):
+            same = [number for number in arrived if pokes[number].point == point]
+            location = pokes[same[0]].at
+            assert location is not None
+            rest = counterfactual.untouched(self._object, location)
+            for number in same:  # the same pixels for all, or a still picture's noise would be ranked
+                rest = rest & self._visible(number, self._moments.arrive)
+            responses = [counterfactual.motion(arrived[number], rest) for number in same]
+            lengths = [float(np.hypot(*pokes[number].shift)) for number in same]
+            rank = counterfactual.rank_correlation(responses, lengths)
+            found.append(Sample(tuple(same), "shift", 0.0, {"rank": rank}))
+        return found
+
+    def _truth(self, number: int, frame: int) -> Float[Tensor, "2 h w"]:
+        return torch.from_numpy(self._scene.flow(number, frame))
+
+    def _visible(self, number: int, frame: int) -> Bool[Tensor, "h w"]:
+        return torch.from_numpy(np.array(self._scene.visible(number, frame)))

@@ -1,0 +1,253 @@
+"""The report of a benchmark: every column for every player, over all scenes and by family, with honest intervals."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poke2vid.evaluate.bench.measure import COLUMNS, Sample
+from poke2vid.evaluate.bench.players import REFERENCES
+from poke2vid.evaluate.bench.plots import bars, curves
+from poke2vid.evaluate.statistics import Interval, cluster_mean
+from poke2vid.files import atomic, write_json
+from poke2vid.pictures import write_picture
+from poke2vid.types import InputError
+
+OVERALL = "all"  # the scope of all families together
+PAIRED = ("poke_epe", "followed_epe", "response_epe")
+FOLLOWED = (
+    100 / 3
+)  # % of a poke's length: what the tracker gets no nearer to in the true frames, it does not see at all
+BEATEN = ("copy", "shift-patch")  # whom every other row is compared with
+ROWS = {
+    "shift-patch": "the pixels around the poke, dragged along (a Gaussian, sigma 10 % of the side)",
+    "copy": "the first frame, repeated",
+    "oracle": "the true frames through the same tracker: the noise floor",
+    "exact": "the exact flow instead of a tracked one: 0 where a column is an error, and elsewhere the truth's own value",
+}
+Results = Mapping[str, Mapping[str, Sequence[Sample]]]  # player -> scene -> what was measured
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean, its 95 % interval over resampled scenes, and what it rests on: so many values of so many scenes."""
+
+    interval: Interval
+    samples: int
+    scenes: int
+
+    @staticmethod
+    def of(values: Sequence[tuple[str, float]], seed: int) -> "Cell":
+        """Of (scene, value) pairs, at least one."""
+        scenes, numbers = [scene for scene, _ in values], [value for _, value in values]
+        return Cell(cluster_mean(numbers, scenes, seed), len(values), len(set(scenes)))
+
+    def to_json(self) -> dict[str, float]:
+        return {**asdict(self.interval), "samples": self.samples, "scenes": self.scenes}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "Cell":
+        interval = Interval(values["mean"], values["low"], values["high"])
+        return Cell(interval, values["samples"], values["scenes"])
+
+
+Row = dict[str, Cell]
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """What came of a benchmark.
+
+    Attributes:
+        about: what was measured how.
+        rows: "all" or family -> player -> column -> cell. A column that a player was not asked is not there.
+        differences: player -> reference -> column -> cell of player minus reference, poke by poke: below 0 is better.
+        responses: player -> for every length of shifts (mean length, mean response of the untouched object), both in pixels.
+    """
+
+    about: dict[str, Any]
+    rows: dict[str, dict[str, Row]]
+    differences: dict[str, dict[str, Row]]
+    responses: dict[str, list[tuple[float, float]]]
+
+    @property
+    def summary(self) -> str:
+        """One line for a log."""
+        rows, scenes = self.rows[OVERALL], self.about["scenes"]
+        shown = [name for name in rows if name not in REFERENCES] or ["shift-patch"]
+        beside = [name for name in (*BEATEN, "oracle") if name not in shown]
+
+        def values(column: str) -> str:
+            def mean(name: str) -> str:
+                return f"{rows[name][column].interval.mean:.3g}" if column in rows[name] else "-"
+
+            return ", ".join(f"{name} {mean(name)}" for name in (*shown, *beside))
+
+        obeyed, understood = values("poke_epe"), values("response_epe")
+        return f"{self.about['bench']}, {scenes} scenes: poke-EPE {obeyed} px; response-EPE {understood} px"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "about": self.about,
+            "columns": COLUMNS,
+            "rows": {scope: _rows_json(rows) for scope, rows in self.rows.items()},
+            "differences": {player: _rows_json(rows) for player, rows in self.differences.items()},
+            "responses": self.responses,
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "BenchReport":
+        """The inverse of `to_json`."""
+        return BenchReport(
+            dict(values["about"]),
+            {scope: _rows_from(rows) for scope, rows in values["rows"].items()},
+            {player: _rows_from(rows) for player, rows in values["differences"].items()},
+            {player: [(x, y) for x, y in points] for player, points in values["responses"].items()},
+        )
+
+    def to_markdown(self) -> str:
+        about = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in self.about.items())
+        lines = ["# PokeBench", "", f"Measured on: {about}.", ""]
+        lines += [
+            "Means with 95 % intervals, by resampling scenes. An empty cell: not measured, because the player was not"
+        ]
+        lines += ["trained on such pokes, weights are missing, a row has no frames, or nothing varies.", ""]
+        families = [scope for scope in self.rows if scope != OVERALL]
+        for scope in [OVERALL, *(families if len(families) > 1 else [])]:
+            title = "All scenes" if scope == OVERALL else scope.capitalize()
+            lines += [f"## {title}", "", *_table(self.rows[scope]), ""]
+        lines += ["## Differences", "", "Player minus reference, poke by poke; below 0 the player is better.", ""]
+        lines += ["| player | reference | " + " | ".join(PAIRED) + " |", "|---" * (2 + len(PAIRED)) + "|"]
+        for player, row in self.differences.items():
+            for reference, cells in row.items():
+                shown = " | ".join(str(cells[c].interval) if c in cells else "" for c in PAIRED)
+                lines.append(f"| {player} | {reference} | {shown} |")
+        lines += ["", "## Legend", "", *(f"- `{row}`: {text}" for row, text in ROWS.items())]
+        lines += [f"- `{column}`: {text}" for column, text in COLUMNS.items()]
+        return "\n".join([*lines, ""])
+
+    def write(self, folder: Path) -> None:
+        """report.md for people, report.json for programs, and plots: response.png and bars of every column in PAIRED."""
+        write_json(folder / "report.json", self.to_json())
+        with atomic(folder / "report.md") as temporary:
+            temporary.write_text(self.to_markdown(), encoding="utf-8")
+        if any(self.responses.values()):
+            axes = ("length of the poke, px", "response of the untouched object, px")
+            write_picture(folder / "response.png", curves(self.responses, *axes))
+        for column in PAIRED:
+            intervals = {name: row[column].interval for name, row in self.rows[OVERALL].items() if column in row}
+            if intervals:
+                write_picture(folder / f"{column}.png", bars(intervals, f"{column}, px"))
+
+
+def read_report(folder: Path) -> BenchReport:
+    """The report that `BenchReport.write` left; raises InputError if there is none or it is damaged."""
+    file = folder / "report.json"
+    try:
+        return BenchReport.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} is missing or damaged; run `poke2vid bench run` again.") from error
+
+
+def summarise(results: Results, families: Mapping[str, str], about: Mapping[str, Any], seed: int) -> BenchReport:
+    """The report of all that was measured; `families` are those of the scenes, by name."""
+    results, scopes = _with_followed(results), {OVERALL: set(families)}
+    for family in sorted(set(families.values())):
+        scopes[family] = {scene for scene, of in families.items() if of == family}
+    rows = {
+        scope: {player: _row(scenes, within, seed) for player, scenes in results.items()}
+        for scope, within in scopes.items()
+    }
+    differences = {
+        player: {
+            reference: _difference(scenes, results[reference], seed) for reference in BEATEN if reference != player
+        }
+        for player, scenes in results.items()
+        if player not in ("copy", "exact")
+    }
+    responses = {player: _responses(scenes) for player, scenes in results.items()}
+    return BenchReport(dict(about), rows, differences, responses)
+
+
+def _with_followed(results: Results) -> Results:
+    """Adds `followed_epe` where the oracle says that the tracker can see the poked point go: thin parts it often cannot.
+
+    Which pokes those are depends on truth and tracker alone, so it is the same for every player.
+    """
+    seen = {key for key, share in _values(results["oracle"], "poke_epe_share").items() if share <= FOLLOWED}
+
+    def judged(scene: str, sample: Sample) -> Sample:
+        if (scene, sample.pokes) not in seen or "poke_epe" not in sample.values:
+            return sample
+        return replace(sample, values={**sample.values, "followed_epe": sample.values["poke_epe"]})
+
+    return {
+        player: {scene: [judged(scene, sample) for sample in samples] for scene, samples in scenes.items()}
+        for player, scenes in results.items()
+    }
+
+
+def _values(scenes: Mapping[str, Sequence[Sample]], column: str) -> dict[tuple[str, tuple[int, ...]], float]:
+    """(scene, pokes) -> value, where it was measured."""
+    return {
+        (scene, sample.pokes): sample.values[column]
+        for scene, samples in scenes.items()
+        for sample in samples
+        if column in sample.values
+    }
+
+
+def _row(scenes: Mapping[str, Sequence[Sample]], within: set[str], seed: int) -> Row:
+    row = {}
+    for column in COLUMNS:
+        values = [(scene, value) for (scene, _), value in _values(scenes, column).items() if scene in within]
+        if values:
+            row[column] = Cell.of(values, seed)
+    return row
+
+
+def _difference(
+    player: Mapping[str, Sequence[Sample]], reference: Mapping[str, Sequence[Sample]], seed: int
+) -> Row:  # fmt: skip
+    """Player minus reference over the pokes that both were asked: pairs stay together when scenes are resampled."""
+    row = {}
+    for column in PAIRED:
+        ours, theirs = _values(player, column), _values(reference, column)
+        values = [(key[0], ours[key] - theirs[key]) for key in ours if key in theirs]
+        if values:
+            row[column] = Cell.of(values, seed)
+    return row
+
+
+def _responses(scenes: Mapping[str, Sequence[Sample]]) -> list[tuple[float, float]]:
+    """(mean length, mean response) of the shifts of every asked length, in pixels, shortest first."""
+    groups: dict[float, list[tuple[float, float]]] = {}
+    for samples in scenes.values():
+        for sample in samples:
+            if "response" in sample.values:
+                pair = (sample.values["poke_length"], sample.values["response"])
+                groups.setdefault(sample.length, []).append(pair)
+    means = [np.mean(groups[length], axis=0) for length in sorted(groups)]
+    return [(float(x), float(y)) for x, y in means]
+
+
+def _table(rows: Mapping[str, Row]) -> list[str]:
+    """A line a column, because there are more columns than players; beside each how many values it rests on."""
+    lines = ["| | " + " | ".join(rows) + " | values |", "|---" * (len(rows) + 2) + "|"]
+    for column in COLUMNS:
+        cells = [row.get(column) for row in rows.values()]
+        if any(cells):
+            shown = " | ".join("" if cell is None else str(cell.interval) for cell in cells)
+            lines.append(f"| {column} | {shown} | {max(cell.samples for cell in cells if cell)} |")
+    return lines
+
+
+def _rows_json(rows: Mapping[str, Row]) -> dict[str, Any]:
+    return {name: {column: cell.to_json() for column, cell in row.items()} for name, row in rows.items()}
+
+
+def _rows_from(rows: Mapping[str, Any]) -> dict[str, Row]:
+    return {name: {column: Cell.from_json(cell) for column, cell in row.items()} for name, row in rows.items()}

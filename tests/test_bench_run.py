@@ -1,0 +1,889 @@
+"""PokeBench's scores on a disc whose motion is known by formula: what is right comes out perfect, what is wrong by how much."""
+
+import functools
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from poke2vid.evaluate import counterfactual
+from poke2vid.evaluate.bench.grid import futures, write_grid
+from poke2vid.evaluate.bench.measure import (
+    COLUMNS,
+    ExactFlow,
+    FirstFrameTracker,
+    Measurement,
+    Moments,
+    Sample,
+    TrackedFrames,
+)
+from poke2vid.evaluate.bench.players import (
+    ALL_ROLES,
+    PATCH_SIGMA,
+    REFERENCES,
+    Copy,
+    SessionPlayer,
+    ShiftPatch,
+    load_players,
+)
+from poke2vid.evaluate.bench.plots import bars, curves
+from poke2vid.evaluate.bench.report import BenchReport, read_report, summarise
+from poke2vid.evaluate.bench.run import run_bench
+from poke2vid.evaluate.bench.similarity import ssim
+from poke2vid.evaluate.statistics import Interval
+from poke2vid.evaluate.tracking import best_tracker, describe, lpips_if_found
+from poke2vid.flow.classical import DisFlow
+from poke2vid.flow.raft import RaftFlow
+from poke2vid.model.files import save_model
+from poke2vid.model.poke_video import PokeVideo
+from poke2vid.pictures import read_picture
+from poke2vid.pokebench.records import PokeRecord
+from poke2vid.pokebench.scene import TrueScene
+from poke2vid.session import Animator
+from poke2vid.train.presets import preset
+from poke2vid.types import InputError
+from poke2vid.video import iterate_frames
+from poke2vid.viz import ARROW
+
+SIDE, RADIUS, CENTRE, T, LAST = 48, 12.0, 24.0, 4, 6
+MOMENTS = Moments(T // 2, T, LAST)
+ERRORS = {"poke_epe", "poke_epe_share", "halfway_epe", "hold_epe", "response_epe", "diff_epe", "impulse_epe"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_public_weights(tmp_path_factory: pytest.TempPathFactory):
+    """The same tracker and the same columns on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("POKE2VID_WEIGHTS", raising=False)
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("hub")))
+        yield
+
+
+# A world with a known answer
+
+
+def poke(role: str, at: tuple[float, float] | None, shift: tuple[float, float], point: int = -1) -> PokeRecord:
+    length = round(math.hypot(*shift) / SIDE, 3)
+    values = {"role": role, "at": at, "shift": shift, "point": point, "length": length, "part": int(point >= 0)}
+    return PokeRecord.model_validate(values)
+
+
+POKES = (
+    poke("shift", (20.0, 24.0), (1.0, 0.0), 0),
+    poke("shift", (20.0, 24.0), (2.0, 0.0), 0),
+    poke("shift", (20.0, 24.0), (6.0, 0.0), 0),
+    poke("shift", (26.0, 30.0), (0.0, -1.0), 1),
+    poke("shift", (26.0, 30.0), (0.0, -4.0), 1),
+    poke("impulse", (20.0, 24.0), (4.0, 0.0), 0),
+    poke("background", (4.0, 4.0), (3.0, 3.0)),
+    poke("zero", (20.0, 24.0), (0.0, 0.0), 0),
+    poke("none", None, (0.0, 0.0)),
+)
+SHIFTS = [number for number, record in enumerate(POKES) if record.role == "shift"]
+
+
+@functools.cache
+def texture(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 1.2)
+    return np.clip((smooth - 127) * 2.5 + 127, 0, 255)
+
+
+GRID = np.stack(np.mgrid[:SIDE, :SIDE][::-1]).astype(np.float64)  # (x, y) of every pixel
+ON_DISC = np.hypot(*(GRID - CENTRE)) <= RADIUS
+
+
+@functools.cache
+def moved(turns: bool, dx: float, dy: float) -> np.ndarray:
+    """Where the disc takes every pixel; it turns back, and goes back, by the same with the other sign."""
+    if not turns:
+        return GRID + np.array([dx, dy]).reshape(2, 1, 1)
+    angle = (dx + dy) * 0.06
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return np.einsum("ij,jhw->ihw", turn, GRID - CENTRE) + CENTRE
+
+
+@functools.cache
+def picture(seed: int, turns: bool, dx: float, dy: float) -> np.ndarray:
+    places = moved(turns, -dx, -dy)
+    inside = np.clip(RADIUS + 0.5 - np.hypot(*(places - CENTRE)), 0, 1)[..., None]
+    disc = cv2.remap(texture(seed), *places.astype(np.float32), cv2.INTER_LINEAR)
+    return np.rint(inside * disc + (1 - inside) * texture(seed + 1000)).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Disc:
+    """A textured disc on a still ground: it goes where a shift wants it, out and back after an impulse, as a whole.
+
+    `turns`: instead of going there it turns about its centre; shifts are then the true way of the poked pixel.
+    """
+
+    name: str = "disc"
+    family: str = "discs"
+    seed: int = 0
+    turns: bool = False
+    records: tuple[PokeRecord, ...] = POKES
+
+    @property
+    def pokes(self) -> tuple[PokeRecord, ...]:
+        return tuple(self._true(number, record) for number, record in enumerate(self.records))
+
+    @property
+    def first(self) -> np.ndarray:
+        return picture(self.seed, self.turns, 0.0, 0.0)
+
+    @property
+    def part_ids(self) -> np.ndarray:
+        return ON_DISC.astype(np.int32)
+
+    def frames(self, poke: int) -> np.ndarray:
+        return np.stack([picture(self.seed, self.turns, *self._gone(poke, frame)) for frame in range(1, LAST + 1)])
+
+    def flow(self, poke: int, frame: int) -> np.ndarray:
+        return ((moved(self.turns, *self._gone(poke, frame)) - GRID) * ON_DISC).astype(np.float32)
+
+    def visible(self, poke: int, frame: int) -> np.ndarray:
+        dx, dy = self._gone(poke, frame)
+        return ON_DISC | (np.hypot(*(moved(self.turns, -dx, -dy) - CENTRE)) > RADIUS)
+
+    def _gone(self, number: int, frame: int) -> tuple[float, float]:
+        record, share = self.records[number], min(frame / T, 1.0)
+        share = {"shift": share, "impulse": 1 - abs(2 * share - 1)}.get(record.role, 0.0)
+        return share * record.shift[0], share * record.shift[1]
+
+    def _true(self, number: int, record: PokeRecord) -> PokeRecord:
+        if not self.turns or record.role != "shift":
+            return record
+        x, y = (int(c) for c in record.at)
+        return record.model_copy(update={"shift": tuple(self.flow(number, T)[:, y, x].tolist())})
+
+
+@dataclass
+class Flows:
+    """Futures made of flows alone: `of(truth, poke number, frame)`."""
+
+    of: Callable[[Tensor, int, int], Tensor]
+    roles: frozenset[Any] = ALL_ROLES
+    scene: TrueScene = field(default_factory=Disc)
+
+    def flow(self, poke: int, frame: int) -> Tensor:
+        return self.of(torch.from_numpy(self.scene.flow(poke, frame)), poke, frame)
+
+    def frames(self, poke: int) -> None:
+        return None
+
+
+def measured(played: Any, scene: TrueScene | None = None) -> dict[str, dict[tuple[int, ...], float]]:
+    """column -> pokes -> value."""
+    found: dict[str, dict[tuple[int, ...], float]] = {}
+    for sample in Measurement(Disc() if scene is None else scene, played, MOMENTS).samples():
+        for column, value in sample.values.items():
+            found.setdefault(column, {})[sample.pokes] = value
+    return found
+
+
+def length(number: int) -> float:
+    return math.hypot(*POKES[number].shift)
+
+
+def test_the_disc_is_a_scene() -> None:
+    assert isinstance(Disc(), TrueScene)
+
+
+# Flows against flows: no tracker
+
+
+@pytest.mark.parametrize("turns", [False, True])
+def test_truth_against_truth_has_no_error_at_all(turns: bool) -> None:
+    scene = Disc(turns=turns)
+    found = measured(ExactFlow(scene), scene)
+    assert set(found) >= ERRORS
+    for column in (*ERRORS, "background", "ignored_poke", "rest_drift"):
+        assert set(found[column].values()) == {0.0}, column
+    assert set(found["pck"].values()) == {1.0}
+    assert list(found["rank"].values()) == pytest.approx([1.0, 1.0])
+    assert not {"psnr", "ssim", "lpips", "impulse_psnr"} & set(found)  # there are no frames
+
+
+def test_every_shift_pair_and_point_is_measured() -> None:
+    found = measured(ExactFlow(Disc()))
+    assert list(found["poke_epe"]) == [(number,) for number in SHIFTS]
+    assert len(found["diff_epe"]) == 10 and (0, 4) in found["diff_epe"]
+    assert set(found["rank"]) == {(0, 1, 2), (3, 4)}
+    assert list(found["impulse_epe"]) == [(5,)]
+    assert list(found["ignored_poke"]) == [(6,)]
+    assert list(found["rest_drift"]) == [(7,), (8,)]
+
+
+@pytest.mark.parametrize("turns", [False, True])
+def test_staying_misses_every_poke_by_its_length(turns: bool) -> None:
+    scene = Disc(turns=turns)
+    found = measured(Flows(lambda truth, *_: 0 * truth, scene=scene), scene)
+    for number in SHIFTS:
+        assert found["poke_length"][number,] == pytest.approx(math.hypot(*scene.pokes[number].shift))
+        assert found["poke_epe"][number,] == pytest.approx(found["poke_length"][number,], rel=0.01)
+        assert found["poke_epe_share"][number,] == pytest.approx(100, rel=0.01)
+    assert "rank" not in found  # nothing varies
+
+
+def test_staying_misses_the_response_by_the_true_motion_and_half_of_the_way_half_way() -> None:
+    found = measured(Flows(lambda truth, *_: 0 * truth))
+    for number in SHIFTS:
+        assert found["response_epe"][number,] == pytest.approx(length(number))
+        assert found["response"][number,] == 0.0
+        assert found["halfway_epe"][number,] == pytest.approx(length(number) / 2)
+        assert found["hold_epe"][number,] == pytest.approx(length(number))
+    assert found["diff_epe"][0, 4] == pytest.approx(math.hypot(1, 4))
+    assert found["diff_epe"][0, 2] == pytest.approx(5.0)
+    assert found["impulse_epe"][5,] == pytest.approx((4 + 0) / 2)  # out at T/2, back at T
+
+
+def test_going_twice_as_far_misses_every_poke_by_its_length_too() -> None:
+    found = measured(Flows(lambda truth, *_: 2 * truth))
+    for number in SHIFTS:
+        assert found["poke_epe"][number,] == pytest.approx(length(number))
+        assert found["response"][number,] == pytest.approx(2 * length(number))
+    assert found["rank"][0, 1, 2] == 1.0
+
+
+def test_letting_go_after_t_and_arriving_too_soon_are_seen_where_they_happen() -> None:
+    let_go = measured(Flows(lambda truth, _, frame: truth * (frame <= T)))
+    at_once = measured(Flows(lambda truth, number, frame: torch.from_numpy(Disc().flow(number, T))))
+    for number in SHIFTS:
+        key = (number,)
+        assert [let_go[c][key] for c in ("poke_epe", "halfway_epe")] == [0.0, 0.0]
+        assert let_go["hold_epe"][key] == pytest.approx(length(number))
+        assert [at_once[c][key] for c in ("poke_epe", "hold_epe")] == [0.0, 0.0]
+        assert at_once["halfway_epe"][key] == pytest.approx(length(number) / 2)
+
+
+def test_a_leak_into_the_background_is_seen_there_and_nowhere_else() -> None:
+    ground = torch.from_numpy(Disc().part_ids == 0)
+    leaking = measured(Flows(lambda truth, *_: truth + 0.5 * ground))
+    assert list(leaking["background"].values()) == pytest.approx([math.hypot(0.5, 0.5)] * len(SHIFTS))
+    assert set(leaking["response_epe"].values()) == set(leaking["poke_epe"].values()) == {0.0}
+    assert leaking["ignored_poke"][6,] == pytest.approx(math.hypot(0.5, 0.5) * ground.float().mean().item(), rel=1e-4)
+    assert leaking["rest_drift"][8,] == 0.0
+
+
+def test_what_the_object_hides_is_not_background() -> None:
+    hidden = {number: torch.from_numpy(~Disc().visible(number, T)) for number in SHIFTS}
+    assert all(mask.any() for mask in hidden.values())
+    found = measured(Flows(lambda truth, number, _: truth + 9.0 * hidden[number] if number in hidden else truth))
+    assert set(found["background"].values()) == {0.0}
+
+
+def test_common_drift_cancels_in_the_difference_and_counts_everywhere_else() -> None:
+    found = measured(Flows(lambda truth, *_: truth + torch.tensor([3.0, 4.0]).view(2, 1, 1)))
+    assert max(found["diff_epe"].values()) == pytest.approx(0.0, abs=1e-5)
+    for column in ("poke_epe", "halfway_epe", "hold_epe", "response_epe", "background"):
+        assert list(found[column].values()) == pytest.approx([5.0] * len(SHIFTS)), column
+    assert list(found["rest_drift"].values()) == pytest.approx([5.0, 5.0])
+
+
+def test_the_touched_point_is_not_part_of_the_response() -> None:
+    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+
+    def only_touched(truth: Tensor, number: int, _: int) -> Tensor:
+        at = POKES[number].at or (0.0, 0.0)
+        return truth * (torch.hypot(x - at[0], y - at[1]) <= counterfactual.TOUCHED_RADIUS * SIDE)
+
+    found = measured(Flows(only_touched))
+    assert set(found["poke_epe"].values()) == {0.0}
+    assert [found["response_epe"][n,] for n in SHIFTS] == pytest.approx([length(n) for n in SHIFTS])
+    assert set(found["response"].values()) == {0.0}
+
+
+def test_responding_less_to_longer_pokes_is_ranked_minus_one() -> None:
+    found = measured(Flows(lambda truth, number, _: truth / max(length(number), 0.1) ** 2))
+    assert found["rank"] == pytest.approx({(0, 1, 2): -1.0, (3, 4): -1.0})
+
+
+def test_noise_is_not_ranked_where_each_poke_hides_other_pixels() -> None:
+    """The same flow after every poke must not look like a response because it is averaged over other pixels."""
+
+    class Hiding(Disc):
+        def visible(self, poke: int, frame: int) -> np.ndarray:
+            return super().visible(poke, frame) & (np.arange(SIDE) > 16 + poke)
+
+    noise = torch.randn(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    assert "rank" not in measured(Flows(lambda *_: noise, scene=Hiding()), Hiding())
+
+
+def test_a_touched_point_that_is_hidden_is_not_judged_but_the_rest_is() -> None:
+    class Hidden(Disc):
+        def visible(self, poke: int, frame: int) -> np.ndarray:
+            seen = super().visible(poke, frame)
+            seen[22:27, 18:23] = False
+            return seen
+
+    found = measured(Flows(lambda truth, *_: 0 * truth, scene=Hidden()), Hidden())
+    assert list(found["poke_epe"]) == list(found["pck"]) == list(found["hold_epe"]) == [(3,), (4,)]
+    assert list(found["response_epe"]) == [(number,) for number in SHIFTS]
+
+
+def test_a_player_is_measured_by_the_pokes_it_knows() -> None:
+    shifts = measured(Flows(lambda truth, *_: truth, ALL_ROLES - {"impulse"}))
+    assert "poke_epe" in shifts and "impulse_epe" not in shifts
+    impulses = measured(Flows(lambda truth, *_: truth, frozenset({"impulse", "none"})))
+    assert set(impulses) == {"impulse_epe", "rest_drift"} and list(impulses["rest_drift"]) == [(8,)]
+
+
+# Formulas
+
+
+def stem(side: int = 9) -> tuple[Tensor, Tensor]:
+    """A part one pixel wide that moves by (3, 4) on a ground that does not."""
+    where = torch.zeros(side, side, dtype=torch.bool)
+    where[:, 4] = True
+    return where, torch.tensor([3.0, 4.0]).view(2, 1, 1) * where
+
+
+def test_a_part_thinner_than_three_pixels_is_followed_by_its_own_pixels() -> None:
+    where, truth = stem()
+    assert counterfactual.touched_error(0 * truth, truth, where, (4.0, 5.0)) == 5.0
+    assert counterfactual.touched_error(truth, truth, where, (4.0, 5.0)) == 0.0
+    assert counterfactual.touched_error(truth + 9.0 * ~where, truth, where, (4.0, 5.0)) == 0.0
+
+
+def test_one_wild_vector_of_three_does_not_move_a_point() -> None:
+    where, truth = stem()
+    flow = truth.clone()
+    flow[:, 5, 4] = 99.0
+    assert counterfactual.touched_error(flow, truth, where, (4.0, 5.0)) == 0.0
+
+
+def test_a_point_of_which_nothing_shows_has_no_error() -> None:
+    where, truth = stem()
+    assert math.isnan(counterfactual.touched_error(truth, truth, ~where & False, (4.0, 5.0)))
+    assert math.isnan(counterfactual.is_correct(math.nan, 100))
+
+
+@pytest.mark.parametrize(("error", "correct"), [(0.0, 1.0), (4.9, 1.0), (5.0, 1.0), (5.1, 0.0), (90.0, 0.0)])
+def test_a_point_is_correct_within_a_twentieth_of_the_side(error: float, correct: float) -> None:
+    assert counterfactual.is_correct(error, 100) == correct
+
+
+def test_the_share_of_correct_points_counts_pokes() -> None:
+    pck = measured(Flows(lambda truth, *_: 0 * truth))["pck"]
+    assert [pck[number,] for number in SHIFTS] == [1.0, 1.0, 0.0, 1.0, 0.0]  # 5 % of 48 is 2.4 pixels
+
+
+def test_the_rank_correlation_is_spearmans() -> None:
+    rank = counterfactual.rank_correlation
+    assert rank([1, 2, 3], [10, 20, 1000]) == pytest.approx(1.0)
+    assert rank([3, 2, 1], [10, 20, 1000]) == pytest.approx(-1.0)
+    assert rank([1, 2, 3, 4], [2, 1, 4, 3]) == pytest.approx(0.6)  # 1 - 6 * 4 / (4 * 15)
+    assert rank([1, 1, 2], [1, 2, 3]) == pytest.approx(math.sqrt(3) / 2)  # ties share their rank
+    for first in ([1.0], [2.0, 2.0, 2.0], [1.0, math.nan, 3.0]):
+        assert math.isnan(rank(first, [1.0, 2.0, 3.0][: len(first)]))
+
+
+def test_an_error_over_no_pixels_is_not_a_number() -> None:
+    where, truth = stem()
+    assert math.isnan(counterfactual.endpoint_error(truth, truth, where & False))
+    assert math.isnan(counterfactual.motion(truth, where & False))
+
+
+# SSIM
+
+
+def naive_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Window by window, as the formula is written; pictures `h w` in [0, 1]."""
+    offsets = np.arange(11) - 5
+    window = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+    values = []
+    for i in range(a.shape[0] - 10):
+        for j in range(a.shape[1] - 10):
+            p, q = a[i : i + 11, j : j + 11], b[i : i + 11, j : j + 11]
+            m, n = (window * p).sum(), (window * q).sum()
+            v, w = (window * (p - m) ** 2).sum(), (window * (q - n) ** 2).sum()
+            c = (window * (p - m) * (q - n)).sum()
+            values.append((2 * m * n + 0.0001) * (2 * c + 0.0009) / ((m * m + n * n + 0.0001) * (v + w + 0.0009)))
+    return float(np.mean(values))
+
+
+def test_ssim_is_the_published_formula() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.uniform(0, 1, (2, 3, 14, 17))
+    b = np.clip(a + rng.normal(0, 0.2, a.shape), 0, 1)
+    expected = np.mean([naive_ssim(a[t, c], b[t, c]) for t in range(2) for c in range(3)])
+    found = ssim(torch.from_numpy(b).float() * 2 - 1, torch.from_numpy(a).float() * 2 - 1)
+    assert 0.5 < expected < 0.99
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_equal_frames_are_perfectly_similar_and_inverted_ones_are_not() -> None:
+    x = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert ssim(x, x) == pytest.approx(1.0, abs=1e-5)
+    assert ssim(-x, x) < 0
+    black, grey = torch.full((1, 3, 12, 12), -1.0), torch.zeros(1, 3, 12, 12)
+    assert ssim(grey, black) == pytest.approx(0.0001 / (0.25 + 0.0001), rel=1e-3)  # only the luminance differs
+
+
+# Reference players
+
+
+def test_the_shift_patch_takes_the_poked_pixel_to_its_target_and_leaves_the_far_ground() -> None:
+    first, record = Disc().first, poke("shift", (20.0, 24.0), (6.0, -2.0))
+    clip = ShiftPatch(T).play(first, record, LAST)
+    assert clip.shape == (LAST, SIDE, SIDE, 3)
+    for t in range(T, LAST + 1):
+        assert np.array_equal(clip[t - 1][22, 26], first[24, 20])  # held
+    assert np.array_equal(clip[T // 2 - 1][23, 23], first[24, 20])
+    y, x = np.mgrid[:SIDE, :SIDE]
+    far = np.hypot(x - 26, y - 22) > 4 * PATCH_SIGMA * SIDE
+    assert far.mean() > 0.4 and np.array_equal(clip[-1][far], first[far])
+    assert not np.array_equal(clip[-1], first)
+
+
+def test_the_shift_patch_drags_the_ground_too_and_lets_impulses_go() -> None:
+    first = Disc().first
+    ground = ShiftPatch(T).play(first, POKES[6], LAST)
+    assert np.array_equal(ground[-1][7, 7], first[4, 4])
+    impulse = ShiftPatch(T).play(first, POKES[5], LAST)
+    assert np.array_equal(impulse[T // 2 - 1][24, 24], first[24, 20])
+    for t in range(T, LAST + 1):
+        assert np.array_equal(impulse[t - 1], first)
+
+
+@pytest.mark.parametrize("number", [7, 8])
+def test_without_a_shift_nothing_is_dragged(number: int) -> None:
+    first = Disc().first
+    assert np.array_equal(ShiftPatch(T).play(first, POKES[number], 2), np.stack((first, first)))
+
+
+def test_the_copy_is_the_first_frame() -> None:
+    first = Disc().first
+    assert np.array_equal(Copy().play(first, POKES[2], 3), np.stack((first,) * 3))
+
+
+# Models
+
+TINY = replace(preset("tiny").model, channels=4)
+
+
+def model(*, moving: bool = True, **changes: Any) -> PokeVideo:
+    torch.manual_seed(0)
+    made = PokeVideo(replace(TINY, **changes)).eval()
+    if moving:
+        nn.init.normal_(made.decoder.head.weight, std=0.5)
+    return made
+
+
+@pytest.mark.parametrize("side", [48, 24])
+def test_a_model_plays_at_the_size_of_the_picture_whatever_its_own(side: int) -> None:
+    assert TINY.resolution == 32
+    first = cv2.resize(Disc().first, (side, side), interpolation=cv2.INTER_AREA)
+    record = poke("shift", (side / 2, side / 2), (3.0, 0.0), 0)
+    clip = SessionPlayer(Animator(model())).play(first, record, 3)
+    assert clip.shape == (3, side, side, 3) and clip.dtype == np.uint8
+    assert not np.array_equal(clip[2], first) and not np.array_equal(clip[2], clip[0])
+
+
+def test_a_model_is_given_the_poke_in_pixels_of_the_picture() -> None:
+    class Seen(PokeVideo):
+        def encode_poke(self, poke_map: Tensor) -> Tensor:
+            maps.append(poke_map[0])
+            return super().encode_poke(poke_map)
+
+    maps: list[Tensor] = []
+    player = SessionPlayer(Animator(Seen(TINY).eval()))
+    player.play(Disc().first, poke("shift", (5.0, 41.0), (6.0, 0.0), 0), 3)
+    (seen,) = maps  # held: encoded once
+    rows, columns = seen[2].nonzero(as_tuple=True)
+    assert (columns.float().mean(), rows.float().mean()) == (3.0, 27.0)  # (5.5, 41.5) * 32 / 48 - 0.5, rounded
+    assert seen[0].max() == pytest.approx(30 * 6 / 48)
+    player.play(Disc().first, POKES[8], 3)
+    assert len(maps) == 1
+    player.play(Disc().first, POKES[7], 3)  # a finger that rests is a poke
+    assert len(maps) == 2 and maps[1][0].max() == 0 < maps[1][2].max()
+
+
+def test_a_model_is_asked_only_what_it_was_trained_on() -> None:
+    assert SessionPlayer(Animator(model())).roles == {"shift", "background", "zero", "none"}
+    impulses = SessionPlayer(Animator(model(poke_kind="impulse")))
+    assert impulses.roles == {"impulse", "none"}
+    assert impulses.play(Disc().first, POKES[5], 2).shape == (2, SIDE, SIDE, 3)
+
+
+def test_two_models_have_the_same_digest_only_with_the_same_weights() -> None:
+    assert SessionPlayer(Animator(model())).digest == SessionPlayer(Animator(model())).digest
+    assert SessionPlayer(Animator(model())).digest != SessionPlayer(Animator(model(moving=False))).digest
+
+
+def test_players_are_loaded_by_path_and_named_by_their_files(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        save_model(tmp_path / folder / "leaf.safetensors", model(), {})
+    save_model(tmp_path / "tree.safetensors", model(), {})
+    leaves, tree = [str(tmp_path / f / "leaf.safetensors") for f in "ab"], str(tmp_path / "tree.safetensors")
+    assert list(load_players(["copy", tree, "oracle", leaves[0]])) == ["tree", "leaf"]
+    assert list(load_players(leaves)) == leaves
+    with pytest.raises(InputError, match="given twice"):
+        load_players([tree, tree])
+
+
+# Running
+
+
+class Counting:
+    """Plays the shift patch, and remembers what it was asked."""
+
+    def __init__(self, digest: str = "counting") -> None:
+        self.digest, self.roles, self.asked = digest, ALL_ROLES, 0
+
+    def play(self, first: np.ndarray, record: PokeRecord, frames: int) -> np.ndarray:
+        self.asked += 1
+        return ShiftPatch(T).play(first, record, frames)
+
+
+FEW = tuple(POKES[number] for number in (1, 4, 7))
+BRIEF = [Disc("a-1", "a", 1, records=FEW), Disc("a-2", "a", 2, records=FEW)]
+
+
+class CountingTracker:
+    name = "dis"
+
+    def __init__(self) -> None:
+        self.calls, self._dis = 0, DisFlow()
+
+    def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        return self._dis(first, second)
+
+
+SCENES = [Disc("a-1", "a", 1), Disc("a-2", "a", 2), Disc("b-1", "b", 3, turns=True)]
+
+
+def run(out: Path, players: dict[str, Any] | None = None, **changes: Any) -> BenchReport:
+    given = {"bench": "discs 0123", "arrive": T, "fps": 25.0, "quiet": True, "scenes": SCENES, **changes}
+    return run_bench(given.pop("scenes"), {} if players is None else players, out=out, **given)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def report(out: Path, no_public_weights: None) -> BenchReport:
+    return run(out, {"tiny": SessionPlayer(Animator(model()))})
+
+
+def mean(report: BenchReport, player: str, column: str, scope: str = "all") -> float:
+    return report.rows[scope][player][column].interval.mean
+
+
+def test_every_report_has_the_reference_rows_and_every_family(report: BenchReport) -> None:
+    assert list(report.rows) == ["all", "a", "b"]
+    assert list(report.rows["all"]) == ["tiny", *REFERENCES]
+    assert list(report.rows["all"]["copy"]) == [c for c in COLUMNS if c not in ("lpips", "rank")]
+    assert list(report.rows["all"]["oracle"]) == [c for c in COLUMNS if c != "lpips"]
+    assert list(report.rows["all"]["tiny"]) == [c for c in COLUMNS if c != "lpips" and "impulse" not in c]
+    assert report.rows["b"]["oracle"]["poke_epe"].scenes == 1
+
+
+def test_the_reference_rows_say_what_they_must(report: BenchReport) -> None:
+    for column in ERRORS:
+        assert mean(report, "exact", column) == 0.0, column
+    assert mean(report, "copy", "poke_epe") == pytest.approx(mean(report, "copy", "poke_length"), rel=0.02)
+    assert mean(report, "oracle", "poke_epe") < 0.3 * mean(report, "copy", "poke_epe")
+    assert mean(report, "oracle", "response_epe") < 0.4 * mean(report, "copy", "response_epe")
+    assert mean(report, "oracle", "rank") == pytest.approx(1.0)
+    assert (mean(report, "oracle", "psnr"), mean(report, "oracle", "ssim")) == (100.0, pytest.approx(1.0))
+    assert mean(report, "copy", "psnr") < 30 and mean(report, "copy", "ssim") < 0.95
+    assert mean(report, "copy", "ignored_poke") == pytest.approx(0.0, abs=0.02)
+    assert mean(report, "copy", "rest_drift") == pytest.approx(0.0, abs=0.02)
+
+
+def test_the_shift_patch_obeys_the_poke_and_understands_nothing(report: BenchReport) -> None:
+    assert mean(report, "shift-patch", "poke_epe", "a") < 0.6 * mean(report, "copy", "poke_epe", "a")
+    assert mean(report, "shift-patch", "response_epe") > 2 * mean(report, "oracle", "response_epe")
+    assert mean(report, "shift-patch", "ignored_poke") > 0.1
+    assert mean(report, "shift-patch", "rest_drift") == mean(report, "copy", "rest_drift")
+
+
+def test_a_cell_says_how_many_values_of_how_many_scenes_it_rests_on(report: BenchReport) -> None:
+    cells = report.rows["all"]["copy"]
+    assert (cells["poke_epe"].samples, cells["poke_epe"].scenes) == (3 * len(SHIFTS), 3)
+    assert cells["diff_epe"].samples == 3 * 10
+    assert cells["rest_drift"].samples == 3 * 2
+    assert cells["poke_epe"].interval.low <= cells["poke_epe"].interval.mean <= cells["poke_epe"].interval.high
+
+
+def test_families_are_means_of_their_own_scenes(report: BenchReport) -> None:
+    a, b = (mean(report, "copy", "poke_epe", family) for family in "ab")
+    assert a != pytest.approx(b)
+    assert mean(report, "copy", "poke_epe") == pytest.approx((2 * a + b) / 3)
+
+
+def test_differences_are_taken_poke_by_poke(report: BenchReport) -> None:
+    assert set(report.differences) == {"tiny", "shift-patch", "oracle"}
+    assert list(report.differences["shift-patch"]) == ["copy"]
+    gain = report.differences["oracle"]["copy"]["poke_epe"]
+    expected = mean(report, "oracle", "poke_epe") - mean(report, "copy", "poke_epe")
+    assert gain.interval.mean == pytest.approx(expected)
+    assert gain.interval.low <= gain.interval.mean <= gain.interval.high < 0
+    assert list(report.differences["tiny"]) == ["copy", "shift-patch"]
+
+
+def test_pairing_makes_intervals_narrower_than_the_scenes_are_apart(tmp_path: Path) -> None:
+    scenes = [Disc(str(k), seed=k, turns=bool(k % 2), records=FEW) for k in range(4)]
+    found = run(tmp_path, {"same": Copy("another")}, scenes=scenes)
+    row = found.differences["same"]["copy"]["poke_epe"].interval
+    assert (row.mean, row.low, row.high) == (0.0, 0.0, 0.0)
+    alone = found.rows["all"]["same"]["poke_epe"].interval
+    assert alone.high - alone.low > 0.05
+
+
+def test_responses_are_the_mean_motion_for_every_asked_length(report: BenchReport) -> None:
+    lengths = sorted({POKES[number].length for number in SHIFTS})
+    assert [len(points) for points in report.responses.values()] == [len(lengths)] * 5
+    exact = report.responses["exact"]
+    assert [y for _, y in exact] == sorted(y for _, y in exact)
+    assert max(y for _, y in report.responses["copy"]) < 0.1 * exact[-1][1]
+
+
+def test_pokes_that_the_tracker_cannot_follow_are_left_out_for_every_player_alike() -> None:
+    def sample(number: int, error: float) -> Sample:
+        return Sample((number,), "shift", 0.1, {"poke_epe": error, "poke_epe_share": 10 * error})  # of ten pixels
+
+    floor = [sample(0, 1.0), sample(1, 3.3), sample(2, 3.4)]
+    rows = {"model": [sample(k, 7.0 + k) for k in range(3)], "copy": [sample(k, 10.0) for k in range(3)]}
+    results = {name: {"s": samples} for name, samples in {**rows, "shift-patch": rows["copy"], "oracle": floor}.items()}
+    found = summarise(results, {"s": "f"}, {}, 0)
+    assert mean(found, "model", "followed_epe") == 7.5 and mean(found, "model", "poke_epe") == 8.0
+    assert found.rows["all"]["copy"]["followed_epe"].samples == 2
+    assert found.differences["model"]["copy"]["followed_epe"].interval.mean == -2.5
+
+
+def test_a_report_survives_being_written(tmp_path: Path, report: BenchReport) -> None:
+    report.write(tmp_path / "new")
+    assert read_report(tmp_path / "new") == report
+    text = (tmp_path / "new" / "report.md").read_text()
+    assert str(report.rows["all"]["copy"]["poke_epe"].interval) in text
+    assert str(report.differences["tiny"]["copy"]["response_epe"].interval) in text
+    for said in ("## All scenes", "## A", "## B", "tracker dis", "lpips no weights found", "seed 0", "fps 25"):
+        assert said in text
+    for column in COLUMNS:
+        assert f"- `{column}`: {COLUMNS[column]}" in text
+    tables = [line for line in text.splitlines() if line.startswith("| poke_epe ")]
+    assert len(tables) == 3 and all(line.count("|") == 8 for line in tables)
+    assert "NaN" not in (tmp_path / "new" / "report.json").read_text()
+    for plot in ("response", "poke_epe", "response_epe"):
+        assert read_picture(tmp_path / "new" / f"{plot}.png").std() > 10
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"about": {}, "rows": {"all": {"copy": {"psnr": {}}}}}'])
+def test_a_damaged_report_is_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(InputError, match=r"report\.json is missing or damaged"):
+        read_report(tmp_path)
+
+
+def test_the_summary_is_one_line_with_the_headlines(report: BenchReport) -> None:
+    assert report.summary.startswith("discs 0123, 3 scenes: poke-EPE tiny ")
+    assert f"copy {mean(report, 'copy', 'response_epe'):.3g}" in report.summary
+    assert "\n" not in report.summary
+
+
+def test_a_second_run_plays_and_tracks_nothing(tmp_path: Path) -> None:
+    player, tracker = Counting(), CountingTracker()
+    before = run(tmp_path, {"p/q": player}, tracker=tracker, scenes=BRIEF[:2])
+    assert player.asked == 2 * len(FEW)
+    calls = tracker.calls
+    assert run(tmp_path, {"p/q": player}, tracker=tracker, scenes=BRIEF[:2]) == before
+    assert (player.asked, tracker.calls) == (2 * len(FEW), calls)
+
+
+def test_only_what_is_missing_is_measured(tmp_path: Path) -> None:
+    player = Counting()
+    run(tmp_path, {"p": player}, scenes=BRIEF[:1])
+    more = run(tmp_path, {"p": player}, scenes=BRIEF[:2])
+    assert player.asked == 2 * len(FEW) and more.about["scenes"] == 2
+    (tmp_path / "scenes" / "p" / "a-1.json").write_text('{"key": ')
+    assert run(tmp_path, {"p": player}, scenes=BRIEF[:2]) == more
+    assert player.asked == 3 * len(FEW)
+
+
+@pytest.mark.parametrize("changed", [{"bench": "discs 9"}, {"arrive": 5}, {"player": Counting("retrained")}])
+def test_a_changed_key_measures_again(tmp_path: Path, changed: dict[str, Any]) -> None:
+    player = changed.pop("player", Counting())
+    run(tmp_path, {"p": Counting()}, scenes=BRIEF[:1])
+    run(tmp_path, {"p": player}, scenes=BRIEF[:1], **changed)
+    assert player.asked == len(FEW)
+
+
+def test_players_whose_names_make_the_same_file_name_are_kept_apart(tmp_path: Path) -> None:
+    first, second = Counting("1"), Counting("2")
+    for _ in range(2):
+        run(tmp_path, {"a/b": first, "a_b": second}, scenes=BRIEF[:1])
+    assert (first.asked, second.asked) == (len(FEW), len(FEW))
+
+
+def test_a_scene_costs_as_many_looks_as_were_promised() -> None:
+    tracker = CountingTracker()
+    scene = Disc()
+    seen = FirstFrameTracker(scene.first, tracker)
+    Measurement(scene, TrackedFrames(lambda k: np.repeat(scene.first[None], LAST, 0), seen), MOMENTS).samples()
+    assert tracker.calls == 1  # the copy
+    Measurement(scene, TrackedFrames(scene.frames, seen), MOMENTS).samples()
+    assert tracker.calls == 1 + 3 * len(SHIFTS) + 1  # the impulse is back at T, and what rests was seen before
+
+
+def test_the_seed_changes_intervals_and_not_means(out: Path, report: BenchReport) -> None:
+    again = run(out, {"tiny": SessionPlayer(Animator(model()))}, seed=1)
+    assert mean(again, "copy", "poke_epe") == mean(report, "copy", "poke_epe")
+    assert again.about["seed"] == 1
+
+
+class Wrong:
+    """Gives something else than it should."""
+
+    digest, roles = "wrong", ALL_ROLES
+
+    def __init__(self, made: Callable[[np.ndarray], Any]) -> None:
+        self._made = made
+
+    def play(self, first: np.ndarray, record: PokeRecord, frames: int) -> Any:
+        return self._made(np.repeat(first[None], frames, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda clip: clip[:-1], r"shape \(5, 48, 48, 3\) instead of frames of shape \(6, 48, 48, 3\)"),
+        (lambda clip: clip[:, ::2], r"shape \(6, 24, 48, 3\)"),
+        (lambda clip: list(clip), "gave list"),
+        (lambda clip: clip / 255, "float64 instead of uint8"),
+        (lambda clip: clip * np.float32(np.nan), "not finite"),
+    ],
+)
+def test_frames_that_nobody_asked_for_are_refused_by_name(tmp_path: Path, made: Any, said: str) -> None:
+    with pytest.raises(InputError, match=rf"player 'odd' on scene 'a-1', poke 0: .*{said}.*\.$"):
+        run(tmp_path, {"odd": Wrong(made)}, scenes=BRIEF[:1])
+
+
+def test_a_model_that_blows_up_is_refused_by_name(tmp_path: Path) -> None:
+    broken = model()
+    nn.init.constant_(broken.decoder.head.bias, math.nan)
+    with pytest.raises(InputError, match="player 'broken' on scene 'a-1', poke 0: frame 1 holds numbers that are not"):
+        run(tmp_path, {"broken": SessionPlayer(Animator(broken))}, scenes=BRIEF[:1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scenes": []}, "holds no scene"),
+        ({"scenes": [BRIEF[0], BRIEF[0]]}, "two scenes are called 'a-1'"),
+        ({"arrive": 1}, r"at frame 1 of 6; choose 2 \.\.\. 6"),
+        ({"arrive": 7}, "at frame 7 of 6"),
+        ({"players": {"oracle": Copy()}}, "cannot be called 'oracle'"),
+    ],
+)
+def test_what_cannot_be_run_is_a_sentence(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        run(tmp_path, **changes)
+
+
+def test_raft_and_lpips_judge_where_their_weights_are(tmp_path: Path, shared: Path) -> None:
+    weights = shared / "weights"
+    found = run(
+        tmp_path, scenes=[Disc(records=POKES[2:3])], weights_dir=weights, tracker=RaftFlow(weights, smallest_side=64)
+    )
+    assert found.about["tracker"] == "raft (12 iterations, frames of at least 64)"
+    assert mean(found, "oracle", "poke_epe") < 2.0 < 5.0 < mean(found, "copy", "poke_epe")
+    assert mean(found, "oracle", "lpips") == pytest.approx(0.0, abs=1e-6)
+    assert mean(found, "copy", "lpips") > 0.001
+
+
+def test_the_best_tracker_is_raft_with_weights_and_dis_without(shared: Path) -> None:
+    assert describe(best_tracker(shared / "weights")) == "raft (12 iterations, frames of at least 256)"
+    assert describe(best_tracker(None)) == "dis"
+    assert lpips_if_found(None) is None
+
+
+def test_the_truth_is_worked_out_once_for_all_rows(tmp_path: Path) -> None:
+    class Slow(Disc):
+        def flow(self, poke: int, frame: int) -> np.ndarray:
+            asked.append((poke, frame))
+            return super().flow(poke, frame)
+
+    asked: list[tuple[int, int]] = []
+    run(tmp_path, scenes=[Slow(records=FEW)])
+    assert len(asked) == len(set(asked)) == 2 * 3 + 1  # two shifts at three frames, and what rests at the last
+
+
+def test_what_a_scene_reads_is_not_kept(tmp_path: Path) -> None:
+    class Keeping(Disc):
+        def frames(self, poke: int) -> np.ndarray:
+            self.__dict__["cache"] = super().frames(poke)
+            return self.__dict__["cache"]
+
+    scene = Keeping(records=FEW)
+    run(tmp_path, scenes=[scene])
+    assert "cache" not in scene.__dict__
+
+
+# To look at
+
+
+def test_a_grid_shows_the_truth_above_the_predictions_with_arrow_and_target(tmp_path: Path) -> None:
+    scene = Disc()
+    shown = futures(scene, {"copy": Copy(), "patch": ShiftPatch(T)}, 2)
+    assert list(shown) == ["truth", "copy", "patch"]
+    assert np.array_equal(shown["truth"], scene.frames(2))
+    write_grid(scene, shown, 2, tmp_path / "grid.png")
+    sheet, cell = read_picture(tmp_path / "grid.png"), 3 * SIDE + 2  # enlarged threefold, and a gap
+    assert sheet.shape == (3 * cell - 2, 7 * cell - 2, 3)  # a name, the first frame, five later ones
+    red = (np.abs(sheet.astype(int) - ARROW).sum(-1) < 60).astype(int)
+    counts = [[red[cell * i : cell * (i + 1), cell * j : cell * (j + 1)].sum() for j in range(7)] for i in range(3)]
+    for row in counts:
+        assert row[0] == 0 and all(row[1:])
+    found = sheet[cell : 2 * cell - 2, 2 * cell : 3 * cell - 2]
+    y, x = np.nonzero(red[cell : 2 * cell - 2, 2 * cell : 3 * cell - 2])
+    assert (x.mean(), y.mean()) == pytest.approx((3 * 26 + 1, 3 * 24 + 1), abs=1.0)  # the dot of (20 + 6, 24)
+    assert found.shape == (3 * SIDE, 3 * SIDE, 3)
+
+
+def test_a_grid_can_move(tmp_path: Path) -> None:
+    scene = Disc()
+    write_grid(scene, futures(scene, {"copy": Copy()}, 4), 4, tmp_path / "grid.mp4")
+    frames = list(iterate_frames(tmp_path / "grid.mp4"))
+    assert len(frames) == LAST
+    half = frames[0].shape[0] // 2
+    truth, copied = ([frame[rows] for frame in frames] for rows in (slice(0, half), slice(half, None)))
+    assert np.abs(truth[0].astype(int) - truth[-1]).mean() > 4 * np.abs(copied[0].astype(int) - copied[-1]).mean()
+
+
+def test_a_grid_leaves_out_who_was_not_trained_on_such_pokes() -> None:
+    players = {"copy": Copy(), "shifts": SessionPlayer(Animator(model()))}
+    assert list(futures(Disc(), players, 5)) == ["truth", "copy"]
+
+
+def test_bars_are_as_high_as_their_values() -> None:
+    sheet = bars({"one": Interval(1.0, 1.0, 1.0), "two": Interval(2.0, 2.0, 2.0)}, "title")
+    blue, orange = ((sheet == colour).all(-1).any(1).sum() for colour in ((0, 114, 178), (213, 94, 0)))
+    assert orange == pytest.approx(2 * blue, abs=4)
+
+
+def test_curves_go_through_their_points_and_rows_without_points_are_left_out() -> None:
+    sheet = curves({"a": [(0.0, 0.0), (10.0, 5.0)], "b": [], "c": [(0.0, 10.0), (10.0, 0.0)]}, "x", "y")
+    blue, orange = ((sheet == colour).all(-1) for colour in ((0, 114, 178), (213, 94, 0)))
+    assert blue.any() and orange.any()
+    assert np.nonzero(blue)[0].min() < np.nonzero(orange)[0].max()
+
+
+def test_results_are_plain_json_with_their_key(out: Path, report: BenchReport) -> None:
+    values = json.loads((out / "scenes" / "tiny" / "a-1.json").read_text())
+    assert values["key"]["scene"] == "a-1" and values["key"]["tracker"] == "dis"
+    assert values["samples"][0]["pokes"] == [0] and values["samples"][0]["role"] == "shift"

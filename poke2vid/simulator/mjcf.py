@@ -67,7 +67,8 @@ class MjcfBuilder:
         SubElement(self._root, "statistic", extent=str(EXTENT), center="0 0 0")
         visual = SubElement(self._root, "visual")
         SubElement(visual, "global", offwidth="2048", offheight="2048")
-        SubElement(visual, "quality", shadowsize="0", offsamples="0")
+        # Fewer facets than MuJoCo's own: a third less time for a plant, and a thirtieth of a grey level.
+        SubElement(visual, "quality", shadowsize="0", offsamples="0", numslices="12", numstacks="8")
         SubElement(visual, "map", znear=str(NEAR), zfar=str(FAR))
         self._headlight = SubElement(visual, "headlight", ambient="0.4 0.4 0.4", diffuse="0 0 0", specular="0 0 0")
         self._assets = SubElement(self._root, "asset")

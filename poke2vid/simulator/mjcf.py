@@ -66,7 +66,6 @@ class MjcfBuilder:
         SubElement(option, "flag", contact="disable")
         SubElement(self._root, "statistic", extent=str(EXTENT), center="0 0 0")
         visual = SubElement(self._root, "visual")
-        SubElement(visual, "global", offwidth="2048", offheight="2048")
         # Fewer facets than MuJoCo's own: a third less time for a plant, and a thirtieth of a grey level.
         SubElement(visual, "quality", shadowsize="0", offsamples="0", numslices="12", numstacks="8")
         SubElement(visual, "map", znear=str(NEAR), zfar=str(FAR))

@@ -15,6 +15,7 @@ from poke2vid.types import InputError
 
 SUPERSAMPLING = 2  # drawn at so many times the size, and shrunk: far cheaper than the driver's own anti-aliasing
 SIZES = (16, 1024)  # of frames, in pixels
+CANVAS = 1024  # pixels a side, at least, of what is drawn on; twice that takes twice as long to set up, half of it no less
 FLEX = int(mujoco.mjtObj.mjOBJ_FLEX)
 GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
 
@@ -37,6 +38,8 @@ class Renderer:
         self._option = mujoco.MjvOption()
         self._camera = mujoco.MjvCamera()
         self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
+        self._canvas = max(CANVAS, SUPERSAMPLING * resolution)
+        world.model.vis.global_.offwidth = world.model.vis.global_.offheight = self._canvas
         self._context = mujoco.MjrContext(world.model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
@@ -52,15 +55,17 @@ class Renderer:
 
     def frame(self, state: np.ndarray, resolution: int | None = None) -> UInt8[np.ndarray, "h w 3"]:
         """The picture of a state (MuJoCo's qpos), anti-aliased; at another size than the renderer's where one is given."""
-        return self.frame_and_depth(state, resolution)[0]
+        side = self.resolution if resolution is None else _drawable(resolution)
+        self._draw(state, side * SUPERSAMPLING)
+        return _shrunk(self._colours(side * SUPERSAMPLING), side)
 
     def frame_and_depth(
         self, state: np.ndarray, resolution: int | None = None
     ) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h2 w2"]]:
         """The picture, and the depth in metres at the finer sampling that it was shrunk from."""
         side = self.resolution if resolution is None else _drawable(resolution)
-        picture, depth = self._draw(state, side * SUPERSAMPLING)
-        return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), depth
+        self._draw(state, side * SUPERSAMPLING)
+        return _shrunk(self._colours(side * SUPERSAMPLING), side), self._depth(side * SUPERSAMPLING)
 
     def buffers(self, state: np.ndarray, resolution: int | None = None) -> Buffers:
         """What lies at the centre of every pixel."""
@@ -68,18 +73,19 @@ class Renderer:
         flags = self._scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
         try:
-            colours, depth = self._draw(state, side)
+            self._draw(state, side)
         finally:
             flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = False
-        number = colours.astype(np.int32) @ np.array([1, 2**8, 2**16], np.int32)
+        number = self._colours(side).astype(np.int32) @ np.array([1, 2**8, 2**16], np.int32)
         known = np.full((2, self._scene.ngeom + 1), -1, np.int32)
         for geom in self._scene.geoms[: self._scene.ngeom]:
             if geom.segid >= 0 and geom.objtype in (GEOM, FLEX):
                 known[int(geom.objtype == FLEX), geom.segid + 1] = geom.objid
         geoms, flexes = known[:, number]
-        return Buffers(geoms, flexes, depth)
+        return Buffers(geoms, flexes, self._depth(side))
 
-    def _draw(self, state: np.ndarray, side: int) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "s s"]]:
+    def _draw(self, state: np.ndarray, side: int) -> None:
+        """Into the driver's buffers, from which `_colours` and `_depth` read."""
         data = self._data
         data.qpos[:] = state
         mujoco.mj_kinematics(self._model, data)
@@ -89,14 +95,28 @@ class Renderer:
         mujoco.mjv_updateScene(
             self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene
         )
-        picture, raw = np.empty((side, side, 3), np.uint8), np.empty((side, side), np.float32)
-        rectangle = mujoco.MjrRect(0, 0, side, side)
         _gl_context().make_current()
-        mujoco.mjr_render(rectangle, self._scene, self._context)
-        mujoco.mjr_readPixels(picture, raw, rectangle, self._context)
+        if side > self._canvas:
+            mujoco.mjr_resizeOffscreen(side, side, self._context)
+            self._canvas = side
+        mujoco.mjr_render(mujoco.MjrRect(0, 0, side, side), self._scene, self._context)
+
+    def _colours(self, side: int) -> UInt8[np.ndarray, "s s 3"]:
+        picture = np.empty((side, side, 3), np.uint8)
+        mujoco.mjr_readPixels(picture, None, mujoco.MjrRect(0, 0, side, side), self._context)
+        return picture[::-1]
+
+    def _depth(self, side: int) -> Float32[np.ndarray, "s s"]:
+        """In metres. Reading it back costs as much as a third of a frame, so it is read only where it is wanted."""
+        raw = np.empty((side, side), np.float32)
+        mujoco.mjr_readPixels(None, raw, mujoco.MjrRect(0, 0, side, side), self._context)
         near, far = NEAR * EXTENT, FAR * EXTENT
         depth = near * far / (near + raw[::-1].astype(np.float64) * (far - near))  # raw: 1 at near, 0 at far
-        return picture[::-1], depth.astype(np.float32)
+        return depth.astype(np.float32)
+
+
+def _shrunk(picture: UInt8[np.ndarray, "s s 3"], side: int) -> UInt8[np.ndarray, "h w 3"]:
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def _drawable(resolution: int) -> int:

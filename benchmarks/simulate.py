@@ -47,9 +47,10 @@ def measure(family: str, videos: int, frames: int, rounds: int) -> dict[str, Any
             with take(order) as film:
                 pictures = [film.frame(number) for number in range(frames)]
                 if exact:
-                    for start in range(0, frames - CLIP, CLIP):
-                        surface = film.surface(start)
-                        surface.flow(film.trajectory, start + CLIP)
+                    for start in range(0, frames - CLIP + 1, CLIP):
+                        surface, end = film.surface(start), start + CLIP - 1
+                        surface.flow(film.trajectory, end)
+                        surface.visible(film.trajectory, end, film.renderer.fine_buffers(film.trajectory.states[end]))
             if folder is not None:
                 write_video(folder / "video.mp4", pictures, FPS)
 
@@ -105,7 +106,8 @@ def _page(found: dict[str, dict[str, Any]], frames: int) -> str:
     text = (
         f"One core, {SIDE} pixels, videos of {frames} frames from seed to pictures; clips of ten frames a second, in brackets "
         f"by processor time. The targets are {TARGETS['frames']:.0f} with frames only and "
-        f"{TARGETS['with flow, masks, part ids']:.0f} with flow from a clip's first frame to its last, masks and part ids."
+        f"{TARGETS['with flow, masks, part ids']:.0f} with flow from a clip's first frame to its last, masks of the object "
+        "and of what stays visible, and part ids."
     )
     return f"# simulate\n\n{text}\n\n{table(('family', *names, 'frames / drawing, time'), rows)}"
 

@@ -1,26 +1,31 @@
-"""How many simulated scenes go wrong, and how: thousands of seeds settled, pulled, pushed and blown at. No timing."""
+"""How many simulated scenes go wrong, and how: thousands of seeds settled, pulled, pushed and blown at. No timing, no drawing.
 
+A sweep that was cut off goes on: every outcome is a line of OUT/stability.jsonl as soon as it is known, and scenes that have
+one are not run again. Lines of another number of frames, generation or physics are not this sweep's, and stay as they are.
+"""
+
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from timing import RESULTS, Machine, table, write_results
 from tqdm import tqdm
 
 from poke2vid.simulator.families.registry import FAMILIES, family_named
-from poke2vid.simulator.film import TOUCH_SIDE, Order
-from poke2vid.simulator.interactions import happen
-from poke2vid.simulator.render import Renderer
-from poke2vid.simulator.scene import INDIVIDUALS, generator
-from poke2vid.simulator.world import UnstableError, World
+from poke2vid.simulator.film import Order
+from poke2vid.simulator.interactions import TOUCH_SIDE, happen
+from poke2vid.simulator.scene import GENERATION, INDIVIDUALS, generator
+from poke2vid.simulator.world import PHYSICS, UnstableError, World
 from poke2vid.workers import Died, Tick, run_jobs
 
 SET = 11  # no training or test set has this seed
 TARGET = 0.02
-SOUND = "sound"
+SOUND, DIED = "sound", "died"
+JOURNAL = "stability.jsonl"
 
 
 @dataclass(frozen=True)
@@ -35,23 +40,63 @@ def _outcome(order: Order, tick: Tick) -> str:
     tick()
     try:
         world = World(family_named(order.family).scene(seed, order.split))
-        with Renderer(world, TOUCH_SIDE) as renderer:
-            buffers = renderer.buffers(world.data.qpos)
-        happening = happen(world, buffers, generator("stability", seed), order.frames)
+        happening = happen(world, generator(order.family, order.split, "happening", seed), order.frames)
         world.record(order.frames, happening.actions, happening.wind)
     except UnstableError as fault:
         return str(fault)
     return SOUND
 
 
+def _key(order: Order) -> dict[str, Any]:
+    """What an outcome belongs to; with `Order(family, "train", number, frames, ...)` of the set, the scene can be looked at."""
+    return {
+        "family": order.family, "number": order.number, "seed": order.scene_seed(0), "frames": order.frames,
+        "generation": GENERATION, "physics": PHYSICS,
+    }  # fmt: skip
+
+
+def _known(journal: Path) -> dict[str, str]:
+    """The outcomes in the journal by their order's key; a last line that was cut short is none."""
+    known = {}
+    for line in journal.read_text(encoding="utf-8").splitlines() if journal.exists() else ():
+        try:
+            entry = json.loads(line)
+            key, outcome = json.dumps(entry["order"]), str(entry["outcome"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        if outcome != DIED:  # it may have been killed
+            known[key] = outcome
+    return known
+
+
+def _sweep(orders: list[Order], journal: Path, workers: int, quiet: bool) -> list[tuple[Order, str]]:
+    """Every order with its outcome, in the order of `orders`; only those without one are run."""
+    known = _known(journal)
+    pending = [order for order in orders if json.dumps(_key(order)) not in known]
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        journal.open("a", encoding="utf-8") as stream,
+        tqdm(total=len(orders), initial=len(orders) - len(pending), unit="scene", disable=quiet or None) as bar,
+    ):
+        if journal.stat().st_size:
+            stream.write("\n")  # behind a line that was cut short
+        for order, result in run_jobs(_Maker(), pending, workers, lambda: None):
+            outcome = DIED if isinstance(result, Died) else result
+            stream.write(json.dumps({"order": _key(order), "outcome": outcome}) + "\n")
+            stream.flush()
+            known[json.dumps(_key(order))] = outcome
+            bar.update()
+    return [(order, known[json.dumps(_key(order))]) for order in orders]
+
+
 def main(
-    out: Annotated[Path, typer.Option("--out", help="Folder for stability.json and stability.md.")] = RESULTS,
+    out: Annotated[Path, typer.Option("--out", help="Folder for stability.json, .md and .jsonl.")] = RESULTS,
     scenes: Annotated[int, typer.Option("--scenes", min=3, help="In all, a third of each family.")] = 10_000,
     frames: Annotated[int, typer.Option("--frames", min=4, help="Of interaction, for each.")] = 60,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes.")] = 2,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes.")] = 1,
     quick: Annotated[bool, typer.Option("--quick", help="Three scenes: does it run?")] = False,
 ) -> None:
-    """Sweep over scenes, every one of a species of its own."""
+    """Sweep over scenes, every one of a species of its own; one that was cut off goes on."""
     if quick:
         scenes, frames, workers = 3, 8, 0
     orders = [
@@ -59,13 +104,15 @@ def main(
         for number in range(scenes // len(FAMILIES))
         for family in FAMILIES
     ]
-    found: dict[str, Counter[str]] = {family: Counter() for family in FAMILIES}
-    with Machine() as machine, tqdm(total=len(orders), unit="scene", disable=quick or None) as bar:
-        for order, outcome in run_jobs(_Maker(), orders, workers, lambda: None):
-            found[order.family]["died" if isinstance(outcome, Died) else outcome] += 1
-            bar.update()
-    values = {family: dict(sorted(counts.items())) for family, counts in found.items()}
-    write_results(out, "stability", machine, {"frames": frames, "outcomes": values}, _page(values))
+    with Machine() as machine:
+        found = _sweep(orders, out / JOURNAL, workers, quick)
+    counts: dict[str, Counter[str]] = {family: Counter() for family in FAMILIES}
+    for order, outcome in found:
+        counts[order.family][outcome] += 1
+    outcomes = {family: dict(sorted(of_family.items())) for family, of_family in counts.items()}
+    unsound = [_key(order) | {"outcome": outcome} for order, outcome in found if outcome != SOUND]
+    values = {"frames": frames, "outcomes": outcomes, "unsound": unsound}
+    write_results(out, "stability", machine, values, _page(outcomes))
 
 
 def _page(values: dict[str, dict[str, int]]) -> str:

@@ -169,8 +169,14 @@ def simulate(
     videos: Annotated[int, typer.Option("--videos", min=1, help="How many of each family.")] = 100,
     frames: Annotated[int, typer.Option("--frames", min=2, max=10_000, help="Of each video, at 25 a second.")] = 60,
     resolution: Annotated[int, typer.Option("--resolution", help="Side of the square frames, 16 to 1024.")] = 128,
-    split: Annotated[str, typer.Option("--split", help="train or test: they share no species.")] = "train",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another set.")] = 0,
+    split: Annotated[
+        str | None, typer.Option("--split", help="train, as without it, or test: they share no species.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed, another set: 0 to 15.")] = 0,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option("--backgrounds", help="A folder of your photographs, to stand behind half of the scenes."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
     store: Annotated[bool, typer.Option("--store", help="Write a prepared store instead of video files.")] = False,
     test_videos: Annotated[
@@ -194,19 +200,25 @@ def simulate(
         print("\n".join(problems) if problems else "this machine can simulate and draw.")
         raise typer.Exit(2 if problems else 0)
     require_physics()
-    from poke2vid.manifest import DEFAULT_LAGS
-    from poke2vid.prepare_simulated import simulate_store
-    from poke2vid.simulator.videos import order_videos, simulate_videos
-
-    wanted = [(split, videos)] if not store else [("train", videos), ("test", test_videos)]
-    orders = [
-        order
-        for family in families or [""]
-        for part, count in wanted
-        for order in order_videos(family, count, frames, resolution, part, seed)
-    ]
     if out is None:
         raise typer.BadParameter("say where they go: --out FOLDER", param_hint="--out")
+    if store and split is not None:
+        raise typer.BadParameter(
+            "a store has both splits; say how many are held out: --test-videos", param_hint="--split"
+        )
+    from poke2vid.manifest import DEFAULT_LAGS
+    from poke2vid.prepare_simulated import simulate_store
+    from poke2vid.simulator.backgrounds import Backgrounds
+    from poke2vid.simulator.videos import order_videos, simulate_videos
+
+    photos = None if backgrounds is None else Backgrounds.find(backgrounds)
+    wanted = [(split or "train", videos)] if not store else [("train", videos), ("test", test_videos)]
+    orders = [
+        order
+        for family in dict.fromkeys(families or [""])  # twice the same would be two workers on one file
+        for part, count in wanted
+        for order in order_videos(family, count, frames, resolution, part, seed, photos)
+    ]
     if store:
         print(simulate_store(orders, out, lag or DEFAULT_LAGS, flow, workers, weights_dir).summary)
     else:
@@ -233,7 +245,7 @@ def bench_build(
 
     built = build_bench(spec_named(name), out, workers)
     manifest = built.manifest
-    print(f"{name}: {len(manifest.scenes)} scenes, identity {manifest.identity[:12]}; rejected {manifest.rejected}")
+    print(f"{name}: {len(manifest.scenes)} scenes, identity {manifest.identity[:12]}; {manifest.acceptance}")
 
 
 @bench.command("verify")
@@ -260,21 +272,31 @@ def bench_run(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for the report; what it holds already is not measured again.")
     ],
+    scenes: Annotated[
+        int | None,
+        typer.Option("--scenes", min=1, help="Only so many of each family, the first by name; default: all."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the result is the same.")] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals' resampling.")] = 0,
     weights_dir: WeightsOption = None,
 ) -> None:
-    """Score models on a benchmark, beside reference rows, with intervals, plots and a one-line summary."""
+    """Score models on a benchmark, beside reference rows, with intervals, plots, grids to look at and a summary."""
+    from functools import partial
+
+    from poke2vid.evaluate.bench.grid import write_grids
     from poke2vid.evaluate.bench.players import load_players
     from poke2vid.evaluate.bench.run import run_bench
     from poke2vid.pokebench.disk import Bench
 
     opened = Bench.open(folder)
-    manifest = opened.manifest
+    manifest, stored, loaded = opened.manifest, opened.scenes(), load_players(players)
     report = run_bench(
-        opened.scenes(), load_players(players), out=out, bench=f"{manifest.name} {manifest.identity[:12]}",
-        arrive=manifest.arrive, fps=manifest.fps, weights_dir=weights_dir, seed=seed,
+        stored, loaded, out=out, bench=f"{manifest.name} {manifest.identity[:12]}",
+        arrive=manifest.arrive, fps=manifest.fps, weights_dir=weights_dir, seed=seed, per_family=scenes,
+        workers=workers, reload=partial(load_players, players), acceptance=manifest.acceptance,
     )  # fmt: skip
     report.write(out)
+    write_grids(stored, loaded, manifest.arrive, out / "grids", manifest.fps)
     print(report.to_markdown())
     print(report.summary)
 

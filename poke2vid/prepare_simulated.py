@@ -57,8 +57,9 @@ class SimulatedVideo:
         return f"simulated {self.order.name}"
 
     def digest(self) -> str:
-        """Of what decides the pictures: the order, how scenes are made, and the physics."""
-        return hashlib.sha256(f"{self.order} {GENERATION} {PHYSICS}".encode()).hexdigest()
+        """Of what decides the pictures: the order, how scenes are made, the physics, and photographs if there are any."""
+        photos = "" if self.order.backgrounds is None else f" {self.order.backgrounds.digest}"
+        return hashlib.sha256(f"{self.order} {GENERATION} {PHYSICS}{photos}".encode()).hexdigest()
 
     def expected_frames(self, fps: float | None) -> int:
         return self.order.frames

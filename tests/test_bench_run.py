@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from poke2vid.evaluate import counterfactual
-from poke2vid.evaluate.bench.grid import futures, write_grid
+from poke2vid.evaluate.bench.grid import futures, write_grid, write_grids
 from poke2vid.evaluate.bench.measure import (
     COLUMNS,
     ExactFlow,
@@ -133,6 +134,10 @@ class Disc:
     records: tuple[PokeRecord, ...] = POKES
 
     @property
+    def digest(self) -> str:
+        return f"{self.name} {self.seed} {self.turns} {self.records}"
+
+    @property
     def pokes(self) -> tuple[PokeRecord, ...]:
         return tuple(self._true(number, record) for number, record in enumerate(self.records))
 
@@ -231,7 +236,7 @@ def test_staying_misses_every_poke_by_its_length(turns: bool) -> None:
         assert found["poke_length"][number,] == pytest.approx(math.hypot(*scene.pokes[number].shift))
         assert found["poke_epe"][number,] == pytest.approx(found["poke_length"][number,], rel=0.01)
         assert found["poke_epe_share"][number,] == pytest.approx(100, rel=0.01)
-    assert "rank" not in found  # nothing varies
+    assert list(found["rank"].values()) == [0.0, 0.0]  # it does not vary, and should
 
 
 def test_staying_misses_the_response_by_the_true_motion_and_half_of_the_way_half_way() -> None:
@@ -308,14 +313,34 @@ def test_responding_less_to_longer_pokes_is_ranked_minus_one() -> None:
 
 
 def test_noise_is_not_ranked_where_each_poke_hides_other_pixels() -> None:
-    """The same flow after every poke must not look like a response because it is averaged over other pixels."""
+    """The same flow after every poke must not look like a response because it is averaged over other pixels: it has rank 0."""
 
     class Hiding(Disc):
         def visible(self, poke: int, frame: int) -> np.ndarray:
             return super().visible(poke, frame) & (np.arange(SIDE) > 16 + poke)
 
     noise = torch.randn(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    assert "rank" not in measured(Flows(lambda *_: noise, scene=Hiding()), Hiding())
+    assert set(measured(Flows(lambda *_: noise, scene=Hiding()), Hiding())["rank"].values()) == {0.0}
+
+
+def test_nothing_is_ranked_where_the_truth_does_not_respond() -> None:
+    """Only a spot around each poked point moves: what is far from it is not asked to."""
+
+    class Stiff(Disc):
+        def flow(self, poke: int, frame: int) -> np.ndarray:
+            at = self.records[poke].at or (0.0, 0.0)
+            return super().flow(poke, frame) * (np.hypot(GRID[0] - at[0], GRID[1] - at[1]) < 3)
+
+    found = measured(Flows(lambda truth, number, _: truth + length(number), scene=Stiff()), Stiff())
+    assert "rank" not in found and found["response_epe"]
+    assert all(value > 0 for value in found["response"].values())
+
+
+def test_dragging_a_patch_is_mostly_no_response(report: BenchReport) -> None:
+    """What the shift patch moves most is not judged as the rest of the object."""
+    weight = math.exp(-(counterfactual.TOUCHED_RADIUS**2) / (2 * PATCH_SIGMA**2))
+    assert weight < 0.35
+    assert mean(report, "shift-patch", "response", "a") < 0.35 * mean(report, "exact", "response", "a")
 
 
 def test_a_touched_point_that_is_hidden_is_not_judged_but_the_rest_is() -> None:
@@ -326,7 +351,7 @@ def test_a_touched_point_that_is_hidden_is_not_judged_but_the_rest_is() -> None:
             return seen
 
     found = measured(Flows(lambda truth, *_: 0 * truth, scene=Hidden()), Hidden())
-    assert list(found["poke_epe"]) == list(found["pck"]) == list(found["hold_epe"]) == [(3,), (4,)]
+    assert list(found["poke_epe"]) == list(found["hold_epe"]) == [(3,), (4,)] and "pck" not in found
     assert list(found["response_epe"]) == [(number,) for number in SHIFTS]
 
 
@@ -372,9 +397,10 @@ def test_a_point_is_correct_within_a_twentieth_of_the_side(error: float, correct
     assert counterfactual.is_correct(error, 100) == correct
 
 
-def test_the_share_of_correct_points_counts_pokes() -> None:
-    pck = measured(Flows(lambda truth, *_: 0 * truth))["pck"]
-    assert [pck[number,] for number in SHIFTS] == [1.0, 1.0, 0.0, 1.0, 0.0]  # 5 % of 48 is 2.4 pixels
+def test_the_share_of_correct_points_counts_pokes_that_standing_still_does_not_satisfy() -> None:
+    assert [POKES[number].length for number in SHIFTS] == [0.021, 0.042, 0.125, 0.021, 0.083]
+    for share, correct in ((0.0, 0.0), (0.5, 0.0), (0.7, 1.0)):  # of 6 pixels; 5 % of 48 is 2.4
+        assert measured(Flows(lambda truth, *_, share=share: share * truth))["pck"] == {(2,): correct}
 
 
 def test_the_rank_correlation_is_spearmans() -> None:
@@ -383,8 +409,9 @@ def test_the_rank_correlation_is_spearmans() -> None:
     assert rank([3, 2, 1], [10, 20, 1000]) == pytest.approx(-1.0)
     assert rank([1, 2, 3, 4], [2, 1, 4, 3]) == pytest.approx(0.6)  # 1 - 6 * 4 / (4 * 15)
     assert rank([1, 1, 2], [1, 2, 3]) == pytest.approx(math.sqrt(3) / 2)  # ties share their rank
-    for first in ([1.0], [2.0, 2.0, 2.0], [1.0, math.nan, 3.0]):
-        assert math.isnan(rank(first, [1.0, 2.0, 3.0][: len(first)]))
+    assert rank([2.0, 2.0, 2.0], [1.0, 2.0, 3.0]) == 0.0  # ignores it
+    for first, second in (([1], [1]), ([1, 2, 3], [2, 2, 2]), ([2, 2], [2, 2]), ([1, math.nan], [1, 2])):
+        assert math.isnan(rank(first, second))
 
 
 def test_an_error_over_no_pixels_is_not_a_number() -> None:
@@ -586,8 +613,9 @@ def mean(report: BenchReport, player: str, column: str, scope: str = "all") -> f
 def test_every_report_has_the_reference_rows_and_every_family(report: BenchReport) -> None:
     assert list(report.rows) == ["all", "a", "b"]
     assert list(report.rows["all"]) == ["tiny", *REFERENCES]
-    assert list(report.rows["all"]["copy"]) == [c for c in COLUMNS if c not in ("lpips", "rank")]
-    assert list(report.rows["all"]["oracle"]) == [c for c in COLUMNS if c != "lpips"]
+    assert list(report.rows["all"]["copy"]) == [c for c in COLUMNS if c != "lpips"]
+    assert list(report.rows["all"]["oracle"]) == [c for c in COLUMNS if c not in ("lpips", "long_drift")]
+    assert "long_drift" not in report.rows["all"]["exact"]
     assert list(report.rows["all"]["tiny"]) == [c for c in COLUMNS if c != "lpips" and "impulse" not in c]
     assert report.rows["b"]["oracle"]["poke_epe"].scenes == 1
 
@@ -599,6 +627,7 @@ def test_the_reference_rows_say_what_they_must(report: BenchReport) -> None:
     assert mean(report, "oracle", "poke_epe") < 0.3 * mean(report, "copy", "poke_epe")
     assert mean(report, "oracle", "response_epe") < 0.4 * mean(report, "copy", "response_epe")
     assert mean(report, "oracle", "rank") == pytest.approx(1.0)
+    assert mean(report, "copy", "rank") == mean(report, "copy", "long_drift") == 0.0
     assert (mean(report, "oracle", "psnr"), mean(report, "oracle", "ssim")) == (100.0, pytest.approx(1.0))
     assert mean(report, "copy", "psnr") < 30 and mean(report, "copy", "ssim") < 0.95
     assert mean(report, "copy", "ignored_poke") == pytest.approx(0.0, abs=0.02)
@@ -647,10 +676,13 @@ def test_pairing_makes_intervals_narrower_than_the_scenes_are_apart(tmp_path: Pa
 
 def test_responses_are_the_mean_motion_for_every_asked_length(report: BenchReport) -> None:
     lengths = sorted({POKES[number].length for number in SHIFTS})
-    assert [len(points) for points in report.responses.values()] == [len(lengths)] * 5
-    exact = report.responses["exact"]
+    assert list(report.responses) == ["all", "a", "b"]
+    assert [len(points) for points in report.responses["all"].values()] == [len(lengths)] * 5
+    exact = report.responses["all"]["exact"]
     assert [y for _, y in exact] == sorted(y for _, y in exact)
-    assert max(y for _, y in report.responses["copy"]) < 0.1 * exact[-1][1]
+    assert max(y for _, y in report.responses["all"]["copy"]) < 0.1 * exact[-1][1]
+    a, b = (report.responses[family]["exact"] for family in "ab")
+    assert exact[0][1] == pytest.approx((2 * a[0][1] + b[0][1]) / 3)
 
 
 def test_pokes_that_the_tracker_cannot_follow_are_left_out_for_every_player_alike() -> None:
@@ -680,7 +712,34 @@ def test_a_report_survives_being_written(tmp_path: Path, report: BenchReport) ->
     assert len(tables) == 3 and all(line.count("|") == 8 for line in tables)
     assert "NaN" not in (tmp_path / "new" / "report.json").read_text()
     for plot in ("response", "poke_epe", "response_epe"):
-        assert read_picture(tmp_path / "new" / f"{plot}.png").std() > 10
+        sheets = [read_picture(tmp_path / "new" / f"{plot}{of}.png") for of in ("", "-a", "-b")]
+        assert all(sheet.std() > 10 for sheet in sheets)
+        assert not any(np.array_equal(sheets[0], sheet) for sheet in sheets[1:])
+
+
+def test_a_report_opens_with_how_the_player_does_beside_copy_patch_and_floor() -> None:
+    def samples(error: float) -> dict[str, list[Sample]]:
+        values = {"poke_epe": error, "poke_epe_share": 10 * error, "response_epe": error / 2}
+        return {f"s{k}": [Sample((0,), "shift", 0.1, values)] for k in range(3)}
+
+    errors = {"mine": 4.0, "other": 9.0, "shift-patch": 4.0, "copy": 8.0, "oracle": 1.0, "exact": 0.0}
+    results = {name: samples(error) for name, error in errors.items()}
+    about = {"bench": "b", "scenes": 3, "acceptance": "plants: 4 scenes tried for 3 places (1 no room)"}
+    lines = summarise(results, dict.fromkeys(("s0", "s1", "s2"), "f"), about, 0).to_markdown().splitlines()
+    assert lines[2] == (
+        "`mine`: poke-EPE 4 px, better than copy (8) and not told apart from shift-patch (4), where the tracker errs by 1 "
+        "on the true frames; response-EPE 2 px, better than copy (4) and not told apart from shift-patch (2), where the "
+        "tracker errs by 0.5 on the true frames."
+    )
+    assert lines[4].startswith("`other`: poke-EPE 9 px, worse than copy (8)")
+    assert "How the bench came about: plants: 4 scenes tried for 3 places (1 no room)." in lines
+
+
+def test_a_player_that_was_asked_no_shift_has_a_sentence_too() -> None:
+    shift = {"s": [Sample((0,), "shift", 0.1, {"poke_epe": 1.0, "poke_epe_share": 10.0})]}
+    rest = {"s": [Sample((1,), "none", 0.0, {"rest_drift": 0.5})]}
+    results = {"pushed": rest, "shift-patch": shift, "copy": shift, "oracle": shift}
+    assert summarise(results, {"s": "f"}, {}, 0).verdict("pushed") == "`pushed`: was not asked any shift."
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"about": {}, "rows": {"all": {"copy": {"psnr": {}}}}}'])
@@ -715,11 +774,19 @@ def test_only_what_is_missing_is_measured(tmp_path: Path) -> None:
     assert player.asked == 3 * len(FEW)
 
 
-@pytest.mark.parametrize("changed", [{"bench": "discs 9"}, {"arrive": 5}, {"player": Counting("retrained")}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bench": "discs 9"},
+        {"arrive": 5},
+        {"player": Counting("retrained")},
+        {"scenes": [replace(BRIEF[0], seed=9)]},  # drawn anew
+    ],
+)
 def test_a_changed_key_measures_again(tmp_path: Path, changed: dict[str, Any]) -> None:
     player = changed.pop("player", Counting())
     run(tmp_path, {"p": Counting()}, scenes=BRIEF[:1])
-    run(tmp_path, {"p": player}, scenes=BRIEF[:1], **changed)
+    run(tmp_path, {"p": player}, **{"scenes": BRIEF[:1], **changed})
     assert player.asked == len(FEW)
 
 
@@ -746,6 +813,61 @@ def test_the_seed_changes_intervals_and_not_means(out: Path, report: BenchReport
     assert again.about["seed"] == 1
 
 
+class Drifting:
+    """A disc that goes to the right, a pixel in 250 frames, whatever it is asked."""
+
+    digest, roles, asked = "drifting", ALL_ROLES, list[tuple[str, int]]()
+
+    def play(self, first: np.ndarray, record: PokeRecord, frames: int) -> np.ndarray:
+        self.asked.append((record.role, frames))
+        last = picture(1, False, float(frames // 250), 0.0)
+        return np.concatenate((np.repeat(first[None], frames - 1, axis=0), last[None]))
+
+
+def test_the_drift_over_a_thousand_frames_is_measured_on_two_scenes_of_each_family_and_kept(tmp_path: Path) -> None:
+    resting = (*FEW, POKES[8])
+    scenes = [Disc(f"{f}-{k}", f, 1, records=resting) for f, k in (("b", 1), ("a", 3), ("a", 2), ("a", 1))]
+    player, tracker = Drifting(), CountingTracker()
+    player.asked.clear()
+    found = run(tmp_path, {"p": player}, scenes=scenes, tracker=tracker)
+    assert [asked for asked in player.asked if asked[1] > LAST] == [("none", 1000)] * 3
+    cell = found.rows["all"]["p"]["long_drift"]
+    assert (cell.samples, cell.scenes) == (3, 3) and cell.interval.mean == pytest.approx(4.0, abs=0.3)
+    assert sorted(file.stem for file in (tmp_path / "long" / "p").iterdir()) == ["a-1", "a-2", "b-1"]
+    assert mean(found, "copy", "long_drift") == mean(found, "shift-patch", "long_drift") == 0.0
+    calls, asked = tracker.calls, len(player.asked)
+    assert run(tmp_path, {"p": player}, scenes=scenes, tracker=tracker) == found
+    assert (tracker.calls, len(player.asked)) == (calls, asked)
+
+
+def test_a_run_on_some_scenes_of_each_family_takes_the_first_by_name_and_says_how_many(tmp_path: Path) -> None:
+    scenes = [Disc(name, name[0], records=FEW) for name in ("b-2", "a-2", "b-1", "a-1", "a-3")]
+    found = run(tmp_path, scenes=scenes, per_family=1)
+    assert sorted(file.stem for file in (tmp_path / "scenes" / "copy").iterdir()) == ["a-1", "b-1"]
+    assert (found.about["scenes"], found.about["scenes_of_the_bench"]) == (2, 5)
+    assert "scenes 2, scenes of the bench 5" in found.to_markdown()
+    with pytest.raises(InputError, match="0 scenes of each family"):
+        run(tmp_path, scenes=scenes, per_family=0)
+
+
+def test_two_processes_measure_the_same_to_the_last_bit(tmp_path: Path) -> None:
+    save_model(tmp_path / "tiny.safetensors", model(), {})
+    scenes = [replace(scene, records=(*FEW, POKES[8])) for scene in BRIEF]
+    reload = partial(load_players, [str(tmp_path / "tiny.safetensors")])
+    alone, together = (
+        run(tmp_path / str(workers), reload(), scenes=scenes, workers=workers, reload=reload) for workers in (1, 2)
+    )
+    assert together == alone
+    files = {str(file.relative_to(tmp_path / "1")): file.read_bytes() for file in (tmp_path / "1").rglob("*.json")}
+    assert len(files) == 2 * (5 + 3)
+    assert files == {str(f.relative_to(tmp_path / "2")): f.read_bytes() for f in (tmp_path / "2").rglob("*.json")}
+
+
+def test_players_that_cannot_be_made_again_are_not_sent_to_other_processes(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2 processes .* take 1 worker\.$"):
+        run(tmp_path, {"p": Counting()}, scenes=BRIEF[:1], workers=2)
+
+
 class Wrong:
     """Gives something else than it should."""
 
@@ -758,10 +880,20 @@ class Wrong:
         return self._made(np.repeat(first[None], frames, axis=0))
 
 
+def shorter(clip: np.ndarray) -> np.ndarray:
+    return clip[:-1]
+
+
+def test_a_player_that_fails_in_another_process_is_named(tmp_path: Path) -> None:
+    reload = partial(dict, odd=Wrong(shorter))
+    with pytest.raises(InputError, match=r"player 'odd' on scene 'a-1', poke 0: gave shape \(5, 48"):
+        run(tmp_path, reload(), scenes=BRIEF[:1], workers=2, reload=reload)
+
+
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda clip: clip[:-1], r"shape \(5, 48, 48, 3\) instead of frames of shape \(6, 48, 48, 3\)"),
+        (shorter, r"shape \(5, 48, 48, 3\) instead of frames of shape \(6, 48, 48, 3\)"),
         (lambda clip: clip[:, ::2], r"shape \(6, 24, 48, 3\)"),
         (lambda clip: list(clip), "gave list"),
         (lambda clip: clip / 255, "float64 instead of uint8"),
@@ -853,6 +985,14 @@ def test_a_grid_shows_the_truth_above_the_predictions_with_arrow_and_target(tmp_
     y, x = np.nonzero(red[cell : 2 * cell - 2, 2 * cell : 3 * cell - 2])
     assert (x.mean(), y.mean()) == pytest.approx((3 * 26 + 1, 3 * 24 + 1), abs=1.0)  # the dot of (20 + 6, 24)
     assert found.shape == (3 * SIDE, 3 * SIDE, 3)
+
+
+def test_each_family_has_a_grid_of_its_first_scene_and_longest_shift(tmp_path: Path) -> None:
+    scenes = [Disc(name, name[0], records=POKES[:5]) for name in ("b-1", "a-2", "a-1")]
+    write_grids(scenes, {"copy": Copy()}, T, tmp_path, 25.0)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a-1.mp4", "a-1.png", "b-1.mp4", "b-1.png"]
+    write_grid(scenes[0], futures(scenes[0], {"copy": Copy(), "shift-patch": ShiftPatch(T)}, 2), 2, tmp_path / "2.png")
+    assert (tmp_path / "2.png").read_bytes() == (tmp_path / "b-1.png").read_bytes()
 
 
 def test_a_grid_can_move(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +17,15 @@ import torch
 # isort: split
 from poke2vid.encoding import write_lossless
 from poke2vid.geometry import warp
-from poke2vid.pokebench.build import SPECS, BenchSpec, build_bench, spec_named
+from poke2vid.pokebench.build import SPECS, BenchSpec, SceneOrder, build_bench, spec_named
 from poke2vid.pokebench.disk import Bench
 from poke2vid.pokebench.plan import LENGTHS
+from poke2vid.pokebench.records import SceneRecord
 from poke2vid.pokebench.scene import TrueScene
+from poke2vid.simulator import film
+from poke2vid.simulator.film import Order
+from poke2vid.simulator.scene import INDIVIDUALS
+from poke2vid.simulator.world import IMPULSE_FRAMES
 from poke2vid.types import InputError
 from poke2vid.video import iterate_frames
 
@@ -60,6 +68,21 @@ def test_the_target_of_a_shift_is_where_the_truth_arrives(built):
             assert scene.part_ids[y, x] == poke.part > 0
             assert scene.flow(number, SPEC.arrive)[:, y, x] == pytest.approx(poke.shift, abs=1e-3)
             assert scene.flow(number, SPEC.frames)[:, y, x] == pytest.approx(poke.shift, abs=1.0)  # and is held
+
+
+def test_an_impulse_sets_the_touched_point_off_along_its_shift_with_the_stated_speed(built):
+    shares = []
+    for scene in Bench.open(built).scenes():
+        for number, poke in enumerate(scene.pokes):
+            if poke.role != "impulse":
+                continue
+            x, y = (int(v) for v in poke.at)
+            went, asked = scene.flow(number, 1)[:, y, x], np.array(poke.shift)
+            assert went @ asked > 0.9 * np.linalg.norm(went) * np.linalg.norm(asked)
+            # During its one frame the force brings a point from rest to its speed; a plant's springs hold it back.
+            shares.append(np.linalg.norm(went) / (0.5 * np.linalg.norm(asked) / IMPULSE_FRAMES))
+    assert len(shares) == 4
+    assert min(shares) > 0.2 and max(shares) < 1.1 and np.mean(shares) > 0.4
 
 
 def test_after_a_poke_beside_the_object_or_none_nothing_moves(built):
@@ -110,19 +133,110 @@ def test_a_whole_bench_verifies_and_every_damage_is_named(built, copied):
     assert "truth.safetensors does not match its checksum" in problems[0] and "first.png is missing" in problems[1]
 
 
-def test_an_altered_record_or_manifest_is_noticed(copied):
+def change(file: Path, edit: Callable[[Any], None]) -> None:
+    values = json.loads(file.read_text())
+    edit(values)
+    file.write_text(json.dumps(values))
+
+
+def test_an_altered_record_or_manifest_is_noticed_and_never_scored(built, copied):
     record = copied / "scenes" / "plants-000" / "scene.json"
-    values = json.loads(record.read_text())
-    values["pokes"][0]["shift"] = [9.0, 9.0]
-    record.write_text(json.dumps(values))
+    change(record, lambda values: values["pokes"][0].update(shift=[9.0, 9.0]))
     problems = Bench.open(copied).verify()
     assert any("another scene" in problem for problem in problems)
+    with pytest.raises(InputError, match=r"plants-000 holds another scene than the manifest says; .*\.$"):
+        Bench.open(copied).scenes()
+    change(copied / "scenes" / "plants-001" / "scene.json", lambda values: values["camera"].update(fovy=9.0))
+    with pytest.raises(InputError, match=r"plants-001/scene.json is not the one that the manifest lists; .*\.$"):
+        Bench.open(copied).scene("plants-001")
+    build_bench(SPEC, copied, workers=0, quiet=True)  # and what the sentences advise helps
+    assert contents(copied) == contents(built)
     manifest = copied / "manifest.json"
     values = json.loads(manifest.read_text())
     values["arrive"] = 5
     manifest.write_text(json.dumps(values))
     with pytest.raises(InputError, match="does not match its own identity"):
         Bench.open(copied)
+
+
+def test_a_damaged_video_picture_or_truth_is_a_sentence_when_it_is_read(copied):
+    def damage(name: str) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) // 2])
+
+    folder, scene = copied / "scenes" / "plants-000", Bench.open(copied).scene("plants-000")
+    damage("futures.mkv")
+    with pytest.raises(InputError, match=r"futures\.mkv has \d+ bytes instead of \d+; .*bench build.*\.$"):
+        scene.frames(3)
+    assert scene.flow(3, 6).any()
+    damage("first.png")
+    with pytest.raises(InputError, match=r"first\.png has"):
+        _ = scene.first
+    damage("truth.safetensors")
+    with pytest.raises(InputError, match=r"truth\.safetensors has"):
+        Bench.open(copied).scene("plants-000").flow(3, 6)
+
+
+def test_a_video_with_too_few_frames_is_a_sentence(copied):
+    scene = Bench.open(copied).scene("plants-000")
+    with pytest.raises(InputError, match=r"futures\.mkv holds 120 frames instead of 130; .*\.$"):
+        replace(scene, num_frames=13).frames(3)
+
+
+def test_two_machines_agree_on_a_scene_whose_shifts_differ_by_rounding_and_not_on_another_target(built):
+    record = Bench.open(built).scene("plants-000").record
+
+    def shifted(by: float) -> SceneRecord:
+        pokes = [p.model_copy(update={"shift": (p.shift[0] + by, p.shift[1] - by)}) for p in record.pokes]
+        return record.model_copy(update={"pokes": tuple(pokes), "states": "others", "physics": "MuJoCo 9", "files": {}})
+
+    assert shifted(1e-7).identity == shifted(-1e-7).identity == record.identity
+    assert shifted(0.02).identity != record.identity
+    assert record.model_copy(update={"pokes": record.pokes[::-1]}).identity != record.identity
+    assert record.model_copy(update={"seed": 3}).identity != record.identity
+
+
+@pytest.mark.parametrize("hundredths", range(-3, 4))
+def test_no_shift_of_four_decimals_lies_on_an_edge_of_the_identity(built, hundredths):
+    record = Bench.open(built).scene("plants-000").record
+
+    def identity(shift: float) -> str:
+        poke = record.pokes[0].model_copy(update={"shift": (shift, 0.0)})
+        return record.model_copy(update={"pokes": (poke,)}).identity
+
+    edge = hundredths / 100 + 0.005  # has four decimals
+    assert len({identity(edge + noise) for noise in (-1e-7, 0.0, 1e-7)}) == 1
+
+
+def test_the_digest_of_a_scene_is_that_of_its_record(built):
+    bench = Bench.open(built)
+    assert {s.name: s.digest for s in bench.scenes()} == bench.manifest.files
+
+
+def test_a_bench_is_not_continued_with_another_physics(copied, monkeypatch):
+    monkeypatch.setattr("poke2vid.pokebench.build.PHYSICS", "MuJoCo 0.0")
+    with pytest.raises(InputError, match="belongs to another benchmark or version"):
+        build_bench(SPEC, copied, workers=0, quiet=True)
+
+
+def test_a_bench_says_how_many_scenes_were_tried(built):
+    manifest = Bench.open(built).manifest
+    assert manifest.places == {"plants": 2} and set(manifest.rejected) == {"plants"}
+    told = manifest.model_copy(
+        update={"places": {"plants": 2, "objects": 3}, "rejected": {"plants": {}, "objects": {"no room": 4, "bad": 1}}}
+    )
+    assert told.acceptance == (
+        "plants: 2 scenes tried for 2 places; objects: 8 scenes tried for 3 places (4 no room, 1 bad)"
+    )
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_no_order_of_training_or_test_videos_meets_a_scene_of_a_bench(split):
+    """Set seeds are 0 ... 15, and the last scene of the last of those sets lies below the first of all benchmarks."""
+    last = Order("plants", split, film.STRIDE - 1, 60, 64, seed=15).scene_seed(film.ATTEMPTS - 1)
+    first = SceneOrder(SPEC, "plants", 0).seed(0)
+    assert last // INDIVIDUALS < first // INDIVIDUALS
+    assert Order("plants", split, 0, 60, 64, seed=16).scene_seed(0) == first  # which is why 16 is refused
 
 
 def test_a_bench_is_read_without_physics(built):
@@ -141,6 +255,9 @@ def test_what_is_no_bench_is_refused(copied, tmp_path):
         Bench.open(tmp_path)
     with pytest.raises(InputError, match=r"no benchmark 'pokebench-v9'.*pokebench-v1, mini"):
         spec_named("pokebench-v9")
+    (tmp_path / "file").write_text("dear")
+    with pytest.raises(InputError, match=r"file is a file; choose a folder for --out\.$"):
+        build_bench(SPEC, tmp_path / "file", workers=0)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(InputError, match="holds something else"):

@@ -119,6 +119,32 @@ def test_the_body_answers_and_the_feet_stay():
     assert travel[geoms["left_hand"]].max() > 0.005 * world.size
 
 
+def test_a_shin_is_pulled_less_the_nearer_its_ankle_is():
+    world = world_of(STANDING)
+    camera, ankle = world.camera.at(256), _ankles(world, world.data.qpos)[0]
+    shin = world.data.xpos[int(world.model.eq_obj1id[world.model.neq - 2])]
+    levers = []
+    for share in (0.25, 0.5, 0.75):
+        touch = world.touch(*camera.project((1 - share) * shin + share * ankle)[0], 256)
+        assert touch is not None and world.parts[touch.part - 1].endswith("shin")
+        levers.append(touch.lever)
+        assert touch.lever == pytest.approx(np.linalg.norm(touch.point - ankle))
+    assert levers[0] > levers[1] > levers[2]
+
+
+def test_pulls_do_not_tear_the_feet_off():
+    world = world_of(STANDING)
+    bonds = [
+        np.linalg.norm(_ankles(world, world.data.qpos)[k] - world.model.eq_data[world.model.neq - 2 + k, 3:6])
+        for k in (0, 1)
+    ]
+    assert max(bonds) < 0.001 * world.size
+    way = world.record(20, [Pull(held(world, "left_shin"), (0.03 * world.size, -0.03 * world.size))])
+    world.rest()
+    ends = _ankles(world, way.states[-1]) - world.model.eq_data[world.model.neq - 2 :, 3:6]
+    assert np.linalg.norm(ends, axis=1).max() < 0.02 * world.size
+
+
 def _ankles(world: World, state: np.ndarray) -> np.ndarray:
     """Where the ends of the shins are that the feet hold."""
     data = mujoco.MjData(world.model)

@@ -1,6 +1,7 @@
 """Objects: every kind comes to rest, answers to a pull as its like does, and cloth moves as its flow says."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import simulated  # noqa: F401  # before MuJoCo: it skips where that is missing
 # isort: split
 import mujoco
 
+from poke2vid.pokebench.disk import Future, StoredScene, write_record, write_truth
+from poke2vid.pokebench.records import CameraRecord, PokeRecord, SceneRecord
 from poke2vid.simulator.actions import Pull, Touch
 from poke2vid.simulator.families.mobiles import _Bar, _Leaf
 from poke2vid.simulator.families.objects import OBJECTS, SHARES, Kind, draw_species
@@ -243,6 +246,36 @@ def test_exact_flow_of_a_flexible_body_is_the_motion_of_its_vertices(kind):
             checked += 1
     assert checked >= 10
     assert np.abs(flow[:, buffers.flexes < 0]).max() < 1e-3  # plates and rods stand still
+
+
+@pytest.mark.parametrize("kind", ["cloth", "jelly"])  # of cloth, no geom shows at all
+def test_flexible_bodies_of_a_benchmark_are_read_as_they_were_written(kind, tmp_path):
+    world, renderer = world_of(kind), drawn(kind)
+    trajectory = world.record(11, [Pull(touch_at(world, 0.5, 0.45), (0.08 * world.size, 0.0))])
+    camera = world.camera.at(SIDE)
+    buffers = renderer.buffers(trajectory.states[0])
+    surface = bind(buffers, camera, trajectory, world.geom_parts, world.flex_parts, world.triangles)
+    frames = [renderer.frame(state) for state in trajectory.states]
+    visible = np.stack([surface.visible(trajectory, k, renderer.fine_buffers(trajectory.states[k])) for k in range(11)])
+    visible[10, 3, :5] = False  # else all of it may be
+    write_truth(tmp_path, frames[0], surface, [Future(trajectory, frames[1:], visible)], 25.0)
+    scene = stored(tmp_path, world)
+    assert np.array_equal(scene.part_ids, surface.part_ids)
+    assert np.abs(scene.flow(0, 10)).max() > 5  # pixels
+    assert scene.flow(0, 10) == pytest.approx(surface.flow(trajectory, 10), abs=1e-3)
+    assert np.array_equal(scene.visible(0, 10), visible[10])
+
+
+def stored(folder: Path, world: World) -> StoredScene:
+    """A scene of a benchmark, with one poke, whose truth lies in the folder."""
+    camera = world.camera
+    known = {"position": camera.position.tolist(), "axes": camera.axes.tolist(), "fovy": camera.fovy}
+    poke = PokeRecord(role="shift", at=(1.0, 1.0), shift=(1.0, 1.0), point=0, length=0.1, part=1)
+    record = SceneRecord(
+        name="one", family="objects", number=0, generation=1, physics="MuJoCo", resolution=SIDE, seed=0, digest="",
+        parts=world.parts, camera=CameraRecord.model_validate(known), pokes=(poke,), states="", rejected={}, files={},
+    )  # fmt: skip
+    return StoredScene(folder, write_record(folder, record), 10, SIDE, "")
 
 
 def test_triangles_are_the_surface_alone():

@@ -7,9 +7,14 @@ import simulated  # before MuJoCo: it skips where that is missing
 # isort: split
 import mujoco
 
-from poke2vid.simulator.actions import Pull, Push, Touch
+from poke2vid.simulator.actions import Pull, Push, Touch, touched_path
+from poke2vid.simulator.families.objects import OBJECTS
 from poke2vid.simulator.families.plants import PLANTS
+from poke2vid.simulator.interactions import TOUCH_SIDE, happen, random_touch
 from poke2vid.simulator.mjcf import TIMESTEP, MjcfBuilder
+from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.scene import Family, generator
+from poke2vid.simulator.surface import bind
 from poke2vid.simulator.world import FPS, UnstableError, World
 
 SIDE = 128
@@ -23,11 +28,7 @@ def touched(world: World, x: float, y: float) -> Touch:
 
 def path(world: World, touch: Touch, frames: int, *actions: Pull | Push) -> np.ndarray:
     """Where the touched point goes, in pixels, frame by frame."""
-    trajectory, camera = world.record(frames, actions), world.camera.at(SIDE)
-    geom = int(np.flatnonzero(world.model.geom_bodyid == touch.body)[0])
-    local = trajectory.rotations[0, geom].T @ (touch.point - trajectory.positions[0, geom])
-    points = np.einsum("tij,j->ti", trajectory.rotations[:, geom], local) + trajectory.positions[:, geom]
-    return camera.project(points)[0]
+    return touched_path(world.camera.at(SIDE), world.record(frames, actions), touch)
 
 
 def test_a_free_body_falls_along_the_parabola():
@@ -86,6 +87,64 @@ def test_touch_finds_the_surface_under_the_pixel():
     assert world.touch(5.0, 5.0, SIDE) is None  # the wall behind
 
 
+def test_the_path_of_a_touched_point_is_that_of_its_body():
+    world = World(PLANTS.scene(5, "train"))
+    found = random_touch(world, SIDE, np.random.default_rng(0))
+    assert found is not None
+    (x, y), touch = found
+    trajectory = world.record(20, [Pull(touch, (0.03, 0.01))])
+    data, points = mujoco.MjData(world.model), []
+    for state in trajectory.states:
+        data.qpos[:] = state
+        mujoco.mj_kinematics(world.model, data)
+        points.append(data.xpos[touch.body] + data.xmat[touch.body].reshape(3, 3) @ touch.anchor)
+    went = touched_path(world.camera.at(SIDE), trajectory, touch)
+    assert went == pytest.approx(world.camera.at(SIDE).project(np.array(points))[0], abs=1e-9)
+    assert went[0] == pytest.approx([x, y], abs=1e-9)
+    assert np.hypot(*(went[-1] - went[0])) > 2
+
+
+@pytest.mark.parametrize(("family", "seed", "off"), [(PLANTS, 5, 0.05), (OBJECTS, 4, 0.15), (OBJECTS, 12, 0.3)])
+def test_the_path_of_a_touched_point_is_that_of_the_pixel(family: Family, seed: int, off: float):
+    # The picture shows facets and a skin 1 mm thick; the ray meets what they stand for, 4 mm deeper where it grazes jelly.
+    world, rng = World(family.scene(seed, "train")), np.random.default_rng(1)
+    camera, found = world.camera.at(SIDE), [random_touch(world, SIDE, rng) for _ in range(6)]
+    happening = happen(world, rng, 30)
+    trajectory = world.record(30, happening.actions, happening.wind)
+    with Renderer(world, SIDE) as renderer:
+        buffers = renderer.buffers(trajectory.states[0])
+    surface = bind(buffers, camera, trajectory, world.geom_parts, world.flex_parts, world.triangles)
+    flows = {frame: surface.flow(trajectory, frame) for frame in (0, 8, 29)}
+    for touch in found:
+        assert touch is not None
+        (x, y), touched_there = touch
+        went = touched_path(camera, trajectory, touched_there)
+        assert went[0] == pytest.approx([x, y], abs=1e-6)
+        for frame, flow in flows.items():
+            assert went[frame] - (x, y) == pytest.approx(
+                flow[:, y, x], abs=float(off + 0.02 * np.hypot(*flow[:, y, x]))
+            )
+
+
+def test_random_touches_are_those_of_the_seed_and_of_what_moves():
+    world = World(PLANTS.scene(5, "train"))
+    found = [random_touch(world, TOUCH_SIDE, np.random.default_rng(seed)) for seed in range(40)]
+    again = random_touch(world, TOUCH_SIDE, np.random.default_rng(3))
+    assert again is not None and found[3] is not None and again[0] == found[3][0]
+    parts = {world.parts[touch[1].part - 1] for touch in found if touch is not None}
+    assert len(parts) > 3 and "pot" not in parts
+    assert "pot" in world.parts
+
+
+def test_what_cannot_move_is_never_touched_and_nothing_happens():
+    builder = MjcfBuilder()
+    builder.geom(builder.world, "rock", "sphere", size=0.1, pos=(0, 0, 1))
+    world = World(simulated.scene_of(builder))
+    assert not world.moves(touched(world, 64.0, 64.0))
+    assert random_touch(world, SIDE, np.random.default_rng(0)) is None
+    assert happen(world, generator("rock"), 20).actions == ()
+
+
 def test_a_pulled_point_arrives_is_held_and_swings_back():
     world = World(simulated.pendulum())
     touch = touched(world, 64.0, 80.0)
@@ -124,6 +183,10 @@ def test_wind_moves_a_plant_and_calm_does_not():
     pixels = world.camera.at(SIDE).project(blown.positions[:, own])[0]
     assert (pixels[-1] - pixels[0])[:, 0].max() > 1.0  # leeward
     assert not world.data.xfrc_applied.any()  # and it dies down
+    world.rest()
+    calm = world.record(25, wind=np.zeros((25, 3)))
+    pixels = world.camera.at(SIDE).project(calm.positions[:, own])[0]
+    assert np.abs(pixels - pixels[0]).max() < 0.05
 
 
 def test_rest_brings_it_back_and_the_same_actions_do_the_same():
@@ -163,9 +226,36 @@ def exploding() -> MjcfBuilder:
     return builder
 
 
+def torn() -> MjcfBuilder:
+    """A ball on a bond that gives."""
+    builder = MjcfBuilder()
+    body = builder.body(builder.world, (0, 0, 1), name="ball")
+    builder.joint(body, "free")
+    builder.geom(body, "ball", "sphere", size=0.1, density=500.0)
+    builder.connect("ball", "world", (0, 0, 0), stiffness=2.0)
+    return builder
+
+
+def test_flying_off_is_measured_from_where_it_rested_in_its_own_size():
+    builder = MjcfBuilder(gravity=0.0)
+    body = builder.body(builder.world, (0, 40, 1))  # 200 sizes from the world's origin
+    builder.joint(body, "free")
+    builder.geom(body, "ball", "sphere", size=0.1, density=500.0)
+    world = World(simulated.scene_of(builder))
+    world.data.qvel[3] = 1.0
+    world.record(12)  # 0.44 m
+    with pytest.raises(UnstableError, match="flies off"):
+        world.record(3)  # 0.52 m, and the limit is at 0.5
+
+
 @pytest.mark.parametrize(
     ("builder", "fault"),
-    [(falling, "flies off"), (restless, "does not come to rest"), (exploding, "explodes|flies off")],
+    [
+        (torn, "comes apart"),
+        (falling, "flies off"),
+        (restless, "does not come to rest"),
+        (exploding, "explodes|flies off"),
+    ],
 )
 def test_a_scene_that_goes_wrong_says_how(builder, fault):
     with pytest.raises(UnstableError, match=fault):

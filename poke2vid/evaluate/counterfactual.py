@@ -11,7 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-TOUCHED_RADIUS = 0.06  # of the frame's side; what is nearer to the poke is not "the rest of the object"
+# Of the frame's side; what is nearer to the poke is not "the rest of the object". Whoever drags a patch of pixels along gets
+# what is near right without knowing of objects: at this distance the patch of `players.ShiftPatch` is down to a third.
+TOUCHED_RADIUS = 0.15
 CORRECT_WITHIN = 0.05  # of the frame's side: how near a point must come to count for PCK
 
 
@@ -71,17 +73,21 @@ def difference_error(
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
-    """Spearman's rho, -1 ... 1: the correlation of ranks, ties sharing their mean; NaN where one of the two does not vary."""
-    a, b = (_ranks(np.asarray(values, np.float64)) for values in (first, second))
-    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+    """Spearman's rho, -1 ... 1: the correlation of ranks, ties sharing their mean.
+
+    0 where only the first does not vary, because it does not follow the second; NaN where the second does not, or one of
+    them holds NaN.
+    """
+    if np.isnan([*first, *second]).any():
         return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
+    a, b = (_ranks(np.asarray(values, np.float64)) for values in (first, second))
+    if len(b) < 2 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) > 0 else 0.0
 
 
 def _ranks(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Ranks from 0; equal values share the mean of theirs, and if one is NaN, nothing has a rank: all are equal."""
-    if np.isnan(values).any():
-        return np.zeros(len(values))
+    """Ranks from 0; equal values share the mean of theirs."""
     order = values.argsort(kind="stable")
     ranks = np.empty(len(values))
     ranks[order] = np.arange(len(values))

@@ -9,7 +9,7 @@ BENCH/scenes/<name>/scene.json   the record: pokes, camera, hashes
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +34,7 @@ from poke2vid.video import iterate_frames
 RecordType = TypeVar("RecordType", BenchManifest, SceneRecord)
 MANIFEST, RECORD = "manifest.json", "scene.json"
 FIRST, FUTURES, TRUTH = "first.png", "futures.mkv", "truth.safetensors"
+MEND = "`poke2vid bench build` with the same arguments mends it"
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,17 @@ def write_truth(
 
 @dataclass(frozen=True)
 class StoredScene:
-    """A scene of a bench (`pokebench.scene.TrueScene`)."""
+    """A scene of a bench (`pokebench.scene.TrueScene`). A file that is not the one its record lists is an InputError.
+
+    Attributes:
+        digest: sha256 of its record, which holds those of its files.
+    """
 
     folder: Path
     record: SceneRecord
     num_frames: int
     resolution: int
+    digest: str
 
     @property
     def name(self) -> str:
@@ -93,7 +99,7 @@ class StoredScene:
 
     @property
     def first(self) -> UInt8[np.ndarray, "h w 3"]:
-        return read_picture(self.folder / FIRST)
+        return read_picture(self._file(FIRST))
 
     @property
     def part_ids(self) -> Int32[np.ndarray, "h w"]:
@@ -126,19 +132,29 @@ class StoredScene:
 
     @functools.cached_property
     def _tensors(self) -> dict[str, Tensor]:
-        return read_tensors(self.folder / TRUTH)[0]
+        return read_tensors(self._file(TRUTH))[0]
 
     @functools.cached_property
     def _all_frames(self) -> UInt8[np.ndarray, "t h w 3"]:
-        return np.stack(list(iterate_frames(self.folder / FUTURES)))
+        file, wanted = self._file(FUTURES), self.num_frames * sum(poke.moves for poke in self.pokes)
+        frames = list(iterate_frames(file))
+        if len(frames) != wanted:
+            raise InputError(f"{file} holds {len(frames)} frames instead of {wanted}; {MEND}.")
+        return np.stack(frames)
+
+    def _file(self, name: str) -> Path:
+        """A file of the scene that is what it was when it was written. Hashing is cheap beside decoding."""
+        for fault in file_faults(self.folder / name, self.record.files[name]):
+            raise InputError(f"{fault}; {MEND}.")
+        return self.folder / name
 
     @functools.cached_property
     def _surface(self) -> Surface:
         arrays = {name: self._tensors[name].numpy() for name in ("part_ids", "rows", "columns", "geoms", "corners")}
         whole = {name: array.astype(np.int32) for name, array in arrays.items()}
-        depth = np.zeros(whole["part_ids"].shape, np.float32)  # only visibility needs it, and that is kept
         camera = camera_of(self.record.camera).at(self.resolution)
-        return Surface(camera=camera, depth=depth, places=self._tensors["places"].numpy().astype(np.float64), **whole)
+        places = self._tensors["places"].numpy().astype(np.float64)
+        return Surface(camera=camera, places=places, shown=None, **whole)
 
     def _trajectory(self, place: int) -> Trajectory:
         kept = ("positions", "rotations", "vertices")
@@ -171,29 +187,37 @@ class Bench:
         return [self.scene(name) for name in sorted(self.manifest.scenes)]
 
     def scene(self, name: str) -> StoredScene:
-        folder = self.path / "scenes" / name
-        return StoredScene(folder, read_record(folder), self.manifest.frames, self.manifest.resolution)
+        """Raises InputError if it is not the scene that the manifest lists, to the byte of its record."""
+        folder, manifest = self.path / "scenes" / name, self.manifest
+        record = read_record(folder)
+        for fault in self._record_faults(name, record):
+            raise InputError(f"{fault}; {MEND}.")
+        return StoredScene(folder, record, manifest.frames, manifest.resolution, manifest.files[name])
 
     def verify(self) -> list[str]:
         """Everything that is wrong, one sentence each. Reads it all."""
         problems = []
-        for name, identity in sorted(self.manifest.scenes.items()):
+        for name in sorted(self.manifest.scenes):
             folder = self.path / "scenes" / name
             try:
                 record = read_record(folder)
             except InputError as error:
                 problems.append(str(error))
                 continue
-            if hash_file(folder / RECORD) != self.manifest.files[name]:
-                problems.append(f"{folder / RECORD} is not the one that the manifest lists.")
-            if record.identity != identity:
-                problems.append(f"{folder} holds another scene than the manifest says.")
+            problems += [f"{fault}." for fault in self._record_faults(name, record)]
             problems += [
                 f"{fault}."
                 for file, known in sorted(record.files.items())
                 for fault in file_faults(folder / file, known)
             ]
         return problems
+
+    def _record_faults(self, name: str, record: SceneRecord) -> Iterator[str]:
+        folder = self.path / "scenes" / name
+        if record.identity != self.manifest.scenes[name]:
+            yield f"{folder} holds another scene than the manifest says"
+        if hash_file(folder / RECORD) != self.manifest.files.get(name):
+            yield f"{folder / RECORD} is not the one that the manifest lists"
 
 
 def read_record(folder: Path) -> SceneRecord:

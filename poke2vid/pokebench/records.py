@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict
 from poke2vid.manifest import FileRecord
 from poke2vid.types import Pair
 
-KIND = "poke2vid-bench"
-VERSION = 1
 PokeRole = Literal["shift", "impulse", "background", "zero", "none"]
 
 
@@ -57,10 +55,11 @@ class SceneRecord(_Record):
 
     Attributes:
         number: its place among the bench's scenes of its family.
-        generation: of the simulator that made it.
+        generation, physics: of the simulator that made it.
         seed, digest: of the simulator's scene.
         parts: names, in the order of part ids from 1.
-        states: sha256 over the physics states of all pokes, rounded to a micrometre.
+        states: sha256 over the physics states of all pokes, to the last bit: the same machine and the same versions give it
+            again, others need not.
         rejected: why scenes were not used before this one, and how often.
         files: for damage.
     """
@@ -69,6 +68,7 @@ class SceneRecord(_Record):
     family: str
     number: int
     generation: int
+    physics: str
     resolution: int
     seed: int
     digest: str
@@ -81,8 +81,14 @@ class SceneRecord(_Record):
 
     @property
     def identity(self) -> str:
-        """sha256 over what was asked and what physics answered; drivers may draw it a little differently."""
-        return _sha256(self.model_dump(mode="json", exclude={"files", "rejected", "camera", "digest"}))
+        """sha256 over what was asked and, to 0.01 px, how far the poked points went: what other machines agree on.
+
+        They need not agree on the last bits of physics, nor on how a driver draws it. Rounding has edges: noise of 1e-7 px
+        crosses one in 1 of 100,000 numbers.
+        """
+        kept = {"name", "family", "number", "generation", "resolution", "seed", "parts"}
+        asked = [{**poke.model_dump(mode="json"), "shift": _hundredths(poke.shift)} for poke in self.pokes]
+        return _sha256({**self.model_dump(mode="json", include=kept), "pokes": asked})
 
 
 class BenchManifest(_Record):
@@ -94,13 +100,14 @@ class BenchManifest(_Record):
         frames: predicted after the first.
         arrive: T, the frame at which shifts arrive.
         generation, physics: what made the scenes.
-        scenes: name -> identity; equal wherever the bench is built on contact-free scenes.
+        scenes: name -> identity; equal wherever the bench is built, see `SceneRecord.identity`.
         files: scene name -> sha256 of its record, which holds those of its files.
-        rejected: why scenes were not used, and how often.
+        places: family -> how many scenes it has here.
+        rejected: family -> why scenes of it were not used -> how often.
     """
 
     kind: Literal["poke2vid-bench"] = "poke2vid-bench"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     name: str
     resolution: int
     frames: int
@@ -110,8 +117,14 @@ class BenchManifest(_Record):
     physics: str
     scenes: dict[str, str]
     files: dict[str, str]
-    rejected: dict[str, int]
+    places: dict[str, int]
+    rejected: dict[str, dict[str, int]]
     identity: str = ""
+
+    @property
+    def acceptance(self) -> str:
+        """How many scenes were tried for how many places, by family and reason; for people."""
+        return "; ".join(_accepted(family, count, self.rejected[family]) for family, count in self.places.items())
 
     def sealed(self) -> "BenchManifest":
         return self.model_copy(update={"identity": self.expected_identity()})
@@ -119,6 +132,18 @@ class BenchManifest(_Record):
     def expected_identity(self) -> str:
         kept = {"name", "version", "resolution", "frames", "arrive", "fps", "generation", "scenes"}
         return _sha256(self.model_dump(mode="json", include=kept))
+
+
+def _accepted(family: str, places: int, rejected: dict[str, int]) -> str:
+    reasons = ", ".join(f"{times} {reason}" for reason, times in rejected.items())
+    told = f"{family}: {places + sum(rejected.values())} scenes tried for {places} places"
+    return f"{told} ({reasons})" if reasons else told
+
+
+def _hundredths(shift: Pair) -> list[int]:
+    """In whole hundredths of a pixel. Shifts have four decimals, and the edges of this rounding lie half-way between two of
+    those: a shift that is read back with another last bit never crosses one."""
+    return [round(100 * value + 0.005) for value in shift]
 
 
 def _sha256(value: object) -> str:

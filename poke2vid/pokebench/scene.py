@@ -18,6 +18,10 @@ class TrueScene(Protocol):
     @property
     def family(self) -> str: ...
     @property
+    def digest(self) -> str:
+        """Equal only where everything below is: pictures, motion and visibility."""
+
+    @property
     def pokes(self) -> Sequence[PokeRecord]: ...
     @property
     def first(self) -> UInt8[np.ndarray, "h w 3"]: ...

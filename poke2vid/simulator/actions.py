@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from poke2vid.simulator.camera import Vector
+from poke2vid.simulator.camera import Camera, Vector
+from poke2vid.simulator.path import RigidPoint, SoftPoint
+from poke2vid.simulator.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Touch:
         point: where it was in the world when it was touched.
         depth: how far before the camera, in metres.
         part: the part id.
+        carrier: what keeps the very point from frame to frame, see `touched_path`; None if a body was taken by hand.
         lever: from where the object is fastened, in metres; what is pulled much farther than half of it must tear.
     """
 
@@ -27,6 +30,13 @@ class Touch:
     depth: float
     part: int
     lever: float = np.inf
+    carrier: RigidPoint | SoftPoint | None = None
+
+
+def touched_path(camera: Camera, trajectory: Trajectory, touch: Touch) -> Float64[np.ndarray, "t 2"]:
+    """Where a point that was touched shows in every frame of the trajectory, in pixels (x, y), also when hidden."""
+    assert touch.carrier is not None, "World.touch says what carries the point"
+    return camera.project(touch.carrier.path(trajectory))[0]
 
 
 @dataclass(frozen=True)

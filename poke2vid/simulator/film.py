@@ -3,11 +3,13 @@
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from poke2vid.simulator.backgrounds import Backgrounds
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.interactions import happen
 from poke2vid.simulator.render import Renderer
@@ -18,9 +20,9 @@ from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError, Split
 
 ATTEMPTS = 20  # scenes tried for one video
-TOUCH_SIDE = 128  # pixels: of the picture on which touched points are chosen
 STRIDE = 1 << 24  # between the scenes of one attempt and the next; no set has so many videos
 SETS = 1 << 40  # between the scenes of one set and the next
+SEEDS = 16  # of sets; PokeBench's scenes begin behind the last one's
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Order:
         frames: how many.
         resolution: their side, in pixels; what happens does not depend on it.
         seed: of the set.
+        backgrounds: the user's photographs, of which some scenes get one in place of their backdrop.
     """
 
     family: FamilyName
@@ -40,10 +43,20 @@ class Order:
     frames: int
     resolution: int
     seed: int = 0
+    backgrounds: Backgrounds | None = field(default=None, repr=False)  # stores hash the rest's repr, see `record`
 
     @property
     def name(self) -> str:
         return f"{self.family}-{self.split}-{self.seed}-{self.number:06d}"
+
+    def record(self) -> dict[str, Any]:
+        """All that decides the video, for a sidecar: nothing that differs between machines.
+
+        Without photographs it is what it was before there could be any, so that older sets are continued.
+        """
+        known = asdict(replace(self, backgrounds=None))
+        del known["backgrounds"]
+        return known if self.backgrounds is None else known | {"backgrounds": self.backgrounds.digest}
 
     def scene_seed(self, attempt: int) -> int:
         return self.number + attempt * STRIDE + self.seed * SETS
@@ -83,18 +96,22 @@ def take(order: Order) -> Iterator[Take]:
 
     Raises:
         InputError: if none does, or this machine cannot draw.
+        PhotoGoneError: if a photograph is no longer what it was.
     """
     family, rejected = family_named(order.family), Counter[str]()
     for attempt in range(ATTEMPTS):
         seed = order.scene_seed(attempt)
         scene = family.scene(seed, order.split)
+        if order.backgrounds is not None:
+            chance = generator(order.family, order.split, "background", seed)
+            scene = order.backgrounds.behind(scene, chance)
         rng = generator(order.family, order.split, "happening", seed)
         with contextlib.ExitStack() as stack:
             try:
                 world = World(scene)
-                renderer = stack.enter_context(Renderer(world, order.resolution))
-                happening = happen(world, renderer.buffers(world.data.qpos, TOUCH_SIDE), rng, order.frames)
+                happening = happen(world, rng, order.frames)
                 trajectory = world.record(order.frames, happening.actions, happening.wind)
+                renderer = stack.enter_context(Renderer(world, order.resolution))
             except UnstableError as fault:
                 rejected[str(fault)] += 1
                 continue

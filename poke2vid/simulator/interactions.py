@@ -14,6 +14,8 @@ HOLD = (0, 8)
 FREE = (3, 16)
 LENGTHS = (0.02, 0.16)  # of a pull or push, as a share of the frame's side
 REACH = 0.35  # of the touched point's lever, 20 degrees: the farthest that anything is pulled
+TOUCH_SIDE = 128  # pixels: of the picture on which touched points are chosen, whatever size is drawn
+TRIES = 400  # pixels looked at for one touch; of the thinnest plants one in fifty shows something that moves
 SHARES = {"pull": 0.65, "push": 0.2, "rest": 0.15}
 
 
@@ -25,20 +27,19 @@ class Happening:
     wind: Wind | None
 
 
-def happen(world: World, buffers: Buffers, rng: np.random.Generator, frames: int) -> Happening:
-    """Random interactions for `frames` frames; `buffers` are those of the world at rest."""
+def happen(world: World, rng: np.random.Generator, frames: int) -> Happening:
+    """Random interactions for `frames` frames of a world at rest. Nothing is drawn for it, so no driver has a say."""
     actions: list[Pull | Push] = []
-    side, time = buffers.geoms.shape[0], int(rng.integers(0, 3))
-    pixels = movable_pixels(world, buffers)
-    while time < frames - 2 and len(pixels):
+    time = int(rng.integers(0, 3))
+    while time < frames - 2:
         kind = rng.choice(list(SHARES), p=list(SHARES.values()))
         free = int(rng.integers(*FREE, endpoint=True))
-        touch = None if kind == "rest" else touch_one(world, pixels, side, rng)
-        if touch is None:
+        found = None if kind == "rest" else random_touch(world, TOUCH_SIDE, rng)
+        if found is None:
             time += free
             continue
-        length = side * float(np.exp(rng.uniform(*np.log(LENGTHS))))
-        shift = metres(world, touch, length, float(rng.uniform(0, 2 * np.pi)), side)
+        touch, length = found[1], TOUCH_SIDE * float(np.exp(rng.uniform(*np.log(LENGTHS))))
+        shift = metres(world, touch, length, float(rng.uniform(0, 2 * np.pi)), TOUCH_SIDE)
         if kind == "push":
             actions.append(Push(touch, shift, time))
             time += 1 + free
@@ -49,18 +50,25 @@ def happen(world: World, buffers: Buffers, rng: np.random.Generator, frames: int
     return Happening(tuple(actions), gusts(rng, frames) if rng.random() < 0.5 else None)
 
 
+def random_touch(world: World, side: int, rng: np.random.Generator) -> tuple[tuple[int, int], Touch] | None:
+    """A random pixel (x, y) of a frame of this side that shows something that can move, and what is touched there.
+
+    None if `TRIES` random pixels showed nothing of the kind.
+    """
+    for _ in range(TRIES):
+        x, y = (int(place) for place in rng.integers(side, size=2))
+        touch = world.touch(x, y, side)
+        if touch is not None and world.moves(touch):
+            return (x, y), touch
+    return None
+
+
 def movable_pixels(world: World, buffers: Buffers) -> Int32[np.ndarray, "n 2"]:
     """(x, y) of the pixels that show something that can move."""
     moves = np.append(world.model.body_weldid[world.model.geom_bodyid] != 0, False)  # the last for geom -1
     own = np.append(world.geom_parts > 0, False)
     rows, columns = np.nonzero((moves & own)[buffers.geoms] | (buffers.flexes >= 0))
     return np.stack((columns, rows), -1).astype(np.int32)
-
-
-def touch_one(world: World, pixels: Int32[np.ndarray, "n 2"], side: int, rng: np.random.Generator) -> Touch | None:
-    """The surface at a random one of the pixels."""
-    x, y = pixels[int(rng.integers(len(pixels)))]
-    return world.touch(float(x), float(y), side)
 
 
 def metres(world: World, touch: Touch, length: float, angle: float, side: int) -> tuple[float, float]:

@@ -15,7 +15,11 @@ from poke2vid.types import InputError
 
 SUPERSAMPLING = 2  # drawn at so many times the size, and shrunk: far cheaper than the driver's own anti-aliasing
 SIZES = (16, 1024)  # of frames, in pixels
-CANVAS = 1024  # pixels a side, at least, of what is drawn on; twice that takes twice as long to set up, half of it no less
+CANVAS = 1024  # pixels a side, at least, of what is drawn on; half of it takes as long to set up, twice that twice
+CANNOT_DRAW = (
+    "this machine cannot draw without a display ({}); import poke2vid.simulator before mujoco or set MUJOCO_GL=egl, and if "
+    "that is done, `poke2vid simulate --check` says what is missing."
+)
 FLEX = int(mujoco.mjtObj.mjOBJ_FLEX)
 GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
 
@@ -40,8 +44,10 @@ class Renderer:
         self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
         self._canvas = max(CANVAS, SUPERSAMPLING * resolution)
         world.model.vis.global_.offwidth = world.model.vis.global_.offheight = self._canvas
-        self._context = mujoco.MjrContext(world.model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        try:
+            self._context = mujoco.MjrContext(world.model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+        except mujoco.FatalError as error:
+            raise InputError(CANNOT_DRAW.format(error)) from error
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
 
     def __enter__(self) -> "Renderer":
@@ -59,17 +65,15 @@ class Renderer:
         self._draw(state, side * SUPERSAMPLING)
         return _shrunk(self._colours(side * SUPERSAMPLING), side)
 
-    def frame_and_depth(
-        self, state: np.ndarray, resolution: int | None = None
-    ) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h2 w2"]]:
-        """The picture, and the depth in metres at the finer sampling that it was shrunk from."""
-        side = self.resolution if resolution is None else _drawable(resolution)
-        self._draw(state, side * SUPERSAMPLING)
-        return _shrunk(self._colours(side * SUPERSAMPLING), side), self._depth(side * SUPERSAMPLING)
-
     def buffers(self, state: np.ndarray, resolution: int | None = None) -> Buffers:
         """What lies at the centre of every pixel."""
-        side = self.resolution if resolution is None else _drawable(resolution)
+        return self._buffers(state, self.resolution if resolution is None else _drawable(resolution))
+
+    def fine_buffers(self, state: np.ndarray) -> Buffers:
+        """What lies at the centre of every sample that the renderer's frames are shrunk from; for `Surface.visible`."""
+        return self._buffers(state, self.resolution * SUPERSAMPLING)
+
+    def _buffers(self, state: np.ndarray, side: int) -> Buffers:
         flags = self._scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
         try:
@@ -99,6 +103,8 @@ class Renderer:
         if side > self._canvas:
             mujoco.mjr_resizeOffscreen(side, side, self._context)
             self._canvas = side
+        # What is drawn on is the driver's state, and another renderer of this process may have set it.
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         mujoco.mjr_render(mujoco.MjrRect(0, 0, side, side), self._scene, self._context)
 
     def _colours(self, side: int) -> UInt8[np.ndarray, "s s 3"]:
@@ -129,8 +135,11 @@ def _drawable(resolution: int) -> int:
 def _gl_context() -> Any:
     """The one drawing context of this process; making one takes a tenth of a second."""
     try:
-        return mujoco.GLContext(64, 64)
+        context = mujoco.GLContext(64, 64)
     except Exception as error:  # whatever the driver raises
-        raise InputError(
-            f"this machine cannot draw without a display ({error}); `poke2vid simulate --check` says what is missing."
-        ) from error
+        raise InputError(CANNOT_DRAW.format(error)) from error
+    # GLFW only warns where there is no display, and MuJoCo, asked to draw then, fails once and kills the process the second
+    # time.
+    if not getattr(context, "_context", True):
+        raise InputError(CANNOT_DRAW.format("GLFW made no window"))
+    return context

@@ -1,7 +1,7 @@
 """Exact motion: what shows at every pixel of one frame, and where that point of the surface is in every other frame.
 
 Needs a trajectory and no physics. A point of a rigid geom keeps its place in the geom's frame; one of a flexible body
-keeps its barycentric coordinates in its triangle.
+keeps its place on a triangle and its distance from it, for the skin that is drawn lies outside of the triangles.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ from poke2vid.simulator.camera import Camera
 from poke2vid.simulator.trajectory import Buffers, Trajectory
 
 CANDIDATES = 6  # triangles of a flexible body that may lie under a pixel
-OCCLUSION = 0.01  # metres: what lies this much behind the nearest surface is hidden
+FLAT = 1e-10  # square metres: a triangle with less than half of it has no normal to speak of
+ROUGH = 0.003  # metres of depth: facets, joints and thin sheets differ by so much from what they stand for
+STEEP = 0.005  # metres: as much more, at most, where the surface runs away from the camera
 
 
 @dataclass(frozen=True)
@@ -24,21 +26,23 @@ class Surface:
     Attributes:
         camera: at the size of the frame.
         part_ids: 0 where the surroundings show.
-        depth: of every pixel in that frame, in metres.
         rows, columns: the object's pixels.
         geoms: of each of them; -1 on a flexible body.
-        places: rigid: in the geom's frame; flexible: barycentric.
+        places: rigid: in the geom's frame; flexible: (v, w, offset). v and w weigh the second and third corner of the
+            triangle, 1 - v - w the first (below 0 or above 1 beside the triangle), and the offset goes along its unit
+            normal, in metres.
         corners: of the triangle on a flexible body, as numbers of vertices.
+        shown: all that the frame shows; None where that was not kept, and then nothing can tell what is visible.
     """
 
     camera: Camera
     part_ids: Int32[np.ndarray, "h w"]
-    depth: Float32[np.ndarray, "h w"]
     rows: Int32[np.ndarray, " n"]
     columns: Int32[np.ndarray, " n"]
     geoms: Int32[np.ndarray, " n"]
     places: Float64[np.ndarray, "n 3"]
     corners: Int32[np.ndarray, "n 3"]
+    shown: Buffers | None = None
 
     @property
     def mask(self) -> Bool[np.ndarray, "h w"]:
@@ -47,12 +51,13 @@ class Surface:
 
     def points(self, trajectory: Trajectory, frame: int) -> Float64[np.ndarray, "n 3"]:
         """Where the points of the object's pixels are in a frame, in the world."""
-        rotation, position = trajectory.rotations[frame, self.geoms], trajectory.positions[frame, self.geoms]
-        points = np.einsum("nij,nj->ni", rotation, self.places) + position
-        soft = self.geoms < 0
-        if soft.any():
-            corners = trajectory.vertices[frame][self.corners[soft]]
-            points[soft] = np.einsum("nk,nki->ni", self.places[soft], corners)
+        points, rigid = np.empty_like(self.places), self.geoms >= 0
+        geoms, soft = self.geoms[rigid], ~rigid
+        turned = np.einsum("nij,nj->ni", trajectory.rotations[frame, geoms], self.places[rigid])
+        points[rigid] = turned + trajectory.positions[frame, geoms]
+        a, b, c = np.moveaxis(trajectory.vertices[frame][self.corners[soft]], 1, 0)
+        v, w, offset = (self.places[soft, k, None] for k in range(3))
+        points[soft] = a + v * (b - a) + w * (c - a) + offset * _unit(np.cross(b - a, c - a))
         return points
 
     def flow(self, trajectory: Trajectory, frame: int) -> Float32[np.ndarray, "2 h w"]:
@@ -62,28 +67,66 @@ class Surface:
         flow[:, self.rows, self.columns] = pixels.T - np.stack((self.columns, self.rows))
         return flow
 
-    def visible(
-        self, trajectory: Trajectory, frame: int, depth: Float32[np.ndarray, "h2 w2"]
-    ) -> Bool[np.ndarray, "h w"]:
-        """Which pixels of the surface's frame still show in `frame`: neither hidden, by its depth (maybe finer), nor out."""
-        side, (height, width) = self.camera.resolution, depth.shape
-        rows, columns = np.indices(self.part_ids.shape)
-        flow, expected = self.flow(trajectory, frame), self.depth.astype(np.float64)
-        _, expected[self.rows, self.columns] = self.camera.project(self.points(trajectory, frame))
-        x = ((columns + flow[0] + 0.5) * width / side - 0.5).round().astype(int)
-        y = ((rows + flow[1] + 0.5) * height / side - 0.5).round().astype(int)
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        seen = np.zeros(self.part_ids.shape)
-        seen[inside] = depth[y[inside], x[inside]]
-        return inside & (seen > expected - OCCLUSION - _slope(self.depth))
+    def visible(self, trajectory: Trajectory, frame: int, later: Buffers) -> Bool[np.ndarray, "h w"]:
+        """Which pixels of the surface's frame still show in `frame`: neither hidden nor out of the picture.
+
+        What cannot be told is all that happens within a few millimetres of depth: a leaf that has turned its back still
+        counts as visible.
+
+        Args:
+            later: what `frame` shows, in finer samples, lest they miss what is thin.
+        """
+        assert self.shown is not None
+        ids, own = _ids(later), _ids(self.shown)
+        # The surroundings stay: at least half of the samples about a pixel's middle must show them.
+        middle = (np.arange(self.camera.resolution) + 0.5) * len(ids) / self.camera.resolution - 0.5
+        low, high = np.floor(middle).astype(int), np.ceil(middle).astype(int)
+        still = np.isin(ids, own[~self.mask]).astype(np.int32)
+        seen = sum(still[np.ix_(rows, columns)] for rows in (low, high) for columns in (low, high)) >= 2
+        seen[self.rows, self.columns] = self._in_sight(trajectory, frame, later.depth, ids, own[self.mask])
+        return seen
+
+    def _in_sight(
+        self, trajectory: Trajectory, frame: int, depth: Float32[np.ndarray, "h2 w2"], ids: Int32[np.ndarray, "h2 w2"],
+        own: Int32[np.ndarray, " n"],
+    ) -> Bool[np.ndarray, " n"]:  # fmt: skip
+        """Of the object's pixels: its own geom shows about the point at its depth, and nothing lies before the point.
+
+        The latter is weighed as in bilinear sampling. Would any sample that shows the geom do, parts that come from behind
+        another would be seen half a pixel too early everywhere: with that, a third of what is hidden counted as visible.
+        """
+        side, fine = self.camera.resolution, len(depth)
+        pixels, expected = self.camera.project(self.points(trajectory, frame))
+        inside = ((pixels > -0.5) & (pixels < side - 0.5)).all(1)
+        x, y = (pixels[inside].T + 0.5) * fine / side - 0.5
+        column, row = np.floor(x).astype(int), np.floor(y).astype(int)
+        allowed = ROUGH + np.minimum(_slope(depth, ids), STEEP)
+        shows, covered = np.zeros(len(x), bool), np.zeros(len(x))
+        for down in (-1, 0, 1, 2):
+            for right in (-1, 0, 1, 2):
+                there = (row + down).clip(0, fine - 1), (column + right).clip(0, fine - 1)
+                nearer = expected[inside] - depth[there]
+                shows |= (ids[there] == own[inside]) & (np.abs(nearer) < allowed[there])
+                share = (1 - np.abs(y - row - down)).clip(0) * (1 - np.abs(x - column - right)).clip(0)
+                covered += share * (nearer > allowed[there])
+        sight = np.zeros(len(own), bool)
+        sight[inside] = shows & (covered <= 0.5)
+        return sight
 
 
-def _slope(depth: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """How fast the depth changes from pixel to pixel on the surface itself: the lesser change to either side."""
-    across, down = np.abs(np.diff(depth, axis=1)), np.abs(np.diff(depth, axis=0))
-    x = np.minimum(np.pad(across, ((0, 0), (1, 0)), mode="edge"), np.pad(across, ((0, 0), (0, 1)), mode="edge"))
-    y = np.minimum(np.pad(down, ((1, 0), (0, 0)), mode="edge"), np.pad(down, ((0, 1), (0, 0)), mode="edge"))
-    return x + y
+def _ids(buffers: Buffers) -> Int32[np.ndarray, "h w"]:
+    """What shows at every sample as one number: the geom's, or one below -1 for every flexible body."""
+    return np.where(buffers.flexes >= 0, -2 - buffers.flexes, buffers.geoms).astype(np.int32)
+
+
+def _slope(depth: Float32[np.ndarray, "h w"], ids: Int32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """How fast the depth changes from sample to sample of the same geom: the larger change to either side."""
+    slope = np.zeros_like(depth)
+    for axis in (0, 1):
+        change = np.where(np.diff(ids, axis=axis) == 0, np.abs(np.diff(depth, axis=axis)), 0).astype(np.float32)
+        before, after = ([(k, 1 - k) if axis == other else (0, 0) for other in (0, 1)] for k in (1, 0))
+        slope += np.maximum(np.pad(change, before), np.pad(change, after))
+    return slope
 
 
 def bind(
@@ -110,13 +153,14 @@ def bind(
         here = flexes == flex
         if here.any():
             corners[here], places[here] = _nearest_triangles(points[here], trajectory.vertices[start], faces)
-    return Surface(camera, part_ids, buffers.depth, rows, columns, np.where(flexes >= 0, -1, geoms), places, corners)
+    geoms = np.where(flexes >= 0, -1, geoms)
+    return Surface(camera, part_ids, rows, columns, geoms, places, corners, buffers)
 
 
 def _nearest_triangles(
     points: Float64[np.ndarray, "n 3"], vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"]
 ) -> tuple[Int32[np.ndarray, "n 3"], Float64[np.ndarray, "n 3"]]:
-    """The triangle on which each point lies, and its barycentric coordinates there.
+    """The triangle that is nearest to each point, and the point's place there (`Surface.places`).
 
     Only the triangles with the nearest middles are tried: those of a sheet are all about as large.
     """
@@ -127,12 +171,18 @@ def _nearest_triangles(
     a, b, c = (corners[tried, k] for k in range(3))
     ab, ac, to = b - a, c - a, points[:, None] - a
     normal = np.cross(ab, ac)
-    area = (normal**2).sum(-1) + 1e-18
+    area = np.maximum((normal**2).sum(-1), FLAT**2)
     v = (np.cross(to, ac) * normal).sum(-1) / area
     w = (np.cross(ab, to) * normal).sum(-1) / area
     weights = np.stack((1 - v - w, v, w), -1).clip(0)
     weights /= weights.sum(-1, keepdims=True)
     away = weights[..., :1] * a + weights[..., 1:2] * b + weights[..., 2:] * c - points[:, None]
-    best = (away**2).sum(-1).argmin(1)
+    best = np.where(area > FLAT**2, (away**2).sum(-1), np.inf).argmin(1)
     rows = np.arange(len(points))
-    return faces[tried[rows, best]].astype(np.int32), weights[rows, best]
+    places = np.stack((v, w, (to * _unit(normal)).sum(-1)), -1)
+    return faces[tried[rows, best]].astype(np.int32), places[rows, best]
+
+
+def _unit(normals: Float64[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
+    """Of length one; shorter for triangles without area, whose normals mean nothing."""
+    return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), FLAT)

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from poke2vid.encoding import write_video
 from poke2vid.files import write_json
+from poke2vid.simulator.backgrounds import Backgrounds, PhotoGoneError
 from poke2vid.simulator.families.registry import family_named
-from poke2vid.simulator.film import Order, take
+from poke2vid.simulator.film import SEEDS, Order, take
 from poke2vid.simulator.render import SIZES
 from poke2vid.simulator.scene import GENERATION
 from poke2vid.simulator.world import FPS, PHYSICS
@@ -59,21 +60,26 @@ class VideosReport:
 
 
 def order_videos(
-    family: str, videos: int, frames: int, resolution: int, split: str = "train", seed: int = 0
-) -> list[Order]:
+    family: str, videos: int, frames: int, resolution: int, split: str = "train", seed: int = 0,
+    backgrounds: Backgrounds | None = None,
+) -> list[Order]:  # fmt: skip
     """The videos 0 ... videos - 1 of a set.
 
     Raises:
-        InputError: for a family, split or size that cannot be.
+        InputError: for a family, split, size or seed that cannot be.
     """
     if split not in ("train", "test"):
         raise InputError(f"there is no split {split!r}; choose train or test.")
+    if not 0 <= seed < SEEDS:
+        raise InputError(
+            f"there is no set of seed {seed}; choose 0 ... {SEEDS - 1}: the benchmark's scenes lie behind."
+        )
     if not SIZES[0] <= resolution <= SIZES[1] or resolution % 2:
         raise InputError(
             f"frames of {resolution} pixels cannot be made; choose an even size, {SIZES[0]} ... {SIZES[1]}."
         )
     name = family_named(family).name
-    return [Order(name, cast(Split, split), number, frames, resolution, seed) for number in range(videos)]
+    return [Order(name, cast(Split, split), number, frames, resolution, seed, backgrounds) for number in range(videos)]
 
 
 def simulate_videos(orders: Sequence[Order], out: Path, workers: int = 2, quiet: bool = False) -> VideosReport:
@@ -137,7 +143,7 @@ class _Studio:
             path = self.out / f"{order.name}.mp4"
             write_video(path, frames, FPS)
             sidecar = {
-                "order": asdict(order),
+                "order": order.record(),
                 "generation": GENERATION,
                 "physics": PHYSICS,
                 "scene_seed": film.scene_seed,
@@ -148,7 +154,7 @@ class _Studio:
                 "sha256": _hash(path),
             }
             write_json(path.with_suffix(".json"), sidecar)
-        except InputError as error:
+        except (InputError, PhotoGoneError) as error:
             return str(error)
         return sidecar
 
@@ -158,12 +164,16 @@ def _finished(order: Order, out: Path) -> dict[str, Any] | None:
     path = out / f"{order.name}.json"
     try:
         sidecar = json.loads(path.read_text(encoding="utf-8"))
-        made_by = (sidecar["generation"], sidecar["physics"])
-        if sidecar["order"] != asdict(order) or made_by != (GENERATION, PHYSICS):
-            raise InputError(f"{path} belongs to a video of other settings or another version; choose another --out.")
-        whole = sidecar["sha256"] == _hash(path.with_suffix(".mp4")) and isinstance(sidecar["rejected"], dict)
-    except (OSError, KeyError, TypeError, json.JSONDecodeError):
+        made_by = (sidecar["order"], sidecar["generation"], sidecar["physics"])
+        checksum, rejected = sidecar["sha256"], sidecar["rejected"]
+    except (OSError, KeyError, TypeError, ValueError):
         return None  # not made, or damaged: made anew
+    if made_by != (order.record(), GENERATION, PHYSICS):
+        raise InputError(f"{path} belongs to a video of other settings or another version; choose another --out.")
+    try:
+        whole = checksum == _hash(path.with_suffix(".mp4")) and isinstance(rejected, dict)
+    except OSError:
+        return None
     return sidecar if whole else None
 
 

@@ -1,6 +1,7 @@
 """Truth above predictions: a sheet or a video to look at."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -8,8 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from poke2vid.encoding import write_video
-from poke2vid.evaluate.bench.players import BenchPlayer
-from poke2vid.evaluate.bench.run import play
+from poke2vid.evaluate.bench.players import BenchPlayer, ShiftPatch
+from poke2vid.evaluate.bench.run import first_of_each_family, play
 from poke2vid.pictures import write_picture
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
@@ -20,6 +21,31 @@ Picture = UInt8[np.ndarray, "h w 3"]
 LargePicture = UInt8[np.ndarray, "h2 w2 3"]  # enlarged to be seen
 COLUMNS = 6  # of a sheet: the first frame and five moments, the last frame among them
 _SMALLEST = 128  # pixels a side of what is shown
+
+
+def write_grids(
+    scenes: Sequence[TrueScene], players: Mapping[str, BenchPlayer], arrive: int, folder: Path, fps: float
+) -> None:  # fmt: skip
+    """FOLDER/<scene>.png and .mp4 for the first scene of each family by name: the longest shift at its first point.
+
+    The truth is above every player, and the shift patch below, which all should beat.
+
+    Args:
+        arrive: T, the frame at which shifts arrive.
+
+    Raises:
+        InputError: if a file cannot be written, or a player's frames are not what was asked for.
+    """
+    shown = {**players, "shift-patch": ShiftPatch(arrive)}
+    for scene in first_of_each_family(scenes, 1):
+        shifts = [k for k, poke in enumerate(scene.pokes) if poke.role == "shift" and poke.point == 0]
+        if not shifts:
+            continue
+        poke = max(shifts, key=lambda k: scene.pokes[k].length)
+        fresh = copy.copy(scene)  # what it keeps of what it read goes with it
+        rows = futures(fresh, shown, poke)
+        for suffix in (".png", ".mp4"):
+            write_grid(fresh, rows, poke, folder / f"{scene.name}{suffix}", fps)
 
 
 def futures(scene: TrueScene, players: Mapping[str, BenchPlayer], poke: int) -> dict[str, UInt8[np.ndarray, "t h w 3"]]:

@@ -10,20 +10,16 @@ from poke2vid.evaluate.statistics import Interval
 
 Picture = UInt8[np.ndarray, "h w 3"]
 WIDTH, HEIGHT = 760, 440  # of a plot, in pixels
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 180, 40, 56  # margins; the legend is to the right
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 190, 44, 56  # margins; the legend is to the right
 _INK, _FAINT = (40, 40, 40), (215, 215, 215)
 # Okabe and Ito's colours, which colour-blind people tell apart too.
 _COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (0, 0, 0))
-_TICKS = 5
 
 
 def bars(values: Mapping[str, Interval], title: str) -> Picture:
     """A bar a row, from 0, with its interval as a whisker and its mean in figures."""
-    sheet, top = (
-        _sheet(title),
-        max([value.high for value in values.values()] + [value.mean for value in values.values()]),
-    )
-    _y_axis(sheet, top)
+    sheet = _sheet(title)
+    top = _y_axis(sheet, max(max(value.high, value.mean) for value in values.values()), WIDTH - 20)
     step = (WIDTH - _LEFT - 20) / len(values)
     for number, (name, value) in enumerate(values.items()):
         left, right = round(_LEFT + (number + 0.2) * step), round(_LEFT + (number + 0.8) * step)
@@ -41,12 +37,12 @@ def bars(values: Mapping[str, Interval], title: str) -> Picture:
 def curves(points: Mapping[str, Sequence[tuple[float, float]]], x_title: str, y_title: str) -> Picture:
     """A line a row through its (x, y), both axes from 0."""
     sheet, shown = _sheet(y_title), {name: row for name, row in points.items() if row}
-    right = max(x for row in shown.values() for x, _ in row)
-    top = max(y for row in shown.values() for _, y in row)
-    _y_axis(sheet, top)
+    ticks = _ticks(max(x for row in shown.values() for x, _ in row))
+    right = ticks[-1]
+    top = _y_axis(sheet, max(y for row in shown.values() for _, y in row), WIDTH - _RIGHT)
     _text(sheet, x_title, _LEFT, HEIGHT - 12)
-    for tick in np.linspace(0, right, _TICKS):
-        _text(sheet, f"{tick:.3g}", _x(tick, right) - 8, HEIGHT - _BOTTOM + 20)
+    for tick in ticks:
+        _text(sheet, f"{tick:.3g}", _x(tick, right) - 4, HEIGHT - _BOTTOM + 20)
     for number, (name, row) in enumerate(shown.items()):
         colour, places = _COLOURS[number % len(_COLOURS)], [(_x(x, right), _y(y, top)) for x, y in row]
         cv2.polylines(
@@ -62,16 +58,27 @@ def curves(points: Mapping[str, Sequence[tuple[float, float]]], x_title: str, y_
 
 def _sheet(title: str) -> Picture:
     sheet = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    _text(sheet, title, _LEFT, 22)
+    _text(sheet, title, 14, 22)
     return sheet
 
 
-def _y_axis(sheet: Picture, top: float) -> None:
-    for tick in np.linspace(0, top, _TICKS):
-        cv2.line(sheet, (_LEFT, _y(tick, top)), (WIDTH - 20, _y(tick, top)), _FAINT, 1)
-        _text(sheet, f"{tick:.3g}", 12, _y(tick, top) + 4)
+def _y_axis(sheet: Picture, highest: float, right: int) -> float:
+    """Draws it, with faint lines as far as `right`; gives the value at its top."""
+    ticks = _ticks(highest)
+    for tick in ticks:
+        y = _y(tick, ticks[-1])
+        cv2.line(sheet, (_LEFT, y), (right, y), _FAINT, 1)
+        _text(sheet, f"{tick:.3g}", 14, y + 5)
     cv2.line(sheet, (_LEFT, _TOP), (_LEFT, HEIGHT - _BOTTOM), _INK, 1)
-    cv2.line(sheet, (_LEFT, HEIGHT - _BOTTOM), (WIDTH - 20, HEIGHT - _BOTTOM), _INK, 1)
+    cv2.line(sheet, (_LEFT, HEIGHT - _BOTTOM), (right, HEIGHT - _BOTTOM), _INK, 1)
+    return ticks[-1]
+
+
+def _ticks(highest: float) -> list[float]:
+    """Round numbers from 0 to `highest` or a little above, at most seven."""
+    size = 10.0 ** np.floor(np.log10(max(highest, 1e-6)))
+    step = next(float(size * part) for part in (0.2, 0.5, 1.0, 2.0) if highest <= 6 * size * part)
+    return [step * k for k in range(max(1, int(np.ceil(highest / step - 1e-9))) + 1)]
 
 
 def _x(value: float, right: float) -> int:
@@ -84,9 +91,9 @@ def _y(value: float, top: float) -> int:
 
 def _cut(name: str, width: float) -> str:
     """As much of a name as fits, from its end: paths differ there."""
-    fits = max(3, int(width / 8))
+    fits = max(3, int(width / 9))
     return name if len(name) <= fits else f"..{name[2 - fits :]}"
 
 
 def _text(sheet: Picture, text: str, x: int, y: int) -> None:
-    cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, _INK, 1, cv2.LINE_AA)
+    cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.48, _INK, 1, cv2.LINE_AA)

@@ -26,6 +26,10 @@ class RememberedScene:
     def family(self) -> str:
         return self._scene.family
 
+    @property
+    def digest(self) -> str:
+        return self._scene.digest
+
     @functools.cached_property
     def pokes(self) -> Sequence[PokeRecord]:
         return self._scene.pokes

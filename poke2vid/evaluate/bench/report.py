@@ -17,7 +17,11 @@ from poke2vid.pictures import write_picture
 from poke2vid.types import InputError
 
 OVERALL = "all"  # the scope of all families together
-PAIRED = ("poke_epe", "followed_epe", "response_epe")
+PAIRED = {  # column -> its name for people
+    "poke_epe": "poke-EPE",
+    "followed_epe": "poke-EPE where the tracker follows the truth",
+    "response_epe": "response-EPE",
+}
 FOLLOWED = (
     100 / 3
 )  # % of a poke's length: what the tracker gets no nearer to in the true frames, it does not see at all
@@ -28,6 +32,7 @@ ROWS = {
     "oracle": "the true frames through the same tracker: the noise floor",
     "exact": "the exact flow instead of a tracked one: 0 where a column is an error, and elsewhere the truth's own value",
 }
+_TRUTH = {"oracle": "truth, tracked", "exact": "truth"}  # what those rows are called in plots
 Results = Mapping[str, Mapping[str, Sequence[Sample]]]  # player -> scene -> what was measured
 
 
@@ -65,19 +70,48 @@ class BenchReport:
         about: what was measured how.
         rows: "all" or family -> player -> column -> cell. A column that a player was not asked is not there.
         differences: player -> reference -> column -> cell of player minus reference, poke by poke: below 0 is better.
-        responses: player -> for every length of shifts (mean length, mean response of the untouched object), both in pixels.
+        responses: "all" or family -> player -> for every length of shifts (mean length, mean response of the untouched
+            object), both in pixels.
     """
 
     about: dict[str, Any]
     rows: dict[str, dict[str, Row]]
     differences: dict[str, dict[str, Row]]
-    responses: dict[str, list[tuple[float, float]]]
+    responses: dict[str, dict[str, list[tuple[float, float]]]]
+
+    @property
+    def players(self) -> list[str]:
+        """Who was to be scored; where nobody was, a reference that plays."""
+        return [name for name in self.rows[OVERALL] if name not in REFERENCES] or ["shift-patch"]
+
+    @property
+    def scopes(self) -> list[str]:
+        """All scenes, then every family if there are several."""
+        families = [scope for scope in self.rows if scope != OVERALL]
+        return [OVERALL, *(families if len(families) > 1 else [])]
+
+    def verdict(self, player: str) -> str:
+        """A sentence: how a player's headlines compare with the references' and with the noise floor."""
+        compared = [self._compared(player, column) for column in ("poke_epe", "response_epe")]
+        known = [text for text in compared if text]
+        return f"`{player}`: {'; '.join(known) if known else 'was not asked any shift'}."
+
+    def _compared(self, player: str, column: str) -> str | None:
+        rows, differences = self.rows[OVERALL], self.differences[player]
+        if column not in rows[player]:
+            return None
+        beside = [
+            f"{_verdict(cells[column].interval)} {name} ({rows[name][column].interval.mean:.3g})"
+            for name, cells in differences.items()
+            if column in cells
+        ]
+        floor = f"where the tracker errs by {rows['oracle'][column].interval.mean:.3g} on the true frames"
+        return f"{PAIRED[column]} {rows[player][column].interval.mean:.3g} px, {' and '.join(beside)}, {floor}"
 
     @property
     def summary(self) -> str:
         """One line for a log."""
-        rows, scenes = self.rows[OVERALL], self.about["scenes"]
-        shown = [name for name in rows if name not in REFERENCES] or ["shift-patch"]
+        rows, scenes, shown = self.rows[OVERALL], self.about["scenes"], self.players
         beside = [name for name in (*BEATEN, "oracle") if name not in shown]
 
         def values(column: str) -> str:
@@ -105,18 +139,25 @@ class BenchReport:
             dict(values["about"]),
             {scope: _rows_from(rows) for scope, rows in values["rows"].items()},
             {player: _rows_from(rows) for player, rows in values["differences"].items()},
-            {player: [(x, y) for x, y in points] for player, points in values["responses"].items()},
+            {
+                scope: {player: [(x, y) for x, y in points] for player, points in rows.items()}
+                for scope, rows in values["responses"].items()
+            },
         )
 
     def to_markdown(self) -> str:
-        about = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in self.about.items())
-        lines = ["# PokeBench", "", f"Measured on: {about}.", ""]
+        lines = ["# PokeBench", "", *(f"{self.verdict(name)}\n" for name in self.players)]
+        about = ", ".join(
+            f"{key.replace('_', ' ')} {value}" for key, value in self.about.items() if key != "acceptance"
+        )
+        lines += [f"Measured on: {about}.", ""]
+        if self.about.get("acceptance"):
+            lines += [f"How the bench came about: {self.about['acceptance']}.", ""]
         lines += [
             "Means with 95 % intervals, by resampling scenes. An empty cell: not measured, because the player was not"
         ]
         lines += ["trained on such pokes, weights are missing, a row has no frames, or nothing varies.", ""]
-        families = [scope for scope in self.rows if scope != OVERALL]
-        for scope in [OVERALL, *(families if len(families) > 1 else [])]:
+        for scope in self.scopes:
             title = "All scenes" if scope == OVERALL else scope.capitalize()
             lines += [f"## {title}", "", *_table(self.rows[scope]), ""]
         lines += ["## Differences", "", "Player minus reference, poke by poke; below 0 the player is better.", ""]
@@ -130,17 +171,30 @@ class BenchReport:
         return "\n".join([*lines, ""])
 
     def write(self, folder: Path) -> None:
-        """report.md for people, report.json for programs, and plots: response.png and bars of every column in PAIRED."""
+        """report.md for people, report.json for programs, and plots: response.png and bars of every column in PAIRED.
+
+        Where there are several families, each has plots of its own: response-plants.png ...
+        """
         write_json(folder / "report.json", self.to_json())
         with atomic(folder / "report.md") as temporary:
             temporary.write_text(self.to_markdown(), encoding="utf-8")
-        if any(self.responses.values()):
-            axes = ("length of the poke, px", "response of the untouched object, px")
-            write_picture(folder / "response.png", curves(self.responses, *axes))
-        for column in PAIRED:
-            intervals = {name: row[column].interval for name, row in self.rows[OVERALL].items() if column in row}
-            if intervals:
-                write_picture(folder / f"{column}.png", bars(intervals, f"{column}, px"))
+        for scope in self.scopes:
+            self._plot(folder, scope)
+
+    def _plot(self, folder: Path, scope: str) -> None:
+        end, of = ("", "all scenes") if scope == OVERALL else (f"-{scope}", scope)
+        if any(self.responses[scope].values()):
+            title = f"motion of the object away from the poke, px: {of}"
+            named = {_TRUTH.get(player, player): points for player, points in self.responses[scope].items()}
+            sheet = curves(named, "length of the poke, px", title)
+            write_picture(folder / f"response{end}.png", sheet)
+        for column, name in PAIRED.items():
+            cells = {player: row[column] for player, row in self.rows[scope].items() if column in row}
+            without = {player: cell.interval for player, cell in cells.items() if player != "exact"}  # 0 by definition
+            shown = {_TRUTH.get(player, player): interval for player, interval in without.items()}
+            if shown:
+                title = f"{name}, px: {of}, {max(cell.scenes for cell in cells.values())} scenes"
+                write_picture(folder / f"{column}{end}.png", bars(shown, title))
 
 
 def read_report(folder: Path) -> BenchReport:
@@ -168,7 +222,10 @@ def summarise(results: Results, families: Mapping[str, str], about: Mapping[str,
         for player, scenes in results.items()
         if player not in ("copy", "exact")
     }
-    responses = {player: _responses(scenes) for player, scenes in results.items()}
+    responses = {
+        scope: {player: _responses(scenes, within) for player, scenes in results.items()}
+        for scope, within in scopes.items()
+    }
     return BenchReport(dict(about), rows, differences, responses)
 
 
@@ -222,14 +279,13 @@ def _difference(
     return row
 
 
-def _responses(scenes: Mapping[str, Sequence[Sample]]) -> list[tuple[float, float]]:
+def _responses(scenes: Mapping[str, Sequence[Sample]], within: set[str]) -> list[tuple[float, float]]:
     """(mean length, mean response) of the shifts of every asked length, in pixels, shortest first."""
     groups: dict[float, list[tuple[float, float]]] = {}
-    for samples in scenes.values():
-        for sample in samples:
-            if "response" in sample.values:
-                pair = (sample.values["poke_length"], sample.values["response"])
-                groups.setdefault(sample.length, []).append(pair)
+    for sample in (sample for scene in sorted(within) for sample in scenes[scene]):
+        if "response" in sample.values:
+            pair = (sample.values["poke_length"], sample.values["response"])
+            groups.setdefault(sample.length, []).append(pair)
     means = [np.mean(groups[length], axis=0) for length in sorted(groups)]
     return [(float(x), float(y)) for x, y in means]
 
@@ -243,6 +299,13 @@ def _table(rows: Mapping[str, Row]) -> list[str]:
             shown = " | ".join("" if cell is None else str(cell.interval) for cell in cells)
             lines.append(f"| {column} | {shown} | {max(cell.samples for cell in cells if cell)} |")
     return lines
+
+
+def _verdict(difference: Interval) -> str:
+    """Below 0 the player is better; 95 % intervals that hold 0 decide nothing."""
+    if difference.high < 0:
+        return "better than"
+    return "worse than" if difference.low > 0 else "not told apart from"
 
 
 def _rows_json(rows: Mapping[str, Row]) -> dict[str, Any]:

@@ -1,20 +1,24 @@
-"""Running a benchmark: every player on every scene, measured once and kept."""
+"""Running a benchmark: every player on every scene, measured once and kept; on one core or several, with the same result."""
 
+import contextlib
 import copy
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from tqdm import tqdm
 
 from poke2vid.evaluate.bench.measure import (
+    LONG_FRAMES,
+    LONG_SCENES,
     VERSION,
     ExactFlow,
     FirstFrameTracker,
@@ -23,6 +27,7 @@ from poke2vid.evaluate.bench.measure import (
     Played,
     Sample,
     TrackedFrames,
+    long_drift,
 )
 from poke2vid.evaluate.bench.players import REFERENCES, BenchPlayer, Copy, ShiftPatch
 from poke2vid.evaluate.bench.remembered import RememberedScene
@@ -33,6 +38,9 @@ from poke2vid.files import write_json
 from poke2vid.flow.estimator import FlowEstimator
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.types import InputError
+from poke2vid.workers import Died, Tick, run_jobs
+
+Players = Mapping[str, BenchPlayer]  # by the name they have in the report
 
 
 @dataclass(frozen=True)
@@ -42,38 +50,41 @@ class _Row:
     Attributes:
         digest: equal where the results are.
         play: its futures of a scene.
+        player: who makes them; None where nobody does, but the truth is given.
     """
 
     name: str
     digest: str
     play: Callable[[TrueScene, FirstFrameTracker], Played]
+    player: BenchPlayer | None
 
 
 @dataclass(frozen=True)
-class _Judge:
-    """What measures, the same for every row."""
+class _Job:
+    """What is measured at once and kept in one file; picklable if the scene is.
 
-    bench: str
-    moments: Moments
-    tracker: FlowEstimator
-    lpips: Lpips | None
+    Attributes:
+        long: the drift over `LONG_FRAMES` instead of all pokes.
+        key: whatever the result depends on.
+    """
 
-    def key(self, row: _Row, scene: TrueScene) -> dict[str, Any]:
-        """Whatever a result depends on."""
-        return {
-            "version": VERSION, "bench": self.bench, "scene": scene.name, "player": row.digest,
-            "tracker": describe(self.tracker), "lpips": self.lpips is not None, **asdict(self.moments),
-        }  # fmt: skip
+    row: str
+    scene: TrueScene
+    long: bool
+    file: Path
+    key: dict[str, Any]
 
 
 def run_bench(
-    scenes: Sequence[TrueScene], players: Mapping[str, BenchPlayer], *, out: Path, bench: str, arrive: int, fps: float,
+    scenes: Sequence[TrueScene], players: Players, *, out: Path, bench: str, arrive: int, fps: float,
     weights_dir: Path | None = None, tracker: FlowEstimator | None = None, seed: int = 0, quiet: bool = False,
+    per_family: int | None = None, workers: int = 1, reload: Callable[[], Players] | None = None, acceptance: str = "",
 ) -> BenchReport:  # fmt: skip
     """Scores players and the reference rows `players.REFERENCES` on every scene.
 
-    What was measured of one player on one scene is kept at once, in OUT/scenes/<player>/<scene>.json; a run that was stopped
-    goes on from there. A result is used again where player, scene, bench, tracker, weights and formulas are the same.
+    What was measured of one player on one scene is kept at once, in OUT/scenes/<player>/<scene>.json (and in OUT/long, how it
+    drifts over a thousand frames); a run that was stopped goes on from there. A result is used again where player, scene,
+    bench, tracker, weights and formulas are the same.
 
     Args:
         players: by the name they have in the report.
@@ -83,35 +94,150 @@ def run_bench(
         weights_dir: where to look for the weights of tracker and LPIPS first, see `weights.find`.
         tracker: None takes the best that has weights; it sees the first frame and one other, nothing else.
         seed: of the intervals.
+        per_family: take only so many scenes of each family, the first by name.
+        workers: processes. The result is the same, to the last bit.
+        reload: gives the same players again, in a process that has none; picklable, as scenes and `tracker` must be then.
+            More than one worker needs it.
+        acceptance: how many scenes were tried for the bench; for the report.
 
     Raises:
         InputError: if there is no scene, two have the same name, a player is called like a reference, `arrive` does not
             fit, or a player's frames are not what was asked for: names player and scene.
     """
-    moments = _moments(scenes, arrive)
-    judge = _Judge(bench, moments, tracker or best_tracker(weights_dir), lpips_if_found(weights_dir))
+    chosen = first_of_each_family(scenes, per_family)
+    moments = _moments(chosen, arrive)
+    used, lpips = tracker or best_tracker(weights_dir), lpips_if_found(weights_dir)
     rows = _rows(players, moments)
-    results: dict[str, dict[str, list[Sample]]] = {row.name: {} for row in rows}
-    with tqdm(total=len(scenes) * len(rows), unit="result", disable=True if quiet else None) as bar:
-        for scene in scenes:
-            known = {row.name: _read(_file(out, row, scene), judge.key(row, scene)) for row in rows}
-            bar.update(sum(samples is not None for samples in known.values()))
-            results_here = {name: samples for name, samples in known.items() if samples is not None}
+    common = {
+        "version": VERSION, "bench": bench, "tracker": describe(used), "lpips": lpips is not None, **asdict(moments),
+    }  # fmt: skip
+    jobs, found = _jobs(chosen, rows, out, common), dict[tuple[str, str, bool], list[Sample]]()
+    make = partial(_Worker, rows, moments, used, lpips)
+    if workers > 1:
+        if reload is None:
+            raise InputError(f"{workers} processes cannot share these players; give `reload`, or take 1 worker.")
+        make = partial(_make_worker, reload, moments, tracker, weights_dir)
+    with tqdm(total=len(jobs), unit="result", disable=True if quiet else None) as bar:
+        for job in jobs:
+            if (known := _read(job.file, job.key)) is not None:
+                found[job.row, job.scene.name, job.long] = known
+        bar.update(len(found))
+        left = [job for job in jobs if (job.row, job.scene.name, job.long) not in found]
+        processes = min(workers, len(left)) if workers > 1 else 0
+        with contextlib.closing(run_jobs(make, left, processes, lambda: None)) as results:
+            for job, result in results:
+                found[job.row, job.scene.name, job.long] = _samples(job, result)
+                bar.update()
+    about = {
+        "bench": bench, "scenes": len(chosen), "scenes_of_the_bench": len(scenes),
+        "pokes": sum(len(scene.pokes) for scene in chosen), "resolution": max(chosen[0].first.shape[:2]),
+        "frames": moments.last, "arrive": arrive, "fps": fps, "tracker": describe(used),
+        "lpips": "squeeze" if lpips else "no weights found", "seed": seed, "acceptance": acceptance,
+    }  # fmt: skip
+    measured = {
+        row: {s.name: found[row, s.name, False] + found.get((row, s.name, True), []) for s in chosen} for row in rows
+    }
+    return summarise(measured, {scene.name: scene.family for scene in chosen}, about, seed)
+
+
+def first_of_each_family(scenes: Sequence[TrueScene], count: int | None) -> list[TrueScene]:
+    """In their old order; all for None."""
+    if count is not None and count < 1:
+        raise InputError(f"{count} scenes of each family were asked for; at least 1 must be.")
+    kept: dict[str, set[str]] = {}
+    for scene in sorted(scenes, key=lambda scene: scene.name):
+        names = kept.setdefault(scene.family, set())
+        if count is None or len(names) < count:
+            names.add(scene.name)
+    return [scene for scene in scenes if scene.name in kept[scene.family]]
+
+
+def _jobs(scenes: Sequence[TrueScene], rows: Mapping[str, _Row], out: Path, common: dict[str, Any]) -> list[_Job]:
+    """Scene by scene, because what a scene reads is read once for all rows."""
+    jobs, patient = [], {scene.name for scene in first_of_each_family(scenes, LONG_SCENES)}
+    for scene in scenes:
+        keys = {
+            name: {**common, "scene": scene.name, "scene_digest": scene.digest, "player": row.digest}
+            for name, row in rows.items()
+        }
+        jobs += [_Job(name, scene, False, _file(out / "scenes", name, scene), key) for name, key in keys.items()]
+        if scene.name in patient:
+            jobs += [
+                _Job(name, scene, True, _file(out / "long", name, scene), {**keys[name], "long": LONG_FRAMES})
+                for name, row in rows.items()
+                if row.player is not None and "none" in row.player.roles
+            ]
+    return jobs
+
+
+def _samples(job: _Job, result: list[Sample] | str | Died) -> list[Sample]:
+    if isinstance(result, Died):
+        what = f"{job.row!r} on scene {job.scene.name!r}"
+        raise InputError(f"the process that measured {what} died (exit code {result.code}); run again.")
+    if isinstance(result, str):
+        raise InputError(result)
+    return result
+
+
+def _make_worker(
+    reload: Callable[[], Players], moments: Moments, tracker: FlowEstimator | None, weights_dir: Path | None
+) -> "_Worker":  # fmt: skip
+    """In a process of its own."""
+    rows, used = _rows(reload(), moments), tracker or best_tracker(weights_dir)
+    return _Worker(rows, moments, used, lpips_if_found(weights_dir))
+
+
+class _Worker:
+    """Does one job after the other; what it read of a scene and worked out for it is there for the next row."""
+
+    def __init__(
+        self, rows: Mapping[str, _Row], moments: Moments, tracker: FlowEstimator, lpips: Lpips | None
+    ) -> None:  # fmt: skip
+        self._rows, self._moments, self._tracker, self._lpips = rows, moments, tracker, lpips
+        self._current: tuple[RememberedScene, FirstFrameTracker] | None = None
+
+    def __call__(self, job: _Job, tick: Tick) -> list[Sample] | str:
+        """What was measured, or what went wrong in one sentence."""
+        try:
+            with _one_thread():
+                samples = self._long(job) if job.long else self._measured(job)
+            write_json(job.file, {"key": job.key, "samples": [asdict(sample) for sample in samples]})
+        except InputError as error:
+            return str(error)
+        return samples
+
+    def _measured(self, job: _Job) -> list[Sample]:
+        scene, tracker = self._opened(job.scene)
+        played = self._rows[job.row].play(scene, tracker)
+        return Measurement(scene, played, self._moments, self._lpips).samples()
+
+    def _long(self, job: _Job) -> list[Sample]:
+        """Of the first poke that is none."""
+        scene, tracker = self._opened(job.scene)
+        player = self._rows[job.row].player
+        assert player is not None
+        for number, poke in enumerate(scene.pokes):
+            if poke.role == "none":
+                return [long_drift(scene, number, play(job.row, player, scene, number, LONG_FRAMES)[-1], tracker)]
+        return []
+
+    def _opened(self, scene: TrueScene) -> tuple[RememberedScene, FirstFrameTracker]:
+        if self._current is None or self._current[0].name != scene.name:
             # What a scene keeps of what it read goes with its copy, and does not pile up over hundreds of them.
             fresh = RememberedScene(copy.copy(scene))
-            still = FirstFrameTracker(fresh.first, judge.tracker) if len(results_here) < len(rows) else None
-            for row in rows:
-                if row.name not in results_here:
-                    assert still is not None
-                    results_here[row.name] = _measured(row, fresh, still, judge, _file(out, row, scene))
-                    bar.update()
-                results[row.name][scene.name] = results_here[row.name]
-    about = {
-        "bench": bench, "scenes": len(scenes), "pokes": sum(len(scene.pokes) for scene in scenes),
-        "resolution": max(scenes[0].first.shape[:2]), "frames": moments.last, "arrive": arrive, "fps": fps,
-        "tracker": describe(judge.tracker), "lpips": "squeeze" if judge.lpips else "no weights found", "seed": seed,
-    }  # fmt: skip
-    return summarise(results, {scene.name: scene.family for scene in scenes}, about, seed)
+            self._current = (fresh, FirstFrameTracker(fresh.first, self._tracker))
+        return self._current
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """The last bits of a network's sums depend on the number of threads; several cores are for several workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _moments(scenes: Sequence[TrueScene], arrive: int) -> Moments:
@@ -127,14 +253,18 @@ def _moments(scenes: Sequence[TrueScene], arrive: int) -> Moments:
     return Moments(arrive // 2, arrive, last)
 
 
-def _rows(players: Mapping[str, BenchPlayer], moments: Moments) -> list[_Row]:
+def _rows(players: Players, moments: Moments) -> dict[str, _Row]:
+    """By name, in the order of the report."""
     taken = sorted(set(players) & set(REFERENCES))
     if taken:
         raise InputError(f"a player cannot be called {taken[0]!r}, which is a reference row; give it another name.")
     asked: dict[str, BenchPlayer] = {**players, "shift-patch": ShiftPatch(moments.arrive), "copy": Copy()}
-    rows = [_Row(name, player.digest, partial(_by_player, name, player, moments)) for name, player in asked.items()]
-    oracle = _Row("oracle", "oracle 1", lambda scene, tracker: TrackedFrames(scene.frames, tracker))
-    return [*rows, oracle, _Row("exact", "exact 1", lambda scene, tracker: ExactFlow(scene))]
+    played = [
+        _Row(name, player.digest, partial(_by_player, name, player, moments), player) for name, player in asked.items()
+    ]
+    oracle = _Row("oracle", "oracle 1", lambda scene, tracker: TrackedFrames(scene.frames, tracker), None)
+    exact = _Row("exact", "exact 1", lambda scene, tracker: ExactFlow(scene), None)
+    return {row.name: row for row in (*played, oracle, exact)}
 
 
 def _by_player(
@@ -168,12 +298,6 @@ def play(
     return made
 
 
-def _measured(row: _Row, scene: TrueScene, still: FirstFrameTracker, judge: _Judge, file: Path) -> list[Sample]:
-    samples = Measurement(scene, row.play(scene, still), judge.moments, judge.lpips).samples()
-    write_json(file, {"key": judge.key(row, scene), "samples": [asdict(sample) for sample in samples]})
-    return samples
-
-
 def _read(file: Path, key: Mapping[str, Any]) -> list[Sample] | None:
     """What an earlier run measured; None if it did not, or measured something else."""
     try:
@@ -185,8 +309,8 @@ def _read(file: Path, key: Mapping[str, Any]) -> list[Sample] | None:
         return None
 
 
-def _file(out: Path, row: _Row, scene: TrueScene) -> Path:
-    return out / "scenes" / _plain(row.name) / f"{_plain(scene.name)}.json"
+def _file(folder: Path, row: str, scene: TrueScene) -> Path:
+    return folder / _plain(row) / f"{_plain(scene.name)}.json"
 
 
 def _plain(name: str) -> str:

@@ -37,8 +37,8 @@ BackdropKind = Literal[
     "wall", "wallpaper", "bricks", "tiles", "window", "shelf", "room", "foliage", "hedge", "studio", "night"
 ]
 FloorKind = Literal["planks", "table", "tiles", "carpet", "concrete", "lawn", "cloth"]
-_COMPOSED = 160  # pixels a side at which a backdrop is composed; its blur hides what a larger one would add
-_SMALLEST_PHOTO = 8
+COMPOSED = 160  # pixels a side at which a backdrop is composed; its blur hides what a larger one would add
+SMALLEST_PHOTO = 8  # pixels a side
 
 
 def _bare(colour: Colour, side: int) -> Paint:
@@ -299,24 +299,24 @@ _BACKDROPS: dict[BackdropKind, Callable[[Rng, int], Paint]] = {
 def backdrop(rng: Rng, size: int = 512, kind: BackdropKind | None = None) -> Picture:
     """A picture to stand behind the object, out of focus, `size` pixels a side; None: a kind by chance."""
     compose = _BACKDROPS[pick(rng, get_args(BackdropKind)) if kind is None else kind]
-    return _develop(rng, compose(rng, _COMPOSED), size)
+    return _develop(rng, compose(rng, COMPOSED), size)
 
 
 def photo_backdrop(rng: Rng, photo: Picture, size: int = 512) -> UInt8[np.ndarray, "h2 w2 3"]:
     """A square crop of a photograph (half of its shorter side or more), perhaps flipped, out of focus and lit anew."""
     shorter = min(photo.shape[:2])
-    if shorter < _SMALLEST_PHOTO:
+    if shorter < SMALLEST_PHOTO:
         raise InputError(
             f"A photograph of {photo.shape[1]} x {photo.shape[0]} pixels is too small for a backdrop: "
-            f"give one of at least {_SMALLEST_PHOTO} pixels a side."
+            f"give one of at least {SMALLEST_PHOTO} pixels a side."
         )
     side = int(rng.integers((shorter + 1) // 2, shorter + 1))
     top, left = (int(rng.integers(extent - side + 1)) for extent in photo.shape[:2])
     crop = photo[top : top + side, left : left + side]
     crop = crop[:, ::-1] if rng.random() < 0.5 else crop
-    small = cv2.resize(np.ascontiguousarray(crop), (_COMPOSED, _COMPOSED), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(np.ascontiguousarray(crop), (COMPOSED, COMPOSED), interpolation=cv2.INTER_AREA)
     paint = _defocus(small.astype(np.float32) / 255, rng.uniform(0.006, 0.03))
-    return _develop(rng, paint * _lamplight(rng, _COMPOSED, 0.3)[..., None], size)
+    return _develop(rng, paint * _lamplight(rng, COMPOSED, 0.3)[..., None], size)
 
 
 def _planks(rng: Rng, size: int) -> Paint:

@@ -1,9 +1,6 @@
 """What stands around every object: a floor, a backdrop out of focus, and light."""
 
-from collections.abc import Sequence
-
 import numpy as np
-from jaxtyping import UInt8
 
 from poke2vid.simulator.looks.backdrops import backdrop, floor
 from poke2vid.simulator.mjcf import BACKDROP, FLOOR, SCENE, MjcfBuilder
@@ -14,9 +11,8 @@ BACKDROP_GAPS = (0.15, 1.0)  # metres behind the object
 
 
 def surround(
-    builder: MjcfBuilder, rng: np.random.Generator, view: View, shadow: float | None, ground: bool = True,
-    photos: Sequence[UInt8[np.ndarray, "_ _ 3"]] = (),
-) -> None:  # fmt: skip
+    builder: MjcfBuilder, rng: np.random.Generator, view: View, shadow: float | None, ground: bool = True
+) -> None:
     """Adds light and whatever an object stands before.
 
     Args:

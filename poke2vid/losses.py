@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from poke2vid import geometry
 
@@ -45,18 +46,26 @@ def trajectory_loss(
     return torch.stack([d.flatten(2).norm(dim=-1).sum(dim=1).mean() for d in differences]).sum()
 
 
-def flow_loss(flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h w"]) -> Float[Tensor, ""]:
+def flow_loss(
+    flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h w"], softness: float = 0.0
+) -> Float[Tensor, ""]:
     """Predicted backward flow b of frame T against the estimated forward flow D from x_0 to x_T, in shares of the side.
 
     A pixel of x_0 that moves to l + D(l) must be fetched from there: b(l + D(l)) = -D(l). Foreground and background (as in
     pokes.py: above and up to the mean magnitude of D) count half each, however small the object is; pixels that leave the
     frame do not count. A mean over samples, so that a batch may be shared among processes. Motion decoder only; not in
     the paper.
+
+    Args:
+        softness: an error e below this share of the side counts as e^2 / (2 softness), one above it as e - softness / 2
+            (Huber's loss, by component). 0 is the plain absolute error, whose optimum is the median: where directions are
+            as yet unknown that is no motion at all, and from varied clips a model may never leave it (docs/experiments.md,
+            2026-11-25).
     """
     height, width = flow.shape[-2:]
     arrival = geometry.pixel_grid((height, width), flow) + displacement.permute(0, 2, 3, 1)
     inside = (geometry.to_normalised(arrival, (height, width)).abs() <= 1).all(dim=-1)
-    error = (geometry.sample(flow, arrival) + displacement).abs().sum(dim=1) / width
+    error = _softened((geometry.sample(flow, arrival) + displacement) / width, softness).sum(dim=1)
     magnitude = displacement.norm(dim=1)
     moves = magnitude > magnitude.mean(dim=(1, 2), keepdim=True)
     halves = [
@@ -64,6 +73,13 @@ def flow_loss(flow: Float[Tensor, "b 2 h w"], displacement: Float[Tensor, "b 2 h
         for where in (inside & moves, inside & ~moves)
     ]
     return (0.5 * (halves[0] + halves[1])).mean()
+
+
+def _softened(error: Float[Tensor, "b 2 h w"], softness: float) -> Float[Tensor, "b 2 h w"]:
+    """Huber's loss; its slope is 1 far from zero whatever the softness."""
+    if softness == 0:
+        return error.abs()
+    return functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=softness)
 
 
 def poke_loss(

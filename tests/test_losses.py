@@ -153,6 +153,24 @@ def test_a_frame_that_everything_leaves_costs_nothing_rather_than_nan() -> None:
     assert flow_loss(uniform(1.0, 1.0), uniform(90.0, 0.0)).item() == 0
 
 
+def test_a_soft_flow_loss_is_a_square_below_its_softness_and_a_line_above() -> None:
+    """Huber's loss by component, for errors of 4 and 1 pixels of 16 and a softness of 2 pixels."""
+    displacement, softness = uniform(4.0, 1.0), 2 / 16
+    line, square = 4 / 16 - softness / 2, (1 / 16) ** 2 / (2 * softness)
+    expected = (line + square) / 2  # all of it moves alike, so none of it is foreground and the other half is empty
+    assert flow_loss(uniform(0.0, 0.0), displacement, softness).item() == pytest.approx(expected)
+    assert flow_loss(-displacement, displacement, softness).item() == 0
+    slopes = []
+    for softness in (0.0, 2 / 16):
+        flow = uniform(-3.9, -1.0).requires_grad_()
+        flow_loss(flow, displacement, softness).backward()
+        assert flow.grad is not None
+        slopes.append(flow.grad[:, 0].abs().sum().item())
+    assert slopes[1] == pytest.approx(slopes[0] * 0.1 / 2, rel=1e-4), (
+        "a tenth of a pixel pulls little, where the other pulls fully"
+    )
+
+
 def test_flow_loss_draws_the_flow_towards_the_inverse() -> None:
     backward = torch.zeros(1, 2, 16, 16, requires_grad=True)
     flow_loss(backward, uniform(2.0, -2.0)).backward()

@@ -97,6 +97,7 @@ class TrainConfig:
         perceptual: the network behind L_rec's feature terms.
         perceptual_frames: frames of each clip, drawn anew in every step, that the feature terms look at; None for all (paper).
         squared_trajectory: L_traj as a mean square; False is Eq. 7's unsquared norm.
+        flow_softness: of `losses.flow_loss`, as a share of the side; 0 is the absolute error.
         learning_rate, betas: ADAM (paper: 1e-4, (0.9, 0.99)).
         decay: the learning rate at a stage's end as a share of its start, reached along a cosine; 1 is constant (paper).
         clip_gradient: largest gradient norm; None for no limit (paper).
@@ -116,6 +117,7 @@ class TrainConfig:
     perceptual: Literal["vgg19", "squeeze", "none"] = "vgg19"
     perceptual_frames: int | None = None
     squared_trajectory: bool = True
+    flow_softness: float = 0.0
     batch: int = 10
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
@@ -144,6 +146,8 @@ class TrainConfig:
                 f"the critics need frames of 32 pixels or more and the model makes {self.model.resolution}; set "
                 "weights.frame_critic, weights.clip_critic and weights.feature_matching to 0."
             )
+        if not 0 <= self.flow_softness <= 1:
+            raise InputError(f"flow_softness {self.flow_softness} is a share of the side and must lie in 0 ... 1.")
         if not 0 < self.decay <= 1:
             raise InputError(f"decay {self.decay} must lie above 0 and not above 1, which is no decay.")
         if self.clip_gradient is not None and not self.clip_gradient > 0:

@@ -71,7 +71,7 @@ def terms(
     """The unweighted loss terms of the step with this number, without those of the critics."""
     found = {
         **frame_terms(predicted.result, predicted.x, extractor, config, step),
-        **motion_terms(predicted, batch, config.data),
+        **motion_terms(predicted, batch, config.data, config.flow_softness),
     }
     if config.stage(step) == 2 and config.weights.trajectory:  # Eq. 7
         with torch.no_grad():
@@ -90,7 +90,7 @@ def frame_terms(result: Rollout, x: Tensor, extractor: nn.Module | None, config:
     return found
 
 
-def motion_terms(predicted: Prediction, batch: Batch, data: DataConfig) -> Terms:
+def motion_terms(predicted: Prediction, batch: Batch, data: DataConfig, softness: float) -> Terms:
     """For a decoder that warps: its flow against D and the pokes at x_T and the waypoints, and how much it repaints."""
     result = predicted.result
     if result.flow is None or result.repaint is None:
@@ -102,7 +102,7 @@ def motion_terms(predicted: Prediction, batch: Batch, data: DataConfig) -> Terms
             continue
         flow = result.flow[:, predicted.times.index(time)]
         targets, shifts, given = (t.to(flow.device) for t in poke_targets(batch, D))
-        flows.append(losses.flow_loss(flow, D))
+        flows.append(losses.flow_loss(flow, D, softness))
         pokes.append(losses.poke_loss(flow, targets, shifts, given))
     return {
         "flow": torch.stack(flows).mean(),

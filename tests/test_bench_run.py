@@ -20,7 +20,6 @@ from poke2vid.evaluate.bench.grid import futures, write_grid, write_grids
 from poke2vid.evaluate.bench.measure import (
     COLUMNS,
     ExactFlow,
-    FirstFrameTracker,
     Measurement,
     Moments,
     Sample,
@@ -40,9 +39,9 @@ from poke2vid.evaluate.bench.report import BenchReport, read_report, summarise
 from poke2vid.evaluate.bench.run import run_bench
 from poke2vid.evaluate.bench.similarity import ssim
 from poke2vid.evaluate.statistics import Interval
-from poke2vid.evaluate.tracking import best_tracker, describe, lpips_if_found
+from poke2vid.evaluate.tracking import bench_tracker, lpips_if_found
+from poke2vid.flow.chain import FlowChain
 from poke2vid.flow.classical import DisFlow
-from poke2vid.flow.raft import RaftFlow
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import read_picture
@@ -704,7 +703,15 @@ def test_a_report_survives_being_written(tmp_path: Path, report: BenchReport) ->
     text = (tmp_path / "new" / "report.md").read_text()
     assert str(report.rows["all"]["copy"]["poke_epe"].interval) in text
     assert str(report.differences["tiny"]["copy"]["response_epe"].interval) in text
-    for said in ("## All scenes", "## A", "## B", "tracker dis", "lpips no weights found", "seed 0", "fps 25"):
+    for said in (
+        "## All scenes",
+        "## A",
+        "## B",
+        "tracker dis from frame to frame",
+        "lpips no weights found",
+        "seed 0",
+        "fps 25",
+    ):
         assert said in text
     for column in COLUMNS:
         assert f"- `{column}`: {COLUMNS[column]}" in text
@@ -756,12 +763,13 @@ def test_the_summary_is_one_line_with_the_headlines(report: BenchReport) -> None
 
 
 def test_a_second_run_plays_and_tracks_nothing(tmp_path: Path) -> None:
-    player, tracker = Counting(), CountingTracker()
+    player, counter = Counting(), CountingTracker()
+    tracker = FlowChain(counter)
     before = run(tmp_path, {"p/q": player}, tracker=tracker, scenes=BRIEF[:2])
     assert player.asked == 2 * len(FEW)
-    calls = tracker.calls
+    calls = counter.calls
     assert run(tmp_path, {"p/q": player}, tracker=tracker, scenes=BRIEF[:2]) == before
-    assert (player.asked, tracker.calls) == (2 * len(FEW), calls)
+    assert (player.asked, counter.calls) == (2 * len(FEW), calls)
 
 
 def test_only_what_is_missing_is_measured(tmp_path: Path) -> None:
@@ -798,13 +806,20 @@ def test_players_whose_names_make_the_same_file_name_are_kept_apart(tmp_path: Pa
 
 
 def test_a_scene_costs_as_many_looks_as_were_promised() -> None:
-    tracker = CountingTracker()
-    scene = Disc()
-    seen = FirstFrameTracker(scene.first, tracker)
-    Measurement(scene, TrackedFrames(lambda k: np.repeat(scene.first[None], LAST, 0), seen), MOMENTS).samples()
-    assert tracker.calls == 1  # the copy
-    Measurement(scene, TrackedFrames(scene.frames, seen), MOMENTS).samples()
-    assert tracker.calls == 1 + 3 * len(SHIFTS) + 1  # the impulse is back at T, and what rests was seen before
+    counter, scene = CountingTracker(), Disc()
+    still = TrackedFrames(scene, lambda k: np.repeat(scene.first[None], LAST, 0), FlowChain(counter), MOMENTS)
+    Measurement(scene, still, MOMENTS).samples()
+    assert counter.calls == 0, "of equal frames nobody need ask"
+    Measurement(scene, TrackedFrames(scene, scene.frames, FlowChain(counter), MOMENTS), MOMENTS).samples()
+    # Two looks a step: shifts go on for T frames and then rest, the impulse is back at T.
+    assert counter.calls == 2 * T * (len(SHIFTS) + 1)
+
+
+def test_a_tracker_goes_along_every_frame_to_t_and_fewer_after_it_and_always_to_the_last() -> None:
+    assert Moments(5, 10, 25).stations(True) == [*range(1, 11), 13, 16, 19, 22, 25]
+    assert Moments(2, 4, 6).stations(True) == [1, 2, 3, 4, 6]
+    assert Moments(5, 10, 10).stations(True) == list(range(1, 11))
+    assert Moments(5, 10, 25).stations(False) == [5, 10, 25]
 
 
 def test_the_seed_changes_intervals_and_not_means(out: Path, report: BenchReport) -> None:
@@ -827,7 +842,8 @@ class Drifting:
 def test_the_drift_over_a_thousand_frames_is_measured_on_two_scenes_of_each_family_and_kept(tmp_path: Path) -> None:
     resting = (*FEW, POKES[8])
     scenes = [Disc(f"{f}-{k}", f, 1, records=resting) for f, k in (("b", 1), ("a", 3), ("a", 2), ("a", 1))]
-    player, tracker = Drifting(), CountingTracker()
+    player, counter = Drifting(), CountingTracker()
+    tracker = FlowChain(counter)
     player.asked.clear()
     found = run(tmp_path, {"p": player}, scenes=scenes, tracker=tracker)
     assert [asked for asked in player.asked if asked[1] > LAST] == [("none", 1000)] * 3
@@ -835,9 +851,9 @@ def test_the_drift_over_a_thousand_frames_is_measured_on_two_scenes_of_each_fami
     assert (cell.samples, cell.scenes) == (3, 3) and cell.interval.mean == pytest.approx(4.0, abs=0.3)
     assert sorted(file.stem for file in (tmp_path / "long" / "p").iterdir()) == ["a-1", "a-2", "b-1"]
     assert mean(found, "copy", "long_drift") == mean(found, "shift-patch", "long_drift") == 0.0
-    calls, asked = tracker.calls, len(player.asked)
+    calls, asked = counter.calls, len(player.asked)
     assert run(tmp_path, {"p": player}, scenes=scenes, tracker=tracker) == found
-    assert (tracker.calls, len(player.asked)) == (calls, asked)
+    assert (counter.calls, len(player.asked)) == (calls, asked)
 
 
 def test_a_run_on_some_scenes_of_each_family_takes_the_first_by_name_and_says_how_many(tmp_path: Path) -> None:
@@ -927,20 +943,12 @@ def test_what_cannot_be_run_is_a_sentence(tmp_path: Path, changes: dict[str, Any
         run(tmp_path, **changes)
 
 
-def test_raft_and_lpips_judge_where_their_weights_are(tmp_path: Path, shared: Path) -> None:
-    weights = shared / "weights"
-    found = run(
-        tmp_path, scenes=[Disc(records=POKES[2:3])], weights_dir=weights, tracker=RaftFlow(weights, smallest_side=64)
-    )
-    assert found.about["tracker"] == "raft (12 iterations, frames of at least 64)"
+def test_lpips_judges_where_its_weights_are(tmp_path: Path, shared: Path) -> None:
+    found = run(tmp_path, scenes=[Disc(records=POKES[2:3])], weights_dir=shared / "weights")
+    assert found.about["tracker"] == bench_tracker().name == "dis from frame to frame, frames of at least 256"
     assert mean(found, "oracle", "poke_epe") < 2.0 < 5.0 < mean(found, "copy", "poke_epe")
     assert mean(found, "oracle", "lpips") == pytest.approx(0.0, abs=1e-6)
     assert mean(found, "copy", "lpips") > 0.001
-
-
-def test_the_best_tracker_is_raft_with_weights_and_dis_without(shared: Path) -> None:
-    assert describe(best_tracker(shared / "weights")) == "raft (12 iterations, frames of at least 256)"
-    assert describe(best_tracker(None)) == "dis"
     assert lpips_if_found(None) is None
 
 
@@ -1025,5 +1033,5 @@ def test_curves_go_through_their_points_and_rows_without_points_are_left_out() -
 
 def test_results_are_plain_json_with_their_key(out: Path, report: BenchReport) -> None:
     values = json.loads((out / "scenes" / "tiny" / "a-1.json").read_text())
-    assert values["key"]["scene"] == "a-1" and values["key"]["tracker"] == "dis"
+    assert values["key"]["scene"] == "a-1" and values["key"]["tracker"].startswith("dis from frame")
     assert values["samples"][0]["pokes"] == [0] and values["samples"][0]["role"] == "shift"

@@ -19,7 +19,9 @@ class DisFlow:
 
     name = "dis"
 
-    def __init__(self) -> None:
+    def __init__(self, fine_up_to: int = FINE_UP_TO) -> None:
+        """`fine_up_to`: frames up to this size, in pixels, are matched at their full resolution."""
+        self._fine_up_to = fine_up_to
         cv2.setNumThreads(1)  # one worker process a core beats many threads a frame
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOpticalFlow_PRESET_MEDIUM)
         self._preset_finest_scale = self._dis.getFinestScale()
@@ -38,7 +40,7 @@ class DisFlow:
     def _estimate(
         self, first: UInt8[np.ndarray, "h w"], second: UInt8[np.ndarray, "h w"]
     ) -> Float32[np.ndarray, "2 h w"]:
-        self._dis.setFinestScale(0 if max(first.shape) <= FINE_UP_TO else self._preset_finest_scale)
+        self._dis.setFinestScale(0 if max(first.shape) <= self._fine_up_to else self._preset_finest_scale)
         no_guess: Any = None  # OpenCV's stubs want an array, which DIS would take for a first guess of the flow
         flow = np.asarray(self._dis.calc(first, second, no_guess), dtype=np.float32)
         return np.ascontiguousarray(flow.transpose(2, 0, 1))

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from poke2vid.pokebench.records import PokeRecord
-from poke2vid.simulator.actions import Pull, Push, Touch
-from poke2vid.simulator.interactions import metres, movable_pixels
+from poke2vid.simulator.actions import Pull, Push, Touch, touched_path
+from poke2vid.simulator.interactions import TRIES, metres, random_touch
 from poke2vid.simulator.render import Renderer
 from poke2vid.simulator.surface import Surface, bind
 from poke2vid.simulator.trajectory import Trajectory
@@ -18,7 +18,10 @@ from poke2vid.types import Pair
 LENGTHS = (0.02, 0.05, 0.10, 0.15)  # of shifts, as shares of the frame's side
 OTHER_LENGTH = 0.10  # of impulses and background pokes
 POINTS = 2
-CANDIDATES = 40  # points and directions tried before a scene is given up
+CANDIDATES = 60  # touched points tried before a scene is given up
+ANGLES = 3  # directions tried at one point
+WIDE = 0.02  # of the side: a touched part reaches so far around the point, or no tracker could follow it (lab book)
+AROUND = np.linspace(0, 2 * np.pi, 8, endpoint=False)
 REACHED = 0.1  # of the longest shift: how near the point must come to its target to count as reachable
 APART = 0.15  # of the side, between the two points, and between a background poke and the object
 INSIDE = 0.05  # of the side: pokes and their targets stay so far from the border
@@ -46,10 +49,9 @@ class Planner:
         self._world, self._rng, self._frames, self._arrive = world, rng, frames, arrive
         self._side = renderer.resolution
         world.rest()
-        self._buffers = renderer.buffers(world.data.qpos)
-        still = world.record(1)
+        buffers, still = renderer.buffers(world.data.qpos), world.record(1)
         self.surface: Surface = bind(
-            self._buffers, world.camera.at(self._side), still, world.geom_parts, world.flex_parts, world.triangles
+            buffers, world.camera.at(self._side), still, world.geom_parts, world.flex_parts, world.triangles
         )
 
     def pokes(self) -> list[PlannedPoke]:
@@ -71,35 +73,45 @@ class Planner:
         return planned
 
     def _points(self) -> list[_Point]:
-        pixels, found = movable_pixels(self._world, self._buffers), list[_Point]()
-        for _ in range(CANDIDATES if len(pixels) else 0):
-            x, y = (int(v) for v in pixels[int(self._rng.integers(len(pixels)))])
-            angle = float(self._rng.uniform(0, 2 * np.pi))
+        found = list[_Point]()
+        for _ in range(CANDIDATES):
+            self._world.rest()
+            touched = random_touch(self._world, self._side, self._rng)
+            if touched is None:
+                break
+            (x, y), touch = touched
             far = all(np.hypot(x - p.location[0], y - p.location[1]) > APART * self._side for p in found)
-            if far and self._inside(x, y) and (point := self._reachable(x, y, angle)):
+            if far and self._inside(x, y) and self._is_wide(x, y, touch) and (point := self._reachable(x, y, touch)):
                 found.append(point)
                 if len(found) == POINTS:
                     return found
         raise UnstableError("too few reachable points")
 
-    def _reachable(self, x: int, y: int, angle: float) -> _Point | None:
-        """The point, if the longest shift brings it to its target within the picture."""
-        self._world.rest()
-        touch = self._world.touch(x, y, self._side)
-        if touch is None:
-            return None
-        point = _Point((x, y), touch, angle)
-        wanted = LENGTHS[-1] * self._side * np.array([np.cos(angle), np.sin(angle)])
-        if not self._inside(*(np.array([x, y]) + wanted)):
-            return None
-        shift = metres(self._world, touch, LENGTHS[-1] * self._side, angle, self._side)
-        end = self._end(self._world.record(self._arrive + 1, [Pull(touch, shift, 0, self._arrive)]), point)
-        return point if np.hypot(*(end - wanted)) <= REACHED * np.hypot(*wanted) else None
+    def _is_wide(self, x: int, y: int, touch: Touch) -> bool:
+        """Whether the same part shows all around the point."""
+        radius = WIDE * self._side
+        around = (self._world.touch(x + radius * np.cos(a), y + radius * np.sin(a), self._side) for a in AROUND)
+        return all(other is not None and other.part == touch.part for other in around)
+
+    def _reachable(self, x: int, y: int, touch: Touch) -> _Point | None:
+        """The point and a direction in which the longest shift brings it to its target within the picture."""
+        for angle in self._rng.uniform(0, 2 * np.pi, ANGLES):
+            point = _Point((x, y), touch, float(angle))
+            wanted = LENGTHS[-1] * self._side * np.array([np.cos(angle), np.sin(angle)])
+            shift = metres(self._world, touch, LENGTHS[-1] * self._side, point.angle, self._side)
+            allowed = np.hypot(*shift) * self._world.camera.at(self._side).focal / touch.depth
+            if not self._inside(*(np.array([x, y]) + wanted)) or allowed < (1 - REACHED) * np.hypot(*wanted):
+                continue
+            self._world.rest()
+            end = self._end(self._world.record(self._arrive + 1, [Pull(touch, shift, 0, self._arrive)]), point)
+            if np.hypot(*(end - wanted)) <= REACHED * np.hypot(*wanted):
+                return point
+        return None
 
     def _end(self, future: Trajectory, point: _Point) -> np.ndarray:
         """How far the touched point has gone at T, in pixels."""
-        x, y = point.location
-        return self.surface.flow(future, self._arrive)[:, y, x].astype(np.float64)
+        path = touched_path(self._world.camera.at(self._side), future, point.touch)
+        return path[self._arrive] - path[0]
 
     def _shift(self, number: int, point: _Point, length: float) -> PlannedPoke:
         self._world.rest()
@@ -121,18 +133,15 @@ class Planner:
         )
 
     def _background(self) -> PokeRecord:
-        """A shift of something that is not the object, as far from it as the picture allows."""
+        """A shift of something that is not the object, and not near it."""
         free = _away_from(self.surface.mask, APART * self._side)
-        rows, columns = np.nonzero(free)
-        inside = [k for k in range(len(rows)) if self._inside(int(columns[k]), int(rows[k]))]
-        if not inside:
-            raise UnstableError("no room beside the object")
-        chosen = int(self._rng.choice(inside))
-        angle = self._rng.uniform(0, 2 * np.pi)
-        shift = OTHER_LENGTH * self._side * np.array([np.cos(angle), np.sin(angle)])
-        return _record(
-            "background", _pair(int(columns[chosen]), int(rows[chosen])), _pair(*shift.tolist()), -1, OTHER_LENGTH, 0
-        )
+        for _ in range(TRIES):
+            x, y = (int(place) for place in self._rng.integers(self._side, size=2))
+            if free[y, x] and self._inside(x, y):
+                angle = self._rng.uniform(0, 2 * np.pi)
+                shift = OTHER_LENGTH * self._side * np.array([np.cos(angle), np.sin(angle)])
+                return _record("background", _pair(x, y), _pair(*shift.tolist()), -1, OTHER_LENGTH, 0)
+        raise UnstableError("no room beside the object")
 
     def _inside(self, x: float, y: float) -> bool:
         low, high = INSIDE * self._side, (1 - INSIDE) * self._side - 1

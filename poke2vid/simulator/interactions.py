@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32
 
 from poke2vid.simulator.actions import Pull, Push, Touch, Wind
-from poke2vid.simulator.trajectory import Buffers
 from poke2vid.simulator.world import FPS, World
 
 ARRIVE = (6, 14)  # frames
@@ -61,14 +59,6 @@ def random_touch(world: World, side: int, rng: np.random.Generator) -> tuple[tup
         if touch is not None and world.moves(touch):
             return (x, y), touch
     return None
-
-
-def movable_pixels(world: World, buffers: Buffers) -> Int32[np.ndarray, "n 2"]:
-    """(x, y) of the pixels that show something that can move."""
-    moves = np.append(world.model.body_weldid[world.model.geom_bodyid] != 0, False)  # the last for geom -1
-    own = np.append(world.geom_parts > 0, False)
-    rows, columns = np.nonzero((moves & own)[buffers.geoms] | (buffers.flexes >= 0))
-    return np.stack((columns, rows), -1).astype(np.int32)
 
 
 def metres(world: World, touch: Touch, length: float, angle: float, side: int) -> tuple[float, float]:

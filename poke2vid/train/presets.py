@@ -66,7 +66,7 @@ PRESETS: dict[str, TrainConfig] = {
         data=DataConfig(min_motion=0.015, long_share=0.15, waypoints=(3, 6)),
         weights=replace(_MOTION, pixel=1.0, perceptual=0.0),
         perceptual="none", flow_softness=0.05, batch=8, learning_rate=1.5e-3, decay=0.05, clip_gradient=1.0,
-        stage_1_steps=100, stage_2_steps=12_000, sample_every=500, checkpoint_every=250,
+        stage_1_steps=100, stage_2_steps=9000, sample_every=500, checkpoint_every=250,
     ),
     # For tests: seconds.
     "tiny": TrainConfig(

@@ -21,7 +21,6 @@ from poke2vid.evaluate.bench.measure import (
     LONG_SCENES,
     VERSION,
     ExactFlow,
-    FirstFrameTracker,
     Measurement,
     Moments,
     Played,
@@ -32,10 +31,10 @@ from poke2vid.evaluate.bench.measure import (
 from poke2vid.evaluate.bench.players import REFERENCES, BenchPlayer, Copy, ShiftPatch
 from poke2vid.evaluate.bench.remembered import RememberedScene
 from poke2vid.evaluate.bench.report import BenchReport, summarise
-from poke2vid.evaluate.tracking import best_tracker, describe, lpips_if_found
+from poke2vid.evaluate.tracking import bench_tracker, lpips_if_found
 from poke2vid.features import Lpips
 from poke2vid.files import write_json
-from poke2vid.flow.estimator import FlowEstimator
+from poke2vid.flow.chain import FlowChain
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.types import InputError
 from poke2vid.workers import Died, Tick, run_jobs
@@ -55,7 +54,7 @@ class _Row:
 
     name: str
     digest: str
-    play: Callable[[TrueScene, FirstFrameTracker], Played]
+    play: Callable[[TrueScene, FlowChain], Played]
     player: BenchPlayer | None
 
 
@@ -77,7 +76,7 @@ class _Job:
 
 def run_bench(
     scenes: Sequence[TrueScene], players: Players, *, out: Path, bench: str, arrive: int, fps: float,
-    weights_dir: Path | None = None, tracker: FlowEstimator | None = None, seed: int = 0, quiet: bool = False,
+    weights_dir: Path | None = None, tracker: FlowChain | None = None, seed: int = 0, quiet: bool = False,
     per_family: int | None = None, workers: int = 1, reload: Callable[[], Players] | None = None, acceptance: str = "",
 ) -> BenchReport:  # fmt: skip
     """Scores players and the reference rows `players.REFERENCES` on every scene.
@@ -91,8 +90,8 @@ def run_bench(
         bench: the benchmark's name and identity: equal only if its scenes are.
         arrive: T, the frame at which shifts arrive, at least 2 and at most the number of frames.
         fps: frames a second of the scenes; for the report.
-        weights_dir: where to look for the weights of tracker and LPIPS first, see `weights.find`.
-        tracker: None takes the best that has weights; it sees the first frame and one other, nothing else.
+        weights_dir: where to look for the weights of LPIPS first, see `weights.find`.
+        tracker: None takes `tracking.bench_tracker`; it sees the frames and nothing else.
         seed: of the intervals.
         per_family: take only so many scenes of each family, the first by name.
         workers: processes. The result is the same, to the last bit.
@@ -106,10 +105,10 @@ def run_bench(
     """
     chosen = first_of_each_family(scenes, per_family)
     moments = _moments(chosen, arrive)
-    used, lpips = tracker or best_tracker(weights_dir), lpips_if_found(weights_dir)
+    used, lpips = tracker or bench_tracker(), lpips_if_found(weights_dir)
     rows = _rows(players, moments)
     common = {
-        "version": VERSION, "bench": bench, "tracker": describe(used), "lpips": lpips is not None, **asdict(moments),
+        "version": VERSION, "bench": bench, "tracker": used.name, "lpips": lpips is not None, **asdict(moments),
     }  # fmt: skip
     jobs, found = _jobs(chosen, rows, out, common), dict[tuple[str, str, bool], list[Sample]]()
     make = partial(_Worker, rows, moments, used, lpips)
@@ -131,7 +130,7 @@ def run_bench(
     about = {
         "bench": bench, "scenes": len(chosen), "scenes_of_the_bench": len(scenes),
         "pokes": sum(len(scene.pokes) for scene in chosen), "resolution": max(chosen[0].first.shape[:2]),
-        "frames": moments.last, "arrive": arrive, "fps": fps, "tracker": describe(used),
+        "frames": moments.last, "arrive": arrive, "fps": fps, "tracker": used.name,
         "lpips": "squeeze" if lpips else "no weights found", "seed": seed, "acceptance": acceptance,
     }  # fmt: skip
     measured = {
@@ -180,10 +179,10 @@ def _samples(job: _Job, result: list[Sample] | str | Died) -> list[Sample]:
 
 
 def _make_worker(
-    reload: Callable[[], Players], moments: Moments, tracker: FlowEstimator | None, weights_dir: Path | None
+    reload: Callable[[], Players], moments: Moments, tracker: FlowChain | None, weights_dir: Path | None
 ) -> "_Worker":  # fmt: skip
     """In a process of its own."""
-    rows, used = _rows(reload(), moments), tracker or best_tracker(weights_dir)
+    rows, used = _rows(reload(), moments), tracker or bench_tracker()
     return _Worker(rows, moments, used, lpips_if_found(weights_dir))
 
 
@@ -191,10 +190,10 @@ class _Worker:
     """Does one job after the other; what it read of a scene and worked out for it is there for the next row."""
 
     def __init__(
-        self, rows: Mapping[str, _Row], moments: Moments, tracker: FlowEstimator, lpips: Lpips | None
+        self, rows: Mapping[str, _Row], moments: Moments, tracker: FlowChain, lpips: Lpips | None
     ) -> None:  # fmt: skip
         self._rows, self._moments, self._tracker, self._lpips = rows, moments, tracker, lpips
-        self._current: tuple[RememberedScene, FirstFrameTracker] | None = None
+        self._current: RememberedScene | None = None
 
     def __call__(self, job: _Job, tick: Tick) -> list[Sample] | str:
         """What was measured, or what went wrong in one sentence."""
@@ -207,25 +206,24 @@ class _Worker:
         return samples
 
     def _measured(self, job: _Job) -> list[Sample]:
-        scene, tracker = self._opened(job.scene)
-        played = self._rows[job.row].play(scene, tracker)
+        scene = self._opened(job.scene)
+        played = self._rows[job.row].play(scene, self._tracker)
         return Measurement(scene, played, self._moments, self._lpips).samples()
 
     def _long(self, job: _Job) -> list[Sample]:
         """Of the first poke that is none."""
-        scene, tracker = self._opened(job.scene)
+        scene = self._opened(job.scene)
         player = self._rows[job.row].player
         assert player is not None
         for number, poke in enumerate(scene.pokes):
             if poke.role == "none":
-                return [long_drift(scene, number, play(job.row, player, scene, number, LONG_FRAMES)[-1], tracker)]
+                return [long_drift(scene, number, play(job.row, player, scene, number, LONG_FRAMES)[-1], self._tracker)]
         return []
 
-    def _opened(self, scene: TrueScene) -> tuple[RememberedScene, FirstFrameTracker]:
-        if self._current is None or self._current[0].name != scene.name:
+    def _opened(self, scene: TrueScene) -> RememberedScene:
+        if self._current is None or self._current.name != scene.name:
             # What a scene keeps of what it read goes with its copy, and does not pile up over hundreds of them.
-            fresh = RememberedScene(copy.copy(scene))
-            self._current = (fresh, FirstFrameTracker(fresh.first, self._tracker))
+            self._current = RememberedScene(copy.copy(scene))
         return self._current
 
 
@@ -262,15 +260,19 @@ def _rows(players: Players, moments: Moments) -> dict[str, _Row]:
     played = [
         _Row(name, player.digest, partial(_by_player, name, player, moments), player) for name, player in asked.items()
     ]
-    oracle = _Row("oracle", "oracle 1", lambda scene, tracker: TrackedFrames(scene.frames, tracker), None)
+    oracle = _Row(
+        "oracle", "oracle 1", lambda scene, tracker: TrackedFrames(scene, scene.frames, tracker, moments), None
+    )
     exact = _Row("exact", "exact 1", lambda scene, tracker: ExactFlow(scene), None)
     return {row.name: row for row in (*played, oracle, exact)}
 
 
 def _by_player(
-    name: str, player: BenchPlayer, moments: Moments, scene: TrueScene, tracker: FirstFrameTracker
+    name: str, player: BenchPlayer, moments: Moments, scene: TrueScene, tracker: FlowChain
 ) -> Played:  # fmt: skip
-    return TrackedFrames(lambda poke: play(name, player, scene, poke, moments.last), tracker, player.roles)
+    return TrackedFrames(
+        scene, lambda poke: play(name, player, scene, poke, moments.last), tracker, moments, player.roles
+    )
 
 
 def play(

@@ -26,7 +26,7 @@ def bench_tracker() -> FlowChain:
     On true frames at 128 pixels it errs by a quarter of what RAFT-small does from the first frame to T in one jump
     (docs/experiments.md, 2026-11-25). Simulated clips carry exact flow, so no training poke ever came from it.
     """
-    return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE), smallest_side=TRACKED_SIDE)
+    return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
 
 
 def lpips_if_found(weights_dir: Path | None) -> Lpips | None:

@@ -19,7 +19,7 @@ from poke2vid.encoding import write_lossless
 from poke2vid.geometry import warp
 from poke2vid.pokebench.build import SPECS, BenchSpec, SceneOrder, build_bench, spec_named
 from poke2vid.pokebench.disk import Bench
-from poke2vid.pokebench.plan import LENGTHS
+from poke2vid.pokebench.plan import LENGTHS, WIDE
 from poke2vid.pokebench.records import SceneRecord
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.simulator import film
@@ -66,8 +66,19 @@ def test_the_target_of_a_shift_is_where_the_truth_arrives(built):
         for number, poke in enumerate(scene.pokes[:8]):
             x, y = (int(v) for v in poke.at)
             assert scene.part_ids[y, x] == poke.part > 0
-            assert scene.flow(number, SPEC.arrive)[:, y, x] == pytest.approx(poke.shift, abs=1e-3)
+            # The target is that of the ray through the pixel, which no driver draws; here it is a little off the drawn leaf.
+            assert scene.flow(number, SPEC.arrive)[:, y, x] == pytest.approx(poke.shift, rel=0.02, abs=0.05)
             assert scene.flow(number, SPEC.frames)[:, y, x] == pytest.approx(poke.shift, abs=1.0)  # and is held
+
+
+def test_a_touched_part_shows_all_around_the_point(built):
+    """Else no tracker could follow it; a pixel is left for the drawing's own edges."""
+    for scene in Bench.open(built).scenes():
+        for poke in scene.pokes[:8]:
+            x, y = (int(v) for v in poke.at)
+            away = np.hypot(*(np.indices(scene.part_ids.shape) - np.array([y, x])[:, None, None]))
+            assert (scene.part_ids[away < WIDE * 64 - 1] == poke.part).all()
+            assert (scene.part_ids[away <= WIDE * 64] == poke.part).mean() > 0.7
 
 
 def test_an_impulse_sets_the_touched_point_off_along_its_shift_with_the_stated_speed(built):

@@ -18,8 +18,9 @@ from poke2vid.types import Pair
 LENGTHS = (0.02, 0.05, 0.10, 0.15)  # of shifts, as shares of the frame's side
 OTHER_LENGTH = 0.10  # of impulses and background pokes
 POINTS = 2
-CANDIDATES = 60  # touched points tried before a scene is given up
-ANGLES = 3  # directions tried at one point
+CANDIDATES = 400  # touched points looked at before a scene is given up
+TRIALS = 30  # of them and their directions that are simulated, which is what costs
+ANGLES = 3  # directions looked at for one point
 WIDE = 0.02  # of the side: a touched part reaches so far around the point, or no tracker could follow it (lab book)
 AROUND = np.linspace(0, 2 * np.pi, 8, endpoint=False)
 REACHED = 0.1  # of the longest shift: how near the point must come to its target to count as reachable
@@ -47,7 +48,7 @@ class Planner:
 
     def __init__(self, world: World, renderer: Renderer, rng: np.random.Generator, frames: int, arrive: int) -> None:
         self._world, self._rng, self._frames, self._arrive = world, rng, frames, arrive
-        self._side = renderer.resolution
+        self._side, self._trials = renderer.resolution, TRIALS
         world.rest()
         buffers, still = renderer.buffers(world.data.qpos), world.record(1)
         self.surface: Surface = bind(
@@ -75,9 +76,8 @@ class Planner:
     def _points(self) -> list[_Point]:
         found = list[_Point]()
         for _ in range(CANDIDATES):
-            self._world.rest()
             touched = random_touch(self._world, self._side, self._rng)
-            if touched is None:
+            if touched is None or self._trials == 0:
                 break
             (x, y), touch = touched
             far = all(np.hypot(x - p.location[0], y - p.location[1]) > APART * self._side for p in found)
@@ -102,8 +102,11 @@ class Planner:
             allowed = np.hypot(*shift) * self._world.camera.at(self._side).focal / touch.depth
             if not self._inside(*(np.array([x, y]) + wanted)) or allowed < (1 - REACHED) * np.hypot(*wanted):
                 continue
-            self._world.rest()
+            if self._trials == 0:
+                return None
+            self._trials -= 1
             end = self._end(self._world.record(self._arrive + 1, [Pull(touch, shift, 0, self._arrive)]), point)
+            self._world.rest()
             if np.hypot(*(end - wanted)) <= REACHED * np.hypot(*wanted):
                 return point
         return None

@@ -313,6 +313,9 @@ def train(
         str | None, typer.Option("--perceptual", help="vgg19, squeeze or none: the network behind L_rec.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    init: Annotated[
+        Path | None, typer.Option("--init", help="A model of the same shape to start from; `base` is the shipped one.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="Stop, saved, after this long.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches.")] = 1,
@@ -324,6 +327,7 @@ def train(
     """Train a model in its two stages; stops cleanly at any time and goes on with --resume."""
     import torch
 
+    from poke2vid.model.files import SHIPPED
     from poke2vid.train.config import override
     from poke2vid.train.loop import Interrupted
     from poke2vid.train.loop import train as run
@@ -336,8 +340,8 @@ def train(
     chosen = [*(settings or []), *([f'perceptual="{perceptual}"'] if perceptual else [])]
     try:
         saved = run(
-            override(find(preset), chosen), data, out, resume=resume, workers=workers, weights_dir=weights_dir,
-            device=device, max_minutes=minutes,
+            override(find(preset), chosen), data, out, resume=resume, init=init if str(init) != "base" else SHIPPED,
+            workers=workers, weights_dir=weights_dir, device=device, max_minutes=minutes,
         )  # fmt: skip
     except Interrupted as stopped:
         print(f"poke2vid: {stopped}", file=sys.stderr)

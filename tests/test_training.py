@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from poke2vid.augment import AugmentConfig
+from poke2vid.files import digest_of
 from poke2vid.losses import poke_loss, weighted_sum
 from poke2vid.model.files import load_model
 from poke2vid.model.poke_video import NO_POKE, PokeVideo
@@ -239,6 +240,26 @@ def test_a_field_that_stretches_the_touched_point_along_its_way_is_no_obedience(
     assert poke_loss(stretched, *touched).item() > 0.3 / 32
 
 
+def test_pixels_beside_a_thin_part_are_not_what_a_poke_on_it_touches() -> None:
+    """Most of the pixels around it stay, and the median of all, which an absolute error asks for, would be to disobey."""
+    D = torch.zeros(1, 2, 32, 32)
+    D[:, 0, 8:24, 13:15] = 6.0  # two of the five columns around l
+    D[:, 0, 8:24, 15] = 2.0  # another part, which moves otherwise
+    poke = Poke((14, 16), (6.0, 0.0))
+    batch = Batch(("poke",), torch.zeros(1, 2, 3, 32, 32), torch.zeros(1, 1, 3, 32, 32), torch.zeros(1, 1).long(), D,
+                  torch.zeros(1, 1, 2, 32, 32), ((poke,),))  # fmt: skip
+    _, shifts, given = steps.poke_targets(batch, D)
+    assert given.sum() == 10 and (shifts[given > 0] == torch.tensor([6.0, 0.0])).all()
+    _, half_way, given = steps.poke_targets(batch, D / 2)
+    assert given.sum() == 10 and (half_way[given > 0] == torch.tensor([3.0, 0.0])).all(), (
+        "what comes along does so until T"
+    )
+    moved, unmoved = torch.zeros(2, 1, 2, 32, 32)
+    moved[:, 0] = -6.0
+    assert poke_loss(moved, *steps.poke_targets(batch, D)).item() == 0
+    assert poke_loss(unmoved, *steps.poke_targets(batch, D)).item() == pytest.approx(6 / 32)
+
+
 # What a stage trains
 
 
@@ -379,6 +400,22 @@ def test_a_run_that_was_stopped_and_resumed_ends_where_an_unbroken_one_does(stor
     for name, weight in weights_of(whole).items():
         assert torch.equal(weight, weights_of(tmp_path / "broken")[name]), name
     assert numbers_of(tmp_path / "whole") == numbers_of(tmp_path / "broken")
+
+
+def test_a_run_may_start_from_a_trained_model_and_remembers_which(store_path: Path, tmp_path: Path) -> None:
+    first = run(store_path, tmp_path / "first")
+    begun = run(store_path, tmp_path / "second", init=tmp_path / "first", max_minutes=0)  # its first step, and saved
+    drawn = run(store_path, tmp_path / "third", max_minutes=0)
+    start, step, fresh = weights_of(first), weights_of(begun), weights_of(drawn)
+    name = "decoder.refine.weight"
+    assert (start[name] - step[name]).abs().max() < 0.01 < (start[name] - fresh[name]).abs().max()
+    known = load_model(begun).about["init"]
+    assert known == digest_of(start, {}) and load_model(drawn).about["init"] is None
+    ended = run(store_path, tmp_path / "second", resume=True)
+    assert load_model(ended).about["init"] == known
+    other = replace(TINY, model=replace(TINY.model, channels=4))
+    with pytest.raises(InputError, match="another shape"):
+        run(store_path, tmp_path / "fourth", init=first, config=other)
 
 
 def test_a_run_folder_is_never_overwritten_and_never_resumed_with_other_settings(

@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader
 
 from poke2vid import __version__
 from poke2vid.features import build_features
-from poke2vid.files import write_json
+from poke2vid.files import digest_of, write_json
+from poke2vid.model.files import load_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train import checkpoint
 from poke2vid.train.config import TrainConfig, from_json, to_json
@@ -38,6 +39,7 @@ def train(
     run: Path,
     *,
     resume: bool = False,
+    init: Path | None = None,
     workers: int = 1,
     weights_dir: Path | None = None,
     device: str = "cpu",
@@ -50,6 +52,8 @@ def train(
 
     Args:
         resume: go on from the run's newest checkpoint; its config must be the one given.
+        init: a model of the same shape, or a run, whose weights a new run starts from; None draws them. A resumed run has its
+            own and needs no other.
         workers: processes that prepare batches; the batches do not depend on their number.
         weights_dir: where the feature network's public weights lie (weights.py says where else they are looked for).
         device: "cpu", "cuda" (under torchrun each process's own GPU), or one GPU by number.
@@ -71,7 +75,9 @@ def train(
         share = group.share(config.batch)
         clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed, share=share)
         trainer = Trainer(config, _extractor(config, weights_dir, place), place, group)
-        origin = {"code": __version__, "store": store.digest, "full_motion": clips.full_motion}
+        origin = {"code": __version__, "store": store.digest, "full_motion": clips.full_motion, "init": None}
+        if init is not None and not resume:
+            origin["init"] = _start_from(init, trainer)
         _begin(run, resume, trainer, origin)
         deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
         with RunLog(
@@ -160,6 +166,15 @@ def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.devi
     return extractor if extractor is None else extractor.to(device)
 
 
+def _start_from(init: Path, trainer: Trainer) -> str:
+    """Gives a new run the weights of a trained model; returns their sha256, for the record."""
+    start = load_model(init)
+    if start.model.config != trainer.config.model:
+        raise InputError(f"{start.path} is a model of another shape than the one to be trained; choose its preset.")
+    trainer.model.load_state_dict(start.model.state_dict())
+    return digest_of(start.model.state_dict(), {})
+
+
 def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) -> None:
     """A new run, or the trainer as the run's newest checkpoint left it."""
     config, group = trainer.config, trainer.group
@@ -190,6 +205,7 @@ def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) ->
         )
     if about["store"] != origin["store"]:
         raise InputError(f"{run} was trained on another store than the one given; use the same --data.")
+    origin["init"] = about.get("init")
     step = int(about["step"])
     if step >= config.num_steps:
         raise InputError(f"{run} is complete: all {step} steps are done.")

@@ -14,6 +14,7 @@ from poke2vid.types import Rollout
 
 Terms = dict[str, Tensor]
 TOUCHED = 2  # pixels around a poked point that should come along as D says
+ALIKE = 0.5  # a pixel comes along if its D differs by so much of the poke's length at the most
 
 
 def trainable(model: PokeVideo, config: TrainConfig, stage: int) -> list[nn.Module]:
@@ -115,7 +116,8 @@ def poke_targets(batch: Batch, D: Float[Tensor, "b 2 h w"]) -> tuple[Tensor, Ten
     """Of the pokes that should be obeyed or ignored: where what they touch should be, how far D says it came, and which exist.
 
     A poke touches the pixels around l too, each with its own D: a field that fetches everything between l and l + p from l
-    would obey the poked point alone, at every time, and smear it.
+    would obey the poked point alone, at every time, and smear it. Only those count that come along with l until T: beside a
+    thin part most pixels stay, and the median of all, which an absolute error asks for, would be to disobey.
 
     Returns:
         targets and shifts `b k 2` in pixels, and `b k`, 1 where there is one, as `losses.poke_loss` takes them.
@@ -125,14 +127,20 @@ def poke_targets(batch: Batch, D: Float[Tensor, "b 2 h w"]) -> tuple[Tensor, Ten
     offsets = torch.cartesian_prod(reach, reach)
     most = max(1, *(len(pokes) for pokes in batch.pokes))
     locations = torch.zeros(len(batch.pokes), most, len(offsets), 2, dtype=torch.long)
+    touched = torch.zeros(len(batch.pokes), most, 1, 2, dtype=torch.long)
     given = torch.zeros(len(batch.pokes), most, len(offsets))
     for b, pokes in enumerate(batch.pokes):
         for k, poke in enumerate(pokes):
             if poke.kind == "shift":  # an impulse names no target
-                locations[b, k] = torch.tensor([round(c) for c in poke.location]) + offsets
+                touched[b, k] = torch.tensor([round(c) for c in poke.location])
+                locations[b, k] = touched[b, k] + offsets
                 given[b, k] = 1
-    x, y = locations.flatten(1, 2).unbind(dim=-1)
-    given = given.flatten(1) * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
+    x, y = locations.unbind(dim=-1)
+    given = given * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
     x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
-    shifts = D.cpu()[torch.arange(len(D))[:, None], :, y, x]  # at x_T that of l is p itself; nothing in the background
-    return torch.stack((x, y), dim=-1) + shifts, shifts, given
+    clips = torch.arange(len(D))[:, None, None]
+    at_t = batch.displacement.cpu()
+    p = at_t[clips, :, touched[..., 1], touched[..., 0]]
+    given = given * ((at_t[clips, :, y, x] - p).norm(dim=-1) <= ALIKE * p.norm(dim=-1))
+    shifts = D.cpu()[clips, :, y, x].flatten(1, 2)  # at x_T that of l is p itself; nothing in the background
+    return torch.stack((x, y), dim=-1).flatten(1, 2) + shifts, shifts, given.flatten(1)

@@ -21,8 +21,9 @@ from poke2vid.simulator.interactions import metres
 from poke2vid.simulator.mjcf import MjcfBuilder
 from poke2vid.simulator.render import Renderer
 from poke2vid.simulator.scene import INDIVIDUALS, Scene, View, generator
-from poke2vid.simulator.surface import Surface, _nearest_triangles, bind
+from poke2vid.simulator.surface import Surface, bind
 from poke2vid.simulator.trajectory import Trajectory
+from poke2vid.simulator.triangles import nearest_triangles
 from poke2vid.simulator.world import World
 from poke2vid.types import InputError
 
@@ -213,7 +214,7 @@ def test_points_on_a_triangle_without_area_are_bound_to_a_sound_one():
     vertices = np.array([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0.35, 0.35, 0.008), (0.4, 0.4, 0)], np.float64)
     faces = np.array([(0, 4, 4), (0, 1, 2), (3, 3, 3)], np.int32)
     points = np.array([(0.35, 0.35, 0.01), (-0.1, 0.5, -0.02)])
-    corners, places = _nearest_triangles(points, vertices, faces)
+    corners, places = nearest_triangles(points, vertices, faces)
     assert corners.tolist() == [[0, 1, 2]] * 2
     assert places == pytest.approx(np.array([(0.35, 0.35, 0.01), (-0.1, 0.5, -0.02)]))  # also beside it
 

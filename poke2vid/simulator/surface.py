@@ -12,9 +12,8 @@ from jaxtyping import Bool, Float32, Float64, Int32
 
 from poke2vid.simulator.camera import Camera
 from poke2vid.simulator.trajectory import Buffers, Trajectory
+from poke2vid.simulator.triangles import carried, nearest_triangles
 
-CANDIDATES = 6  # triangles of a flexible body that may lie under a pixel
-FLAT = 1e-10  # square metres: a triangle with less than half of it has no normal to speak of
 ROUGH = 0.003  # metres of depth: facets, joints and thin sheets differ by so much from what they stand for
 STEEP = 0.005  # metres: as much more, at most, where the surface runs away from the camera
 
@@ -28,9 +27,7 @@ class Surface:
         part_ids: 0 where the surroundings show.
         rows, columns: the object's pixels.
         geoms: of each of them; -1 on a flexible body.
-        places: rigid: in the geom's frame; flexible: (v, w, offset). v and w weigh the second and third corner of the
-            triangle, 1 - v - w the first (below 0 or above 1 beside the triangle), and the offset goes along its unit
-            normal, in metres.
+        places: rigid: in the geom's frame; flexible: as in `triangles`.
         corners: of the triangle on a flexible body, as numbers of vertices.
         shown: all that the frame shows; None where that was not kept, and then nothing can tell what is visible.
     """
@@ -55,9 +52,7 @@ class Surface:
         geoms, soft = self.geoms[rigid], ~rigid
         turned = np.einsum("nij,nj->ni", trajectory.rotations[frame, geoms], self.places[rigid])
         points[rigid] = turned + trajectory.positions[frame, geoms]
-        a, b, c = np.moveaxis(trajectory.vertices[frame][self.corners[soft]], 1, 0)
-        v, w, offset = (self.places[soft, k, None] for k in range(3))
-        points[soft] = a + v * (b - a) + w * (c - a) + offset * _unit(np.cross(b - a, c - a))
+        points[soft] = carried(trajectory.vertices[frame][self.corners[soft]], self.places[soft])
         return points
 
     def flow(self, trajectory: Trajectory, frame: int) -> Float32[np.ndarray, "2 h w"]:
@@ -152,37 +147,6 @@ def bind(
     for flex, faces in enumerate(triangles):
         here = flexes == flex
         if here.any():
-            corners[here], places[here] = _nearest_triangles(points[here], trajectory.vertices[start], faces)
+            corners[here], places[here] = nearest_triangles(points[here], trajectory.vertices[start], faces)
     geoms = np.where(flexes >= 0, -1, geoms)
     return Surface(camera, part_ids, rows, columns, geoms, places, corners, buffers)
-
-
-def _nearest_triangles(
-    points: Float64[np.ndarray, "n 3"], vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"]
-) -> tuple[Int32[np.ndarray, "n 3"], Float64[np.ndarray, "n 3"]]:
-    """The triangle that is nearest to each point, and the point's place there (`Surface.places`).
-
-    Only the triangles with the nearest middles are tried: those of a sheet are all about as large.
-    """
-    corners = vertices[faces]
-    to_middle = ((points[:, None] - corners.mean(1)) ** 2).sum(-1)
-    count = min(CANDIDATES, len(faces))
-    tried = np.argpartition(to_middle, count - 1, axis=1)[:, :count]
-    a, b, c = (corners[tried, k] for k in range(3))
-    ab, ac, to = b - a, c - a, points[:, None] - a
-    normal = np.cross(ab, ac)
-    area = np.maximum((normal**2).sum(-1), FLAT**2)
-    v = (np.cross(to, ac) * normal).sum(-1) / area
-    w = (np.cross(ab, to) * normal).sum(-1) / area
-    weights = np.stack((1 - v - w, v, w), -1).clip(0)
-    weights /= weights.sum(-1, keepdims=True)
-    away = weights[..., :1] * a + weights[..., 1:2] * b + weights[..., 2:] * c - points[:, None]
-    best = np.where(area > FLAT**2, (away**2).sum(-1), np.inf).argmin(1)
-    rows = np.arange(len(points))
-    places = np.stack((v, w, (to * _unit(normal)).sum(-1)), -1)
-    return faces[tried[rows, best]].astype(np.int32), places[rows, best]
-
-
-def _unit(normals: Float64[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
-    """Of length one; shorter for triangles without area, whose normals mean nothing."""
-    return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), FLAT)

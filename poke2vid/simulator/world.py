@@ -14,7 +14,7 @@ from poke2vid.simulator.actions import Pull, Push, Touch, Wind
 from poke2vid.simulator.camera import Camera, Vector, look_at
 from poke2vid.simulator.hand import Hand, quaternion
 from poke2vid.simulator.mjcf import BACKDROP, CAMERA, HAND, SCENE, TIMESTEP
-from poke2vid.simulator.path import RigidPoint, SoftPoint, soft_point
+from poke2vid.simulator.path import RigidPoint, SoftPoint
 from poke2vid.simulator.scene import Scene, View
 from poke2vid.simulator.trajectory import Trajectory
 
@@ -111,7 +111,7 @@ class World:
         carrier: RigidPoint | SoftPoint
         if bound >= 0:
             body = self._nearest_vertex(bound, point)
-            carrier = soft_point(point, self.data.flexvert_xpos, self.triangles[bound])
+            carrier = SoftPoint.bound(point, self.data.flexvert_xpos, self.triangles[bound])
         else:
             turned = self.data.geom_xmat[geom[0]].reshape(3, 3)
             carrier = RigidPoint(int(geom[0]), turned.T @ (point - self.data.geom_xpos[geom[0]]))

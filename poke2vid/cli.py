@@ -187,9 +187,11 @@ def simulate(
     lag: Annotated[
         list[int] | None, typer.Option("--lag", min=1, help="With --store: as in prepare; default 3, 6, 10.")
     ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only say whether this machine can simulate and draw.")
+    truth: Annotated[
+        bool,
+        typer.Option("--truth", help="Each video's exact flow, parts and depth, too: 15 MB for 60 frames of 128 px."),
     ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Say whether this machine can simulate and draw.")] = False,
     weights_dir: WeightsOption = None,
 ) -> None:
     """Make videos of simulated objects that are pulled, pushed and blown at."""
@@ -206,23 +208,20 @@ def simulate(
         raise typer.BadParameter(
             "a store has both splits; say how many are held out: --test-videos", param_hint="--split"
         )
+    if store and truth:
+        raise typer.BadParameter("a store has its exact flow; leave one of the two away", param_hint="--truth")
     from poke2vid.manifest import DEFAULT_LAGS
     from poke2vid.prepare_simulated import simulate_store
     from poke2vid.simulator.backgrounds import Backgrounds
-    from poke2vid.simulator.videos import order_videos, simulate_videos
+    from poke2vid.simulator.videos import order_families, simulate_videos
 
     photos = None if backgrounds is None else Backgrounds.find(backgrounds)
-    wanted = [(split or "train", videos)] if not store else [("train", videos), ("test", test_videos)]
-    orders = [
-        order
-        for family in dict.fromkeys(families or [""])  # twice the same would be two workers on one file
-        for part, count in wanted
-        for order in order_videos(family, count, frames, resolution, part, seed, photos)
-    ]
+    wanted = {"train": videos, "test": test_videos} if store else {split or "train": videos}
+    orders = order_families(families or [""], wanted, frames, resolution, seed, photos)
     if store:
         print(simulate_store(orders, out, lag or DEFAULT_LAGS, flow, workers, weights_dir).summary)
     else:
-        print(simulate_videos(orders, out, workers).summary)
+        print(simulate_videos(orders, out, workers, truth=truth).summary)
 
 
 bench = typer.Typer(

@@ -15,7 +15,7 @@ poke2vid simulate plants figures --videos 1000 --test-videos 40 --frames 30 --re
     --lag 3 --lag 6 --lag 10 --store --out "$work/store"
 start=(--init base)
 if compgen -G "$work/run/checkpoints/step-*.safetensors" >/dev/null; then start=(--resume); fi
-if [ ! -e "$work/run/checkpoints/step-006500.safetensors" ]; then
+if [ ! -e "$work/run/checkpoints/step-00005500.safetensors" ]; then
     poke2vid train --preset simulated64 --data "$work/store" --out "$work/run" --threads 1 "${start[@]}"
 fi
 poke2vid bench build pokebench-v1 --out "$work/bench"

@@ -11,11 +11,12 @@ from jaxtyping import UInt8
 
 from poke2vid.simulator.backgrounds import Backgrounds
 from poke2vid.simulator.families.registry import family_named
-from poke2vid.simulator.interactions import happen
+from poke2vid.simulator.interactions import Happening, happen
 from poke2vid.simulator.render import Renderer
 from poke2vid.simulator.scene import FamilyName, generator
 from poke2vid.simulator.surface import Surface, bind
 from poke2vid.simulator.trajectory import Trajectory
+from poke2vid.simulator.truth import Truth
 from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError, Split
 
@@ -68,6 +69,7 @@ class Take:
 
     Attributes:
         scene_seed, scene_digest: of the scene that held together.
+        happening: what was done to it; no picture shows that, and only a truth that was asked for tells it.
         rejected: how often each kind of fault spoilt a scene before it.
     """
 
@@ -75,6 +77,7 @@ class Take:
     scene_seed: int
     scene_digest: str
     world: World
+    happening: Happening
     trajectory: Trajectory
     rejected: dict[str, int]
     renderer: Renderer
@@ -88,6 +91,24 @@ class Take:
         buffers, world = self.renderer.buffers(self.trajectory.states[number]), self.world
         camera = world.camera.at(self.order.resolution)
         return bind(buffers, camera, self.trajectory, world.geom_parts, world.flex_parts, world.triangles, start=number)
+
+    def truth(self) -> Truth:
+        """All of the video that is known exactly, at the order's size."""
+        frames, side = self.order.frames, self.order.resolution
+        part_ids = np.empty((frames, side, side), np.int16)
+        depth = np.empty((frames, side, side), np.float32)
+        flow = np.empty((frames - 1, 2, side, side), np.float32)
+        visible = np.empty((frames - 1, side, side), bool)
+        first, world = self.surface(0), self.world
+        for number, state in enumerate(self.trajectory.states):
+            buffers = self.renderer.buffers(state)
+            # Without triangles: where on a cloth a pixel lies takes 30 ms to find, and of later frames nobody asks it.
+            shown = bind(buffers, first.camera, self.trajectory, world.geom_parts, world.flex_parts, start=number)
+            part_ids[number], depth[number] = shown.part_ids, buffers.depth
+            if number > 0:
+                flow[number - 1] = first.flow(self.trajectory, number)
+                visible[number - 1] = first.visible(self.trajectory, number, self.renderer.fine_buffers(state))
+        return Truth(part_ids, depth, flow, visible)
 
 
 @contextlib.contextmanager
@@ -115,6 +136,6 @@ def take(order: Order) -> Iterator[Take]:
             except UnstableError as fault:
                 rejected[str(fault)] += 1
                 continue
-            yield Take(order, seed, scene.digest, world, trajectory, dict(rejected), renderer)
+            yield Take(order, seed, scene.digest, world, happening, trajectory, dict(rejected), renderer)
             return
     raise InputError(f"none of {ATTEMPTS} scenes for {order.name} held together: {dict(rejected)}.")

@@ -1,4 +1,6 @@
-"""What happens to an object in a training video: pulls, pushes and wind at random. Nobody is told what it was."""
+"""What happens to an object in a training video: pulls, pushes and wind at random.
+
+The video does not say what it was; `simulate --truth` does."""
 
 from dataclasses import dataclass
 

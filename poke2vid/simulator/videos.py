@@ -2,6 +2,8 @@
 
 OUT/plants-train-0-000000.mp4
 OUT/plants-train-0-000000.json    the order, the versions, the scene, what was rejected before it, a checksum
+OUT/plants-train-0-000000.truth.safetensors    on request: the exact flow and more, see `truth`; the sidecar then tells what was
+                                  done, and vouches for both files
 OUT/report.json                   written last: how many, how fast, how many scenes were rejected and why
 """
 
@@ -9,7 +11,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +25,7 @@ from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import SEEDS, Order, take
 from poke2vid.simulator.render import SIZES
 from poke2vid.simulator.scene import GENERATION
+from poke2vid.simulator.truth import VERSION, truth_path, what_happened, write_truth
 from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.types import InputError, Split
 from poke2vid.workers import Died, Tick, alone_in, run_jobs
@@ -82,8 +85,27 @@ def order_videos(
     return [Order(name, cast(Split, split), number, frames, resolution, seed, backgrounds) for number in range(videos)]
 
 
-def simulate_videos(orders: Sequence[Order], out: Path, workers: int = 2, quiet: bool = False) -> VideosReport:
+def order_families(
+    families: Sequence[str], videos: Mapping[str, int], frames: int, resolution: int, seed: int = 0,
+    backgrounds: Backgrounds | None = None,
+) -> list[Order]:  # fmt: skip
+    """The videos of several families, `videos` of them for each split. Raises as `order_videos`."""
+    return [
+        order
+        for family in dict.fromkeys(families)  # twice the same would be two workers on one file
+        for split, count in videos.items()
+        for order in order_videos(family, count, frames, resolution, split, seed, backgrounds)
+    ]
+
+
+def simulate_videos(
+    orders: Sequence[Order], out: Path, workers: int = 2, quiet: bool = False, truth: bool = False
+) -> VideosReport:
     """Every order as a video in `out`; what is already there and whole is kept.
+
+    Args:
+        truth: each with its exact truth beside it. A video that is there without is made anew, with; one that has its truth
+            although none is asked for keeps it.
 
     Raises:
         InputError: if `out` holds another set's videos under these names, the disk is full, a worker dies, or this machine
@@ -92,11 +114,11 @@ def simulate_videos(orders: Sequence[Order], out: Path, workers: int = 2, quiet:
     started = time.perf_counter()
     _make_folder(out)
     with alone_in(out):
-        finished = {order.name: made for order in orders if (made := _finished(order, out))}
+        finished = {order.name: made for order in orders if (made := _finished(order, out, truth))}
         pending = [order for order in orders if order.name not in finished]
         bar = tqdm(total=sum(order.frames for order in pending), unit="frame", desc="simulate", disable=quiet or None)
         with bar:
-            for order, sidecar in run_jobs(_Maker(out), pending, min(workers, len(pending)), bar.update):
+            for order, sidecar in run_jobs(_Maker(out, truth), pending, min(workers, len(pending)), bar.update):
                 if isinstance(sidecar, Died):
                     raise InputError(
                         f"the process that made {order.name} died (exit code {sidecar.code}); it may have lacked memory, "
@@ -121,9 +143,10 @@ class _Maker:
     """Makes the worker; picklable."""
 
     out: Path
+    truth: bool
 
     def __call__(self) -> "_Studio":
-        return _Studio(self.out)
+        return _Studio(self.out, self.truth)
 
 
 @dataclass(frozen=True)
@@ -131,6 +154,7 @@ class _Studio:
     """Makes one video after the other; a worker process has one."""
 
     out: Path
+    truth: bool
 
     def __call__(self, order: Order, tick: Tick) -> dict[str, Any] | str:
         """The sidecar, or what went wrong in one sentence."""
@@ -140,9 +164,10 @@ class _Studio:
                 for number in range(order.frames):
                     frames.append(film.frame(number))
                     tick()
+                truth = film.truth() if self.truth else None
             path = self.out / f"{order.name}.mp4"
             write_video(path, frames, FPS)
-            sidecar = {
+            origin = {
                 "order": order.record(),
                 "generation": GENERATION,
                 "physics": PHYSICS,
@@ -151,16 +176,25 @@ class _Studio:
                 "parts": film.world.parts,
                 "rejected": film.rejected,
                 "fps": FPS,
-                "sha256": _hash(path),
             }
+            sidecar = origin | {"sha256": _hash(path)}
+            if truth is not None:
+                beside, happening = truth_path(path), film.happening
+                write_truth(beside, truth, origin)
+                camera = film.world.camera.at(order.resolution)
+                sidecar["truth"] = {
+                    "version": VERSION,
+                    "sha256": _hash(beside),
+                    **what_happened(camera, film.trajectory, happening.actions, happening.wind),
+                }
             write_json(path.with_suffix(".json"), sidecar)
         except (InputError, PhotoGoneError) as error:
             return str(error)
         return sidecar
 
 
-def _finished(order: Order, out: Path) -> dict[str, Any] | None:
-    """The sidecar of an order that is done: the same order, its video whole."""
+def _finished(order: Order, out: Path, truth: bool) -> dict[str, Any] | None:
+    """The sidecar of an order that is done: the same order, its video whole, and its truth as well if that is wanted."""
     path = out / f"{order.name}.json"
     try:
         sidecar = json.loads(path.read_text(encoding="utf-8"))
@@ -172,7 +206,10 @@ def _finished(order: Order, out: Path) -> dict[str, Any] | None:
         raise InputError(f"{path} belongs to a video of other settings or another version; choose another --out.")
     try:
         whole = checksum == _hash(path.with_suffix(".mp4")) and isinstance(rejected, dict)
-    except OSError:
+        if truth:
+            told = sidecar["truth"]
+            whole &= (told["version"], told["sha256"]) == (VERSION, _hash(truth_path(path)))
+    except (OSError, KeyError, TypeError):
         return None
     return sidecar if whole else None
 

@@ -64,9 +64,9 @@ PRESETS: dict[str, TrainConfig] = {
     "simulated64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
         data=DataConfig(poke_stds=1.0, min_motion=0.015, long_share=0.15, waypoints=(3, 6)),
-        weights=replace(_MOTION, pixel=1.0, perceptual=0.0),
+        weights=replace(_MOTION, pixel=1.0, perceptual=0.0, flow=30.0),
         perceptual="none", flow_softness=0.05, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
-        stage_1_steps=0, stage_2_steps=6500, freeze_object_encoder=False, sample_every=500, checkpoint_every=250,
+        stage_1_steps=0, stage_2_steps=5500, freeze_object_encoder=False, sample_every=500, checkpoint_every=250,
     ),
     # For tests: seconds.
     "tiny": TrainConfig(

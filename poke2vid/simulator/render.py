@@ -113,7 +113,7 @@ class Renderer:
         return picture[::-1]
 
     def _depth(self, side: int) -> Float32[np.ndarray, "s s"]:
-        """In metres. Reading it back costs as much as a third of a frame, so it is read only where it is wanted."""
+        """In metres. Reading it back costs a frame a fifteenth more, so it is read only where it is wanted."""
         raw = np.empty((side, side), np.float32)
         mujoco.mjr_readPixels(None, raw, mujoco.MjrRect(0, 0, side, side), self._context)
         near, far = NEAR * EXTENT, FAR * EXTENT

@@ -82,3 +82,10 @@ def test_steps_add_up_and_only_small_corrections_are_believed(correction: float,
 def test_what_does_not_change_does_not_move_whatever_the_estimator_says() -> None:
     frames = [scenery(0, 32)] * 4
     assert all(not flow.any() for flow in FlowChain(Constant(1.0, 0.0))(frames))
+
+
+def test_differently_set_trackers_have_different_names() -> None:
+    """Results are kept by them."""
+    made = [DisFlow(), DisFlow(fast=True), DisFlow(fine_up_to=256), DisFlow(fine_up_to=256, fast=True)]
+    names = {FlowChain(estimator, side).name for estimator in made for side in (1, 256)}
+    assert len(names) == 8 and DisFlow().name == "dis"

@@ -254,6 +254,8 @@ def test_pixels_beside_a_thin_part_are_not_what_a_poke_on_it_touches() -> None:
     assert given.sum() == 10 and (half_way[given > 0] == torch.tensor([3.0, 0.0])).all(), (
         "what comes along does so until T"
     )
+    at_the_border = replace(batch, pokes=((Poke((31.6, 5.0), (0.0, 0.0)),),))
+    assert steps.poke_targets(at_the_border, D)[2].any(), "a location is rounded to the last pixel, as in its map"
     moved, unmoved = torch.zeros(2, 1, 2, 32, 32)
     moved[:, 0] = -6.0
     assert poke_loss(moved, *steps.poke_targets(batch, D)).item() == 0

@@ -24,7 +24,8 @@ def bench_tracker() -> FlowChain:
     """What follows points in PokeBench, on every machine alike, because it needs no weights.
 
     On true frames at 128 pixels it errs by a quarter of what RAFT-small does from the first frame to T in one jump
-    (docs/experiments.md, 2026-11-25). Simulated clips carry exact flow, so no training poke ever came from it.
+    (docs/experiments.md, 2026-11-25). A model whose training pokes came from DIS, as `prepare` makes them by default, was at
+    least not trained on flow from frame to frame; one that was trained on exact flow has never met it.
     """
     return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
 

@@ -29,7 +29,11 @@ class FlowChain:
 
     @property
     def name(self) -> str:
-        return f"{self.estimator.name} from frame to frame, frames of at least {self.smallest_side}"
+        """Whatever its flow depends on: two chains of one name measure the same."""
+        return (
+            f"{self.estimator.name} from frame to frame, frames of at least {self.smallest_side}, corrected within "
+            f"{CORRECT_WITHIN:g} px"
+        )
 
     def __call__(self, frames: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Field]:
         """(dx, dy) in pixels from the first frame to each of the others, in turn.

@@ -17,8 +17,6 @@ SMALLEST_SIDE = 32  # pixels: below this DIS has hardly a pyramid, and OpenCV re
 class DisFlow:
     """DIS optical flow: the default estimator. Not safe to share between threads."""
 
-    name = "dis"
-
     def __init__(self, fine_up_to: int = FINE_UP_TO, fast: bool = False) -> None:
         """The estimator.
 
@@ -27,6 +25,9 @@ class DisFlow:
             fast: the preset FAST, with fewer iterations and sparser patches: for small motion no worse, in 3/4 of the time.
         """
         self._fine_up_to = fine_up_to
+        # Two estimators of one name say the same; the default is the one that `build_estimator` knows.
+        chosen = (*(["fast"] if fast else []), *([f"fine up to {fine_up_to}"] if fine_up_to != FINE_UP_TO else []))
+        self.name = f"dis ({', '.join(chosen)})" if chosen else "dis"
         cv2.setNumThreads(1)  # one worker process a core beats many threads a frame
         self._dis = cv2.DISOpticalFlow.create(
             cv2.DISOpticalFlow_PRESET_FAST if fast else cv2.DISOpticalFlow_PRESET_MEDIUM

@@ -140,7 +140,7 @@ def poke_targets(batch: Batch, D: Float[Tensor, "b 2 h w"]) -> tuple[Tensor, Ten
     x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
     clips = torch.arange(len(D))[:, None, None]
     at_t = batch.displacement.cpu()
-    p = at_t[clips, :, touched[..., 1], touched[..., 0]]
+    p = at_t[clips, :, touched[..., 1].clamp(0, height - 1), touched[..., 0].clamp(0, width - 1)]
     given = given * ((at_t[clips, :, y, x] - p).norm(dim=-1) <= ALIKE * p.norm(dim=-1))
     shifts = D.cpu()[clips, :, y, x].flatten(1, 2)  # at x_T that of l is p itself; nothing in the background
     return torch.stack((x, y), dim=-1).flatten(1, 2) + shifts, shifts, given.flatten(1)

@@ -707,7 +707,7 @@ def test_a_report_survives_being_written(tmp_path: Path, report: BenchReport) ->
         "## All scenes",
         "## A",
         "## B",
-        "tracker dis from frame to frame",
+        "tracker dis (fast, fine up to 256) from frame to frame",
         "lpips no weights found",
         "seed 0",
         "fps 25",

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_runs import FULL, command, finish, metrics, signalled
@@ -38,16 +39,19 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_same_global_batch(
     loop.train(CONFIG, store_path, tmp_path / "alone", workers=0, quiet=True)
     alone, shared = metrics(tmp_path / "alone"), metrics(together)
     assert len(alone) == len(shared) == CONFIG.num_steps
-    compared = 0
+    compared, norms = 0, []
+    exact = {f"loss/{term}" for term in ("pixel", "flow", "poke", "repaint", "trajectory")}
     for one, two in zip(alone, shared, strict=True):
         assert one.keys() == two.keys()
         for name in one:
-            if not name.startswith("gradient/"):  # told by the first process about its own share
-                # Losses of the generator agree to 1e-6; but where an absolute error is about zero, the last bit decides its
-                # gradient's sign.
-                near = 1e-2 if name == "gradient_norm" else 2e-3
-                assert two[name] == pytest.approx(one[name], rel=near, abs=1e-5), f"step {one['step']}: {name}"
+            if name == "gradient_norm":
+                norms.append(abs(two[name] / one[name] - 1))
+            elif not name.startswith("gradient/"):  # told by the first process about its own share
+                near = 1e-5 if name in exact else 2e-3
+                assert two[name] == pytest.approx(one[name], rel=near, abs=1e-6), f"step {one['step']}: {name}"
                 compared += name.startswith(("loss/", "critic/"))
+    # Where an absolute error is about zero, the last bit decides its gradient's sign: a single norm may be off by a little.
+    assert np.median(norms) < 5e-4 and max(norms) < 1e-2
     assert compared > 80
     assert alone[0]["loss/pixel"] != pytest.approx(alone[-1]["loss/pixel"], rel=2e-3)  # the tolerance could tell
 

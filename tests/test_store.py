@@ -1,8 +1,8 @@
 """The prepared clip store: reading, the split, and what `verify` finds."""
 
 import json
-import pickle
 import shutil
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -72,12 +72,12 @@ def test_what_is_not_stored_is_refused(made):
             video.flow(4, start)
 
 
-def test_a_stored_video_is_small_to_pickle_and_reads_the_same_after(made):
+def test_a_stored_video_is_small_to_send_to_a_worker_and_reads_the_same_there(made):
     video = Store.open(made).videos[0]
     _ = video.frames
-    pickled = pickle.dumps(video)
-    assert len(pickled) < 2000
-    np.testing.assert_array_equal(pickle.loads(pickled).frames, video.frames)
+    sent = bytes(ForkingPickler.dumps(video))
+    assert len(sent) < 2000
+    np.testing.assert_array_equal(ForkingPickler.loads(sent).frames, video.frames)
 
 
 def test_a_missing_array_says_what_to_do(copy):

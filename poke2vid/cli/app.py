@@ -1,0 +1,59 @@
+"""The program: its commands in the order of their use, and what it exits with."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from poke2vid import __version__
+from poke2vid.cli.benchmark import bench
+from poke2vid.cli.evaluation import evaluate
+from poke2vid.cli.making import prepare, simulate, verify
+from poke2vid.cli.poking import animate
+from poke2vid.cli.training import convert, info, train
+
+app = typer.Typer(
+    name="poke2vid",
+    help="Poke a picture and it moves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> NoReturn:
+    """Exit 0 done, 1 our fault, 2 what the user can mend (one sentence), 130 interrupted with everything saved."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("poke2vid: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except ValueError as error:
+        from poke2vid.types import InputError  # torch comes with it, so not for --help
+
+        if not isinstance(error, InputError):
+            raise
+        print(f"poke2vid: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _version(wanted: bool | None) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = None,
+) -> None:
+    pass
+
+
+for command in (animate, prepare, verify, simulate, train, convert, info, evaluate):
+    app.command()(command)
+app.add_typer(bench, name="bench")

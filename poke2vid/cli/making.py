@@ -1,0 +1,124 @@
+"""`prepare`, `verify`, `simulate`: where training data comes from."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poke2vid.cli.options import WeightsOption
+
+
+def prepare(
+    source: Annotated[Path, typer.Argument(help="A video, or a folder of videos or of frame folders.")],
+    out: Annotated[Path, typer.Option("--out", help="The store to write; a run that was cut off is continued.")],
+    resolution: Annotated[
+        int, typer.Option("--resolution", help="Side of the square frames: 32, 64, 128 or 256.")
+    ] = 64,
+    fps: Annotated[
+        float | None, typer.Option("--fps", min=0.1, help="Thin the frames out to this rate; default: keep all.")
+    ] = None,
+    flow: Annotated[
+        str, typer.Option("--flow", help="dis (OpenCV) or raft (RAFT-small, needs its public weights).")
+    ] = "dis",
+    lag: Annotated[
+        list[int] | None, typer.Option("--lag", min=1, help="Frames from x_0 to x_T; repeatable; default 3, 6, 10.")
+    ] = None,
+    fit: Annotated[str, typer.Option("--fit", help="crop the middle, stretch, or pad to a square.")] = "crop",
+    test: Annotated[
+        list[str] | None, typer.Option("--test", help="Names (globs) of the test videos; default: a fifth, by hash.")
+    ] = None,
+    test_fraction: Annotated[
+        float, typer.Option("--test-fraction", min=0, max=0.9, help="Share of videos held out.")
+    ] = 0.2,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """Turn videos into a store that training reads: frames, flow and motion, checked and memory-mapped."""
+    from poke2vid.manifest import DEFAULT_LAGS
+    from poke2vid.prepare import PrepareSettings
+    from poke2vid.prepare import prepare as run
+
+    settings = PrepareSettings(
+        resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or DEFAULT_LAGS), fit=fit, test=tuple(test or []),
+        test_fraction=test_fraction, workers=workers, seed=seed,
+    )  # fmt: skip
+    print(run(source, out, settings, weights_dir=weights_dir).summary)
+
+
+def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`.")]) -> None:
+    """Check every file of a store against its recorded size and hash."""
+    from poke2vid.store import verify as run
+
+    problems = run(store)
+    for problem in problems:
+        print(problem)
+    if problems:
+        print(
+            f"poke2vid: {len(problems)} problems; `poke2vid prepare` with the same arguments redoes what it can.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(2)
+    print(f"{store} is whole.")
+
+
+def simulate(
+    families: Annotated[list[str] | None, typer.Argument(metavar="FAMILY", help="plants, figures or objects.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A folder; a run that was cut off is continued.")] = None,
+    videos: Annotated[int, typer.Option("--videos", min=1, help="How many of each family.")] = 100,
+    frames: Annotated[int, typer.Option("--frames", min=2, max=10_000, help="Of each video, at 25 a second.")] = 60,
+    resolution: Annotated[int, typer.Option("--resolution", help="Side of the square frames, 16 to 1024.")] = 128,
+    split: Annotated[
+        str | None, typer.Option("--split", help="train, as without it, or test: they share no species.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed, another set: 0 to 15.")] = 0,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option("--backgrounds", help="A folder of your photographs, to stand behind half of the scenes."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+    store: Annotated[bool, typer.Option("--store", help="Write a prepared store instead of video files.")] = False,
+    test_videos: Annotated[
+        int,
+        typer.Option("--test-videos", min=0, help="With --store: held-out videos of each family, of other species."),
+    ] = 10,
+    flow: Annotated[str, typer.Option("--flow", help="With --store: exact, or estimated by dis or raft.")] = "exact",
+    lag: Annotated[
+        list[int] | None, typer.Option("--lag", min=1, help="With --store: as in prepare; default 3, 6, 10.")
+    ] = None,
+    truth: Annotated[
+        bool,
+        typer.Option("--truth", help="Each video's exact flow, parts and depth, too: 15 MB for 60 frames of 128 px."),
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Say whether this machine can simulate and draw.")] = False,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """Make videos of simulated objects that are pulled, pushed and blown at."""
+    from poke2vid.simulator.availability import require_physics, say_what_is_missing
+
+    if check:
+        problems = say_what_is_missing()
+        print("\n".join(problems) if problems else "this machine can simulate and draw.")
+        raise typer.Exit(2 if problems else 0)
+    require_physics()
+    if out is None:
+        raise typer.BadParameter("say where they go: --out FOLDER", param_hint="--out")
+    if store and split is not None:
+        raise typer.BadParameter(
+            "a store has both splits; say how many are held out: --test-videos", param_hint="--split"
+        )
+    if store and truth:
+        raise typer.BadParameter("a store has its exact flow; leave one of the two away", param_hint="--truth")
+    from poke2vid.manifest import DEFAULT_LAGS
+    from poke2vid.prepare_simulated import simulate_store
+    from poke2vid.simulator.backgrounds import Backgrounds
+    from poke2vid.simulator.videos import order_families, simulate_videos
+
+    photos = None if backgrounds is None else Backgrounds.find(backgrounds)
+    wanted = {"train": videos, "test": test_videos} if store else {split or "train": videos}
+    orders = order_families(families or [""], wanted, frames, resolution, seed, photos)
+    if store:
+        print(simulate_store(orders, out, lag or DEFAULT_LAGS, flow, workers, weights_dir).summary)
+    else:
+        print(simulate_videos(orders, out, workers, truth=truth).summary)

@@ -1,0 +1,55 @@
+"""`animate`: a picture is poked."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poke2vid.cli.options import ModelOption
+
+
+def animate(
+    image: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF, BMP or GIF, of any size.")],
+    output: Annotated[
+        list[Path],
+        typer.Option(
+            "-o",
+            "--output",
+            help="mp4, webm, gif or webp: the video; png: a grid of frames; json: numbers. Repeatable.",
+        ),
+    ],
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="X,Y", help="Where to poke, in pixels. Repeatable.")
+    ] = None,
+    shift: Annotated[
+        list[str] | None,
+        typer.Option("--shift", metavar="DX,DY", help="Where to pull it, in pixels; one for every --at."),
+    ] = None,
+    script: Annotated[
+        Path | None, typer.Option("--script", help="A poke script (JSON) in place of --at and --shift.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="shift: pull and hold (default); impulse: push once.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option("--frames", min=1, max=10_000, help="How many frames to predict. Default: 25.")
+    ] = None,
+    fps: Annotated[float, typer.Option("--fps", min=1, max=120, help="Frames a second of the video.")] = 25.0,
+    model: ModelOption = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Draw no arrow and no target dot.")] = False,
+) -> None:
+    """Poke a picture and write what happens."""
+    from poke2vid.animate import animate as run
+    from poke2vid.animate import choose_script
+    from poke2vid.model.files import use_suitable_threads
+    from poke2vid.session import load
+
+    animator = load(model)
+    use_suitable_threads(animator.player)
+    events = choose_script(script, at or [], shift or [], kind, frames)
+    numbers = run(animator, image, events, output, fps=fps, plain=plain)
+    for poke in numbers["pokes"]:
+        print(
+            f"poked at {poke['at']}, pulled by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})"
+        )
+    print(f"{numbers['frames']} frames at {numbers['frames_per_second']} a second -> {', '.join(map(str, output))}")

@@ -1,0 +1,81 @@
+"""`train`, `convert`, `info`: models."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poke2vid.cli.options import WeightsOption
+
+
+def train(
+    data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
+    out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
+    preset: Annotated[str, typer.Option("--preset", help="See the table in poke2vid/train/presets.py.")] = "small64",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override one setting. Repeatable.")
+    ] = None,
+    perceptual: Annotated[
+        str | None, typer.Option("--perceptual", help="vgg19, squeeze or none: the network behind L_rec.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    init: Annotated[
+        Path | None, typer.Option("--init", help="A model of the same shape to start from; `base` is the shipped one.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop, saved, after this long.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads of the networks; default: all.")
+    ] = None,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """Train a model in its two stages; stops cleanly at any time and goes on with --resume."""
+    import torch
+
+    from poke2vid.model.files import SHIPPED
+    from poke2vid.train.config import override
+    from poke2vid.train.loop import Interrupted
+    from poke2vid.train.loop import train as run
+    from poke2vid.train.memory import keep_freed_memory
+    from poke2vid.train.presets import preset as find
+
+    keep_freed_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = [*(settings or []), *([f'perceptual="{perceptual}"'] if perceptual else [])]
+    try:
+        saved = run(
+            override(find(preset), chosen), data, out, resume=resume, init=init if str(init) != "base" else SHIPPED,
+            workers=workers, weights_dir=weights_dir, device=device, max_minutes=minutes,
+        )  # fmt: skip
+    except Interrupted as stopped:
+        print(f"poke2vid: {stopped}", file=sys.stderr)
+        raise typer.Exit(130) from stopped
+    if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks
+        print(f"done: {saved}")
+
+
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint (.pt) that the paper's authors published or their code wrote.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The model file to write (.safetensors).")],
+) -> None:
+    """Turn a checkpoint of the paper's released code into a model that animate takes."""
+    from poke2vid.info import count_parameters
+    from poke2vid.model.conversion import convert_checkpoint
+
+    model = convert_checkpoint(checkpoint, output)
+    print(f"the released model for {model.resolution} pixels, {count_parameters(model):,} parameters -> {output}")
+
+
+def info(
+    model: Annotated[Path | None, typer.Argument(help="A model or checkpoint; without it the shipped base.")] = None,
+) -> None:
+    """Print a model's shape, parameters, FLOPs a frame and origin."""
+    from poke2vid.info import report
+
+    print(report(model))

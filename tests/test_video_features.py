@@ -1,0 +1,587 @@
+"""Features of clips for a Frechet distance: the right networks, the right pictures, and motion whatever it looks like."""
+
+import hashlib
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from poke2vid import weights
+from poke2vid.evaluate.distribution import i3d, movinet, tracks
+from poke2vid.evaluate.distribution.clips import eight_bit_levels
+from poke2vid.evaluate.distribution.extractors import VideoFeatures, find_extractors
+from poke2vid.evaluate.distribution.i3d import I3D, I3DFeatures
+from poke2vid.evaluate.distribution.moments import Moments, frechet_distance
+from poke2vid.evaluate.distribution.movinet import MoViNetFeatures, build_movinet
+from poke2vid.evaluate.distribution.tracks import TrackFeatures, track_features
+from poke2vid.pictures import to_float
+from poke2vid.types import InputError
+from poke2vid.weights import WeightFile
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def scenery(seed: int, side: int) -> np.ndarray:
+    texture = np.random.default_rng(seed).integers(30, 200, (side // 6, side // 6, 3)).astype(np.uint8)
+    return cv2.resize(texture, (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def film(dx: float, dy: float, steps: int = 10, side: int = 64, seed: int = 0, brighter: int = 0) -> Tensor:
+    """x_0 ... x_T of a textured picture that moves as one by (dx, dy) pixels a frame, `1 t 3 h w`."""
+    wide = scenery(seed, 3 * side)
+    frames = []
+    for step in range(steps + 1):
+        move = np.array([[1, 0, dx * step - side], [0, 1, dy * step - side]], np.float32)
+        frames.append(cv2.warpAffine(wide, move, (side, side)) + np.uint8(brighter))
+    return to_float(np.stack(frames))[None]
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No weights of this machine are in reach."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    monkeypatch.delenv(weights.ENVIRONMENT_VARIABLE, raising=False)
+
+
+# I3D: the network
+
+
+@pytest.fixture(scope="module")
+def net() -> I3D:
+    """Random weights, of a size that lets signals through to the logits."""
+    torch.manual_seed(0)
+    net = I3D()
+    for module in net.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight)
+    return net
+
+
+@pytest.fixture(scope="module")
+def features(net: I3D) -> I3DFeatures:
+    return I3DFeatures(net)
+
+
+def expected_shapes() -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of rgb_imagenet.pt, worked out from the table of Inception-v1 (Szegedy et al. 2015, Tab. 1)."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def unit(name: str, out_channels: int, in_channels: int, kernel: int) -> None:
+        shapes[f"{name}.conv3d.weight"] = (out_channels, in_channels, kernel, kernel, kernel)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{name}.bn.{part}"] = (out_channels,)
+        shapes[f"{name}.bn.num_batches_tracked"] = ()
+
+    unit("Conv3d_1a_7x7", 64, 3, 7)
+    unit("Conv3d_2b_1x1", 64, 64, 1)
+    unit("Conv3d_2c_3x3", 192, 64, 3)
+    # name, in, 1x1, 3x3 reduced, 3x3, second 3x3 reduced, second 3x3, after the pooling, out
+    table = """
+        3b 192  64  96 128 16  32  32  256
+        3c 256 128 128 192 32  96  64  480
+        4b 480 192  96 208 16  48  64  512
+        4c 512 160 112 224 24  64  64  512
+        4d 512 128 128 256 24  64  64  512
+        4e 512 112 144 288 32  64  64  528
+        4f 528 256 160 320 32 128 128  832
+        5b 832 256 160 320 32 128 128  832
+        5c 832 384 192 384 48 128 128 1024
+    """
+    for row in table.split("\n"):
+        if row.strip():
+            name, *numbers = row.split()
+            source, one, reduced, three, reduced2, three2, pooled, result = map(int, numbers)
+            assert one + three + three2 + pooled == result
+            unit(f"Mixed_{name}.b0", one, source, 1)
+            unit(f"Mixed_{name}.b1a", reduced, source, 1)
+            unit(f"Mixed_{name}.b1b", three, reduced, 3)
+            unit(f"Mixed_{name}.b2a", reduced2, source, 1)
+            unit(f"Mixed_{name}.b2b", three2, reduced2, 3)
+            unit(f"Mixed_{name}.b3b", pooled, source, 1)
+    return shapes | {"logits.conv3d.weight": (400, 1024, 1, 1, 1), "logits.conv3d.bias": (400,)}
+
+
+def test_i3d_has_the_keys_and_shapes_of_the_public_checkpoint(net: I3D):
+    assert {key: tuple(value.shape) for key, value in net.state_dict().items()} == expected_shapes()
+
+
+def test_i3d_has_as_many_parameters_as_published(net: I3D):
+    counted = sum(math.prod(s) for key, s in expected_shapes().items() if "running" not in key and "num_" not in key)
+    assert sum(parameter.numel() for parameter in net.parameters()) == counted == 12_697_264
+
+
+def test_i3d_takes_a_checkpoint_older_than_torchs_counter_of_batches(net: I3D):
+    old = {key: value for key, value in net.state_dict().items() if not key.endswith("num_batches_tracked")}
+    other = I3D()
+    other.load_state_dict(old)
+    assert torch.equal(other.state_dict()["Mixed_5c.b3b.bn.running_var"], old["Mixed_5c.b3b.bn.running_var"])
+    assert I3DFeatures(other).digest == I3DFeatures(net).digest
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "before", "after"),
+    [
+        (224, 7, 2, 2, 3),  # 112 windows of 7 reach 229 far
+        (9, 7, 2, 3, 3),  # five reach 15
+        (10, 7, 2, 2, 3),
+        (112, 3, 2, 0, 1),
+        (5, 3, 2, 1, 1),
+        (28, 3, 1, 1, 1),
+        (14, 2, 2, 0, 0),
+        (3, 2, 2, 0, 1),
+        (7, 1, 1, 0, 0),
+    ],
+)
+def test_same_padding_is_tensorflows(size: int, kernel: int, stride: int, before: int, after: int):
+    assert i3d.same_padding(size, kernel, stride) == (before, after)
+    assert (size + before + after - kernel) // stride + 1 == math.ceil(size / stride)
+
+
+def test_a_unit_pads_every_axis_by_its_own_size_and_norms_with_its_own_epsilon():
+    unit = i3d.Unit(1, 1, 7, stride=2).eval()
+    assert unit.bn is not None
+    nn.init.zeros_(unit.conv3d.weight)
+    kernel = torch.arange(1.0, 8.0)
+    with torch.no_grad():
+        for axis, size in ((0, 9), (1, 10), (2, 224)):
+            weight = torch.zeros(7, 7, 7)
+            middle = [3, 3, 3]
+            middle[axis] = slice(None)
+            weight[tuple(middle)] = kernel
+            unit.conv3d.weight.copy_(weight)
+            shape = [7, 7, 7]
+            shape[axis] = size
+            out = unit(torch.ones(1, 1, *shape)) * math.sqrt(1 + 1e-3)
+            line = out[0, 0].movedim(axis, 0)[:, 1, 1]
+            missing = 6 if size == 9 else 3  # the first window lacks three ones (1 + 2 + 3), or two (1 + 2)
+            assert line[0] == pytest.approx(28 - missing, rel=1e-5)
+            assert line[-1] == pytest.approx(28 - (5 + 6 + 7), rel=1e-5), "three are missing at the end of all of them"
+
+
+def test_pooling_ignores_what_lies_outside():
+    x = -torch.arange(1.0, 6.0).view(1, 1, 5, 1, 1)
+    assert i3d.SamePool((3, 1, 1), (2, 1, 1))(x).flatten().tolist() == [-1, -2, -4]
+    assert i3d.SamePool((2, 1, 1), (2, 1, 1))(x).flatten().tolist() == [-1, -3, -5], "the end is padded, not the start"
+
+
+@pytest.mark.parametrize("t", [9, 10, 16])
+def test_i3d_gives_one_vector_of_logits_a_clip(net: I3D, t: int):
+    with torch.inference_mode():
+        logits = net(noise(1, 3, t, 224, 224))
+    assert logits.shape == (1, 400)
+    assert logits.isfinite().all()
+    assert logits.std() > 0.01, "a signal arrives"
+
+
+def test_time_lasts_for_nine_frames_and_not_for_eight():
+    def left(t: int) -> int:
+        for _ in range(3):
+            t = math.ceil(t / 2)
+        return t - 1  # the last pooling takes two
+
+    assert [left(t) for t in range(8, 18)] == [0, 1, 1, 1, 1, 1, 1, 1, 1, 2]
+    assert I3DFeatures.shortest == 9
+
+
+def test_logits_of_a_longer_clip_are_averaged_over_time(net: I3D):
+    seen: list[Tensor] = []
+    hook = net.get_submodule("logits").register_forward_hook(lambda _, __, out: seen.append(out))
+    with torch.inference_mode():
+        logits = net(noise(1, 3, 17, 224, 224))
+    hook.remove()
+    assert seen[0].shape == (1, 400, 2, 1, 1)
+    assert not torch.allclose(seen[0][:, :, 0], seen[0][:, :, 1])
+    assert torch.allclose(logits, (seen[0][:, :, 0] + seen[0][:, :, 1])[..., 0, 0] / 2)
+
+
+def test_i3d_is_frozen_and_never_trains(net: I3D):
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+    net.train()
+    assert not any(module.training for module in net.modules())
+
+
+# I3D: its pictures
+
+
+def tensorflow_1(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """resize_bilinear(align_corners=False) pixel by pixel, as its definition reads."""
+    out = np.empty((height, width))
+    for row in range(height):
+        for column in range(width):
+            y, x = row * image.shape[0] / height, column * image.shape[1] / width
+            top, left = int(y), int(x)
+            bottom, right = min(top + 1, image.shape[0] - 1), min(left + 1, image.shape[1] - 1)
+            v, u = y - top, x - left
+            upper = image[top, left] * (1 - u) + image[top, right] * u
+            out[row, column] = upper * (1 - v) + (image[bottom, left] * (1 - u) + image[bottom, right] * u) * v
+    return out
+
+
+@pytest.mark.parametrize(("source", "target"), [((8, 6), (28, 21)), ((16, 9), (7, 11)), ((5, 5), (5, 5))])
+def test_the_resize_is_tensorflow_1s(source: tuple[int, int], target: tuple[int, int]):
+    image = np.random.default_rng(0).random(source)
+    ours = i3d.resize_as_tensorflow_1(torch.from_numpy(image)[None, None], target)[0, 0]
+    assert np.allclose(ours.numpy(), tensorflow_1(image, *target), atol=1e-12)
+
+
+def test_the_resize_has_no_half_pixel_offset_which_torchs_has():
+    ramp = torch.arange(4.0).expand(1, 1, 4, 4)
+    ours = i3d.resize_as_tensorflow_1(ramp, (8, 8))
+    assert ours[0, 0, 0].tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3]
+    torchs = nn.functional.interpolate(ramp, (8, 8), mode="bilinear", align_corners=False)
+    assert not torch.allclose(ours, torchs)
+
+
+def test_frames_are_seen_in_eight_bits_rounded():
+    step = 2 / 255
+    frames = torch.tensor([-1.2, -1, -1 + 0.4 * step, -1 + 0.6 * step, 1 - 0.4 * step, 1, 1.2]).view(7, 1, 1, 1)
+    levels = eight_bit_levels(frames.expand(7, 3, 1, 1))[:, 0, 0, 0]
+    assert levels.tolist() == [0, 0, 0, 1, 255, 255, 255]
+
+
+def test_clips_reach_i3d_in_its_order_of_axes_and_its_range():
+    frames = torch.linspace(-1, 1, 9).view(1, 9, 1, 1, 1).repeat(1, 1, 3, 32, 32)
+    frames[:, :, 2] *= -1
+    x = i3d.preprocess(frames)
+    assert x.shape == (1, 3, 9, 224, 224)
+    assert (x.min(), x.max()) == (-1, 1)
+    assert torch.allclose(x[0, 0, :, 5, 5], torch.linspace(-1, 1, 9), atol=1.1 / 255)
+    assert torch.allclose(x[0, 2], -x[0, 0], atol=2.1 / 255), "colours are kept apart"
+
+
+def test_a_clips_features_depend_neither_on_its_batch_nor_on_x_0(features: I3DFeatures):
+    clips = torch.cat((noise(1, 9, 3, 64, 64, seed=1), noise(1, 9, 3, 64, 64, seed=2)))
+    together = features(clips[:, 0], clips)
+    alone = features(-clips[1:, 0], clips[1:])
+    assert together.dtype == torch.float64
+    spread = (together[0] - together[1]).abs().max()
+    assert spread > 1e-2
+    assert (together[1] - alone[0]).abs().max() < 1e-4 * spread
+    assert torch.equal(alone, features(clips[1:, 0], clips[1:])), "and the same again the second time"
+
+
+def test_the_digest_follows_the_weights(net: I3D, features: I3DFeatures):
+    other = I3D()
+    other.load_state_dict(net.state_dict())
+    assert I3DFeatures(other).digest == features.digest
+    with torch.no_grad():
+        other.get_submodule("Mixed_4b.b0.bn").running_mean[3] += 1e-3
+    assert I3DFeatures(other).digest != features.digest
+
+
+# MoViNet
+
+
+@pytest.fixture(scope="module")
+def movinet_features(shared: Path) -> MoViNetFeatures:
+    pytest.importorskip("ai_edge_litert", reason="needs the extra movinet")
+    return build_movinet(shared / "weights")
+
+
+def test_movinet_gives_its_logits_and_gives_them_again(movinet_features: MoViNetFeatures):
+    clips = torch.cat((film(2, 0), film(0, -2, seed=1)))
+    first = movinet_features(clips[:, 0], clips[:, 1:])
+    assert first.shape == (2, 600)
+    assert first.dtype == torch.float64
+    assert torch.equal(first, movinet_features(clips[:, 0], clips[:, 1:]))
+    assert first.norm(dim=1).min() > 10
+
+
+def test_movinet_forgets_one_clip_before_the_next(movinet_features: MoViNetFeatures):
+    clips = torch.cat((film(2, 0), film(0, -2, seed=1)))
+    together = movinet_features(clips[:, 0], clips[:, 1:])
+    for k in (1, 0):
+        assert torch.equal(movinet_features(clips[k : k + 1, 0], clips[k : k + 1, 1:])[0], together[k])
+
+
+def test_movinet_sees_the_order_of_frames_and_all_of_them(movinet_features: MoViNetFeatures):
+    clip = film(2, 1)
+    x = clip[:, 1:]
+    forward, backward, frozen, cut = (
+        movinet_features(clip[:, 0], y) for y in (x, x.flip(1), x[:, -1:].expand_as(x), x[:, 1:])
+    )
+    for other in (backward, frozen, cut):
+        assert (forward - other).norm() > 1
+    assert torch.equal(forward, movinet_features(-clip[:, 0], x)), "x_0 is not looked at"
+
+
+def test_frames_reach_movinet_in_its_range_and_order_of_axes():
+    frames = noise(2, 3, 64, 64)
+    images = movinet.preprocess(frames)
+    assert images.shape == (2, 172, 172, 3)
+    assert images.dtype == np.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
+    # Centres of pixels are what is kept: the middle of the whole picture stays its middle, unlike in TF1's resize.
+    ramp = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
+    assert movinet.preprocess(ramp)[0, 5, :, 1].mean() == pytest.approx(0.5, abs=1e-3)
+    shrunk = movinet.preprocess(noise(1, 3, 688, 688))
+    assert shrunk.std() < 0.1, "many pixels of noise become one: they are averaged"
+
+
+def test_movinet_without_its_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(InputError, match=r"pip install 'poke2vid\[movinet\]'") as error:
+        MoViNetFeatures(tmp_path / "movinet_int8.tflite")
+    assert "\n" not in str(error.value)
+
+
+# Tracks: flow in
+
+
+def straight(dx: float, dy: float, t: int = 10, side: int = 64) -> Tensor:
+    """A picture that moves as one, (dx, dy) pixels a frame."""
+    steps = torch.arange(1.0, t + 1).view(1, t, 1, 1, 1)
+    return (steps * torch.tensor([dx, dy]).view(1, 1, 2, 1, 1)).expand(1, t, 2, side, side).contiguous()
+
+
+def by_cell(found: Tensor) -> tuple[Tensor, Tensor]:
+    """Velocity and acceleration of the only clip, `row column direction`."""
+    velocity, acceleration = found[0].view(2, tracks.CELLS, tracks.CELLS, tracks.DIRECTIONS)
+    return velocity, acceleration
+
+
+def swinging(n: int, t: int = 10, side: int = 32, seed: int = 0) -> Tensor:
+    """Clips whose parts swing: smooth in space and time, each with its own direction and phase."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(n, 2, 4, 4, generator=generator)
+    field = nn.functional.interpolate(coarse, (side, side), mode="bicubic")
+    phase = torch.rand(n, 1, generator=generator) * 2 * math.pi
+    swing = (phase + torch.arange(1, t + 1) * 0.6).sin() - phase.sin()
+    return 2 * field[:, None] * swing[:, :, None, None, None]
+
+
+def test_even_motion_is_velocity_in_one_direction_and_no_acceleration():
+    velocity, acceleration = by_cell(track_features(straight(2, 0)))
+    assert torch.allclose(velocity[..., 0], torch.tensor(100 * 2 / 64).double())
+    assert velocity[..., 1:].abs().max() < 1e-9
+    assert acceleration.abs().max() < 1e-9
+
+
+@pytest.mark.parametrize(("vector", "direction"), [((0, 1), 2), ((-1, 0), 4), ((0, -1), 6), ((1, 1), 1), ((-1, 1), 3)])
+def test_directions_go_clockwise_from_the_right(vector: tuple[int, int], direction: int):
+    velocity, _ = by_cell(track_features(straight(*vector)))
+    assert torch.allclose(velocity[..., direction], torch.tensor(100 * math.hypot(*vector) / 64).double())
+    assert torch.allclose(velocity.sum(-1), velocity[..., direction])
+
+
+def test_between_two_directions_a_vector_counts_for_both():
+    for degrees, shares in ((22.5, (0.5, 0.5)), (9, (0.8, 0.2)), (-9, (0.8, 0))):
+        turn = math.radians(degrees)
+        velocity, _ = by_cell(track_features(straight(math.cos(turn), math.sin(turn))))
+        assert (velocity[0, 0, :2] * 64 / 100).tolist() == pytest.approx(shares, abs=1e-5)
+
+
+def test_motion_is_found_in_the_cell_where_the_point_starts():
+    flow = torch.zeros(1, 10, 2, 48, 48)
+    flow[:, :, 1, :16, 32:] = torch.arange(1.0, 11).view(10, 1, 1)  # the top right ninth moves down
+    velocity, _ = by_cell(track_features(flow))
+    assert velocity[0, 2, 2] == pytest.approx(100 / 48, rel=0.05)
+    velocity[0, 2] = 0
+    assert velocity.abs().max() < 0.05
+
+
+def test_the_definition_is_the_same_at_every_resolution():
+    def turning(side: int) -> Tensor:
+        middles = (torch.arange(side) + 0.5) / side - 0.5  # in shares of the frame
+        y, x = torch.meshgrid(middles, middles, indexing="ij")
+        angles = torch.arange(1, 9).view(8, 1, 1) * 0.03
+        dx, dy = x * (angles.cos() - 1) - y * angles.sin(), x * angles.sin() + y * (angles.cos() - 1)
+        return torch.stack((dx, dy), dim=1)[None] * side
+
+    found = [track_features(turning(side)) for side in (32, 64, 128)]
+    assert found[0].abs().max() > 0.5
+    assert torch.allclose(found[0], found[1], atol=1e-5)
+    assert torch.allclose(found[0], found[2], atol=1e-5)
+
+
+def test_features_grow_in_proportion_to_the_motion():
+    flow = swinging(3)
+    assert torch.allclose(track_features(2 * flow), 2 * track_features(flow))
+
+
+def test_a_clips_tracks_do_not_depend_on_its_batch():
+    flow = swinging(4)
+    assert torch.allclose(track_features(flow)[2:3], track_features(flow[2:3]), atol=1e-12)
+
+
+def test_a_mirrored_motion_has_mirrored_features_and_not_the_same():
+    flow = swinging(1)
+    mirrored = flow.flip(-1) * torch.tensor([-1.0, 1.0]).view(2, 1, 1)
+    there = by_cell(track_features(flow))
+    back = by_cell(track_features(mirrored))
+    swapped = [(4 - k) % 8 for k in range(8)]
+    for a, b in zip(there, back, strict=True):
+        assert torch.allclose(a.flip(1)[..., swapped], b, atol=1e-6)
+        assert not torch.allclose(a, b, atol=1e-2)
+
+
+def test_a_motion_mirrored_in_every_clip_is_far_away():
+    flow = torch.cat([straight(1, 0.3 * k) for k in range(5)])
+    mirrored = flow.flip(-1) * torch.tensor([-1.0, 1.0]).view(2, 1, 1)
+    assert distance(flow, mirrored) > 10 * distance(flow, 1.05 * flow)
+
+
+def test_acceleration_knows_the_order_of_events_which_velocity_does_not():
+    speeds = torch.tensor([0.0, 0.5, 1, 2, 3])
+    faster, slower = (
+        (s.cumsum(0).view(1, 5, 1, 1, 1) * torch.tensor([1.0, 0]).view(2, 1, 1)).expand(1, 5, 2, 32, 32)
+        for s in (speeds, speeds.flip(0))
+    )
+    (v, a), (v_2, a_2) = by_cell(track_features(faster)), by_cell(track_features(slower))
+    assert torch.allclose(v, v_2, atol=1e-6)
+    assert torch.allclose(a[..., 0], torch.tensor(100 * 3 / 32 / 4).double(), atol=1e-5)
+    assert torch.allclose(a_2[..., 4], a[..., 0], atol=1e-5)
+    assert a_2[..., 0].abs().max() < 1e-6
+
+
+def distance(first: Tensor, second: Tensor) -> float:
+    return frechet_distance(Moments.of(track_features(first)), Moments.of(track_features(second)))
+
+
+def test_the_distance_is_zero_for_the_same_set_and_grows_with_noise_in_the_motion():
+    flow, generator = swinging(150), torch.Generator().manual_seed(5)
+    jitter = torch.randn(150, 10, 2, 1, 1, generator=generator)
+    distances = [distance(flow, flow + scale * jitter) for scale in (0, 0.1, 0.3, 1)]
+    assert distances[0] < 1e-9
+    assert distances[1] < 0.5 * distances[2] < 0.25 * distances[3]
+    other = distance(flow, swinging(150, seed=1))
+    assert other < distances[3], "another sample of the same motion is nearer than a shaking one"
+
+
+def test_flow_without_acceleration_or_not_finite_is_refused():
+    with pytest.raises(InputError, match="at least 2 frames"):
+        track_features(straight(1, 0, t=1))
+    flow = straight(1, 0)
+    flow[0, 3, 1, 5, 5] = float("nan")
+    with pytest.raises(InputError, match="NaN"):
+        track_features(flow)
+
+
+# Tracks: frames in
+
+
+@pytest.fixture(scope="module")
+def track() -> TrackFeatures:
+    return TrackFeatures()
+
+
+def test_motion_is_measured_on_frames(track: TrackFeatures):
+    clip = film(1.5, 0)
+    velocity, _ = by_cell(track(clip[:, 0], clip[:, 1:]))
+    # The left column's neighbours come in from outside; what leaves on the right is not seen either.
+    assert torch.allclose(velocity[:, 1, 0], torch.tensor(100 * 1.5 / 64).double(), rtol=0.1)
+    assert velocity[:, 1, 2:7].abs().max() < 0.3
+
+
+def test_a_still_clip_has_no_motion_whatever_it_shows(track: TrackFeatures):
+    x_0 = film(0, 0)[:, 0]
+    assert track(x_0, x_0[:, None].expand(1, 5, 3, 64, 64)).abs().max() == 0
+
+
+def test_appearance_does_not_count_where_the_flow_is_the_same(track: TrackFeatures):
+    dark, bright = film(1, -1, steps=5), film(1, -1, steps=5, brighter=40)
+    assert (bright - dark).mean() > 0.2
+    a, b = track(dark[:, 0], dark[:, 1:]), track(bright[:, 0], bright[:, 1:])
+    assert a.max() > 1
+    assert torch.allclose(a, b, atol=0.05)
+    moving_otherwise = film(-1, -1, steps=5)
+    assert (track(moving_otherwise[:, 0], moving_otherwise[:, 1:]) - a).abs().max() > 1
+
+
+def test_motion_counts_from_x_0_on(track: TrackFeatures):
+    clip = film(1, 0, steps=4)
+    with_start = track(clip[:, 0], clip[:, 1:])
+    assert (track(clip[:, 1], clip[:, 1:]) - with_start).abs().max() > 0.1, "x_1 for x_0: the first step is gone"
+
+
+# All of them
+
+
+def test_whatever_can_be_had_here_satisfies_the_protocol(shared: Path, monkeypatch: pytest.MonkeyPatch, nowhere: None):
+    pytest.importorskip("ai_edge_litert", reason="needs the extra movinet")
+    found, missing = find_extractors(shared / "weights")
+    names = [extractor.name for extractor in found]
+    assert names == ["FVD-like (MoViNet-A0)", "track Frechet"]
+    assert list(missing) == ["FVD"]
+    clip = film(1, 0)
+    for extractor in found:
+        assert isinstance(extractor, VideoFeatures)
+        values = extractor(clip[:, 0], clip[:, 1:])
+        assert values.shape == (1, extractor.dimensions)
+        assert values.dtype == torch.float64
+        assert len(extractor.digest) == 64
+        assert "compar" in extractor.family
+    again, _ = find_extractors(shared / "weights")
+    assert [e.digest for e in again] == [e.digest for e in found]
+    assert len({e.digest for e in found}) == 2
+
+
+def test_without_weights_only_the_tracks_are_left_and_the_others_say_why(tmp_path: Path, nowhere: None):
+    found, missing = find_extractors(tmp_path)
+    assert [extractor.name for extractor in found] == ["track Frechet"]
+    assert missing["FVD"].startswith("no I3D weights: ")
+    assert "rgb_imagenet.pt" in missing["FVD"]
+    assert "movinet_int8.tflite" in missing["FVD-like (MoViNet-A0)"]
+    assert all("\n" not in reason for reason in missing.values())
+
+
+def test_fvd_comes_first_where_its_weights_are(
+    tmp_path: Path, net: I3D, features: I3DFeatures, monkeypatch: pytest.MonkeyPatch, nowhere: None
+):
+    path = tmp_path / "rgb_imagenet.pt"
+    torch.save({k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}, path)
+    monkeypatch.setitem(weights.KNOWN, "i3d", (WeightFile(path.name, git_blob=git_blob_id(path)),))
+    found, missing = find_extractors(tmp_path)
+    assert found[0].name == "FVD"
+    assert "FVD" not in missing
+    assert found[0].digest == features.digest
+    assert isinstance(found[0], VideoFeatures)
+    assert (found[0].dimensions, found[0].shortest) == (400, 9)
+    assert "without x_0" in found[0].family
+
+
+def git_blob_id(path: Path) -> str:
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob " + str(len(content)).encode() + b"\0" + content).hexdigest()
+
+
+@pytest.fixture(params=["i3d", "movinet", "tracks"])
+def any_features(request: pytest.FixtureRequest) -> VideoFeatures:
+    return request.getfixturevalue({"i3d": "features", "movinet": "movinet_features", "tracks": "track"}[request.param])
+
+
+def spoilt(change: Callable[[Tensor], None]) -> Tensor:
+    clips = noise(2, 12, 3, 32, 32)
+    change(clips)
+    return clips
+
+
+@pytest.mark.parametrize("frame", [0, 4])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_frames_that_are_not_finite_are_refused(any_features: VideoFeatures, frame: int, value: float):
+    clips = spoilt(lambda clips: clips[1, frame, 2, 3, 3].fill_(value))
+    with pytest.raises(InputError, match="1 of 2 clips") as error:
+        any_features(clips[:, 0], clips[:, 1:])
+    assert any_features.name in str(error.value)
+
+
+def test_frames_of_another_range_are_refused(any_features: VideoFeatures):
+    clips = spoilt(lambda clips: clips.add_(1).mul_(127.5))
+    with pytest.raises(InputError, match=r"\[-1, 1\]"):
+        any_features(clips[:, 0], clips[:, 1:])
+
+
+def test_clips_too_short_are_refused(any_features: VideoFeatures):
+    clips = noise(1, any_features.shortest, 3, 32, 32)
+    with pytest.raises(InputError, match=f"at least {any_features.shortest} frame"):
+        any_features(clips[:, 0], clips[:, 1:])

@@ -1,0 +1,87 @@
+"""The command `correlate`: what moves with a location of a picture (Fig. 5)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def correlate(
+    output: Annotated[
+        list[Path],
+        typer.Option(
+            "-o",
+            "--output",
+            help="png: the maps; npz: the maps as numbers (of a picture only); json: scores, settings; md (of scenes "
+            "only): the table. Repeatable.",
+        ),
+    ],
+    image: Annotated[Path | None, typer.Argument(help="The picture, of any size; none is needed with --scene.")] = None,
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="X,Y", help="The location, in pixels; a map each. Repeatable.")
+    ] = None,
+    scene: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scene",
+            metavar="FAMILY:N",
+            help="Instead of a picture the N-th held-out scene of plants, figures or objects, beside its exact map and "
+            "scored against its true parts. Repeatable.",
+        ),
+    ] = None,
+    pokes: Annotated[int, typer.Option("--pokes", help="Random pokes at each location, 2 to 1000.")] = 100,
+    longest: Annotated[
+        float, typer.Option("--longest", help="Of the pokes, as a share of the picture's longer side.")
+    ] = 0.1,
+    frames: Annotated[
+        int | None, typer.Option("--frames", min=1, help="After which a response is measured. Default: as trained, 10.")
+    ] = None,
+    points: Annotated[
+        int, typer.Option("--points", min=1, help="With --scene and no --at: points on so many different parts.")
+    ] = 3,
+    measure: Annotated[
+        str, typer.Option("--measure", help="variance, as the paper; or mean-square, which forgives a lost track.")
+    ] = "variance",
+    tracker: Annotated[
+        str, typer.Option("--tracker", help="dis (OpenCV), or raft (RAFT-small: slower, needs its public weights).")
+    ] = "dis",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the pokes.")] = 0,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="A model file or a training run's folder; without it the shipped base."),
+    ] = None,
+    weights_dir: Annotated[
+        Path | None,
+        typer.Option("--weights-dir", help="Where public weights lie; else POKE2VID_WEIGHTS or the hub's cache."),
+    ] = None,
+) -> None:
+    """Map how closely everything moves with a location, by many random pokes of it."""
+    from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_locations, parse_measure, with_frames
+    from poke2vid.model.files import load_model, use_suitable_threads
+    from poke2vid.pictures import read_picture
+    from poke2vid.types import InputError
+
+    settings = Settings(pokes=pokes, longest=longest, seed=seed, tracker=tracker, measure=parse_measure(measure))
+    locations = parse_locations(at or [])
+    if (image is None) == (not scene):
+        raise InputError("give a picture with --at X,Y, or --scene FAMILY:N, and not both.")
+    if image is not None and not locations:
+        raise InputError("say where to poke: --at X,Y, in pixels of the picture.")
+    loaded = load_model(model)
+    use_suitable_threads(loaded.model)
+    settings = with_frames(settings, frames, loaded.about)
+    if image is not None:
+        picture, origin = read_picture(image), str(loaded.path)
+        numbers = correlate(loaded.model, picture, locations, output, settings, origin, weights_dir)
+        for place in numbers["locations"]:
+            share = place["share_above_half"]
+            print(f"at {place['at']}: heat {place['heat_at_l']} there, above 0.5 on {share:.1%} of the picture")
+        print(f"{numbers['seconds']} s -> {', '.join(map(str, output))}")
+        return
+    from poke2vid.simulator.availability import require_physics
+
+    require_physics()
+    from poke2vid.evaluate.structure.report import correlate_scenes
+
+    origin = str(loaded.path)
+    print(correlate_scenes(loaded.model, scene or [], points, locations, output, settings, origin, weights_dir))

@@ -1,0 +1,265 @@
+"""Motion correlation where the truth is known: the same pokes in the simulator and in the model, scored against true parts.
+
+Two questions are asked of a map. Does it know the *part* that l belongs to (Fig. 5 shows parts)? And does it know what really
+*moves together*? That is not the part: an arm takes the hand along, a torso all of the body, and a chain link what hangs below.
+The simulator answers the second exactly: the same pokes, the exact flow of each, through the same function. The exact map's own
+score on parts is therefore as far as motion can tell parts at all, and the distance to l is what must be beaten.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float64, Int32, UInt8
+from tqdm import tqdm
+
+from poke2vid.evaluate.counterfactual import rank_correlation
+from poke2vid.evaluate.statistics import Interval, cluster_mean
+from poke2vid.evaluate.structure import correlation
+from poke2vid.evaluate.structure.correlate import (
+    CorrelationMap,
+    Correlator,
+    Measure,
+    Settings,
+    check_suffixes,
+    colour_bar,
+    larger,
+    map_of,
+    marked,
+    overlay,
+)
+from poke2vid.evaluate.structure.scene import (
+    SIDE,
+    TrueObject,
+    choose_points,
+    given_points,
+    open_scene,
+    parse_scene,
+    true_responses,
+)
+from poke2vid.files import atomic, write_json
+from poke2vid.pictures import write_picture
+from poke2vid.simulator.actions import Touch
+from poke2vid.types import InputError, Pair, Player
+from poke2vid.viz import flow_colours, grid
+
+Picture = UInt8[np.ndarray, "h w 3"]
+SUFFIXES = (".png", ".md", ".json")
+MEASURES: tuple[Measure, ...] = ("variance", "mean-square")
+COLUMNS = {  # column -> what it says
+    "auc_object": "area under the ROC curve of \"belongs to l's part\", over the object's pixels; 0.5 is chance",
+    "auc_all": "the same over all pixels, most of which are background",
+    "iou_otsu": "IoU of the part with what lies above Otsu's threshold of the heat on the object (mean over points: mIoU)",
+    "iou_best": "the same at the best threshold, which nobody knows: an upper bound",
+    "rank": "Spearman's correlation with the exact map by the same measure, over the object",
+    "together": 'AUC of "moves with l in truth" (heat of the exact map above 0.5), over the object',
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One touched point of a scene: the exact map and the model's, both at the size of the frame.
+
+    Attributes:
+        scores: row -> column -> value.
+    """
+
+    scene: TrueObject
+    location: Pair
+    touch: Touch
+    exact: CorrelationMap
+    model: CorrelationMap
+    failed: dict[str, int]
+    scores: dict[str, dict[str, float]]
+
+
+def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Correlator, bar: tqdm | None = None) -> Asked:
+    """The same pokes in the simulator and in the model; the model is told where the true point arrived."""
+    settings = correlator.settings
+    truth = true_responses(scene, touch, settings.pokes, settings.longest, settings.seed, settings.frames, bar)
+    exact = map_of(truth.flows, truth.shifts, location, settings.measure)
+    model = correlator.ask(correlator.canvas(scene.first), location, truth.shifts, bar)
+    model = _at_side(model, location)
+    return Asked(scene, location, touch, exact, model, truth.failed, _scores(scene, location, touch, exact, model))
+
+
+def _at_side(found: CorrelationMap, location: Pair) -> CorrelationMap:
+    """A model above the frame's size is tracked at its own."""
+    if found.variance.shape == (SIDE, SIDE):
+        return found
+    variance, square = (
+        cv2.resize(m, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for m in (found.variance, found.mean_square)
+    )
+    return CorrelationMap(location, variance, square, found.still_variance, found.still_mean_square, found.measure)
+
+
+def _scores(
+    scene: TrueObject, location: Pair, touch: Touch, exact: CorrelationMap, model: CorrelationMap
+) -> dict[str, dict[str, float]]:
+    """Every row's, one of each measure; and of the distance to l, which needs no motion at all."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
+    away = np.hypot(x - location[0], y - location[1])
+    away /= away.max()
+    found = {}
+    for measure in MEASURES:
+        truth = exact.by(measure)
+        for row, given in (("model", model), ("exact", exact)):
+            found[f"{row}, {measure}"] = score(given.by(measure).disagreement, truth, scene.part_ids, touch.part)
+    return found | {"distance to l": score(away, exact, scene.part_ids, touch.part)}
+
+
+def score(
+    disagreement: Float64[np.ndarray, "h w"], exact: CorrelationMap, part_ids: Int32[np.ndarray, "h w"], part: int
+) -> dict[str, float]:
+    """All columns of one map; what cannot be told is NaN.
+
+    Args:
+        disagreement: 0 for what is taken to follow; whatever order it has.
+        part: that l belongs to.
+    """
+    mask, same = part_ids > 0, part_ids == part
+    on_object, warm = -disagreement[mask], correlation.heat(disagreement)[mask]
+    return {
+        "auc_object": correlation.auc(on_object, same[mask]),
+        "auc_all": correlation.auc(-disagreement.ravel(), same.ravel()),
+        "iou_otsu": correlation.iou(warm > correlation.otsu(warm), same[mask]),
+        "iou_best": correlation.best_iou(on_object, same[mask]),
+        "rank": rank_correlation(on_object.tolist(), (-exact.disagreement[mask]).tolist()),
+        "together": correlation.auc(on_object, exact.heat[mask] > 0.5),
+    }
+
+
+@dataclass(frozen=True)
+class StructureReport:
+    """Scores over scenes.
+
+    Attributes:
+        rows: row -> column -> mean over points with its interval over scenes.
+        points: every touched point with its own scores.
+        about: what was measured how.
+    """
+
+    rows: dict[str, dict[str, Interval]]
+    points: list[dict[str, Any]]
+    about: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        rows = {name: {column: asdict(value) for column, value in row.items()} for name, row in self.rows.items()}
+        return {"about": self.about, "columns": COLUMNS, "rows": rows, "points": self.points}
+
+    def to_markdown(self) -> str:
+        lines = ["| | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+        lines += [f"| {name} | " + " | ".join(str(row[c]) for c in COLUMNS) + " |" for name, row in self.rows.items()]
+        measured = ", ".join(f"{key} {value}" for key, value in self.about.items())
+        legend = [f"- `{column}`: {says}" for column, says in COLUMNS.items()]
+        return "\n".join(
+            [*lines, "", f"Measured on: {measured}. Brackets: 95 % intervals over scenes.", "", *legend, ""]
+        )
+
+
+def structure_report(
+    correlator: Correlator, scenes: Sequence[str], points: int, model: str, at: Sequence[Pair] = (), quiet: bool = False
+) -> tuple[StructureReport, UInt8[np.ndarray, "h w 3"]]:
+    """A model's maps on simulated scenes beside the exact ones, and the sheet to look at.
+
+    Args:
+        scenes: as FAMILY:N.
+        points: touched in each scene, on different parts.
+        model: what to call it.
+        at: the points of every scene instead, in pixels of its frame.
+
+    Raises:
+        InputError: if a scene is unknown, a point cannot be pulled, the model knows no shifts, or this machine cannot draw.
+    """
+    if correlator.player.poke_kind == "impulse":
+        raise InputError("this model was trained on impulses, and scenes are pulled by shifts; give it a picture.")
+    named, settings = [parse_scene(scene) for scene in scenes], correlator.settings
+    asked = list[Asked]()
+    total = 2 * settings.pokes * len(named) * (len(at) or points)
+    with tqdm(total=total, unit="poke", desc="structure", disable=True if quiet else None) as bar:
+        for family, number in named:
+            scene = open_scene(family, number)
+            chosen = given_points(scene, at) if at else choose_points(scene, points, settings.seed)
+            asked += [ask(scene, location, touch, correlator, bar) for location, touch in chosen]
+    clusters = [one.scene.name for one in asked]
+    rows = {
+        row: {c: cluster_mean([one.scores[row][c] for one in asked], clusters, settings.seed) for c in COLUMNS}
+        for row in asked[0].scores
+    }
+    about = {
+        "model": model, "scenes": len(named), "points": len(asked), "side": SIDE, "pokes": settings.pokes,
+        "longest": settings.longest, "frames": settings.frames, "seed": settings.seed, "tracker": correlator.tracker,
+        "pokes drawn again": sum(sum(one.failed.values()) for one in asked),
+    }  # fmt: skip
+    return StructureReport(rows, [_numbers(one) for one in asked], about), sheet(asked)
+
+
+def correlate_scenes(
+    player: Player, scenes: Sequence[str], points: int, at: Sequence[Pair], outputs: Sequence[Path], settings: Settings,
+    model: str, weights_dir: Path | None = None, quiet: bool = False,
+) -> str:  # fmt: skip
+    """`structure_report`, written by suffix: .png the sheet, .md the table, .json all numbers. Returns the table.
+
+    Raises:
+        InputError: before anything is computed if a suffix or a scene's name is unknown; then as `structure_report`.
+    """
+    check_suffixes(outputs, SUFFIXES)
+    began = time.perf_counter()
+    correlator = Correlator(player, settings, weights_dir)
+    report, drawn = structure_report(correlator, scenes, points, model, at, quiet)
+    report.about["seconds"] = round(time.perf_counter() - began, 1)
+    for path in outputs:
+        match path.suffix.lower():
+            case ".json":
+                write_json(path, report.to_json())
+            case ".md":
+                with atomic(path) as temporary:
+                    temporary.write_text(report.to_markdown(), encoding="utf-8")
+            case _:
+                write_picture(path, drawn)
+    return report.to_markdown()
+
+
+def _numbers(one: Asked) -> dict[str, Any]:
+    scene = one.scene
+    return {
+        "scene": scene.name,
+        "scene_seed": scene.seed,
+        "rejected": scene.rejected,
+        "at": list(one.location),
+        "part": scene.world.parts[one.touch.part - 1],
+        "pixels": int((scene.part_ids == one.touch.part).sum()),
+        "drawn_again": one.failed,
+        "scores": one.scores,
+    }
+
+
+def sheet(asked: Sequence[Asked]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """A row a point: the picture with l, the true parts, the exact map and the model's, and what the colours mean."""
+    rows = []
+    for one in asked:
+        first = one.scene.first
+        rows.append([
+            marked(larger(first), one.location, SIDE),
+            marked(larger(part_colours(one.scene.part_ids, one.touch.part)), one.location, SIDE),
+            overlay(first, one.exact),
+            overlay(first, one.model),
+        ])  # fmt: skip
+    head = np.full((28, rows[0][0].shape[1], 3), 255, np.uint8)
+    heads = [cv2.putText(head.copy(), title, (4, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (40, 40, 40), 1, cv2.LINE_AA)
+             for title in ("l", "true parts", "exact map", "the model's map")]  # fmt: skip
+    drawn = np.concatenate((grid([heads], gap=6), grid(rows, gap=6)))
+    bar = np.full((drawn.shape[0], 96, 3), 255, np.uint8)
+    bar[len(head) : len(head) + rows[0][0].shape[0]] = colour_bar(rows[0][0].shape[0])
+    return np.concatenate((drawn, bar), axis=1)
+
+
+def part_colours(part_ids: Int32[np.ndarray, "h w"], part: int) -> Picture:
+    """Every part in a hue of its own, pale; the one that l belongs to is black."""
+    turn = part_ids * 2.399963  # the golden angle: neighbouring numbers differ
+    hues = flow_colours(0.6 * np.stack((np.cos(turn), np.sin(turn))).astype(np.float32), 1.0)
+    return np.where((part_ids > 0)[..., None], np.where((part_ids == part)[..., None], 0, hues), 255).astype(np.uint8)

@@ -37,7 +37,6 @@ from poke2vid.evaluate.bench.players import (
 from poke2vid.evaluate.bench.plots import bars, curves
 from poke2vid.evaluate.bench.report import BenchReport, read_report, summarise
 from poke2vid.evaluate.bench.run import run_bench
-from poke2vid.evaluate.bench.similarity import ssim
 from poke2vid.evaluate.statistics import Interval
 from poke2vid.evaluate.tracking import bench_tracker, lpips_if_found
 from poke2vid.flow.chain import FlowChain
@@ -417,43 +416,6 @@ def test_an_error_over_no_pixels_is_not_a_number() -> None:
     where, truth = stem()
     assert math.isnan(counterfactual.endpoint_error(truth, truth, where & False))
     assert math.isnan(counterfactual.motion(truth, where & False))
-
-
-# SSIM
-
-
-def naive_ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Window by window, as the formula is written; pictures `h w` in [0, 1]."""
-    offsets = np.arange(11) - 5
-    window = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / (2 * 1.5**2))
-    window /= window.sum()
-    values = []
-    for i in range(a.shape[0] - 10):
-        for j in range(a.shape[1] - 10):
-            p, q = a[i : i + 11, j : j + 11], b[i : i + 11, j : j + 11]
-            m, n = (window * p).sum(), (window * q).sum()
-            v, w = (window * (p - m) ** 2).sum(), (window * (q - n) ** 2).sum()
-            c = (window * (p - m) * (q - n)).sum()
-            values.append((2 * m * n + 0.0001) * (2 * c + 0.0009) / ((m * m + n * n + 0.0001) * (v + w + 0.0009)))
-    return float(np.mean(values))
-
-
-def test_ssim_is_the_published_formula() -> None:
-    rng = np.random.default_rng(0)
-    a = rng.uniform(0, 1, (2, 3, 14, 17))
-    b = np.clip(a + rng.normal(0, 0.2, a.shape), 0, 1)
-    expected = np.mean([naive_ssim(a[t, c], b[t, c]) for t in range(2) for c in range(3)])
-    found = ssim(torch.from_numpy(b).float() * 2 - 1, torch.from_numpy(a).float() * 2 - 1)
-    assert 0.5 < expected < 0.99
-    assert found == pytest.approx(expected, abs=1e-4)
-
-
-def test_equal_frames_are_perfectly_similar_and_inverted_ones_are_not() -> None:
-    x = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    assert ssim(x, x) == pytest.approx(1.0, abs=1e-5)
-    assert ssim(-x, x) < 0
-    black, grey = torch.full((1, 3, 12, 12), -1.0), torch.zeros(1, 3, 12, 12)
-    assert ssim(grey, black) == pytest.approx(0.0001 / (0.25 + 0.0001), rel=1e-3)  # only the luminance differs
 
 
 # Reference players

@@ -57,7 +57,7 @@ def untouched(mask: Bool[Tensor, "h w"], location: tuple[float, float]) -> Bool[
     """The object without what lies around the touched point: where response-EPE is taken."""
     height, width = mask.shape
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    away = torch.hypot(x - location[0], y - location[1])
+    away = torch.hypot(x - float(location[0]), y - float(location[1]))
     return mask & (away > TOUCHED_RADIUS * max(height, width))
 
 

@@ -1,166 +1,147 @@
 """A model on a store's unseen videos: every clip is poked as its own flow says, and judged against its own future."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from poke2vid import pokes as poking
-from poke2vid.evaluate import scores
-from poke2vid.evaluate.statistics import Interval, cluster_mean
-from poke2vid.evaluate.tracking import best_tracker, lpips_if_found
-from poke2vid.files import atomic, write_json
-from poke2vid.flow.estimator import FlowEstimator
+from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
+from poke2vid.evaluate.distances import distances
+from poke2vid.evaluate.distribution.extractors import find_extractors
+from poke2vid.evaluate.report import Report, summarised
+from poke2vid.evaluate.rows import Measured, Row
+from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row
+from poke2vid.evaluate.tracking import Tracker, lpips_if_found, tracker_for
+from poke2vid.files import digest_of
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import to_uint8
 from poke2vid.store import Store
 from poke2vid.train.config import DataConfig, from_json
-from poke2vid.train.data import ClipBatches, Sample, stack
+from poke2vid.train.data import Batch, Sample, stack
 from poke2vid.types import InputError, Split
+from poke2vid.video import write_video
 
-COLUMNS = {  # column -> what it says
-    "psnr": "PSNR, dB: mean over frames, then clips; data range of a frame",
-    "lpips": "LPIPS v0.1 (squeeze): mean over frames, then clips",
-    "sharpness": "gradient energy over the truth's; 1 is as sharp",
-    "poke_epe": "px between where the poked point is at frame T and its target",
-    "halfway_epe": "px between where the poked point is half way, at frame T/2, and where the truth has it then, both tracked",
-    "poke_length": "px, the mean length of the pokes: the error of staying where one is",
-    "background": "px that pixels outside the foreground move by frame T",
-    "ignored_poke": "px that the picture moves by frame T when its background is poked",
-}
-
-
-@dataclass(frozen=True)
-class Report:
-    """Scores of a model and of its reference rows, each value with its interval.
-
-    Attributes:
-        rows: row -> column -> interval. "copy" repeats x_0; "truth" is the true clip through the same tracker: the floor.
-        about: what was measured how: clips, videos, seed, resolution, horizon, tracker.
-    """
-
-    rows: dict[str, dict[str, Interval]]
-    about: dict[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        rows = {name: {column: asdict(value) for column, value in row.items()} for name, row in self.rows.items()}
-        return {"about": self.about, "columns": COLUMNS, "rows": rows}
-
-    def to_markdown(self) -> str:
-        columns = [c for c in COLUMNS if any(c in row for row in self.rows.values())]
-        lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        for name, row in self.rows.items():
-            lines.append(f"| {name} | " + " | ".join(str(row[c]) if c in row else "" for c in columns) + " |")
-        legend = [f"- `{c}`: {COLUMNS[c]}" for c in columns]
-        measured = ", ".join(f"{k} {v}" for k, v in self.about.items())
-        return "\n".join(
-            [*lines, "", f"Measured on: {measured}. Brackets: 95 % intervals over videos.", "", *legend, ""]
-        )
+REAL = 1  # added to the seed: the real clips that distances are taken to are drawn on their own (App. F)
 
 
 def evaluate(
-    loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, seed: int = 0, split: str = "test",
-    weights_dir: Path | None = None, quiet: bool = False,
+    loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
+    split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
+    batch: int = 16, quiet: bool = False,
 ) -> Report:  # fmt: skip
-    """Scores a model on `num_clips` clips drawn from a store's split, "test" or "train"."""
-    if split not in get_args(Split):
-        raise InputError(f"there is no split {split!r}; choose one of {', '.join(get_args(Split))}.")
-    part: Split = "test" if split == "test" else "train"
+    """Scores a model beside copy-the-first-frame and the truth.
+
+    Args:
+        num_clips: drawn from a store's split, "test" or "train"; all of it where it has fewer.
+        distribution_clips: the first so many of them, and so many real ones, for Frechet distances (paper: 1000).
+        work: where measured rows are kept, so that a run that was stopped goes on; None keeps nothing.
+        videos: a folder for every predicted clip beside its truth as MP4; None writes no frame to the disk.
+
+    Raises:
+        InputError: if store and model do not fit, or a prediction is not finite.
+    """
     store = Store.open(store_path)
-    tracker, lpips = best_tracker(weights_dir), lpips_if_found(weights_dir)
-    trained = _trained_data(loaded)
-    horizon = trained.horizon
-    data = replace(
-        trained,
-        waypoints=(),  # the scores need D at T only, which any store for this model holds
-        max_length=horizon,
-        long_share=0.0,
-        background_share=0.0,
-        untouched_share=0.0,
-        max_pokes=1,
-        augment=None,
+    trained = trained_data(loaded)
+    settings = ClipSettings.of_training(
+        trained, loaded.model.poke_kind, loaded.about.get("full_motion"), split_named(split)
     )
-    config = loaded.model.config
-    unit = loaded.about.get("full_motion")
-    clips = ClipBatches(store, data, config, batch=1, seed=seed, split=part, full_motion=unit)
-    beside = ClipBatches(
-        store, replace(data, background_share=1.0), config, batch=1, seed=seed, split=part, full_motion=unit
-    )
-    found: dict[str, list[dict[str, float]]] = {"model": [], "copy": [], "truth": []}
-    videos = []
-    for step in tqdm(range(num_clips), unit="clip", disable=True if quiet else None):
-        sample, ignored = clips.sample(step, 0, horizon), beside.sample(step, 0, horizon)
-        videos.append(sample.video)
-        x_0, x = sample.frames[:1], sample.frames[1:]
-        predicted = {"model": predict(loaded.model, sample), "copy": x_0.expand_as(x), "truth": x}
-        for row, x_hat in predicted.items():
-            found[row].append(_score(x_hat, x, x_0, sample, tracker, lpips))
-        found["model"][-1]["ignored_poke"] = _moved(predict(loaded.model, ignored)[-1], ignored.frames[0], tracker)
-    rows = {
-        row: {c: cluster_mean([s[c] for s in values], videos, seed) for c in COLUMNS if c in values[0]}
-        for row, values in found.items()
-    }
-    about = {
-        "clips": num_clips, "videos": len(set(videos)), "split": split, "seed": seed, "resolution": store.resolution,
-        "horizon": horizon, "poke_stds": data.poke_stds, "min_motion": data.min_motion,
-        "tracker": tracker.name, "store": store.digest[:12], "model": str(loaded.path),
-    }  # fmt: skip
-    return Report(rows, about)
+    rows = (*reference_rows(), model_row("model", loaded.model))
+    about = {"model": str(loaded.path)}
+    with TemporaryDirectory() as temporary:
+        return compare(
+            rows, store, loaded.model.resolution, settings, Plan(num_clips, distribution_clips, batch),
+            find_judges(store, weights_dir), work or Path(temporary), seed=seed, about=about, videos=videos, quiet=quiet,
+        )  # fmt: skip
+
+
+def compare(
+    rows: tuple[Row, ...], store: Store, resolution: int, settings: ClipSettings, plan: Plan, judges: Judges, work: Path, *,
+    seed: int = 0, about: dict[str, Any] | None = None, videos: Path | None = None, quiet: bool = False,
+) -> Report:  # fmt: skip
+    """Rows on the same clips of a store; the first of them is the truth."""
+    clips = EvaluationClips(store, resolution, settings, seed)
+    truth = score_row(rows[0], clips, judges, plan, work, quiet=quiet)
+    measured: dict[str, Measured] = {}
+    for row in rows[1:]:
+        write = None if videos is None else partial(_write_clip, clips, videos / row.name)
+        measured[row.name] = score_row(row, clips, judges, plan, work, truth, quiet, write)
+    measured[rows[0].name] = truth
+    random, count = EvaluationClips(store, resolution, settings, seed + REAL), min(plan.distribution_clips, len(truth))
+    real = features_of(random, judges, count, work, plan.batch, quiet)
+    shown = dict(sorted(measured.items(), key=lambda item: item[0] == rows[0].name))
+    named = {extractor.name: extractor.family for extractor in judges.extractors}
+    return Report(
+        {name: summarised(row, seed) for name, row in shown.items()},
+        {name: distances(row, real, seed) for name, row in shown.items()},
+        {**judges.missing, **named},
+        {
+            "clips": len(truth), "clips_available": len(clips), "videos": len(set(truth.videos)), "split": settings.split,
+            "seed": seed, "resolution": resolution, "horizon": settings.horizon, "poke_stds": settings.poke_stds,
+            "min_motion": settings.min_motion, "poke_kind": settings.poke_kind,
+            "distribution_clips": min(plan.distribution_clips, len(truth)), "real_clips": len(real),
+            "tracker": judges.tracker, "caution": judges.caution, "responses_against": f"{judges.flow} flow of the store",
+            "store": store.digest[:12], **(about or {}),
+        },
+    )  # fmt: skip
+
+
+def find_judges(store: Store, weights_dir: Path | None) -> Judges:
+    """A tracker that did not make the store's pokes, LPIPS and feature extractors, as far as they can be had here."""
+    flow = store.manifest.settings.flow
+    tracker, caution = tracker_for(flow, weights_dir)
+    extractors, missing = find_extractors(weights_dir)
+    make: Callable[[], Tracker] = partial(_tracker, flow, weights_dir)
+    return Judges(make, tracker.name, caution, flow, lpips_if_found(weights_dir), tuple(extractors), missing)
+
+
+def _tracker(flow: str, weights_dir: Path | None) -> Tracker:
+    return tracker_for(flow, weights_dir)[0]
+
+
+def reference_rows() -> tuple[Row, Row]:
+    """The truth, and the still picture."""
+    return Row("truth", "truth 1", None), Row("copy", "copy 1", copy_first, responds=False)
+
+
+def copy_first(batch: Batch) -> Tensor:
+    """x_0 at all times."""
+    return batch.frames[:, :1].expand_as(batch.frames[:, 1:])
+
+
+def model_row(name: str, model: PokeVideo) -> Row:
+    """A model's own row."""
+    return Row(name, digest_of(model.state_dict(), {"config": repr(model.config)}), partial(_rollout, model))
+
+
+def _rollout(model: PokeVideo, batch: Batch) -> Tensor:
+    return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
 
 
 @torch.inference_mode()
 def predict(model: PokeVideo, sample: Sample) -> Tensor:
     """x_hat_1 ... x_hat_T of one sample."""
-    batch = stack([sample])
-    return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames[0].clamp(-1, 1)
+    return _rollout(model, stack([sample]))[0].clamp(-1, 1)
 
 
-def _score(
-    x_hat: Tensor, x: Tensor, x_0: Tensor, sample: Sample, tracker: FlowEstimator, lpips: Any
-) -> dict[str, float]:
-    flow = _tracked(x_0[0], x_hat[-1], tracker)
-    (poke,) = sample.pokes
-    found = {
-        "psnr": scores.psnr(x_hat, x),
-        "sharpness": scores.sharpness(x_hat, x),
-        "background": scores.mean_motion(flow, ~poking.foreground_mask(sample.displacement)),
-    }
-    if poke.kind == "shift":  # an impulse names no target
-        found["poke_epe"] = scores.poke_error(flow, poke)
-        found["poke_length"] = float(np.hypot(*poke.shift))
-        if x_hat is not x:  # of the truth itself it would say 0, which is no floor
-            half = len(x) // 2 - 1
-            there, truth = (scores.arrival(_tracked(x_0[0], y[half], tracker), poke) for y in (x_hat, x))
-            found["halfway_epe"] = float(np.hypot(there[0] - truth[0], there[1] - truth[1]))
-    if lpips is not None:
-        with torch.inference_mode():
-            found["lpips"] = float(lpips(x_hat, x).mean())
-    return found
+def _write_clip(clips: EvaluationClips, folder: Path, number: int, x_hat: Tensor) -> None:
+    """The truth on the left, the prediction on the right, x_0 first in both."""
+    x = clips[number].frames
+    pair = torch.cat((x, torch.cat((x[:1], x_hat))), dim=-1)
+    write_video(folder / f"{number:05d}.mp4", list(to_uint8(pair)), clips.fps)
 
 
-def _moved(x_hat: Tensor, x_0: Tensor, tracker: FlowEstimator) -> float:
-    flow = _tracked(x_0, x_hat, tracker)
-    return scores.mean_motion(flow, torch.ones_like(flow[0], dtype=torch.bool))
+def split_named(split: str) -> Split:
+    if split not in get_args(Split):
+        raise InputError(f"there is no split {split!r}; choose one of {', '.join(get_args(Split))}.")
+    return "test" if split == "test" else "train"
 
 
-def _tracked(x_0: Tensor, x_hat: Tensor, tracker: FlowEstimator) -> Tensor:
-    """The tracker's flow from one frame `3 h w` to the other."""
-    return torch.from_numpy(tracker(to_uint8(x_0), to_uint8(x_hat)))
-
-
-def _trained_data(loaded: LoadedModel) -> DataConfig:
+def trained_data(loaded: LoadedModel) -> DataConfig:
     """How the model's own training clips were drawn, if its file says so; the paper's way otherwise."""
     train = loaded.about.get("train")
     return from_json(train).data if train is not None else DataConfig()
-
-
-def write_report(report: Report, folder: Path) -> None:
-    """report.md for people, report.json for programs."""
-    write_json(folder / "report.json", report.to_json())
-    with atomic(folder / "report.md") as temporary:
-        temporary.write_text(report.to_markdown(), encoding="utf-8")

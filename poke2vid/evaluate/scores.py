@@ -1,27 +1,9 @@
-"""Scores of predicted clips: pure functions of frames and of flows measured on frames."""
+"""Scores of a predicted clip's motion: pure functions of flows measured on its frames."""
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poke2vid.types import Poke
-
-_PSNR_LIMIT = 100.0  # dB; two equal frames would have an infinite one, and no mean over clips
-
-
-def psnr(x_hat: Float[Tensor, "t 3 h w"], x: Float[Tensor, "t 3 h w"]) -> float:
-    """Peak signal-to-noise ratio per frame, averaged over time, in dB; the data range is that of frames, [-1, 1]."""
-    error = (x_hat.clamp(-1, 1) - x).square().mean(dim=(1, 2, 3))
-    return float((10 * torch.log10(4 / error.clamp_min(1e-12))).clamp_max(_PSNR_LIMIT).mean())
-
-
-def sharpness(x_hat: Float[Tensor, "t 3 h w"], x: Float[Tensor, "t 3 h w"]) -> float:
-    """Gradient energy of the prediction over that of the truth: below 1 is blurred, 1 as sharp."""
-    return float(_gradient_energy(x_hat.clamp(-1, 1)) / _gradient_energy(x).clamp_min(1e-12))
-
-
-def _gradient_energy(x: Float[Tensor, "t 3 h w"]) -> Float[Tensor, ""]:
-    return x.diff(dim=-1).square().mean() + x.diff(dim=-2).square().mean()
 
 
 def arrival(flow: Float[Tensor, "2 h w"], poke: Poke) -> tuple[float, float]:

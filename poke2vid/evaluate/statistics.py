@@ -1,10 +1,14 @@
 """Means with honest intervals: clips of one video are not independent, so videos are what is resampled."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 _DRAWS = 2000
+# Student's t at 97.5 %, for 1, 2, ... 9 degrees of freedom.
+_T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 @dataclass(frozen=True)
@@ -19,17 +23,41 @@ class Interval:
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def cluster_mean(values: list[float], clusters: list[str], seed: int = 0) -> Interval:
+def cluster_mean(values: Sequence[float], clusters: Sequence[str], seed: int = 0) -> Interval:
     """The mean of `values`, and its interval over resampled clusters (videos or scenes). NaN values are left out."""
-    kept = [(v, c) for v, c in zip(values, clusters, strict=True) if v == v]
-    if not kept:
+    return cluster_ratio(values, [1.0] * len(values), clusters, seed)
+
+
+def cluster_ratio(
+    numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str], seed: int = 0
+) -> Interval:  # fmt: skip
+    """The sum of one quantity over the sum of another, such as errors in shares of lengths; clips with a NaN are left out.
+
+    A mean of ratios would be ruled by the few clips with the smallest denominators.
+    """
+    groups: dict[str, list[tuple[float, float]]] = {}
+    for a, b, cluster in zip(numerators, denominators, clusters, strict=True):
+        if not math.isnan(a + b):
+            groups.setdefault(cluster, []).append((a, b))
+    if not groups:
         return Interval(float("nan"), float("nan"), float("nan"))
-    groups: dict[str, list[float]] = {}
-    for value, cluster in kept:
-        groups.setdefault(cluster, []).append(value)
-    sums = np.array([sum(g) for g in groups.values()])
-    counts = np.array([len(g) for g in groups.values()])
+    sums = np.array([[sum(a for a, _ in group), sum(b for _, b in group)] for group in groups.values()])
     drawn = np.random.default_rng(seed).integers(len(sums), size=(_DRAWS, len(sums)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(sums.sum() / counts.sum()), float(low), float(high))
+    above, below = sums[drawn].sum(axis=1).T
+    low, high = np.quantile(above / below, (0.025, 0.975))
+    whole = sums.sum(axis=0)
+    return Interval(float(whole[0] / whole[1]), float(low), float(high))
+
+
+def jackknife(value: float, without: Sequence[float]) -> Interval:
+    """A statistic of all, and its 95 % interval from what it is without each of several groups of equal standing.
+
+    For what no bootstrap can resample without keeping all data (delete-a-group jackknife, Student's t). One group or none
+    gives no interval.
+    """
+    groups = len(without)
+    if groups < 2:
+        return Interval(value, value, value)
+    spread = math.sqrt((groups - 1) / groups * float(np.square(np.asarray(without) - np.mean(without)).sum()))
+    half = _T_QUANTILES[min(groups - 1, len(_T_QUANTILES)) - 1] * spread
+    return Interval(value, value - half, value + half)

@@ -155,6 +155,11 @@ class ClipBatches(Dataset[Batch]):
             clip = augment(clip, self.config.augment, generator)
         return self._arrange(kind, clip, length, video, generator)
 
+    def clip_from(self, source: int, start: int, kind: Kind, generator: Generator) -> Sample:
+        """The clip of T frames at a given start of `sources[source]`, not augmented; the generator draws its poke."""
+        T, video = self.config.horizon, self.sources[source].video
+        return self._arrange(kind, read_clip(video, start, T, self.config), T, video.name, generator)
+
     def _length(self, step: int) -> int:
         """T, or for some batches anything up to the longest rollout; the same for all samples of a batch."""
         generator = generator_for(self.seed, self.split, step, -1)

@@ -14,9 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
-from poke2vid.evaluate import counterfactual, scores
+from poke2vid.evaluate import counterfactual, similarity
 from poke2vid.evaluate.bench.players import ALL_ROLES
-from poke2vid.evaluate.bench.similarity import ssim
 from poke2vid.features import Lpips
 from poke2vid.flow.chain import FlowChain
 from poke2vid.pictures import to_float
@@ -226,7 +225,7 @@ class Measurement:
         values = {"impulse_epe": float(np.mean(errors))}
         x_hat = self._played.frames(number)
         if x_hat is not None:
-            values["impulse_psnr"] = scores.psnr(x_hat, to_float(self._scene.frames(number)))
+            values["impulse_psnr"] = float(similarity.psnr(x_hat, to_float(self._scene.frames(number))))
         return values
 
     def _of_frames(self, number: int) -> dict[str, float]:
@@ -234,7 +233,7 @@ class Measurement:
         if x_hat is None:
             return {}
         x = to_float(self._scene.frames(number))
-        values = {"psnr": scores.psnr(x_hat, x), "ssim": ssim(x_hat, x)}
+        values = {"psnr": float(similarity.psnr(x_hat, x)), "ssim": float(similarity.ssim(x_hat, x))}
         if self._lpips is not None:
             kept = [self._moments.half - 1, self._moments.arrive - 1, self._moments.last - 1]
             with torch.inference_mode():

@@ -1,0 +1,87 @@
+"""Which clips of a store a model is judged on, and how each of them is poked."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from poke2vid.model.config import ModelConfig
+from poke2vid.train.config import DataConfig
+from poke2vid.train.data import ClipBatches, Sample, generator_for
+from poke2vid.types import ClipSource, PokeKind, Split
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """What decides the clips, beside store and seed; equal for all rows of a table.
+
+    Attributes:
+        horizon: T, the frames after x_0; the store must hold flow at this lag.
+        poke_stds, min_motion: where pokes lie and which clips count as moving, as in `DataConfig`.
+        poke_kind: of the pokes; `full_motion` is the unit of impulses, None takes that of the store's train split.
+    """
+
+    horizon: int = 10
+    poke_stds: float = 0.0
+    min_motion: float = DataConfig.min_motion
+    poke_kind: PokeKind = "shift"
+    full_motion: float | None = None
+    split: Split = "test"
+
+    @staticmethod
+    def of_training(data: DataConfig, poke_kind: PokeKind, full_motion: float | None, split: Split) -> "ClipSettings":
+        """Clips like those a model was trained on."""
+        return ClipSettings(data.horizon, data.poke_stds, data.min_motion, poke_kind, full_motion, split)
+
+
+class EvaluationClips:
+    """The clips of a split in an order drawn from the seed: no start twice, and the first n are the same for any n.
+
+    Raises:
+        InputError: at construction, if the store has another resolution, lacks the lag, or nothing in the split moves.
+    """
+
+    def __init__(self, store: ClipSource, resolution: int, settings: ClipSettings, seed: int) -> None:
+        data = DataConfig(
+            horizon=settings.horizon, max_length=settings.horizon, long_share=0.0, background_share=0.0, untouched_share=0.0,
+            max_pokes=1, poke_stds=settings.poke_stds, min_motion=settings.min_motion, augment=None,
+        )  # fmt: skip
+        model = ModelConfig(resolution=resolution, poke_kind=settings.poke_kind)  # of which only these two are asked
+        self.settings, self.seed, self.resolution, self._store = settings, seed, resolution, store
+        self._clips = ClipBatches(
+            store, data, model, batch=1, seed=seed, split=settings.split, full_motion=settings.full_motion
+        )
+        starts = [(k, int(start)) for k, source in enumerate(self._clips.sources) for start in source.starts]
+        self._order = [starts[k] for k in np.random.default_rng(seed).permutation(len(starts))]
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, number: int) -> Sample:
+        """A clip, poked as its own flow says (Sec. 3.2)."""
+        generator = generator_for(self.seed, "evaluated", self.settings.split, number)
+        source, start = self._order[number]
+        return self._clips.clip_from(source, start, "poke", generator)
+
+    @property
+    def fps(self) -> float:
+        """Of the first of its videos."""
+        return self._clips.sources[0].video.fps
+
+    def beside(self, number: int) -> Sample:
+        """The same clip's first frame, poked in its background, so that it should stay as it is (App. E.2)."""
+        generator = generator_for(self.seed, "ignored", self.settings.split, number)
+        source, start = self._order[number]
+        return self._clips.clip_from(source, start, "background", generator)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Equal where the clips are."""
+        return {"store": self._store.digest, "seed": self.seed, "resolution": self.resolution, **asdict(self.settings)}
+
+
+def digest_of_key(key: dict[str, Any]) -> str:
+    """sha256 of a JSON object."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()

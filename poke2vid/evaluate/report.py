@@ -1,0 +1,113 @@
+"""What came of evaluating rows on one set of clips: a table for people (Markdown) and for programs (JSON)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from poke2vid.evaluate import similarity
+from poke2vid.evaluate.counterfactual import CORRECT_WITHIN, TOUCHED_RADIUS
+from poke2vid.evaluate.distances import Distance
+from poke2vid.evaluate.rows import Measured
+from poke2vid.evaluate.statistics import Interval, cluster_mean, cluster_ratio
+from poke2vid.files import atomic, write_json
+
+COLUMNS = {  # column -> what it says, in the order of a report
+    "psnr": f"PSNR, {similarity.DEFINITIONS['psnr']}",
+    "ssim": f"SSIM, {similarity.DEFINITIONS['ssim']}",
+    "lpips": "LPIPS v0.1 on SqueezeNet 1.1 (the paper's is on VGG-16: not comparable), frames in [-1, 1] at their own size: "
+    "mean over time, then clips",
+    "sharpness": similarity.DEFINITIONS["sharpness"],
+    "poke_epe": "px between where the poked point is at frame T and its target",
+    "poke_error_share": "poke_epe as a share of the pokes' length: 1 is the error of staying",
+    "pck": f"share of pokes longer than {CORRECT_WITHIN:.0%} of the side whose point is that near to its target at frame T",
+    "halfway_epe": "px between where the poked point is at frame T/2 and where the truth has it then, both tracked",
+    "poke_length": "px, the mean length of the pokes",
+    "response_epe": "px between tracked and true motion to frame T, over foreground farther than "
+    f"{TOUCHED_RADIUS:.0%} of the side from the poke",
+    "background": "px that pixels outside the foreground move by frame T",
+    "ignored_poke": "px that the picture moves by frame T when its background is poked",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores of rows on the same clips, each value with its interval.
+
+    Attributes:
+        rows: row -> column -> interval. "copy" repeats x_0; "truth" is the true clip through the same tracker: the floor.
+        distances: row -> column -> distance to random real clips.
+        families: column of distances -> what its numbers are, or why there are none here.
+        about: what was measured how: clips, videos, seed, resolution, horizon, tracker.
+    """
+
+    rows: dict[str, dict[str, Interval]]
+    distances: dict[str, dict[str, Distance]]
+    families: dict[str, str]
+    about: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        rows = {name: {column: asdict(value) for column, value in row.items()} for name, row in self.rows.items()}
+        distances = {name: {column: asdict(v) for column, v in row.items()} for name, row in self.distances.items()}
+        return {
+            "about": self.about, "columns": COLUMNS, "rows": rows, "distances": distances, "families": self.families,
+        }  # fmt: skip
+
+    def to_markdown(self) -> str:
+        columns = [c for c in COLUMNS if any(c in row for row in self.rows.values())]
+        lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+        for name, row in self.rows.items():
+            lines.append(f"| {name} | " + " | ".join(str(row[c]) if c in row else "" for c in columns) + " |")
+        measured = [f"- {k}: {v}" for k, v in self.about.items() if v != ""]
+        legend = [f"- `{c}`: {COLUMNS[c]}" for c in columns]
+        parts = [*lines, "", "Brackets: 95 % intervals over videos.", "", *self._distance_lines(), *legend]
+        return "\n".join([*parts, "", "Measured on:", "", *measured, ""])
+
+    def _distance_lines(self) -> list[str]:
+        names = list(self.families)
+        lines = [
+            "| Frechet distance to random real clips | " + " | ".join(names) + " |",
+            "|---" * (len(names) + 1) + "|",
+        ]
+        for name, row in self.distances.items():
+            lines.append(f"| {name} | " + " | ".join(str(row[c].interval) if c in row else "" for c in names) + " |")
+        legend = [f"- {column}: {self.families[column]}{self._bias(column)}" for column in names]
+        return [*lines, "", *legend, ""]
+
+    def _bias(self, column: str) -> str:
+        """How far the numbers of a column lie above the truth, since clips are few."""
+        found = [row[column] for row in self.distances.values() if column in row]
+        return f"; {bias_sentence(found)}" if found else ""
+
+
+def bias_sentence(found: Sequence[Distance]) -> str:
+    """Of the distances of one column, which were taken over equal numbers of clips."""
+    first = found[0]
+    said = (
+        f"{first.generated} clips against {first.real} real ones; two such samples of one and the same distribution would be "
+        f"{first.bias:.3g} apart"
+    )
+    if any(distance.warning for distance in found):
+        said += (
+            " or more, which is a sizeable part of these numbers, or clips are no more than dimensions: compare with "
+            "numbers of equal counts only"
+        )
+    return said
+
+
+def summarised(measured: Measured, seed: int = 0) -> dict[str, Interval]:
+    """A row's columns, as far as it has them."""
+    values = dict(measured.values)
+    found = {c: cluster_mean(values[c].tolist(), measured.videos, seed) for c in COLUMNS if c in values}
+    if "poke_epe" in values:
+        found["poke_error_share"] = cluster_ratio(
+            values["poke_epe"].tolist(), values["poke_length"].tolist(), measured.videos, seed
+        )
+    return {column: found[column] for column in COLUMNS if column in found}
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """report.md for people, report.json for programs."""
+    write_json(folder / "report.json", report.to_json())
+    with atomic(folder / "report.md") as temporary:
+        temporary.write_text(report.to_markdown(), encoding="utf-8")

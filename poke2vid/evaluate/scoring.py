@@ -1,0 +1,272 @@
+"""Scoring a row on the clips of a store: batched, resumable, in memory that does not grow with the number of clips' frames.
+
+The networks (model, LPIPS, extractors) run on batches in this thread; points are followed meanwhile by threads of their own,
+because that is half of the work and OpenCV holds no lock.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from tqdm import tqdm
+
+from poke2vid import pokes as poking
+from poke2vid.evaluate import counterfactual, scores, similarity
+from poke2vid.evaluate.clips import EvaluationClips
+from poke2vid.evaluate.distribution.extractors import VideoFeatures
+from poke2vid.evaluate.distribution.tracks import TrackFeatures, track_chain, track_features
+from poke2vid.evaluate.rows import Measured, Row, load, path_of, save
+from poke2vid.evaluate.tracking import ChainTracker, Tracker
+from poke2vid.features import Lpips
+from poke2vid.pictures import to_uint8
+from poke2vid.train.data import Batch, Sample, stack
+from poke2vid.types import InputError
+
+VERSION = 1  # of the formulas: another one is another result
+SAVE_EVERY = 20.0  # seconds
+Flows = dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What looks at frames.
+
+    Attributes:
+        make_tracker: gives a tracker; called once in every thread, since one tracker serves one.
+        tracker: its name.
+        caution: what is wrong with that tracker for this store; empty if nothing.
+        flow: how the store's own flow came about, against which responses are measured.
+        lpips: None where its weights are nowhere to be found.
+        extractors: of the columns of distances.
+        missing: the columns that cannot be had here, and why.
+    """
+
+    make_tracker: Callable[[], Tracker]
+    tracker: str
+    caution: str
+    flow: str
+    lpips: Lpips | None
+    extractors: tuple[VideoFeatures, ...]
+    missing: Mapping[str, str]
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Equal where the judgements are."""
+        return {
+            "version": VERSION, "tracker": self.tracker, "lpips": self.lpips is not None,
+            "extractors": {extractor.name: extractor.digest for extractor in self.extractors},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        clips: for scores.
+        distribution_clips: the first so many of them for distances (paper: 1000).
+        batch: clips at a time.
+        threads: that follow points; None takes one a core.
+    """
+
+    clips: int
+    distribution_clips: int = 1000
+    batch: int = 16
+    threads: int | None = None
+
+    @property
+    def key(self) -> dict[str, Any]:
+        return {"clips": self.clips, "distribution_clips": self.distribution_clips}
+
+
+def score_row(
+    row: Row, clips: EvaluationClips, judges: Judges, plan: Plan, folder: Path, truth: Measured | None = None,
+    quiet: bool = False, on_frames: Callable[[int, Tensor], None] | None = None,
+) -> Measured:  # fmt: skip
+    """Every score of a row; kept in `folder` while it is made, and taken from there if it was made before.
+
+    Args:
+        truth: the scores of the true frames on the same clips, for what needs to know where the truth had the poked point
+            half way; None leaves that column away.
+        on_frames: is handed every clip's number and predicted frames `t 3 h w`, as they come; clips that an earlier run
+            scored are not made again.
+
+    Raises:
+        InputError: if a prediction holds numbers that are not finite; names row and clip.
+    """
+    key = {"row": row.digest, "clips": clips.key, "judges": judges.key, "plan": plan.key}
+    path = path_of(folder, row.name, key)
+    measured, complete = load(path, key)
+    total = min(plan.clips, len(clips))
+    saved = time.monotonic()
+    scorer = _Scorer(row, clips, judges, plan, truth)
+    with tqdm(total=total, initial=len(measured), unit="clip", desc=row.name, disable=True if quiet else None) as bar:
+        if complete:
+            return measured
+        with ThreadPoolExecutor(plan.threads or os.cpu_count() or 1) as pool:
+            while len(measured) < total:
+                numbers = range(len(measured), min(len(measured) + plan.batch, total))
+                x_hat = scorer.take(numbers, measured, pool)
+                if on_frames is not None:
+                    for number, frames in zip(numbers, x_hat, strict=True):
+                        on_frames(number, frames)
+                bar.update(len(numbers))
+                if time.monotonic() - saved > SAVE_EVERY:
+                    save(path, measured, key, complete=False)
+                    saved = time.monotonic()
+    save(path, measured, key, complete=True)
+    return measured
+
+
+def features_of(
+    clips: EvaluationClips, judges: Judges, count: int, folder: Path, batch: int = 16, quiet: bool = False
+) -> Measured:  # fmt: skip
+    """Moments of random real clips: the other side of every distance (App. F). Kept and resumed as rows are."""
+    key = {"row": "real clips", "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": count}}
+    path = path_of(folder, "real", key)
+    measured, complete = load(path, key)
+    total = min(count, len(clips))
+    with tqdm(total=total, initial=len(measured), unit="clip", desc="real", disable=True if quiet else None) as bar:
+        saved = time.monotonic()
+        while not complete and len(measured) < total:
+            samples = [clips[k] for k in range(len(measured), min(len(measured) + batch, total))]
+            frames, videos = torch.stack([sample.frames for sample in samples]), [sample.video for sample in samples]
+            for extractor in judges.extractors:
+                measured.add_features(extractor.name, extractor(frames[:, 0], frames[:, 1:]), videos)
+            measured.add({}, videos)
+            bar.update(len(samples))
+            if time.monotonic() - saved > SAVE_EVERY:
+                save(path, measured, key, complete=False)
+                saved = time.monotonic()
+    save(path, measured, key, complete=True)
+    return measured
+
+
+class _Scorer:
+    """Scores batches of one row."""
+
+    def __init__(self, row: Row, clips: EvaluationClips, judges: Judges, plan: Plan, truth: Measured | None) -> None:
+        self._row, self._clips, self._judges, self._plan, self._truth = row, clips, judges, plan, truth
+        self._horizon = clips.settings.horizon
+        self._own = threading.local()
+
+    def take(self, numbers: range, measured: Measured, pool: ThreadPoolExecutor) -> Float[Tensor, "b t 3 h w"]:
+        """The scores of some clips into `measured`; gives their frames."""
+        samples = [self._clips[k] for k in numbers]
+        batch, videos = stack(samples), [sample.video for sample in samples]
+        x = batch.frames[:, 1:]
+        x_hat = self._predicted(batch, numbers) if self._row.predict is not None else x
+        shown = to_uint8(batch.frames[:, :1]), to_uint8(x_hat)
+        followed = [pool.submit(self._follow, [*x_0, *frames]) for x_0, frames in zip(*shown, strict=True)]
+        ignored = self._ignored(numbers, pool)
+        values = self._of_frames(x_hat, x) if self._row.predict is not None else {}
+        in_distribution = max(0, self._plan.distribution_clips - numbers.start)
+        few = slice(0, min(in_distribution, len(samples)))
+        for extractor in self._judges.extractors:
+            if in_distribution and not isinstance(extractor, TrackFeatures):
+                features = extractor(batch.frames[few, 0], x_hat[few])
+                measured.add_features(extractor.name, features, videos[few])
+        results = [future.result() for future in followed]
+        for extractor in self._judges.extractors:
+            if in_distribution and isinstance(extractor, TrackFeatures):  # its flows are known by now
+                tracks = torch.from_numpy(np.stack([path for _, path in results[few]]))
+                measured.add_features(extractor.name, track_features(tracks), videos[few])
+        motion = [
+            self._of_motion(flows, sample, number)
+            for (flows, _), sample, number in zip(results, samples, numbers, strict=True)
+        ]
+        for column in sorted({column for found in motion for column in found}):
+            values[column] = [found.get(column, float("nan")) for found in motion]
+        if ignored is not None:
+            values["ignored_poke"] = [future.result() for future in ignored]
+        measured.add(values, videos)
+        return x_hat
+
+    @torch.inference_mode()
+    def _predicted(self, batch: Batch, numbers: Sequence[int]) -> Float[Tensor, "b t 3 h w"]:
+        assert self._row.predict is not None
+        x_hat = self._row.predict(batch)
+        finite = x_hat.flatten(1).isfinite().all(dim=1)
+        if not finite.all():
+            first = numbers[int((~finite).nonzero()[0])]
+            raise InputError(
+                f"{self._row.name} predicts frames that are not finite numbers on clip {first}; use an earlier checkpoint."
+            )
+        return x_hat.clamp(-1, 1)
+
+    @torch.inference_mode()
+    def _of_frames(self, x_hat: Tensor, x: Tensor) -> dict[str, list[float]]:
+        values = {
+            "psnr": similarity.psnr(x_hat, x).tolist(),
+            "ssim": similarity.ssim(x_hat, x).tolist(),
+            "sharpness": similarity.sharpness(x_hat, x).tolist(),
+        }
+        if self._judges.lpips is not None:
+            distances = self._judges.lpips(x_hat.flatten(0, 1), x.flatten(0, 1))
+            values["lpips"] = distances.unflatten(0, x.shape[:2]).mean(dim=1).tolist()
+        return values
+
+    def _ignored(self, numbers: range, pool: ThreadPoolExecutor) -> list[Future[float]] | None:
+        """How far all moves by frame T when the background is poked."""
+        if self._row.predict is None or not self._row.responds:
+            return None
+        batch = stack([self._clips.beside(k) for k in numbers])
+        x_hat = self._predicted(batch, numbers)
+        shown = to_uint8(batch.frames[:, 0]), to_uint8(x_hat)
+        return [pool.submit(self._moved, [x_0, *frames]) for x_0, frames in zip(*shown, strict=True)]
+
+    def _moved(self, frames: Sequence[UInt8[np.ndarray, "h w 3"]]) -> float:
+        flow = torch.from_numpy(self._tracker(frames, (self._horizon,))[self._horizon])
+        return scores.mean_motion(flow, torch.ones_like(flow[0], dtype=torch.bool))
+
+    def _follow(self, frames: Sequence[UInt8[np.ndarray, "h w 3"]]) -> tuple[Flows, np.ndarray]:
+        """Flow to T/2 and T by the tracker, and all of the way by the chain; they are one where the tracker is that chain."""
+        wanted = (max(1, self._horizon // 2), self._horizon)
+        path = self._chain(frames, range(1, len(frames)))
+        chained = self._tracker.name == self._chain.name
+        flows = {k: path[k] for k in wanted} if chained else self._tracker(frames, wanted)
+        return flows, np.stack([path[k] for k in range(1, len(frames))])
+
+    def _of_motion(self, flows: Flows, sample: Sample, number: int) -> dict[str, float]:
+        half, T = max(1, self._horizon // 2), self._horizon
+        flow, D = torch.from_numpy(flows[T]), sample.displacement
+        (poke,), foreground = sample.pokes, poking.foreground_mask(sample.displacement)
+        rest = counterfactual.untouched(foreground, poke.location)
+        found = {
+            "background": scores.mean_motion(flow, ~foreground),
+            "response_epe": counterfactual.endpoint_error(flow, D, rest),
+            "response_length": counterfactual.motion(D, rest),
+        }
+        if poke.kind == "impulse":  # which names no target
+            return found
+        found["poke_epe"] = scores.poke_error(flow, poke)
+        found["poke_length"] = float(np.hypot(*poke.shift))
+        if found["poke_length"] > counterfactual.CORRECT_WITHIN * D.shape[-1]:  # or staying would be correct
+            found["pck"] = counterfactual.is_correct(found["poke_epe"], D.shape[-1])
+        found["half_x"], found["half_y"] = scores.arrival(torch.from_numpy(flows[half]), poke)
+        if self._truth is not None:  # of the truth itself it would be 0, which is no floor
+            there = self._truth.values["half_x"][number], self._truth.values["half_y"][number]
+            found["halfway_epe"] = float(np.hypot(found["half_x"] - there[0], found["half_y"] - there[1]))
+        return found
+
+    @property
+    def _tracker(self) -> Tracker:
+        """This thread's own."""
+        if not hasattr(self._own, "tracker"):
+            self._own.tracker = self._judges.make_tracker()
+        return self._own.tracker
+
+    @property
+    def _chain(self) -> Tracker:
+        if not hasattr(self._own, "chain"):
+            self._own.chain = ChainTracker(track_chain())
+        return self._own.chain

@@ -7,7 +7,8 @@ import typer
 
 from poke2vid import __version__
 from poke2vid.cli.benchmark import bench
-from poke2vid.cli.evaluation import evaluate
+from poke2vid.cli.correlate import correlate
+from poke2vid.cli.evaluation import evaluate, tables
 from poke2vid.cli.making import prepare, simulate, verify
 from poke2vid.cli.poking import animate
 from poke2vid.cli.training import convert, info, train
@@ -54,6 +55,6 @@ def _options(
     pass
 
 
-for command in (animate, prepare, verify, simulate, train, convert, info, evaluate):
+for command in (animate, prepare, verify, simulate, train, convert, info, evaluate, tables, correlate):
     app.command()(command)
 app.add_typer(bench, name="bench")

@@ -1,5 +1,6 @@
 """`evaluate` and the rest of the paper's section 4."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +12,81 @@ from poke2vid.cli.options import WeightsOption
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model file or a training run's folder.")],
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for report.md and report.json.")],
-    clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips to draw.")] = 200,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for report.md and report.json; a run that was cut off is continued.")
+    ],
+    clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips to draw (the paper: 8000).")] = 200,
+    distribution_clips: Annotated[
+        int,
+        typer.Option(
+            "--distribution-clips", min=2, help="The first so many of them for Frechet distances (paper: 1000)."
+        ),
+    ] = 1000,
     split: Annotated[str, typer.Option("--split", help="test or train.")] = "test",
     seed: Annotated[int, typer.Option("--seed", help="Of clips and pokes.")] = 0,
+    videos: Annotated[
+        bool, typer.Option("--videos", help="Write every predicted clip beside its truth as MP4, too.")
+    ] = False,
     weights_dir: WeightsOption = None,
 ) -> None:
     """Score a model on unseen videos beside copy-the-first-frame and the truth."""
     from poke2vid.evaluate.heldout import evaluate as run
-    from poke2vid.evaluate.heldout import write_report
-    from poke2vid.model.files import load_model
+    from poke2vid.evaluate.report import write_report
+    from poke2vid.model.files import load_model, use_suitable_threads
 
-    report = run(load_model(model), data, num_clips=clips, seed=seed, split=split, weights_dir=weights_dir)
+    loaded = load_model(model)
+    use_suitable_threads(loaded.model)
+    report = run(
+        loaded, data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
+        weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
+    )  # fmt: skip
     write_report(report, out)
     print(report.to_markdown())
+
+
+def tables(
+    data: Annotated[Path, typer.Option("--data", help="A store made by `prepare` or `simulate --store`.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for runs, results and tables; what it holds is not made again.")
+    ],
+    suite: Annotated[str, typer.Option("--suite", help="1, 2, 3, 4, several with commas, or all.")] = "all",
+    preset: Annotated[
+        str, typer.Option("--preset", help="The model that rows take one thing away from; paper64 on a GPU.")
+    ] = "ablation64",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override one setting of it. Repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Training runs of every row.")] = 2,
+    clips: Annotated[int, typer.Option("--clips", min=2, help="Test clips for scores (the paper: 8000).")] = 1000,
+    distribution_clips: Annotated[
+        int, typer.Option("--distribution-clips", min=2, help="The first so many of them for Frechet distances.")
+    ] = 1000,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="pp, iper, taichi or h36m, if the store is that: prints the paper's numbers."),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
+    seed: Annotated[int, typer.Option("--seed", help="Of the test clips and their pokes.")] = 0,
+    weights_dir: WeightsOption = None,
+) -> None:
+    """The paper's tables: train every row, score all on the same clips, print them in its layout."""
+    from poke2vid.evaluate.scoring import Plan
+    from poke2vid.evaluate.tables.layout import joined
+    from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
+    from poke2vid.train.config import override
+    from poke2vid.train.loop import Interrupted
+    from poke2vid.train.memory import keep_freed_memory
+    from poke2vid.train.presets import preset as find
+
+    keep_freed_memory()
+    order = Order(
+        parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset, jobs,
+        device, seed,
+    )  # fmt: skip
+    try:
+        made = make_tables(order, data, out, weights_dir)
+    except Interrupted as stopped:
+        print(f"poke2vid: {stopped}", file=sys.stderr)
+        raise typer.Exit(130) from stopped
+    print(joined(made, f"-> {out}"))

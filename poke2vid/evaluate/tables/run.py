@@ -1,0 +1,265 @@
+"""`poke2vid tables`: trains what a table needs, scores every row on the same clips, and prints it as the paper does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
+from poke2vid.evaluate.distances import Distance, distances, mean_interval
+from poke2vid.evaluate.heldout import REAL, find_judges, model_row, reference_rows
+from poke2vid.evaluate.report import COLUMNS, bias_sentence
+from poke2vid.evaluate.rows import Measured
+from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row
+from poke2vid.evaluate.statistics import cluster_mean
+from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
+from poke2vid.evaluate.tables.published import DATASETS, published
+from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
+from poke2vid.evaluate.tables.suites import BEYOND, FVD, LOWER_IS_BETTER, MOVINET, SUITES, TRACKS, UNBUILT, Suite
+from poke2vid.files import atomic, write_json
+from poke2vid.model.files import load_model, use_suitable_threads
+from poke2vid.store import Store
+from poke2vid.train.config import TrainConfig
+from poke2vid.types import InputError
+
+CONVERGED = (
+    100_000  # steps; the released checkpoints have some 150,000, and a row of fewer is said not to have converged
+)
+HEADINGS = {
+    FVD: FVD,
+    MOVINET: MOVINET,
+    TRACKS: TRACKS,
+    "lpips": "LPIPS (squeeze)",
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "poke_epe": "poke-EPE, px",
+    "response_epe": "response-EPE, px",
+    "background": "background, px",
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for.
+
+    Attributes:
+        suites: numbers of tables.
+        base: the settings that rows take one thing away from.
+        seeds: training runs of every row.
+        dataset: which published data set the store is, for the paper's numbers; None if none.
+        jobs: runs that are trained at the same time, with one thread each.
+    """
+
+    suites: tuple[int, ...]
+    base: TrainConfig
+    seeds: int
+    plan: Plan
+    dataset: str | None = None
+    jobs: int = 1
+    device: str = "cpu"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Measured rows on the same clips, and what they are compared with."""
+
+    rows: dict[str, list[Measured]]
+    distances: dict[str, list[dict[str, Distance]]]
+    judges: Judges
+
+
+def parse_suites(text: str) -> tuple[int, ...]:
+    """The tables that `--suite` names: 1, 2, 3, 4, several with commas, or all."""
+    if text == "all":
+        return tuple(SUITES)
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not set(numbers) <= SUITES.keys():
+        raise InputError(
+            f"--suite {text!r} is none of {', '.join(map(str, SUITES))} and not all; the paper has these tables."
+        )
+    return numbers
+
+
+def make_tables(
+    order: Order, store_path: Path, out: Path, weights_dir: Path | None = None, quiet: bool = False
+) -> list[Table]:  # fmt: skip
+    """Trains, scores and writes; whatever exists with the same settings is taken as it is.
+
+    `out/runs` holds the training runs, `out/rows` what was measured of each, `out/tables.md`, `.tex` and `.json` the tables.
+
+    Raises:
+        InputError: if store and settings do not fit, or a data set is not one of the paper's.
+        Interrupted: when training was stopped; everything is saved.
+    """
+    if order.dataset is not None and order.dataset not in DATASETS:
+        raise InputError(f"there is no published data set {order.dataset!r}; choose one of {', '.join(DATASETS)}.")
+    if order.seeds < 1:
+        raise InputError(f"{order.seeds} seeds train nothing; give at least 1, and 2 to see what chance does.")
+    store = Store.open(store_path)
+    base = order.base
+    settings = ClipSettings.of_training(base.data, base.model.poke_kind, None, "test")
+    EvaluationClips(store, base.model.resolution, settings, order.seed)  # before hours of training
+    planned, notes = _plan(order, store, out / "runs")
+    runs = [run for found in planned.values() for run in found]
+    train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
+    results = _measure(planned, store, settings, order, out / "rows", weights_dir, quiet)
+    tables = [_table(SUITES[n], planned, notes, results, order, store) for n in order.suites]
+    tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
+    _write(tables, out)
+    return tables
+
+
+def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]], dict[str, str]]:
+    """Runs by variant, one a seed; and of the variants that cannot be, why not."""
+    wanted = {row.variant for n in order.suites for row in SUITES[n].rows if row.variant is not None}
+    planned, notes = dict[str, list[Run]](), dict[str, str]()
+    for variant in sorted(wanted):
+        try:
+            planned[variant] = [
+                planned_run(order.base, variant, seed, store.digest, folder) for seed in range(order.seeds)
+            ]
+        except InputError as error:
+            notes[variant] = str(error)
+    return planned, notes
+
+
+def _measure(
+    planned: dict[str, list[Run]], store: Store, settings: ClipSettings, order: Order, work: Path, weights_dir: Path | None,
+    quiet: bool,
+) -> _Results:  # fmt: skip
+    """Every row on the same clips; rows that share a run share the result."""
+    judges, resolution = find_judges(store, weights_dir), order.base.model.resolution
+    clips = EvaluationClips(store, resolution, settings, order.seed)
+    true_row, copy_row = reference_rows()
+    truth = score_row(true_row, clips, judges, order.plan, work, quiet=quiet)
+    found = {
+        "truth": [truth], "copy": [score_row(copy_row, clips, judges, order.plan, work, truth, quiet)],
+    }  # fmt: skip
+    for variant, runs in planned.items():
+        found[variant] = []
+        for run in runs:
+            model = load_model(run.folder).model
+            use_suitable_threads(model)
+            row = model_row(run.folder.name, model)
+            found[variant].append(score_row(row, clips, judges, order.plan, work, truth, quiet))
+    random = EvaluationClips(store, resolution, settings, order.seed + REAL)
+    count = min(order.plan.distribution_clips, len(truth))
+    real = features_of(random, judges, count, work, order.plan.batch, quiet)
+    apart = {name: [distances(row, real, order.seed) for row in rows] for name, rows in found.items()}
+    return _Results(found, apart, judges)
+
+
+def _table(
+    suite: Suite, planned: dict[str, list[Run]], notes: dict[str, str], results: _Results, order: Order, store: Store
+) -> Table:  # fmt: skip
+    columns = [*suite.columns, *BEYOND]
+    lines = []
+    for row in suite.rows:
+        cells = {}
+        for column in columns:
+            cell = _cell(results, row.variant, column) if row.variant in planned else Cell(note=UNBUILT)
+            if row.variant in notes:
+                cell = Cell(note="not possible")
+            cells[column] = Cell(
+                cell.interval,
+                cell.seeds,
+                cell.clips,
+                published(suite.number, row.label, column, order.dataset),
+                cell.note,
+            )
+        lines.append(Line(row.label, cells, _marks(planned.get(row.variant or "", []))))
+    lines += [
+        Line(label, {column: _cell(results, name, column) for column in columns})
+        for label, name in (("copy of x_0", "copy"), ("the truth: the judges' own error", "truth"))
+    ]
+    said = [f"{row.label}: {notes[row.variant]}" for row in suite.rows if row.variant in notes]
+    headings = {c: f"{HEADINGS[c]} {'↓' if c in LOWER_IS_BETTER else '↑'}" for c in columns}
+    return Table(
+        suite.number, suite.caption, headings, tuple(lines), (*_notes(suite, results, order, store), *said),
+        by_measure=not suite.rows_are_methods,
+    )  # fmt: skip
+
+
+def _cell(results: _Results, name: str | None, column: str) -> Cell:
+    rows = results.rows[name or ""]
+    if column in (FVD, MOVINET, TRACKS):
+        found = [row[column] for row in results.distances[name or ""] if column in row]
+        if not found:
+            return Cell(note=results.judges.missing.get(column, "too few clips").split(":")[0])
+        return Cell(mean_interval(found), tuple(d.interval.mean for d in found), found[0].generated)
+    if column not in rows[0].values:
+        return Cell()
+    mean = np.mean([row.values[column] for row in rows], axis=0)
+    each = tuple(float(np.nanmean(row.values[column])) for row in rows)
+    return Cell(cluster_mean(mean.tolist(), rows[0].videos), each, int(np.isfinite(mean).sum()))
+
+
+def _marks(runs: Sequence[Run]) -> str:
+    if not runs:
+        return ""
+    steps = runs[0].config.num_steps
+    return f"{steps:,} steps, not converged" if steps < CONVERGED else f"{steps:,} steps"
+
+
+def _notes(suite: Suite, results: _Results, order: Order, store: Store) -> list[str]:
+    base, truth = order.base, results.rows["truth"][0]
+    data = (
+        f"{DATASETS[order.dataset]}, as the paper"
+        if order.dataset
+        else "not a data set of the paper: no number of its beside"
+    )
+    resolution = base.model.resolution
+    notes = [
+        f"store {store.digest[:12]} ({data}); {len(truth)} clips of {len(set(truth.videos))} test videos, {base.data.horizon} "
+        f"frames of {resolution} pixels"
+        + (f" (the paper: {suite.resolution})" if resolution != suite.resolution else "")
+        + f", clips drawn by seed {order.seed}",
+        f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos",
+        f"batch {base.batch}, width {base.model.channels} (the paper: 32), perceptual network {base.perceptual}, "
+        + ("both critics" if base.has_critics else "no critics"),
+        f"poke-EPE and background by the tracker {results.judges.tracker}; response-EPE against {results.judges.flow} flow"
+        + (f"; {results.judges.caution}" if results.judges.caution else ""),
+        "LPIPS (squeeze) is not the paper's LPIPS, which is on VGG-16",
+        *(f"{HEADINGS[name]}: {reason}" for name, reason in results.judges.missing.items()),
+    ]
+    for extractor in results.judges.extractors:
+        found = [row[extractor.name] for rows in results.distances.values() for row in rows if extractor.name in row]
+        notes.append(f"{extractor.name}: {extractor.family}" + (f"; {bias_sentence(found)}" if found else ""))
+    unbuilt = [row.label for row in suite.rows if row.variant is None]
+    if unbuilt:
+        notes.append(f"{', '.join(unbuilt)}: {UNBUILT}, so that the comparison of this table is still to be made")
+    return notes
+
+
+def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results) -> Table:
+    """Every row less the full model, clip by clip: what is common to both cancels out."""
+    columns = [c for c in (*suite.columns, *BEYOND) if c in COLUMNS and c in results.rows["copy"][0].values]
+    full, lines = suite.rows[-1].variant, []
+    for row in suite.rows[:-1]:
+        if row.variant not in planned or full not in planned:
+            continue
+        cells = {}
+        for column in columns:
+            ours, theirs = (
+                np.mean([m.values[column] for m in results.rows[name or ""]], axis=0) for name in (row.variant, full)
+            )
+            clips = results.rows["truth"][0].videos
+            cells[column] = Cell(cluster_mean((ours - theirs).tolist(), clips), (), int(np.isfinite(ours).sum()))
+        lines.append(Line(f"{row.label} less {suite.rows[-1].label}", cells))
+    return Table(
+        suite.number, f"Table {suite.number}: differences to the full model, paired by clip", {c: HEADINGS[c] for c in columns},
+        tuple(lines), ("an interval that holds 0 tells nothing apart; it is over videos, not over training seeds",),
+    )  # fmt: skip
+
+
+def _write(tables: Sequence[Table], out: Path) -> None:
+    head = "# The paper's tables\n\nWritten by `poke2vid tables`."
+    write_json(out / "tables.json", [table.to_json() for table in tables])
+    for name, text in (("tables.md", joined(tables, head)), ("tables.tex", "\n".join(t.to_latex() for t in tables))):
+        with atomic(out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")

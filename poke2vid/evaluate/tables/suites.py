@@ -1,0 +1,63 @@
+"""The paper's tables as data: their rows, their columns, and which model each row is."""
+
+from dataclasses import dataclass
+
+FVD, MOVINET, TRACKS = "FVD", "FVD-like (MoViNet-A0)", "track Frechet"
+UNBUILT = "no implementation here yet"
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """One row of a table.
+
+    Attributes:
+        label: as the paper has it.
+        variant: a key of `presets.ABLATIONS`, or "full"; None for a method that there is no implementation of here.
+    """
+
+    label: str
+    variant: str | None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One table.
+
+    Attributes:
+        columns: the paper's own; ours that the paper lacks come after them.
+        resolution: of the paper's frames in this table, in pixels.
+        rows_are_methods: False where the paper has a line for every measure instead (Tab. 2).
+    """
+
+    number: int
+    caption: str
+    rows: tuple[RowSpec, ...]
+    columns: tuple[str, ...]
+    resolution: int
+    rows_are_methods: bool = True
+
+
+BEYOND = (MOVINET, TRACKS, "poke_epe", "response_epe", "background")  # columns the paper has not, after its own
+LOWER_IS_BETTER = {FVD, MOVINET, TRACKS, "lpips", "poke_epe", "response_epe", "background"}
+SUITES: dict[int, Suite] = {
+    1: Suite(
+        1, "Comparison with video prediction (Tab. 1)",
+        (RowSpec("SAVP", None), RowSpec("IVRNN", None), RowSpec("SRVP", None), RowSpec("Ours", "full")), (FVD,), 64,
+    ),
+    2: Suite(
+        2, "Comparison with controlled video synthesis (Tab. 2)",
+        (RowSpec("Ours", "full"), RowSpec("Hao et al.", None)), (FVD, "lpips", "psnr", "ssim"), 128, rows_are_methods=False,
+    ),
+    3: Suite(
+        3, "Ablations (Tab. 3)",
+        (
+            RowSpec("Ours RNN", "bottleneck_rnn"), RowSpec("Ours w/o L_traj", "no_trajectory_loss"),
+            RowSpec("Ours (single)", "single_stage"), RowSpec("Ours full", "full"),
+        ),
+        ("lpips", "psnr", FVD), 64,
+    ),
+    4: Suite(
+        4, "Order N of the modelled derivative (Tab. 4)",
+        (RowSpec("N = 1", "depth1"), RowSpec("N = 2", "depth2"), RowSpec("Ours (N = 3)", "depth3")), ("lpips", "psnr", FVD), 64,
+    ),
+}  # fmt: skip

@@ -1,0 +1,274 @@
+"""The paper's tables: which rows they have, what is trained for them, that nothing is made twice, and how they are printed."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from poke2vid.evaluate.scoring import Plan
+from poke2vid.evaluate.statistics import Interval
+from poke2vid.evaluate.tables import run as running
+from poke2vid.evaluate.tables import runs
+from poke2vid.evaluate.tables.layout import Cell, Line, Table
+from poke2vid.evaluate.tables.published import DATASETS, PUBLISHED, published
+from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
+from poke2vid.evaluate.tables.runs import planned_run, variant_config
+from poke2vid.evaluate.tables.suites import SUITES
+from poke2vid.store import Store
+from poke2vid.train.presets import PRESETS, preset
+from poke2vid.types import InputError
+
+BASE = replace(preset("tiny"), stage_1_steps=2, stage_2_steps=4, checkpoint_every=3, sample_every=100)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_public_weights(tmp_path_factory: pytest.TempPathFactory):
+    """The same columns on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("POKE2VID_WEIGHTS", raising=False)
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("hub")))
+        yield
+
+
+# The paper's numbers
+
+
+def test_every_row_of_every_table_has_the_papers_numbers_for_its_data_sets() -> None:
+    for number, suite in SUITES.items():
+        known = {"pp", "iper", "taichi", "h36m"} if number < 3 else {"pp", "iper"}
+        for row in suite.rows:
+            for column in suite.columns:
+                assert PUBLISHED[number, row.label, column].keys() == known, (number, row.label, column)
+    assert len(PUBLISHED) == sum(len(suite.rows) * len(suite.columns) for suite in SUITES.values())
+
+
+def test_the_full_model_has_one_number_wherever_the_paper_gives_it_twice_but_for_ipers_psnr() -> None:
+    for column in ("lpips", "psnr", "FVD"):
+        for name in ("pp", "iper"):
+            third, fourth = PUBLISHED[3, "Ours full", column][name], PUBLISHED[4, "Ours (N = 3)", column][name]
+            assert (third == fourth) != ((column, name) == ("psnr", "iper"))
+    assert PUBLISHED[1, "Ours", "FVD"]["pp"] == PUBLISHED[3, "Ours full", "FVD"]["pp"]
+
+
+def test_a_published_number_stands_beside_ours_only_on_the_published_data() -> None:
+    assert published(3, "Ours full", "FVD", "iper") == 144.92
+    assert published(3, "Ours full", "FVD", "taichi") is None
+    assert published(3, "Ours full", "FVD", None) is None
+    assert published(3, "Ours full", "poke_epe", "pp") is None
+
+
+def test_the_option_names_tables_that_exist() -> None:
+    assert parse_suites("all") == (1, 2, 3, 4)
+    assert parse_suites("3,4") == (3, 4)
+    for text in ("5", "", "three", "1;2"):
+        with pytest.raises(InputError, match="--suite"):
+            parse_suites(text)
+
+
+# What is trained
+
+
+def test_a_row_takes_one_thing_away_and_keeps_the_number_of_steps() -> None:
+    base = preset("ablation64")
+    found = {
+        row.variant: variant_config(base, row.variant, 1) for s in SUITES.values() for row in s.rows if row.variant
+    }
+    assert {config.num_steps for config in found.values()} == {base.num_steps}
+    assert {config.seed for config in found.values()} == {1}
+    assert found["full"] == found["depth3"] == replace(base, seed=1)  # at 64 pixels N is 3
+    assert found["no_trajectory_loss"].weights == replace(base.weights, trajectory=0.0)
+    assert (found["single_stage"].stage_1_steps, found["single_stage"].freeze_object_encoder) == (0, False)
+    assert found["bottleneck_rnn"].model.dynamics == "bottleneck"
+    assert [found[f"depth{n}"].model.num_dynamic_levels for n in (1, 2, 3)] == [1, 2, 3]
+
+
+def test_the_ablations_of_the_papers_size_are_presets_too() -> None:
+    assert PRESETS["depth2"].model.depth == 2 and PRESETS["depth2"].model.channels == 32
+    assert PRESETS["single_stage"].stage_2_steps == preset("paper64").num_steps
+
+
+def test_rows_with_the_same_settings_share_a_run_and_other_settings_are_another(tmp_path: Path) -> None:
+    base = preset("ablation64")
+    full = planned_run(base, "full", 0, "store", tmp_path)
+    assert planned_run(base, "depth3", 0, "store", tmp_path) == full
+    others = [
+        planned_run(base, "full", 1, "store", tmp_path),
+        planned_run(base, "full", 0, "another store", tmp_path),
+        planned_run(replace(base, batch=6), "full", 0, "store", tmp_path),
+        planned_run(base, "depth2", 0, "store", tmp_path),
+    ]
+    assert len({full.folder, *(other.folder for other in others)}) == 5
+    assert not full.is_complete
+
+
+# From a store to a table
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, store_path: Path) -> tuple[Path, list[Table]]:
+    """Tables 3 and 4 of six steps a row, two seeds."""
+    out = tmp_path_factory.mktemp("tables")
+    return out, make_tables(Order((3, 4), BASE, 2, Plan(6, 4, batch=4)), store_path, out, quiet=True)
+
+
+def test_every_row_is_trained_once_for_every_seed(made: tuple[Path, list[Table]]) -> None:
+    folders = sorted(re.sub(r"-[0-9a-f]{8}$", "", folder.name) for folder in (made[0] / "runs").iterdir())
+    variants = ("bottleneck_rnn", "depth1", "full", "no_trajectory_loss", "single_stage")  # depth2 is full at 32 pixels
+    assert folders == sorted(f"{variant}-seed{seed}" for variant in variants for seed in (0, 1))
+
+
+def test_a_table_says_how_far_it_is_to_be_trusted(made: tuple[Path, list[Table]]) -> None:
+    third, fourth, differences, *_ = made[1]
+    assert [line.label for line in third.lines[:4]] == [row.label for row in SUITES[3].rows]
+    assert all("6 steps, not converged" in line.marks for line in third.lines[:4])
+    for line in third.lines[:4]:
+        cell = line.cells["psnr"]
+        assert len(cell.seeds) == 2 and cell.clips == 6
+        assert cell.interval is not None and cell.interval.mean == pytest.approx(np.mean(cell.seeds), rel=1e-6)
+        assert line.cells["FVD"].interval is None and line.cells["FVD"].note == "no I3D weights"
+        assert line.cells["track Frechet"].clips == 4
+    assert fourth.lines[2].label == "Ours (N = 3)" and fourth.lines[2].cells["psnr"].note == "not possible"
+    assert any("depth 3 is outside 1 ... 2" in note for note in fourth.notes)
+    assert any("2 training seed(s)" in note for note in third.notes)
+    assert any("not a data set of the paper" in note for note in third.notes)
+    assert differences.caption.startswith("Table 3: differences")
+
+
+def test_differences_are_paired_by_clip(made: tuple[Path, list[Table]]) -> None:
+    third, _, differences, *_ = made[1]
+    by_label = {line.label: line.cells["psnr"].interval for line in third.lines}
+    line = differences.lines[0]
+    found, ours, full = line.cells["psnr"].interval, by_label["Ours RNN"], by_label["Ours full"]
+    assert found is not None and ours is not None and full is not None
+    assert found.mean == pytest.approx(ours.mean - full.mean, abs=1e-6)
+
+
+def test_what_exists_is_not_made_again(
+    made: tuple[Path, list[Table]], store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, tables = made
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr(runs, "train", refuse)
+    monkeypatch.setattr("poke2vid.evaluate.scoring._Scorer.take", refuse)
+    again = make_tables(Order((3, 4), BASE, 2, Plan(6, 4, batch=4)), store_path, out, quiet=True)
+    assert [table.to_json() for table in again] == [table.to_json() for table in tables]
+
+
+def test_a_run_that_was_cut_off_is_gone_on_with(
+    tmp_path: Path, store_path: Path, made: tuple[Path, list[Table]]
+) -> None:
+    run = planned_run(BASE, "full", 0, Store.open(store_path).digest, tmp_path / "runs")
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("poke2vid.train.loop.Trainer.advance", _interrupting(after=4))
+        runs.train_all([run], store_path, quiet=True)
+    assert not run.is_complete and len(list((run.folder / "checkpoints").iterdir())) == 1
+    runs.train_all([run], store_path, quiet=True)
+    assert run.is_complete
+    whole = next((made[0] / "runs").glob("full-seed0-*"))
+    last = "checkpoints/step-00000006.safetensors"
+    assert (run.folder / last).read_bytes() == (whole / last).read_bytes()
+
+
+def _interrupting(after: int):
+    from poke2vid.train.trainer import Trainer
+
+    advance, count = Trainer.advance, [0]
+
+    def interrupted(self: Trainer, *args: object, **options: object):
+        count[0] += 1
+        if count[0] > after:
+            raise KeyboardInterrupt
+        return advance(self, *args, **options)
+
+    return interrupted
+
+
+@pytest.mark.slow
+def test_several_runs_at_a_time_give_the_same_models(
+    tmp_path: Path, store_path: Path, made: tuple[Path, list[Table]]
+) -> None:
+    digest = Store.open(store_path).digest
+    planned = [planned_run(BASE, variant, 0, digest, tmp_path / "runs") for variant in ("full", "depth1")]
+    runs.train_all(planned, store_path, jobs=2)
+    for run in planned:
+        ours, theirs = (
+            folder / "checkpoints/step-00000006.safetensors"
+            for folder in (run.folder, made[0] / "runs" / run.folder.name)
+        )
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_what_is_written_is_what_was_made(made: tuple[Path, list[Table]]) -> None:
+    out, tables = made
+    assert json.loads((out / "tables.json").read_text()) == json.loads(json.dumps([t.to_json() for t in tables]))
+    text = (out / "tables.md").read_text()
+    assert all(f"## {table.caption}" in text for table in tables)
+
+
+@pytest.mark.parametrize(
+    ("order", "sentence"),
+    [
+        (Order((3,), BASE, 2, Plan(4), dataset="imagenet"), "no published data set 'imagenet'"),
+        (Order((3,), BASE, 0, Plan(4)), "0 seeds train nothing"),
+        (Order((3,), preset("ablation64"), 1, Plan(4)), "frames of 32 pixels and the model takes 64"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_trained(
+    order: Order, sentence: str, store_path: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        make_tables(order, store_path, tmp_path / "out", quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+# How it is printed
+
+
+def small_table(by_measure: bool = False) -> Table:
+    cells = {
+        "psnr": Cell(Interval(21.5, 20.0, 23.0), (21.0, 22.0), 8, 21.81),
+        "FVD": Cell(note="no I3D weights", published=89.67),
+    }
+    lines = (
+        Line("Ours_full", cells, "6 steps, not converged"),
+        Line("copy", {"psnr": Cell(Interval(1.0, 1.0, 1.0)), "FVD": Cell()}),
+    )
+    return Table(3, "Ablations", {"psnr": "PSNR", "FVD": "FVD"}, lines, ("a note",), by_measure)
+
+
+def test_a_cell_shows_mean_interval_seeds_and_the_papers_number() -> None:
+    lines = [line for line in small_table().to_markdown().splitlines() if line.startswith("|")]
+    assert lines[0] == "| | PSNR | FVD |"
+    assert lines[2] == (
+        "| Ours_full *6 steps, not converged* | 21.5 [20, 23] (21, 22); paper 21.81 | no I3D weights; paper 89.67 |"
+    )
+    assert lines[3] == "| copy | 1 [1, 1] |  |"
+
+
+def test_the_second_table_has_a_line_for_every_measure() -> None:
+    lines = [line for line in small_table(by_measure=True).to_markdown().splitlines() if line.startswith("|")]
+    assert lines[0] == "| | Ours_full *6 steps, not converged* | copy |"
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["PSNR", "FVD"]
+
+
+@pytest.mark.parametrize("by_measure", [False, True])
+def test_latex_has_as_many_cells_as_columns_and_nothing_unescaped(by_measure: bool) -> None:
+    text = small_table(by_measure).to_latex()
+    columns = re.search(r"\\begin{tabular}{(l r*)}".replace(" ", ""), text)
+    assert columns is not None and len(columns[1]) == 3
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert all(line.count("&") == 2 for line in body) and len(body) == 3
+    assert r"Ours\_full" in text and "(21.81)" in text and "-- (89.67)" in text
+    assert text.count(r"\begin") == text.count(r"\end") == 1
+    assert "% a note" in text
+
+
+def test_data_sets_have_names_for_people() -> None:
+    assert set(DATASETS) == {"pp", "iper", "taichi", "h36m"}
+    assert running.HEADINGS["lpips"] == "LPIPS (squeeze)"  # never mistaken for the paper's

@@ -39,6 +39,30 @@ def test_a_conv_gru_on_one_pixel_is_the_four_scalar_equations(seed: int) -> None
         assert abs(found.item() - scalar_gru(cell, u, sigma)) < 1e-12
 
 
+def test_the_update_of_equation_13_as_printed_is_not_the_grus() -> None:
+    """sigma + z sigma + z h, where a GRU has sigma - z sigma + z h (docs/decisions/019)."""
+    torch.manual_seed(0)
+    cell = ConvGRUCell(1, 1).double()
+    for u, sigma in ((0.7, -0.4), (-1.3, 0.9)):
+        found = cell(pixel(u), pixel(sigma)).item()
+        gate, reset = (torch.sigmoid(t) for t in cell_gates(cell, u, sigma))
+        candidate = math.tanh(
+            float(cell.from_input.weight[2, 0, 1, 1]) * u
+            + float(cell.from_input.bias[2])
+            + float(cell.from_reset.weight[0, 0, 1, 1]) * float(reset) * sigma
+        )
+        printed = sigma + float(gate) * sigma + float(gate) * candidate
+        assert min(sigma, candidate) <= found <= max(sigma, candidate)
+        assert found == pytest.approx(printed - 2 * float(gate) * sigma, abs=1e-12)
+        assert abs(found - printed) > 1e-2
+
+
+def cell_gates(cell: ConvGRUCell, u: float, sigma: float) -> torch.Tensor:
+    """The arguments of z's and r's sigmoids on one pixel."""
+    from_input = cell.from_input.weight[:2, 0, 1, 1] * u + cell.from_input.bias[:2]
+    return (from_input + cell.from_state.weight[:, 0, 1, 1] * sigma).detach()
+
+
 def test_the_scalar_equations_tell_a_swapped_gate() -> None:
     torch.manual_seed(0)
     cell = ConvGRUCell(1, 1).double()
@@ -77,7 +101,7 @@ def test_every_gate_starts_orthogonal_over_input_and_state_together() -> None:
         torch.testing.assert_close(rows @ rows.T, torch.eye(4), rtol=0, atol=1e-5)
 
 
-def test_states_never_leave_the_range_of_their_start_and_one() -> None:
+def test_states_of_a_gru_never_leave_the_range_of_their_start_and_one() -> None:
     torch.manual_seed(0)
     cell = ConvGRUCell(2, 3)
     for scale in (0.3, 1.0, 4.0):

@@ -9,7 +9,9 @@ from poke2vid import __version__
 from poke2vid.cli.benchmark import bench
 from poke2vid.cli.correlate import correlate
 from poke2vid.cli.evaluation import evaluate, tables
+from poke2vid.cli.impulse import impulse
 from poke2vid.cli.making import prepare, simulate, verify
+from poke2vid.cli.neighbours import neighbours
 from poke2vid.cli.poking import animate
 from poke2vid.cli.training import convert, info, train
 
@@ -55,6 +57,19 @@ def _options(
     pass
 
 
-for command in (animate, prepare, verify, simulate, train, convert, info, evaluate, tables, correlate):
+for command in (
+    animate,
+    prepare,
+    verify,
+    simulate,
+    train,
+    convert,
+    info,
+    evaluate,
+    tables,
+    correlate,
+    neighbours,
+    impulse,
+):
     app.command()(command)
 app.add_typer(bench, name="bench")

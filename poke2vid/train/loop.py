@@ -169,7 +169,8 @@ def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.devi
 def _start_from(init: Path, trainer: Trainer) -> str:
     """Gives a new run the weights of a trained model; returns their sha256, for the record."""
     start = load_model(init)
-    if start.model.config != trainer.config.model:
+    wanted = trainer.config.model
+    if replace(start.model.config, poke_kind=wanted.poke_kind) != wanted:  # a kind of poke is no shape
         raise InputError(f"{start.path} is a model of another shape than the one to be trained; choose its preset.")
     trainer.model.load_state_dict(start.model.state_dict())
     return digest_of(start.model.state_dict(), {})

@@ -92,8 +92,8 @@ PRESETS: dict[str, TrainConfig] = {
     ),
     # Table 3 and 4, at 64 pixels.
     **{name: ablated(_PAPER) for name, ablated in ABLATIONS.items()},
-    # The paper's model at a quarter of its width, without critics, for the same tables where there is no GPU: ten minutes of one
-    # core a row. It has not converged by then, and whoever shows its numbers says so.
+    # The paper's model at a quarter of its width, without critics, for the same tables where there is no GPU: ten minutes of
+    # one core a row. It has not converged by then, and whoever shows its numbers says so.
     "ablation64": TrainConfig(
         model=ModelConfig(resolution=64, channels=8),
         data=DataConfig(max_pokes=1, poke_stds=1.0, min_motion=0.015, max_length=10, long_share=0.0, untouched_share=0.0),
@@ -103,6 +103,15 @@ PRESETS: dict[str, TrainConfig] = {
     ),
     # Appendix B.
     "impulse64": _paper(64, poke_kind="impulse"),
+    # simulated64 for impulses, from the shipped model on. One poke, lest three of them stand for one clip's motion; waypoints,
+    # or it jumps to where x_T is at once (docs/experiments.md, 2026-11-25). An impulse names no target: no poke term.
+    "impulse_small64": TrainConfig(
+        model=ModelConfig(resolution=64, channels=16, decoder="motion", poke_kind="impulse"),
+        data=DataConfig(max_pokes=1, long_share=0.15, waypoints=(3, 6)),
+        weights=replace(_MOTION, pixel=1.0, perceptual=0.0, flow=30.0, poke=0.0),
+        perceptual="none", flow_softness=0.05, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
+        stage_1_steps=0, stage_2_steps=5500, freeze_object_encoder=False, sample_every=500, checkpoint_every=250,
+    ),
     # What the paper says to the letter, where we depart from it (docs/decisions).
     "literal_poke_encoder": _paper(64, poke_encoder="literal"),
     "literal_clip_critic": replace(_paper(64), critics=CriticConfig(design="literal")),

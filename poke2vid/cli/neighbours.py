@@ -1,0 +1,45 @@
+"""`poke2vid neighbours`: parse, build, call. Nothing heavy is imported before the command runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def neighbours(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures of any size.")],
+    data: Annotated[Path, typer.Option("--data", help="A store made by `prepare` or `simulate --store`.")],
+    output: Annotated[
+        list[Path],
+        typer.Option("-o", "--output", help="png: every picture beside its neighbours; json: numbers. Repeatable."),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="A model file or a training run's folder; without it the shipped base."),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Whose frames are searched: train or test.")] = "train",
+    count: Annotated[
+        int, typer.Option("--count", min=1, max=100, help="How many videos, each by its nearest frame.")
+    ] = 3,
+    index: Annotated[
+        Path | None,
+        typer.Option("--index", help="Where the index is kept, a .faiss file; default: POKE2VID_CACHE or ~/.cache."),
+    ] = None,
+) -> None:
+    """Find the training frames that a picture is nearest to, as the object encoder sees them."""
+    from poke2vid.evaluate.neighbours.index import ask, check_outputs, open_index, split_named, write_answers
+    from poke2vid.model.files import load_model, use_suitable_threads
+    from poke2vid.store import Store
+
+    check_outputs(output)
+    part = split_named(split)
+    store, loaded = Store.open(data), load_model(model)
+    use_suitable_threads(loaded.model)
+    found = open_index(loaded, store, part, index)
+    answers = ask(found, images, count, loaded.model.resolution)
+    for answer in answers:
+        for neighbour, _ in answer.neighbours:
+            print(f"{answer.name}: {neighbour.video} frame {neighbour.frame}, distance {neighbour.distance:.3f}")
+    for path in output:
+        write_answers(path, answers, loaded, store, part)
+    print(f"{len(found)} frames searched -> {', '.join(map(str, output))}")

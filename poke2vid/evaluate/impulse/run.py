@@ -1,0 +1,97 @@
+"""`poke2vid impulse`: a model's answers to impulses of rising strength, beside the simulated truth."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from tqdm import tqdm
+
+from poke2vid.evaluate.impulse.curves import FRAMES, MAGNITUDES, ImpulseReport, Response, curves, summarise
+from poke2vid.evaluate.impulse.figures import plot, write_clips
+from poke2vid.evaluate.impulse.scenes import DIRECTIONS, POINTS, ImpulseScene, TruePoke, impulse_scenes
+from poke2vid.evaluate.tracking import bench_tracker
+from poke2vid.flow.chain import FlowChain
+from poke2vid.model.files import LoadedModel
+from poke2vid.session import Animator
+from poke2vid.simulator.world import FPS, PHYSICS
+from poke2vid.types import InputError, Player
+
+TRACKED = "truth, tracked"  # the row of true frames seen through the tracker: what it cannot tell
+
+
+def measure_impulses(
+    loaded: LoadedModel, out: Path, *, scenes: int = 16, family: str = "plants", seed: int = 0, quiet: bool = False,
+) -> ImpulseReport:  # fmt: skip
+    """Measures, and writes report.md, report.json, motion.png, and scenes/<name>.mp4 and .png.
+
+    Every scene is pushed at `POINTS` points in `DIRECTIONS` directions with every magnitude. The model sees the scene's first
+    frame at its own resolution; its motion is measured by a tracker on its frames, the truth's is exact. The row
+    "truth, tracked" sends true frames, of one point and direction a scene, through the same tracker.
+
+    Raises:
+        InputError: if the model was not trained on impulses, this machine cannot simulate, or a file cannot be written.
+    """
+    model = loaded.model
+    require_impulses(model, loaded.path)
+    tracker = bench_tracker()
+    responses: list[Response] = []
+    rejected = Counter[str]()
+    drawn = impulse_scenes(scenes, model.resolution, family=family, seed=seed)
+    for scene in tqdm(drawn, total=scenes, unit="scene", disable=True if quiet else None):
+        rejected.update(scene.rejected)
+        played = {(p.number, p.magnitude): play(model, scene, p) for p in scene.pokes}
+        responses += responses_of(scene, played, tracker)
+        shown = [(p, p.frames, played[p.number, p.magnitude]) for p in scene.pokes if p.frames is not None]
+        rows = {"truth": [true for _, true, _ in shown], "model": [predicted for _, _, predicted in shown]}
+        write_clips(out / "scenes" / f"{scene.name}.mp4", scene.first, [p.poke for p, _, _ in shown], rows, FPS)
+    report = summarise(responses, _about(loaded, scenes, family, seed, tracker, rejected), seed)
+    report.write(out)
+    plot(report, out / "motion.png")
+    return report
+
+
+def require_impulses(player: Player, name: Path) -> None:
+    """Raises InputError for a model of shifts."""
+    if player.poke_kind != "impulse":
+        raise InputError(
+            f"{name} was trained on shifts and does not know impulses; train one with --preset impulse64 or impulse_small64."
+        )
+
+
+def play(player: Player, scene: ImpulseScene, poke: TruePoke) -> UInt8[np.ndarray, "t h w 3"]:
+    """The model's frames 1 ... T after an impulse."""
+    animation = Animator(player).animate(scene.first, [poke.poke], len(poke.flows), max_side=player.resolution)
+    return animation.frames[1:]
+
+
+def responses_of(
+    scene: ImpulseScene, played: dict[tuple[int, float], UInt8[np.ndarray, "t h w 3"]], tracker: FlowChain
+) -> list[Response]:
+    """How the object moves, for every poke: the truth, the model, and true frames through the tracker where there are any."""
+    found = []
+    for true in scene.pokes:
+        rows = {"truth": true.flows, "model": _tracked(tracker, scene, played[true.number, true.magnitude])}
+        if true.frames is not None:
+            rows[TRACKED] = _tracked(tracker, scene, true.frames)
+        for row, flows in rows.items():
+            found.append(Response(row, scene.name, true.number, true.magnitude, curves(flows, scene.mask)))
+    return found
+
+
+def _tracked(
+    tracker: FlowChain, scene: ImpulseScene, frames: UInt8[np.ndarray, "t h w 3"]
+) -> Float32[np.ndarray, "t 2 h w"]:
+    return np.stack(list(tracker([scene.first, *frames])))
+
+
+def _about(
+    loaded: LoadedModel, scenes: int, family: str, seed: int, tracker: FlowChain, rejected: Counter[str]
+) -> dict[str, Any]:
+    return {
+        "scenes": scenes, "family": family, "split": "test", "seed": seed, "points": POINTS, "directions": DIRECTIONS,
+        "magnitudes": list(MAGNITUDES), "frames": FRAMES, "resolution": loaded.model.resolution, "tracker": tracker.name,
+        "rejected": dict(rejected), "physics": PHYSICS, "model": str(loaded.path),
+        "step": loaded.about.get("step"), "full_motion": loaded.about.get("full_motion"),
+    }  # fmt: skip

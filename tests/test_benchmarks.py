@@ -49,6 +49,13 @@ def check(values: dict[str, Any], page: str) -> None:
     assert values["machine"]["cpu"] in page
 
 
+def test_evaluation_is_held_against_the_same_networks_called_bare(results: Any) -> None:
+    values, page = results("evaluate")
+    check(values, page)
+    assert values["models"]["small64"].keys() == {"LPIPS, tracks", "LPIPS, tracks, I3D"}
+    assert len(values["memory_mb"]) == 3 and all(100 < mb < 3000 for mb in values["memory_mb"].values())
+
+
 def test_the_clip_critics_designs_are_compared_on_what_is_taken_away(results: Any) -> None:
     values, page = results("clip_critic")
     check(values, page)

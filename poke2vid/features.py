@@ -16,6 +16,7 @@ from poke2vid import weights
 from poke2vid.types import InputError
 
 PerceptualName = Literal["vgg19", "squeeze", "none"]
+LpipsName = Literal["squeeze", "vgg"]
 PERCEPTUAL: tuple[str, ...] = get_args(PerceptualName)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -74,12 +75,11 @@ class FeatureNet(nn.Sequential):
         self.load_state_dict({key: tensors[key] for key in self.state_dict()})
 
 
-class VGG19Features(FeatureNet):
-    """VGG-19 (Simonyan and Zisserman 2015) up to relu5_2, read after relu1_2, 2_2, 3_2, 4_2 and 5_2 (Eq. 6)."""
+class VGGFeatures(FeatureNet):
+    """VGG (Simonyan and Zisserman 2015), of so many channels and convolutions a block."""
 
-    taps = (3, 8, 13, 22, 31)
     smallest = 16
-    blocks = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 2))  # channels and number of convolutions
+    blocks: tuple[tuple[int, int], ...]
 
     def __init__(self) -> None:
         layers: list[nn.Module] = []
@@ -90,6 +90,21 @@ class VGG19Features(FeatureNet):
                 layers += [nn.Conv2d(in_channels, channels, 3, padding=1), nn.ReLU()]
                 in_channels = channels
         super().__init__(*layers)
+
+
+class VGG19Features(VGGFeatures):
+    """VGG-19 up to relu5_2, read after relu1_2, 2_2, 3_2, 4_2 and 5_2 (Eq. 6)."""
+
+    taps = (3, 8, 13, 22, 31)
+    blocks = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 2))
+
+
+class VGG16Features(VGGFeatures):
+    """VGG-16 up to relu5_3, read where LPIPS reads it: after relu1_2, 2_2, 3_3, 4_3 and 5_3."""
+
+    taps = (3, 8, 15, 22, 29)
+    blocks = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+    channels = (64, 128, 256, 512, 512)  # at the taps
 
 
 class Fire(nn.Module):
@@ -170,17 +185,18 @@ class Head(nn.Module):
 
 
 class Lpips(nn.Module):
-    """LPIPS v0.1 with SqueezeNet 1.1 (Zhang et al. 2018), report it as "LPIPS (squeeze)".
+    """LPIPS v0.1 (Zhang et al. 2018) on SqueezeNet 1.1 or VGG-16; report it with its network's name.
 
     d(x, y) = sum_k mean_hw w_k . (Phi_k(x) / |Phi_k(x)| - Phi_k(y) / |Phi_k(y)|)^2
 
     LPIPS shifts and scales its input by its own constants; in terms of [0, 1] they are the ImageNet mean and deviation,
-    so the features are `SqueezeFeatures` as they are. The heads have the keys of the published file.
+    so the features are the networks' as they are. The heads have the keys of the published files.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: LpipsName = "squeeze") -> None:
         super().__init__()
-        self.features = SqueezeFeatures()
+        self.name = name
+        self.features: SqueezeFeatures | VGG16Features = SqueezeFeatures() if name == "squeeze" else VGG16Features()
         for k, channels in enumerate(self.features.channels):
             self.add_module(f"lin{k}", Head(channels))
         self.requires_grad_(False)
@@ -196,14 +212,30 @@ class Lpips(nn.Module):
         return torch.stack(distances).sum(dim=0)
 
 
-def build_lpips(weights_dir: str | Path | None = None, allow_download: bool = False) -> Lpips:
+def lpips_named(name: str | None) -> LpipsName | None:
+    """The network of LPIPS that a user means; None for none in particular.
+
+    Raises:
+        InputError: if there is no such LPIPS.
+    """
+    match name:
+        case None | "squeeze" | "vgg":
+            return name
+        case _:
+            raise InputError(f"There is no LPIPS on {name!r}; choose one of {', '.join(get_args(LpipsName))}.")
+
+
+def build_lpips(
+    weights_dir: str | Path | None = None, allow_download: bool = False, name: LpipsName = "squeeze"
+) -> Lpips:  # fmt: skip
     """LPIPS with its public weights.
 
     Raises:
         InputError: if the backbone or the heads are nowhere to be found (see `weights.load`).
     """
-    lpips = Lpips()
-    lpips.features.load_public(weights.load("squeezenet1_1", weights_dir, allow_download))
-    heads = weights.load("lpips_squeeze", weights_dir, allow_download)
+    lpips = Lpips(name)
+    backbone = "squeezenet1_1" if name == "squeeze" else "vgg16"
+    lpips.features.load_public(weights.load(backbone, weights_dir, allow_download))
+    heads = weights.load(f"lpips_{name}", weights_dir, allow_download)
     lpips.load_state_dict(heads | lpips.features.state_dict(prefix="features."))
     return lpips

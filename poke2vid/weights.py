@@ -66,7 +66,9 @@ KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all vers
         WeightFile("squeezenet1_1-b8a52dc0.pth", "b8a52dc0", "features.", TORCHVISION + "squeezenet1_1-b8a52dc0.pth"),
     ),
     "vgg19": (WeightFile("vgg19-dcbb9e9d.pth", "dcbb9e9d", "features.", TORCHVISION + "vgg19-dcbb9e9d.pth"),),
+    "vgg16": (WeightFile("vgg16-397923af.pth", "397923af", "features.", TORCHVISION + "vgg16-397923af.pth"),),
     "lpips_squeeze": (WeightFile("squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"),),
+    "lpips_vgg": (WeightFile("vgg.pth", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"),),
     "i3d": (
         WeightFile(
             "rgb_imagenet.pt",
@@ -81,6 +83,7 @@ KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all vers
 BY_HAND = {  # how to get what has no url
     "raft_small": "take models/raft-small.pth from commit 3a46c23 of github.com/princeton-vl/RAFT",
     "lpips_squeeze": "take lpips/weights/v0.1/squeeze.pth from github.com/richzhang/PerceptualSimilarity",
+    "lpips_vgg": "take lpips/weights/v0.1/vgg.pth from github.com/richzhang/PerceptualSimilarity",
     "movinet_a0": "take example/movinet/assets/movinet_int8.tflite from the history of github.com/tensorflow/flutter-tflite",
 }
 

@@ -6,10 +6,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from poke2vid.features import FeatureNet, Lpips, SqueezeFeatures, VGG19Features, build_features, build_lpips
+from poke2vid.features import (
+    FeatureNet,
+    Lpips,
+    SqueezeFeatures,
+    VGG16Features,
+    VGG19Features,
+    build_features,
+    build_lpips,
+    lpips_named,
+)
 from poke2vid.types import InputError
 
-NETS = (VGG19Features, SqueezeFeatures)
+NETS = (VGG19Features, VGG16Features, SqueezeFeatures)
 VGG_KEYS = [f"{i}.{part}" for i in (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30) for part in ("weight", "bias")]
 
 
@@ -32,6 +41,44 @@ def lpips(shared: Path) -> Lpips:
 def test_vgg19_taps_have_the_shapes_of_the_second_relu_of_each_block():
     shapes = [tuple(tap.shape) for tap in VGG19Features()(frames(2, 3, 64, 32))]
     assert shapes == [(2, 64, 64, 32), (2, 128, 32, 16), (2, 256, 16, 8), (2, 512, 8, 4), (2, 512, 4, 2)]
+
+
+def test_vgg16_taps_have_the_shapes_of_the_last_relu_of_each_block_and_end_there():
+    shapes = [tuple(tap.shape) for tap in VGG16Features()(frames(2, 3, 64, 32))]
+    assert shapes == [(2, 64, 64, 32), (2, 128, 32, 16), (2, 256, 16, 8), (2, 512, 8, 4), (2, 512, 4, 2)]
+    keys = [f"{i}.{part}" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28) for part in ("weight", "bias")]
+    assert list(VGG16Features().state_dict()) == keys
+    assert sum(p.numel() for p in VGG16Features().parameters()) == 14_714_688
+
+
+def test_lpips_on_vgg_is_its_formula_with_the_published_heads(shared: Path):
+    """The backbone's weights are not to be had here: random ones, and the heads of the published file."""
+    from poke2vid import weights
+
+    torch.manual_seed(0)
+    net = Lpips("vgg")
+    heads = weights.load("lpips_vgg", shared / "weights")
+    assert {key: tuple(t.shape) for key, t in heads.items()} == {
+        f"lin{k}.model.1.weight": (1, c, 1, 1) for k, c in enumerate(VGG16Features.channels)
+    }
+    net.load_state_dict(heads | net.features.state_dict(prefix="features."))
+    x, y = frames(2, 3, 32, 32, seed=1), frames(2, 3, 32, 32, seed=2)
+    expected = torch.zeros(2)
+    for k, (a, b) in enumerate(zip(net.features(x), net.features(y), strict=True)):
+        a, b = (f / f.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-12) for f in (a, b))
+        expected += ((a - b).square() * heads[f"lin{k}.model.1.weight"]).sum(dim=1).mean(dim=(1, 2))
+    assert torch.allclose(net(x, y), expected, rtol=1e-4)
+    assert net(x, x).tolist() == [0, 0]
+
+
+def test_an_lpips_that_does_not_exist_or_has_no_weights_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("POKE2VID_WEIGHTS", raising=False)
+    assert (lpips_named(None), lpips_named("vgg")) == (None, "vgg")
+    with pytest.raises(InputError, match="no LPIPS on 'alex'; choose one of squeeze, vgg"):
+        lpips_named("alex")
+    with pytest.raises(InputError, match=r"vgg16-397923af\.pth"):
+        build_lpips(tmp_path, name="vgg")
 
 
 def test_squeezenet_taps_have_the_shapes_that_lpips_reads():
@@ -146,7 +193,9 @@ def test_lpips_is_frozen(lpips: Lpips):
     assert not any(parameter.requires_grad for parameter in lpips.parameters())
 
 
-@pytest.mark.parametrize(("kind", "twin"), [(VGG19Features, "vgg19"), (SqueezeFeatures, "squeezenet1_1")])
+@pytest.mark.parametrize(
+    ("kind", "twin"), [(VGG19Features, "vgg19"), (VGG16Features, "vgg16"), (SqueezeFeatures, "squeezenet1_1")]
+)
 def test_networks_equal_those_of_torchvision(kind: type[FeatureNet], twin: str):
     try:
         from torchvision import models

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from poke2vid.evaluate.heldout import find_judges
 from poke2vid.evaluate.scoring import Plan
 from poke2vid.evaluate.statistics import Interval
 from poke2vid.evaluate.tables import run as running
@@ -17,6 +18,7 @@ from poke2vid.evaluate.tables.published import DATASETS, PUBLISHED, published
 from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
 from poke2vid.evaluate.tables.runs import planned_run, variant_config
 from poke2vid.evaluate.tables.suites import SUITES
+from poke2vid.features import Lpips
 from poke2vid.store import Store
 from poke2vid.train.presets import PRESETS, preset
 from poke2vid.types import InputError
@@ -271,4 +273,10 @@ def test_latex_has_as_many_cells_as_columns_and_nothing_unescaped(by_measure: bo
 
 def test_data_sets_have_names_for_people() -> None:
     assert set(DATASETS) == {"pp", "iper", "taichi", "h36m"}
-    assert running.HEADINGS["lpips"] == "LPIPS (squeeze)"  # never mistaken for the paper's
+
+
+def test_an_lpips_that_is_not_the_papers_is_said_so(store_path: Path) -> None:
+    judges = find_judges(Store.open(store_path), None)
+    assert running._lpips_note(judges) == "LPIPS: no weights found"
+    assert "not the paper's" in running._lpips_note(replace(judges, lpips=Lpips("squeeze")))
+    assert running._lpips_note(replace(judges, lpips=Lpips("vgg"))) == "LPIPS v0.1 on VGG-16"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import WeightsOption
+from poke2vid.cli.options import LpipsOption, WeightsOption
 
 
 def evaluate(
@@ -27,11 +27,13 @@ def evaluate(
     videos: Annotated[
         bool, typer.Option("--videos", help="Write every predicted clip beside its truth as MP4, too.")
     ] = False,
+    lpips: LpipsOption = None,
     weights_dir: WeightsOption = None,
 ) -> None:
     """Score a model on unseen videos beside copy-the-first-frame and the truth."""
     from poke2vid.evaluate.heldout import evaluate as run
     from poke2vid.evaluate.report import write_report
+    from poke2vid.features import lpips_named
     from poke2vid.model.files import load_model, use_suitable_threads
 
     loaded = load_model(model)
@@ -39,6 +41,7 @@ def evaluate(
     report = run(
         loaded, data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
+        lpips=lpips_named(lpips),
     )  # fmt: skip
     write_report(report, out)
     print(report.to_markdown())
@@ -68,12 +71,14 @@ def tables(
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", help="Of the test clips and their pokes.")] = 0,
+    lpips: LpipsOption = None,
     weights_dir: WeightsOption = None,
 ) -> None:
     """The paper's tables: train every row, score all on the same clips, print them in its layout."""
     from poke2vid.evaluate.scoring import Plan
     from poke2vid.evaluate.tables.layout import joined
     from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
+    from poke2vid.features import lpips_named
     from poke2vid.train.config import override
     from poke2vid.train.loop import Interrupted
     from poke2vid.train.memory import keep_freed_memory
@@ -82,7 +87,7 @@ def tables(
     keep_freed_memory()
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset, jobs,
-        device, seed,
+        device, seed, lpips_named(lpips),
     )  # fmt: skip
     try:
         made = make_tables(order, data, out, weights_dir)

@@ -12,3 +12,7 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option("--weights-dir", help="Where public weights lie; else POKE2VID_WEIGHTS or the hub's cache."),
 ]
+LpipsOption = Annotated[
+    str | None,
+    typer.Option("--lpips", help="vgg as in the paper, or squeeze; default: squeeze where its weights are, else none."),
+]

@@ -16,6 +16,7 @@ from poke2vid.evaluate.report import Report, summarised
 from poke2vid.evaluate.rows import Measured, Row
 from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row
 from poke2vid.evaluate.tracking import Tracker, lpips_if_found, tracker_for
+from poke2vid.features import LpipsName, build_lpips
 from poke2vid.files import digest_of
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
@@ -32,7 +33,7 @@ REAL = 1  # added to the seed: the real clips that distances are taken to are dr
 def evaluate(
     loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
-    batch: int = 16, quiet: bool = False,
+    batch: int = 16, lpips: LpipsName | None = None, quiet: bool = False,
 ) -> Report:  # fmt: skip
     """Scores a model beside copy-the-first-frame and the truth.
 
@@ -40,6 +41,7 @@ def evaluate(
         num_clips: drawn from a store's split, "test" or "train"; all of it where it has fewer.
         distribution_clips: the first so many of them, and so many real ones, for Frechet distances (paper: 1000).
         work: where measured rows are kept, so that a run that was stopped goes on; None keeps nothing.
+        lpips: the network of LPIPS, whose weights must be there; None is SqueezeNet where its weights are, else no column.
         videos: a folder for every predicted clip beside its truth as MP4; None writes no frame to the disk.
 
     Raises:
@@ -55,7 +57,7 @@ def evaluate(
     with TemporaryDirectory() as temporary:
         return compare(
             rows, store, loaded.model.resolution, settings, Plan(num_clips, distribution_clips, batch),
-            find_judges(store, weights_dir), work or Path(temporary), seed=seed, about=about, videos=videos, quiet=quiet,
+            find_judges(store, weights_dir, lpips), work or Path(temporary), seed=seed, about=about, videos=videos, quiet=quiet,
         )  # fmt: skip
 
 
@@ -85,18 +87,24 @@ def compare(
             "min_motion": settings.min_motion, "poke_kind": settings.poke_kind,
             "distribution_clips": min(plan.distribution_clips, len(truth)), "real_clips": len(real),
             "tracker": judges.tracker, "caution": judges.caution, "responses_against": f"{judges.flow} flow of the store",
+            "lpips": "no weights found" if judges.lpips is None else judges.lpips.name,
             "store": store.digest[:12], **(about or {}),
         },
     )  # fmt: skip
 
 
-def find_judges(store: Store, weights_dir: Path | None) -> Judges:
-    """A tracker that did not make the store's pokes, LPIPS and feature extractors, as far as they can be had here."""
+def find_judges(store: Store, weights_dir: Path | None, lpips: LpipsName | None = None) -> Judges:
+    """A tracker that did not make the store's pokes, LPIPS and feature extractors, as far as they can be had here.
+
+    Raises:
+        InputError: if the weights of an LPIPS that was asked for are missing.
+    """
     flow = store.manifest.settings.flow
     tracker, caution = tracker_for(flow, weights_dir)
     extractors, missing = find_extractors(weights_dir)
     make: Callable[[], Tracker] = partial(_tracker, flow, weights_dir)
-    return Judges(make, tracker.name, caution, flow, lpips_if_found(weights_dir), tuple(extractors), missing)
+    judge = lpips_if_found(weights_dir) if lpips is None else build_lpips(weights_dir, name=lpips)
+    return Judges(make, tracker.name, caution, flow, judge, tuple(extractors), missing)
 
 
 def _tracker(flow: str, weights_dir: Path | None) -> Tracker:

@@ -15,8 +15,8 @@ from poke2vid.files import atomic, write_json
 COLUMNS = {  # column -> what it says, in the order of a report
     "psnr": f"PSNR, {similarity.DEFINITIONS['psnr']}",
     "ssim": f"SSIM, {similarity.DEFINITIONS['ssim']}",
-    "lpips": "LPIPS v0.1 on SqueezeNet 1.1 (the paper's is on VGG-16: not comparable), frames in [-1, 1] at their own size: "
-    "mean over time, then clips",
+    "lpips": "LPIPS v0.1 on the network named below (the paper's is on VGG-16; another is not comparable with it), frames in "
+    "[-1, 1] at their own size: mean over time, then clips",
     "sharpness": similarity.DEFINITIONS["sharpness"],
     "poke_epe": "px between where the poked point is at frame T and its target",
     "poke_error_share": "poke_epe as a share of the pokes' length: 1 is the error of staying",

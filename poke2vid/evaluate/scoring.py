@@ -62,7 +62,7 @@ class Judges:
     def key(self) -> dict[str, Any]:
         """Equal where the judgements are."""
         return {
-            "version": VERSION, "tracker": self.tracker, "lpips": self.lpips is not None,
+            "version": VERSION, "tracker": self.tracker, "lpips": "" if self.lpips is None else self.lpips.name,
             "extractors": {extractor.name: extractor.digest for extractor in self.extractors},
         }  # fmt: skip
 

@@ -17,6 +17,7 @@ from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, FVD, LOWER_IS_BETTER, MOVINET, SUITES, TRACKS, UNBUILT, Suite
+from poke2vid.features import LpipsName
 from poke2vid.files import atomic, write_json
 from poke2vid.model.files import load_model, use_suitable_threads
 from poke2vid.store import Store
@@ -30,7 +31,7 @@ HEADINGS = {
     FVD: FVD,
     MOVINET: MOVINET,
     TRACKS: TRACKS,
-    "lpips": "LPIPS (squeeze)",
+    "lpips": "LPIPS",
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
     "poke_epe": "poke-EPE, px",
@@ -49,6 +50,7 @@ class Order:
         seeds: training runs of every row.
         dataset: which published data set the store is, for the paper's numbers; None if none.
         jobs: runs that are trained at the same time, with one thread each.
+        lpips: as in `heldout.evaluate`.
     """
 
     suites: tuple[int, ...]
@@ -59,6 +61,7 @@ class Order:
     jobs: int = 1
     device: str = "cpu"
     seed: int = 0
+    lpips: LpipsName | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def _measure(
     quiet: bool,
 ) -> _Results:  # fmt: skip
     """Every row on the same clips; rows that share a run share the result."""
-    judges, resolution = find_judges(store, weights_dir), order.base.model.resolution
+    judges, resolution = find_judges(store, weights_dir, order.lpips), order.base.model.resolution
     clips = EvaluationClips(store, resolution, settings, order.seed)
     true_row, copy_row = reference_rows()
     truth = score_row(true_row, clips, judges, order.plan, work, quiet=quiet)
@@ -224,7 +227,7 @@ def _notes(suite: Suite, results: _Results, order: Order, store: Store) -> list[
         + ("both critics" if base.has_critics else "no critics"),
         f"poke-EPE and background by the tracker {results.judges.tracker}; response-EPE against {results.judges.flow} flow"
         + (f"; {results.judges.caution}" if results.judges.caution else ""),
-        "LPIPS (squeeze) is not the paper's LPIPS, which is on VGG-16",
+        _lpips_note(results.judges),
         *(f"{HEADINGS[name]}: {reason}" for name, reason in results.judges.missing.items()),
     ]
     for extractor in results.judges.extractors:
@@ -234,6 +237,14 @@ def _notes(suite: Suite, results: _Results, order: Order, store: Store) -> list[
     if unbuilt:
         notes.append(f"{', '.join(unbuilt)}: {UNBUILT}, so that the comparison of this table is still to be made")
     return notes
+
+
+def _lpips_note(judges: Judges) -> str:
+    if judges.lpips is None:
+        return "LPIPS: no weights found"
+    if judges.lpips.name == "vgg":
+        return "LPIPS v0.1 on VGG-16"
+    return "LPIPS v0.1 on SqueezeNet 1.1, which is not the paper's: that is on VGG-16 (--lpips vgg)"
 
 
 def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results) -> Table:

@@ -1,17 +1,22 @@
-"""Pictures for people: the poke's arrow, its target dot, flow colours, and grids (the paper's Fig. 3 and 4)."""
+"""Pictures for people: the poke's arrow, its target dot, flow colours, words, and grids (the paper's Fig. 3 and 4)."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from poke2vid.geometry import Affine, transform
 from poke2vid.types import Poke
 
 Picture = UInt8[np.ndarray, "h w 3"]
 ARROW = (230, 30, 30)  # the paper's red
 _OUTLINE = (255, 255, 255)
 _SUBPIXEL_BITS = 4  # cv2 draws at sixteenths of a pixel when told so
+_INK = (40, 40, 40)
+_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+_MARGIN = 6  # pixels on both sides of a caption
 
 
 def _fixed(x: float, y: float) -> tuple[int, int]:
@@ -68,9 +73,41 @@ def flow_colours(flow: Float[np.ndarray, "2 h w"], largest: float | None = None)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
+def flow_key(side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
+    """The colours of `flow_colours` as a disc on white: at its rim the full ones, each where its vector points."""
+    radius = (side - 1) / 2
+    y, x = np.mgrid[:side, :side].astype(np.float32) - np.float32(radius)
+    disc = flow_colours(np.stack((x, y)), radius)
+    disc[np.hypot(x, y) > radius] = 255
+    return disc
+
+
 def enlarge(picture: Picture, factor: int) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Every pixel as a square of `factor`: small frames shown as they are, not smoothed."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def enlarged_poke(poke: Poke, factor: int) -> Poke:
+    """A poke of a picture in pixels of the same picture after `enlarge`: the centre of its pixel moves, too."""
+    return transform(poke, Affine.resize((1, 1), (factor, factor)))
+
+
+def caption_width(text: str) -> int:
+    """How wide a caption must be for its text to keep its size, in pixels."""
+    return int(cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0]) + 2 * _MARGIN
+
+
+def caption(
+    text: str, height: int, width: int, align: Literal["left", "centre", "right"] = "left"
+) -> UInt8[np.ndarray, "{height} {width} 3"]:
+    """A line of text on a white picture of this size, half-way down; smaller letters where it would be cut off."""
+    empty = np.full((height, width, 3), 255, np.uint8)
+    scale = _FONT_SCALE * min(1.0, (width - 2 * _MARGIN) / max(1, caption_width(text) - 2 * _MARGIN))
+    (length, tall), _ = cv2.getTextSize(text, _FONT, scale, 1)
+    room = width - 2 * _MARGIN - length
+    x = _MARGIN + {"left": 0, "centre": room // 2, "right": room}[align]
+    cv2.putText(empty, text, (x, (height + tall) // 2), _FONT, scale, _INK, 1, cv2.LINE_AA)
+    return empty
 
 
 def grid(rows: Sequence[Sequence[Picture]], gap: int = 2) -> UInt8[np.ndarray, "h2 w2 3"]:

@@ -1,0 +1,62 @@
+"""What a model, or whoever is shown beside it, makes of a poke."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+
+from poke2vid.evaluate.bench.players import REFERENCES, BenchPlayer, Copy, ShiftPatch, load_players
+from poke2vid.pokebench.records import PokeRecord
+from poke2vid.types import InputError, Poke, PokeKind
+
+NAMED = ("copy", "shift-patch")  # what can be shown beside a model without a file
+
+
+def play(
+    player: BenchPlayer, name: str, first: UInt8[np.ndarray, "h w 3"], poke: Poke, length: int
+) -> UInt8[np.ndarray, "t h w 3"]:
+    """x_0 and `length` frames after a poke of it, in pixels of x_0.
+
+    Raises:
+        InputError: if the player gives frames with numbers that are not finite; names it.
+    """
+    record = PokeRecord(
+        role=poke.kind, at=poke.location, shift=poke.shift, point=0, part=0,
+        length=round(math.hypot(*poke.shift) / max(first.shape[:2]), 3),
+    )  # fmt: skip
+    try:
+        return np.concatenate((first[None], player.play(first, record, length)))
+    except InputError as error:
+        raise InputError(f"{name} cannot be shown: {error}") from error
+
+
+def load_beside(names: Sequence[str], kind: PokeKind, horizon: int) -> dict[str, BenchPlayer]:
+    """Who is shown beside the model, by name, in the given order: `NAMED` ones, and paths of models or training runs.
+
+    Args:
+        kind: of the pokes that they will be asked.
+        horizon: T, when the shift patch arrives.
+
+    Raises:
+        InputError: if a path holds no model, one is given twice, or a model knows no pokes of this kind.
+    """
+    for name in names:
+        if name in set(REFERENCES) - set(NAMED):  # load_players leaves them out
+            raise InputError(f"--beside {name} needs a simulated truth; name a model's file, {' or '.join(NAMED)}.")
+    files = iter(load_players([name for name in names if name not in NAMED]).items())
+    players: dict[str, BenchPlayer] = {}
+    for name in names:
+        label, player = (name, _named(name, horizon)) if name in NAMED else next(files)
+        if label in players:
+            raise InputError(f"--beside {name} was given twice; name each once.")
+        if kind not in player.roles:
+            raise InputError(
+                f"--beside {name} knows no {kind} pokes, and the model it stands beside no other; leave it away."
+            )
+        players[label] = player
+    return players
+
+
+def _named(name: str, horizon: int) -> BenchPlayer:
+    return Copy() if name == "copy" else ShiftPatch(horizon)

@@ -1,0 +1,54 @@
+"""Pokes that a person chose for the figures, as a JSON file: [{"clip": 1, "at": [x, y], "shift": [dx, dy]}, ...]."""
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from poke2vid import pokes as poking
+from poke2vid.script import Pixels
+from poke2vid.types import InputError, Poke, PokeKind
+
+
+class GivenPoke(BaseModel):
+    """A poke of x_0 of clip number `clip`, from 1, as the figures' file names count; in pixels of the store's frames."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clip: int = Field(ge=1)
+    at: Pixels
+    shift: Pixels
+
+
+def read_pokes(path: Path, num_clips: int, side: int, kind: PokeKind) -> dict[int, list[Poke]]:
+    """The pokes of a file by clip number, in the file's order; every one can be used.
+
+    Args:
+        num_clips: how many clips there are to be poked.
+        side: of the frames, in pixels.
+        kind: what the model was trained on.
+
+    Raises:
+        InputError: if the file is missing, is no JSON or breaks the format (names every wrong field), or a poke lies outside
+            the frame or belongs to no clip.
+    """
+    try:
+        given = TypeAdapter(list[GivenPoke]).validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file of pokes {path}; check the path.") from error
+    except ValidationError as error:
+        problems = [": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in error.errors()]
+        raise InputError(f"the pokes in {path} are wrong: {'; '.join(problems)}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a JSON file of pokes that can be read ({error}).") from error
+    found: dict[int, list[Poke]] = {}
+    for number, entry in enumerate(given):
+        if entry.clip > num_clips:
+            raise InputError(
+                f"poke {number} of {path} is for clip {entry.clip}, and there are clips 1 to {num_clips}; "
+                "ask for more with --clips."
+            )
+        poke = Poke(entry.at, entry.shift, kind)
+        poking.check(poke, side, side, f"poke {number} of {path}")
+        found.setdefault(entry.clip, []).append(poke)
+    return found

@@ -1,0 +1,155 @@
+"""Sequences as the paper shows them: enrolled in a picture (Fig. 3, 4, 6-19), or side by side in a video (App. A).
+
+Knows of frames, pokes and flow only, not of where they come from.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from poke2vid.types import Poke
+from poke2vid.viz import caption, caption_width, draw_pokes, enlarge, enlarged_poke, flow_colours, flow_key
+
+LargePicture = UInt8[np.ndarray, "_ _ 3"]  # enlarged, or several beside each other
+COLUMNS = 6  # of an enrolment, after that of x_0
+_SIDE = 192  # pixels that a frame's longer side is shown at, or the nearest whole multiple of its own
+_LINE, _GAP = 24, 4  # pixels: the height of a line of text, and the white between two pictures
+_KEY = 48  # pixels, the side of the disc that explains flow colours
+# Where the longest vectors of a row are: what is beyond, two in a thousand of its pixels, is where trackers go astray.
+_LONGEST = 0.998
+_LEAST_SCALE = 0.005  # of the side: below that a full colour would show the tracker's own noise
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sequence to be shown: a row of an enrolment, or a column of a video.
+
+    Attributes:
+        label: what it is, for people.
+        frames: x_0 ... x_T, of any size but the same in all rows.
+        pokes: to be drawn, in pixels of the frames.
+        flow: from x_0 to the last frame, (dx, dy) in pixels of the frames; None leaves its place white.
+    """
+
+    label: str
+    frames: UInt8[np.ndarray, "t h w 3"]
+    pokes: tuple[Poke, ...] = ()
+    flow: Float32[np.ndarray, "2 h w"] | None = None
+
+
+def enlargement(height: int, width: int) -> int:
+    """By how much frames of this size are enlarged to be seen."""
+    return max(1, round(_SIDE / max(height, width)))
+
+
+def moments(T: int) -> list[int]:
+    """Which of the frames 1 ... T an enrolment shows: at most `COLUMNS`, at equal steps, and the last: 1, 3, 5, 7, 9, 10."""
+    step = max(1, math.ceil(T / (COLUMNS - 1))) if T > COLUMNS else 1
+    return [*range(1, T, step), T]
+
+
+def flow_scale(rows: Sequence[Row]) -> float:
+    """The length in pixels that has the full colour in every row alike: the longest vectors but for stray ones."""
+    lengths = [np.quantile(np.hypot(*row.flow), _LONGEST) for row in rows if row.flow is not None]
+    return max(_LEAST_SCALE * max(rows[0].frames.shape[1:3]), *map(float, lengths))
+
+
+def enrolment(rows: Sequence[Row]) -> LargePicture:
+    """Rows of frames beside their labels: x_0 with the arrow, moments with the target dot, and the flow where rows have it.
+
+    Frame numbers stand above; below the flow, the disc of its colours and the length of the full ones.
+    """
+    _require_alike(rows)
+    (length, height, width), factor = rows[0].frames.shape[:3], enlargement(*rows[0].frames.shape[1:3])
+    shown = [0, *moments(length - 1)]
+    label_width = max(caption_width(row.label) for row in rows)
+    cell = (_LINE, width * factor)
+    has_flow = any(row.flow is not None for row in rows)
+    header = [caption("", _LINE, label_width), *(caption(f"frame {i}", *cell, "centre") for i in shown)]
+    if has_flow:
+        header.append(caption(f"flow, 0 to {length - 1}", *cell, "centre"))
+    lines = [_beside(header)]
+    for row in rows:
+        labelled = caption(row.label, height * factor, label_width)
+        line = [labelled, *_drawn(row, shown, factor)]
+        if has_flow:
+            line.append(_flow(row, flow_scale(rows), factor))
+        lines.append(_beside(line))
+    if has_flow:
+        lines.append(_key(flow_scale(rows), lines[0].shape[1]))
+    return _framed(_below(lines))
+
+
+def cycled(rows: Sequence[Sequence[Row]], fps: float, cycles: int = 3) -> list[LargePicture]:
+    """The frames of a video in which sequences move side by side, all of them `cycles` times (App., "Preliminaries").
+
+    Labels stand above each column, "cycle 1/3" at the bottom left and the rate at the bottom right.
+
+    Args:
+        rows: one line of columns, or several below each other with equal labels; every sequence has the same length.
+        fps: frames a second that the video will be written at, for the label.
+    """
+    first = rows[0]
+    _require_alike([column for row in rows for column in row])
+    assert all([c.label for c in row] == [c.label for c in first] for row in rows), "one header for all lines"
+    length, width, factor = len(first[0].frames), first[0].frames.shape[2], enlargement(*first[0].frames.shape[1:3])
+    header = _beside([caption(column.label, _LINE, width * factor, "centre") for column in first])
+    drawn = [[_drawn(column, range(length), factor) for column in row] for row in rows]
+    bodies = [_below([header, *(_beside([column[i] for column in row]) for row in drawn)]) for i in range(length)]
+    half = header.shape[1] // 2
+    frames = []
+    for cycle in range(cycles):
+        said = caption(f"cycle {cycle + 1}/{cycles}", _LINE, half)
+        rate = caption(f"{fps:g} fps", _LINE, header.shape[1] - half, "right")
+        frames += [_framed(_below([body, np.concatenate((said, rate), axis=1)])) for body in bodies]
+    return frames
+
+
+def _require_alike(rows: Sequence[Row]) -> None:
+    assert rows and len({row.frames.shape for row in rows}) == 1, "sequences are shown together at one size and length"
+
+
+def _drawn(row: Row, shown: Sequence[int], factor: int) -> list[LargePicture]:
+    """The given frames, 0 first, enlarged, with arrow and dots."""
+    pictures = [enlarge(row.frames[i], factor) for i in shown]
+    return draw_pokes(pictures, [enlarged_poke(poke, factor) for poke in row.pokes])
+
+
+def _flow(row: Row, largest: float, factor: int) -> LargePicture:
+    """A row's flow in colours, in a thin frame because most of it is white."""
+    height, width = row.frames.shape[1:3]
+    if row.flow is None:
+        return np.full((height * factor, width * factor, 3), 255, np.uint8)
+    coloured = enlarge(flow_colours(row.flow, largest), factor)
+    coloured[[0, -1], :] = coloured[:, [0, -1]] = 200
+    return coloured
+
+
+def _key(largest: float, width: int) -> LargePicture:
+    """What flow colours mean, at the right end of a line of this width."""
+    said = caption(f"towards where; full colour: {largest:.1f} px", _KEY, width - _KEY - _GAP, "right")
+    return _beside([said, flow_key(_KEY)])
+
+
+def _beside(pictures: Sequence[LargePicture]) -> LargePicture:
+    """Pictures of one height from left to right."""
+    gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
+    parts = [part for picture in pictures for part in (picture, gap)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def _below(pictures: Sequence[LargePicture]) -> LargePicture:
+    """Pictures of one width from top to bottom."""
+    gap = np.full((_GAP, pictures[0].shape[1], 3), 255, np.uint8)
+    parts = [part for picture in pictures for part in (picture, gap)]
+    return np.concatenate(parts[:-1], axis=0)
+
+
+def _framed(picture: LargePicture) -> LargePicture:
+    """A white margin, one row or column wider where H.264 needs even sides."""
+    height, width = picture.shape[:2]
+    pads = ((_GAP, _GAP + height % 2), (_GAP, _GAP + width % 2), (0, 0))
+    return np.pad(picture, pads, constant_values=255)

@@ -1,0 +1,188 @@
+"""The paper's qualitative figures from a store and a model: enrolments, videos, comparisons, and an index of them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from poke2vid.encoding import write_video
+from poke2vid.evaluate.bench.players import BenchPlayer, SessionPlayer
+from poke2vid.evaluate.figures.clips import FigureClip, choose_clips
+from poke2vid.evaluate.figures.futures import load_beside, play
+from poke2vid.evaluate.figures.given import read_pokes
+from poke2vid.evaluate.figures.layout import Row, cycled, enrolment, flow_scale
+from poke2vid.evaluate.heldout import trained_data
+from poke2vid.evaluate.tracking import best_tracker
+from poke2vid.files import atomic
+from poke2vid.flow.estimator import FlowEstimator
+from poke2vid.model.files import LoadedModel
+from poke2vid.pictures import write_picture
+from poke2vid.session import Animator
+from poke2vid.store import Store
+from poke2vid.types import InputError
+
+FPS = 5.0  # of the videos: at the 25 of a recording nobody sees the arrow, which stands on the first frame only
+COMPARED = 3  # clips in one comparison (App. A.5)
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file and what it shows, for the index."""
+
+    name: str
+    shows: str
+
+
+def write_figures(
+    loaded: LoadedModel, store_path: Path, out: Path, *, num_clips: int = 4, seed: int = 0, beside: Sequence[str] = (),
+    pokes: Path | None = None, frames: int | None = None, flow: bool = True, fps: float = FPS,
+    generalisation: bool = False, weights_dir: Path | None = None,
+) -> list[str]:  # fmt: skip
+    """For every clip OUT/clip_<k>.png and .mp4; with `beside` also OUT/comparison_<k>.png and .mp4; and OUT/index.md.
+
+    Args:
+        beside: whose videos are shown next to the model's: see `futures.load_beside`.
+        pokes: a file of pokes in place of the drawn ones, see `given.read_pokes`.
+        frames: how many are predicted; None for the model's horizon T.
+        flow: whether enrolments end with each row's flow from x_0 to the last frame.
+        fps: of the videos.
+        generalisation: also OUT/generalisation.mp4 and .png (App. B.3), for which the store's frames are searched.
+
+    Returns:
+        The names of the files, the index last.
+
+    Raises:
+        InputError: before anything is written, for whatever of this does not fit; while writing, if a file cannot be.
+    """
+    store, horizon = Store.open(store_path), trained_data(loaded).horizon
+    length = horizon if frames is None else frames
+    if length < horizon:
+        raise InputError(f"--frames {length} ends before the model's pokes arrive; ask for {horizon} or more.")
+    kind = loaded.model.poke_kind
+    players = load_beside(beside, kind, horizon)
+    given = {} if pokes is None else read_pokes(pokes, num_clips, store.resolution, kind)
+    clips = choose_clips(loaded, store, num_clips, seed, length, given)
+    ours = SessionPlayer(Animator(loaded.model, loaded.about))
+    tracker = best_tracker(weights_dir) if flow else None
+    written: list[Written] = []
+    scales: dict[int, float] = {}
+    for clip in clips:
+        rows = rows_of(clip, ours, tracker)
+        if flow:
+            scales[clip.number] = flow_scale(rows)
+        written += _write_clip(clip, rows, out, fps)
+    for first in range(0, len(clips), COMPARED) if players else ():
+        written += _write_comparison(clips[first : first + COMPARED], {OURS: ours, **players}, out, fps)
+    if generalisation:
+        written += _write_generalisation(loaded, store, out, seed)
+    about = {
+        "model": f"{loaded.path}, {loaded.about.get('step', 'unknown')} training steps, digest {ours.digest[:12]}",
+        "store": f"{store_path}, digest {store.digest[:12]}, test split, {store.resolution} px",
+        "seed": str(seed),
+        "predicted frames": f"{length}; pokes arrive after T = {horizon}",
+        "poke kind": kind,
+        "user pokes": "drawn by the seed" if pokes is None else f"{pokes}; drawn by the seed for clips it leaves out",
+        "tracker of the flow": tracker.name if tracker is not None else "none, no flow is shown",
+    }
+    about |= {f"shown beside: {name}": f"digest {player.digest[:32]}" for name, player in players.items()}
+    with atomic(out / "index.md") as temporary:
+        temporary.write_text(index(about, written, clips, scales), encoding="utf-8")
+    return [*(file.name for file in written), "index.md"]
+
+
+def rows_of(clip: FigureClip, player: BenchPlayer, tracker: FlowEstimator | None) -> list[Row]:
+    """The truth, and what the player makes of every poke of the clip, with the tracker's flow if there is one."""
+    first, length = clip.frames[0], len(clip.frames) - 1
+    rows = [Row("truth", clip.frames, (), _flow(clip.frames, tracker))]
+    for label, poke in clip.pokes.items():
+        frames = play(player, OURS, first, poke, length)
+        rows.append(Row(label, frames, (poke,), _flow(frames, tracker)))
+    return rows
+
+
+def _flow(frames: UInt8[np.ndarray, "t h w 3"], tracker: FlowEstimator | None) -> Float32[np.ndarray, "2 h w"] | None:
+    return None if tracker is None else tracker(frames[0], frames[-1])
+
+
+def _write_clip(clip: FigureClip, rows: Sequence[Row], out: Path, fps: float) -> list[Written]:
+    name, of = f"clip_{clip.number}", f"{clip.video}, frames {clip.start} to {clip.start + len(clip.frames) - 1}"
+    write_picture(out / f"{name}.png", enrolment(rows))
+    write_video(out / f"{name}.mp4", cycled([rows], fps), fps)
+    said = ", ".join(row.label for row in rows)
+    return [
+        Written(f"{name}.png", f"{of}: {said}, a row each"),
+        Written(f"{name}.mp4", f"the same side by side, three times at {fps:g} fps (recorded at {clip.fps:g})"),
+    ]
+
+
+def _write_comparison(
+    clips: Sequence[FigureClip], players: Mapping[str, BenchPlayer], out: Path, fps: float
+) -> list[Written]:
+    """Truth and players on the clips' simulated pokes, which are not drawn: what is compared is how it looks (App. A.5)."""
+    lines = []
+    for clip in clips:
+        line = [Row("truth", clip.frames)]
+        for label, player in players.items():
+            line.append(Row(label, play(player, label, clip.frames[0], clip.simulated, len(clip.frames) - 1)))
+        lines.append(line)
+    name = f"comparison_{(clips[0].number - 1) // COMPARED + 1}"
+    enrolled = [
+        Row(f"{clip.number}: {row.label}", row.frames) for clip, line in zip(clips, lines, strict=True) for row in line
+    ]
+    write_picture(out / f"{name}.png", enrolment(enrolled))
+    write_video(out / f"{name}.mp4", cycled(lines, fps), fps)
+    numbers = ", ".join(str(clip.number) for clip in clips)
+    said = ", ".join(["truth", *players])
+    return [
+        Written(f"{name}.png", f"clips {numbers} after their simulated pokes, not drawn: {said}, a row each"),
+        Written(f"{name}.mp4", f"the same side by side, a line a clip, three times at {fps:g} fps"),
+    ]
+
+
+def _write_generalisation(loaded: LoadedModel, store: Store, out: Path, seed: int) -> list[Written]:
+    from poke2vid.evaluate.neighbours.generalisation import (  # here: it needs a library that the rest does not
+        generalisation_grid,
+        unseen_videos,
+    )
+
+    unseen = unseen_videos(store, loaded.model.poke_kind, seed=seed)
+    generalisation_grid(loaded, unseen, store, out / "generalisation.mp4", quiet=True)
+    names = ", ".join(item.name for item in unseen)
+    return [
+        Written(
+            "generalisation.mp4",
+            f"first frames of {names}, a row each, poked in four ways; last the nearest training frame",
+        ),
+        Written("generalisation.png", "the same: x_0 with its arrows, and below it the last frames"),
+    ]
+
+
+def index(
+    about: Mapping[str, str], written: Sequence[Written], clips: Sequence[FigureClip], scales: Mapping[int, float]
+) -> str:
+    """What each file shows and what it was made from, in Markdown.
+
+    Args:
+        scales: clip number -> the length of flow that has the full colour, in pixels.
+    """
+    lines = [
+        "# Figures", "",
+        "Clips are drawn by the seed, not chosen by their looks. The background is whatever stays still in a clip, which "
+        "may be a part of the object.", "",
+    ]  # fmt: skip
+    lines += [f"- {name}: {value}" for name, value in about.items()]
+    lines += ["", "| file | shows |", "|---|---|", *(f"| [{f.name}]({f.name}) | {f.shows} |" for f in written)]
+    lines += ["", "Pokes, in pixels of the store's frames, x to the right and y down:", ""]
+    lines += ["| clip | poke | at x, y | shift dx, dy | length |", "|---|---|---|---|---|"]
+    for clip in clips:
+        for label, poke in clip.pokes.items():
+            numbers = [f"{a:.1f}, {b:.1f}" for a, b in (poke.location, poke.shift)]
+            lines.append(f"| {clip.number} | {label} | {' | '.join(numbers)} | {math.hypot(*poke.shift):.1f} |")
+    if scales:
+        said = ", ".join(f"{number}: {scale:.1f} px" for number, scale in scales.items())
+        lines += ["", f"Flow from x_0 to the last frame; full colour in clip {said}."]
+    return "\n".join([*lines, ""])

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from poke2vid.evaluate.clips import digest_of_key
 from poke2vid.model.files import checkpoints_of
@@ -71,7 +72,9 @@ def train_all(
     """
     left = [run for run in {run.folder: run for run in runs}.values() if not run.is_complete]
     make = partial(_make, store, device, weights_dir, quiet or jobs > 1, jobs > 1)
-    for run, result in run_jobs(make, left, jobs if jobs > 1 else 0, lambda: None):
+    results = run_jobs(make, left, jobs if jobs > 1 else 0, lambda: None)
+    # One run at a time shows its own steps.
+    for run, result in tqdm(results, total=len(left), unit="run", disable=True if quiet or jobs == 1 else None):
         if isinstance(result, Died):
             raise InputError(
                 f"the process that trained {run.folder} died (exit code {result.code}); run again to go on."

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The paper's tables on simulated plants: every row trained, scored on the same clips, printed in the paper's layout.
+#
+#   recipes/tables.sh WORK [SUITES] [PRESET] [DEVICE]
+#
+# WORK     where store, runs, results and tables go; running the script again goes on from there
+# SUITES   3,4 if left out: the ablations; all for every table (the baselines of 1 and 2 have no implementation here yet)
+# PRESET   ablation64 if left out: a quarter of the paper's width and 2500 steps, which does not converge; paper64 is the paper's
+# DEVICE   cpu if left out
+#
+# As it stands: two minutes for the store, and on two cores an hour and a half for twelve runs and half an hour for scoring them.
+# LPIPS, MoViNet's column and the tables' FVD need public weights (POKE2VID_WEIGHTS); L_rec needs SqueezeNet's (or VGG-19's, for
+# paper64). On a GPU: recipes/tables.sh work 3,4 paper64 cuda
+set -euo pipefail
+work=$1 suites=${2:-3,4} preset=${3:-ablation64} device=${4:-cpu}
+
+poke2vid simulate plants --videos 1000 --test-videos 100 --frames 30 --resolution 64 --lag 10 --store --out "$work/store"
+jobs=$([ "$device" = cpu ] && nproc || echo 1)
+poke2vid tables --suite "$suites" --preset "$preset" --seeds 2 --jobs "$jobs" --device "$device" --data "$work/store" \
+    --out "$work/tables"

@@ -16,7 +16,7 @@ from poke2vid.evaluate import scores
 from poke2vid.files import write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.pictures import write_picture
-from poke2vid.script import Moment, PokeEvent, Script, read_script, replay
+from poke2vid.script import Moment, PokeEvent, Script, parse_pairs, read_script, replay
 from poke2vid.session import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.types import InputError, Poke
 from poke2vid.video import write_video
@@ -38,21 +38,8 @@ def parse_pokes(at: Sequence[str], shift: Sequence[str], kind: str) -> list[Poke
         raise InputError(f"{len(at)} --at and {len(shift)} --shift were given; give at least one of each, in pairs.")
     if kind not in ("shift", "impulse"):
         raise InputError(f"--kind {kind!r} is unknown; choose shift or impulse.")
-    pairs = zip(_pairs("--at", at), _pairs("--shift", shift), strict=True)
+    pairs = zip(parse_pairs("--at", at), parse_pairs("--shift", shift), strict=True)
     return [Poke(location, p, "impulse" if kind == "impulse" else "shift") for location, p in pairs]
-
-
-def _pairs(option: str, texts: Sequence[str]) -> list[tuple[float, float]]:
-    pairs = []
-    for text in texts:
-        try:
-            x, y = (float(part) for part in text.split(","))
-        except ValueError as error:
-            raise InputError(f"{option} {text!r} is not two numbers with a comma between, such as 120,80.") from error
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise InputError(f"{option} {text!r} is not finite; give plain pixels.")
-        pairs.append((x, y))
-    return pairs
 
 
 def choose_script(

@@ -1,6 +1,8 @@
 """Poke scripts: pokes as a JSON file, replayed through a Session (format version 1)."""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from poke2vid.canvas import Picture
 from poke2vid.session import Session
-from poke2vid.types import InputError, Poke
+from poke2vid.types import InputError, Pair, Poke
 
 _MAX_FRAMES = 10_000
 Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
@@ -72,6 +74,24 @@ class Script(_Strict):
                     f"events.{number} is at frame {event.frame}, but the script ends after {self.frames} frames"
                 )
         return self
+
+
+def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:
+    """What `OPTION X,Y` says on the command line, of an option that is given several times.
+
+    Raises:
+        InputError: if one is not two finite numbers; names the option.
+    """
+    pairs = []
+    for text in texts:
+        try:
+            x, y = (float(part) for part in text.split(","))
+        except ValueError as error:
+            raise InputError(f"{option} {text!r} is not two numbers with a comma between, such as 120,80.") from error
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise InputError(f"{option} {text!r} is not finite; give plain pixels.")
+        pairs.append((x, y))
+    return pairs
 
 
 def read_script(path: Path) -> Script:

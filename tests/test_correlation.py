@@ -16,7 +16,6 @@ from poke2vid.evaluate.structure.correlate import (
     Settings,
     correlate,
     map_of,
-    parse_locations,
     parse_measure,
     random_shifts,
     with_frames,
@@ -24,6 +23,7 @@ from poke2vid.evaluate.structure.correlate import (
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import read_picture
+from poke2vid.script import parse_pairs
 from poke2vid.train.presets import preset
 from poke2vid.types import InputError
 
@@ -285,10 +285,10 @@ def test_a_location_outside_and_an_unknown_kind_of_file_are_refused_before_anyth
 
 
 def test_locations_are_two_finite_numbers():
-    assert parse_locations(["1.5,2"]) == [(1.5, 2.0)]
+    assert parse_pairs("--at", ["1.5,2"]) == [(1.5, 2.0)]
     for wrong in ("1", "1,2,3", "a,b", "nan,1"):
         with pytest.raises(InputError, match="--at"):
-            parse_locations([wrong])
+            parse_pairs("--at", [wrong])
 
 
 def test_a_measure_is_one_of_two():

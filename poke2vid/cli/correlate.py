@@ -56,13 +56,14 @@ def correlate(
     ] = None,
 ) -> None:
     """Map how closely everything moves with a location, by many random pokes of it."""
-    from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_locations, parse_measure, with_frames
+    from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_measure, with_frames
     from poke2vid.model.files import load_model, use_suitable_threads
     from poke2vid.pictures import read_picture
+    from poke2vid.script import parse_pairs
     from poke2vid.types import InputError
 
     settings = Settings(pokes=pokes, longest=longest, seed=seed, tracker=tracker, measure=parse_measure(measure))
-    locations = parse_locations(at or [])
+    locations = parse_pairs("--at", at or [])
     if (image is None) == (not scene):
         raise InputError("give a picture with --at X,Y, or --scene FAMILY:N, and not both.")
     if image is not None and not locations:

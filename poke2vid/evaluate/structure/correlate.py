@@ -6,7 +6,6 @@ of 6 scenes, 8 pokes each of up to a tenth of the side, 128 pixels) it errs by 0
 to x_T by 0.49 in half the time, a chain through all ten frames by 0.46 in five times, RAFT-small's jump by 0.60 in twelve.
 """
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -374,17 +373,3 @@ def parse_measure(text: str) -> Measure:
         if text == known:
             return known
     raise InputError(f"there is no measure {text!r}; choose one of {', '.join(get_args(Measure))}.")
-
-
-def parse_locations(at: Sequence[str]) -> list[Pair]:
-    """`--at X,Y` as pairs; raises InputError for what is not two finite numbers."""
-    found = []
-    for text in at:
-        try:
-            x, y = (float(part) for part in text.split(","))
-        except ValueError as error:
-            raise InputError(f"--at {text!r} is not two numbers with a comma between, such as 120,80.") from error
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise InputError(f"--at {text!r} is not finite; give plain pixels.")
-        found.append((x, y))
-    return found

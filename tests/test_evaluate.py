@@ -400,10 +400,7 @@ class CutOffError(Exception):
     pass
 
 
-def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same_numbers(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("poke2vid.evaluate.scoring.SAVE_EVERY", 0.0)
+def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same_numbers(store: Path, tmp_path: Path) -> None:
     clips, judges = judged(store)
     model, asked = loaded(moving=True).model, []
 

@@ -157,7 +157,7 @@ def test_what_exists_is_not_made_again(
         raise AssertionError("nothing is left to do")
 
     monkeypatch.setattr(runs, "train", refuse)
-    monkeypatch.setattr("poke2vid.evaluate.scoring._Scorer.take", refuse)
+    monkeypatch.setattr("poke2vid.evaluate.scoring._Scorer.score", refuse)
     again = make_tables(Order((3, 4), BASE, 2, Plan(6, 4, batch=4)), store_path, out, quiet=True)
     assert [table.to_json() for table in again] == [table.to_json() for table in tables]
 

@@ -4,10 +4,11 @@ The networks (model, LPIPS, extractors) run on batches in this thread; points ar
 because that is half of the work and OpenCV holds no lock.
 """
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,24 +108,54 @@ def score_row(
     path = path_of(folder, row.name, key)
     measured, complete = load(path, key)
     total = min(plan.clips, len(clips))
-    saved = time.monotonic()
     scorer = _Scorer(row, clips, judges, plan, truth)
     with tqdm(total=total, initial=len(measured), unit="clip", desc=row.name, disable=True if quiet else None) as bar:
         if complete:
             return measured
-        with ThreadPoolExecutor(plan.threads or os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(plan.threads or os.cpu_count() or 1) as pool, _kept(path, measured, key) as keep:
             while len(measured) < total:
                 numbers = range(len(measured), min(len(measured) + plan.batch, total))
-                x_hat = scorer.take(numbers, measured, pool)
+                x_hat, found = scorer.score(numbers, pool)
+                keep(found)
                 if on_frames is not None:
                     for number, frames in zip(numbers, x_hat, strict=True):
                         on_frames(number, frames)
                 bar.update(len(numbers))
-                if time.monotonic() - saved > SAVE_EVERY:
-                    save(path, measured, key, complete=False)
-                    saved = time.monotonic()
     save(path, measured, key, complete=True)
     return measured
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was measured of one batch."""
+
+    videos: list[str]
+    values: dict[str, list[float]]
+    features: dict[str, Tensor]
+
+
+@contextlib.contextmanager
+def _kept(path: Path, measured: Measured, key: Mapping[str, Any]) -> Iterator[Callable[[_Found], None]]:
+    """Takes in batches as a whole; what is known is written now and then, and when something ends the run, whatever it is."""
+    saved, whole = time.monotonic(), True
+
+    def keep(found: _Found) -> None:
+        nonlocal saved, whole
+        whole = False
+        for extractor, features in found.features.items():
+            measured.add_features(extractor, features, found.videos[: len(features)])
+        measured.add(found.values, found.videos)
+        whole = True
+        if time.monotonic() - saved > SAVE_EVERY:
+            save(path, measured, key, complete=False)
+            saved = time.monotonic()
+
+    try:
+        yield keep
+    except BaseException:  # Ctrl-C too
+        if whole and len(measured):
+            save(path, measured, key, complete=False)
+        raise
 
 
 def features_of(
@@ -136,17 +167,15 @@ def features_of(
     measured, complete = load(path, key)
     total = min(count, len(clips))
     with tqdm(total=total, initial=len(measured), unit="clip", desc="real", disable=True if quiet else None) as bar:
-        saved = time.monotonic()
-        while not complete and len(measured) < total:
-            samples = [clips[k] for k in range(len(measured), min(len(measured) + batch, total))]
-            frames, videos = torch.stack([sample.frames for sample in samples]), [sample.video for sample in samples]
-            for extractor in judges.extractors:
-                measured.add_features(extractor.name, extractor(frames[:, 0], frames[:, 1:]), videos)
-            measured.add({}, videos)
-            bar.update(len(samples))
-            if time.monotonic() - saved > SAVE_EVERY:
-                save(path, measured, key, complete=False)
-                saved = time.monotonic()
+        if complete:
+            return measured
+        with _kept(path, measured, key) as keep:
+            while len(measured) < total:
+                samples = [clips[k] for k in range(len(measured), min(len(measured) + batch, total))]
+                frames = torch.stack([sample.frames for sample in samples])
+                features = {e.name: e(frames[:, 0], frames[:, 1:]) for e in judges.extractors}
+                keep(_Found([sample.video for sample in samples], {}, features))
+                bar.update(len(samples))
     save(path, measured, key, complete=True)
     return measured
 
@@ -159,8 +188,8 @@ class _Scorer:
         self._horizon = clips.settings.horizon
         self._own = threading.local()
 
-    def take(self, numbers: range, measured: Measured, pool: ThreadPoolExecutor) -> Float[Tensor, "b t 3 h w"]:
-        """The scores of some clips into `measured`; gives their frames."""
+    def score(self, numbers: range, pool: ThreadPoolExecutor) -> tuple[Float[Tensor, "b t 3 h w"], _Found]:
+        """The frames of some clips, and all scores and features of them."""
         samples = [self._clips[k] for k in numbers]
         batch, videos = stack(samples), [sample.video for sample in samples]
         x = batch.frames[:, 1:]
@@ -169,17 +198,18 @@ class _Scorer:
         followed = [pool.submit(self._follow, [*x_0, *frames]) for x_0, frames in zip(*shown, strict=True)]
         ignored = self._ignored(numbers, pool)
         values = self._of_frames(x_hat, x) if self._row.predict is not None else {}
-        in_distribution = max(0, self._plan.distribution_clips - numbers.start)
-        few = slice(0, min(in_distribution, len(samples)))
-        for extractor in self._judges.extractors:
-            if in_distribution and not isinstance(extractor, TrackFeatures):
-                features = extractor(batch.frames[few, 0], x_hat[few])
-                measured.add_features(extractor.name, features, videos[few])
+        few = max(0, min(len(samples), self._plan.distribution_clips - numbers.start))
+        features = {
+            extractor.name: extractor(batch.frames[:few, 0], x_hat[:few])
+            for extractor in self._judges.extractors
+            if few and not isinstance(extractor, TrackFeatures)
+        }
         results = [future.result() for future in followed]
         for extractor in self._judges.extractors:
-            if in_distribution and isinstance(extractor, TrackFeatures):  # its flows are known by now
-                tracks = torch.from_numpy(np.stack([path for _, path in results[few]]))
-                measured.add_features(extractor.name, track_features(tracks), videos[few])
+            if few and isinstance(extractor, TrackFeatures):  # its flows are known by now
+                features[extractor.name] = track_features(
+                    torch.from_numpy(np.stack([path for _, path in results[:few]]))
+                )
         motion = [
             self._of_motion(flows, sample, number)
             for (flows, _), sample, number in zip(results, samples, numbers, strict=True)
@@ -188,8 +218,7 @@ class _Scorer:
             values[column] = [found.get(column, float("nan")) for found in motion]
         if ignored is not None:
             values["ignored_poke"] = [future.result() for future in ignored]
-        measured.add(values, videos)
-        return x_hat
+        return x_hat, _Found(videos, values, features)
 
     @torch.inference_mode()
     def _predicted(self, batch: Batch, numbers: Sequence[int]) -> Float[Tensor, "b t 3 h w"]:

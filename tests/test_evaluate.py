@@ -22,7 +22,7 @@ from poke2vid.evaluate.distribution.moments import Moments, frechet_distance
 from poke2vid.evaluate.heldout import evaluate, find_judges, model_row, reference_rows
 from poke2vid.evaluate.report import COLUMNS, Report, summarised, write_report
 from poke2vid.evaluate.rows import FOLDS, Measured, Row, fold_of, load, path_of, save
-from poke2vid.evaluate.scoring import Plan, score_row
+from poke2vid.evaluate.scoring import Plan, features_of, score_row, shared_clips
 from poke2vid.evaluate.statistics import Interval, cluster_mean, cluster_ratio, jackknife
 from poke2vid.evaluate.tracking import tracker_for
 from poke2vid.model.files import LoadedModel
@@ -361,6 +361,7 @@ def test_the_same_seed_gives_the_same_report_and_another_other_clips(store: Path
 def test_more_clips_than_there_are_is_all_of_them(store: Path) -> None:
     found = evaluate(loaded(), store, num_clips=500, distribution_clips=3, quiet=True)
     assert (found.about["clips"], found.about["distribution_clips"], found.about["real_clips"]) == (32, 3, 3)
+    assert found.about["real_clips_that_are_truths_of_generated_ones"] == 0
     assert found.distances["model"]["track Frechet"].generated == 3
 
 
@@ -394,6 +395,18 @@ def test_the_size_of_batches_and_the_number_of_threads_change_nothing(store: Pat
             assert other.values[column] == pytest.approx(values, rel=2e-2, abs=1e-2, nan_ok=True), column
         ours, theirs = (distances(m, truth)["track Frechet"].interval.mean for m in (found[0], other))
         assert ours == pytest.approx(theirs, rel=1e-2)
+
+
+def test_real_clips_are_others_than_the_generated_ones_as_far_as_the_split_goes(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips, judges = judged(store)
+    asked: list[int] = []
+    take = EvaluationClips.__getitem__
+    monkeypatch.setattr(EvaluationClips, "__getitem__", lambda self, k: (asked.append(k), take(self, k))[1])
+    features_of(clips, judges, 5, tmp_path, batch=2, quiet=True)
+    assert sorted(asked) == list(range(len(clips) - 5, len(clips)))
+    assert [shared_clips(clips, 5, 5), shared_clips(clips, 20, 20), shared_clips(clips, 99, 99)] == [0, 8, 32]
 
 
 class CutOffError(Exception):

@@ -14,7 +14,7 @@ from poke2vid.evaluate.distances import distances
 from poke2vid.evaluate.distribution.extractors import find_extractors
 from poke2vid.evaluate.report import Report, summarised
 from poke2vid.evaluate.rows import Measured, Row
-from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row
+from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row, shared_clips
 from poke2vid.evaluate.tracking import Tracker, lpips_if_found, tracker_for
 from poke2vid.features import LpipsName, build_lpips
 from poke2vid.files import digest_of
@@ -26,8 +26,6 @@ from poke2vid.train.config import DataConfig, from_json
 from poke2vid.train.data import Batch, Sample, stack
 from poke2vid.types import InputError, Split
 from poke2vid.video import write_video
-
-REAL = 1  # added to the seed: the real clips that distances are taken to are drawn on their own (App. F)
 
 
 def evaluate(
@@ -73,8 +71,8 @@ def compare(
         write = None if videos is None else partial(_write_clip, clips, videos / row.name)
         measured[row.name] = score_row(row, clips, judges, plan, work, truth, quiet, write)
     measured[rows[0].name] = truth
-    random, count = EvaluationClips(store, resolution, settings, seed + REAL), min(plan.distribution_clips, len(truth))
-    real = features_of(random, judges, count, work, plan.batch, quiet)
+    count = min(plan.distribution_clips, len(truth))
+    real = features_of(clips, judges, count, work, plan.batch, quiet)
     shown = dict(sorted(measured.items(), key=lambda item: item[0] == rows[0].name))
     named = {extractor.name: extractor.family for extractor in judges.extractors}
     return Report(
@@ -85,7 +83,8 @@ def compare(
             "clips": len(truth), "clips_available": len(clips), "videos": len(set(truth.videos)), "split": settings.split,
             "seed": seed, "resolution": resolution, "horizon": settings.horizon, "poke_stds": settings.poke_stds,
             "min_motion": settings.min_motion, "poke_kind": settings.poke_kind,
-            "distribution_clips": min(plan.distribution_clips, len(truth)), "real_clips": len(real),
+            "distribution_clips": count, "real_clips": len(real),
+            "real_clips_that_are_truths_of_generated_ones": shared_clips(clips, count, len(real)),
             "tracker": judges.tracker, "caution": judges.caution, "responses_against": f"{judges.flow} flow of the store",
             "lpips": "no weights found" if judges.lpips is None else judges.lpips.name,
             "store": store.digest[:12], **(about or {}),

@@ -161,8 +161,12 @@ def _kept(path: Path, measured: Measured, key: Mapping[str, Any]) -> Iterator[Ca
 def features_of(
     clips: EvaluationClips, judges: Judges, count: int, folder: Path, batch: int = 16, quiet: bool = False
 ) -> Measured:  # fmt: skip
-    """Moments of random real clips: the other side of every distance (App. F). Kept and resumed as rows are."""
-    key = {"row": "real clips", "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": count}}
+    """Moments of random real clips: the other side of every distance (App. F). Kept and resumed as rows are.
+
+    They are the last ones in the clips' random order, and rows are judged on the first: as few clips as possible are on both
+    sides, see `shared_clips`.
+    """
+    key = {"row": "the last clips", "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": count}}
     path = path_of(folder, "real", key)
     measured, complete = load(path, key)
     total = min(count, len(clips))
@@ -171,13 +175,19 @@ def features_of(
             return measured
         with _kept(path, measured, key) as keep:
             while len(measured) < total:
-                samples = [clips[k] for k in range(len(measured), min(len(measured) + batch, total))]
+                numbers = range(len(measured), min(len(measured) + batch, total))
+                samples = [clips[len(clips) - 1 - k] for k in numbers]
                 frames = torch.stack([sample.frames for sample in samples])
                 features = {e.name: e(frames[:, 0], frames[:, 1:]) for e in judges.extractors}
                 keep(_Found([sample.video for sample in samples], {}, features))
                 bar.update(len(samples))
     save(path, measured, key, complete=True)
     return measured
+
+
+def shared_clips(clips: EvaluationClips, count: int, real: int) -> int:
+    """How many of the real clips are the truth of generated ones, where a split is too small for two sets of their own."""
+    return max(0, min(count, len(clips)) + min(real, len(clips)) - len(clips))
 
 
 class _Scorer:

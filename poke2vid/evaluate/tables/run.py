@@ -8,10 +8,10 @@ import numpy as np
 
 from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.distances import Distance, distances, mean_interval
-from poke2vid.evaluate.heldout import REAL, find_judges, model_row, reference_rows
+from poke2vid.evaluate.heldout import find_judges, model_row, reference_rows
 from poke2vid.evaluate.report import COLUMNS, bias_sentence
 from poke2vid.evaluate.rows import Measured
-from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row
+from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row, shared_clips
 from poke2vid.evaluate.statistics import cluster_mean
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.published import DATASETS, published
@@ -66,11 +66,16 @@ class Order:
 
 @dataclass(frozen=True)
 class _Results:
-    """Measured rows on the same clips, and what they are compared with."""
+    """Measured rows on the same clips, and what they are compared with.
+
+    Attributes:
+        shared: real clips that are also the truth of generated ones.
+    """
 
     rows: dict[str, list[Measured]]
     distances: dict[str, list[dict[str, Distance]]]
     judges: Judges
+    shared: int
 
 
 def parse_suites(text: str) -> tuple[int, ...]:
@@ -150,11 +155,10 @@ def _measure(
             use_suitable_threads(model)
             row = model_row(run.folder.name, model)
             found[variant].append(score_row(row, clips, judges, order.plan, work, truth, quiet))
-    random = EvaluationClips(store, resolution, settings, order.seed + REAL)
     count = min(order.plan.distribution_clips, len(truth))
-    real = features_of(random, judges, count, work, order.plan.batch, quiet)
+    real = features_of(clips, judges, count, work, order.plan.batch, quiet)
     apart = {name: [distances(row, real, order.seed) for row in rows] for name, rows in found.items()}
-    return _Results(found, apart, judges)
+    return _Results(found, apart, judges, shared_clips(clips, count, count))
 
 
 def _table(
@@ -233,6 +237,11 @@ def _notes(suite: Suite, results: _Results, order: Order, store: Store) -> list[
     for extractor in results.judges.extractors:
         found = [row[extractor.name] for rows in results.distances.values() for row in rows if extractor.name in row]
         notes.append(f"{extractor.name}: {extractor.family}" + (f"; {bias_sentence(found)}" if found else ""))
+    if results.shared:
+        notes.append(
+            f"{results.shared} of the real clips that distances are taken to are also truths of generated ones, since the split "
+            "has no more: that makes the distances smaller"
+        )
     unbuilt = [row.label for row in suite.rows if row.variant is None]
     if unbuilt:
         notes.append(f"{', '.join(unbuilt)}: {UNBUILT}, so that the comparison of this table is still to be made")

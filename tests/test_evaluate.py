@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from poke2vid.evaluate import scores
 from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.distances import distances
+from poke2vid.evaluate.distances import difference, distances, floors
 from poke2vid.evaluate.distribution.moments import Moments, frechet_distance
 from poke2vid.evaluate.heldout import evaluate, find_judges, model_row, reference_rows
 from poke2vid.evaluate.report import COLUMNS, Report, summarised, write_report
@@ -258,7 +258,43 @@ def test_moments_in_tenths_are_together_those_of_all_and_a_video_is_in_one_of_th
     expected = frechet_distance(Moments.of(features), Moments.of(some_features(50, seed=2) + 0.5))
     assert found.interval.mean == pytest.approx(expected, rel=1e-9)
     assert found.interval.low < expected < found.interval.high
-    assert (found.generated, found.real) == (60, 50) and 0 < found.bias < expected
+    assert (found.generated, found.real) == (60, 50)
+    assert all(value > 0 for value in found.without) and len(found.without) == len({fold_of(v) for v in videos})
+
+
+def test_a_floor_says_what_real_clips_of_other_videos_are_apart() -> None:
+    """Clips of one video are alike: halves of the videos differ by more than as many independent clips would."""
+    generator = torch.Generator().manual_seed(0)
+    names = [f"video{k}" for k in range(40)]
+    own = {name: torch.randn(3, generator=generator, dtype=torch.float64) for name in names}
+    alike, free = Measured(), Measured()
+    for _ in range(10):
+        noise = torch.randn(40, 3, generator=generator, dtype=torch.float64)
+        alike.add_features("F", torch.stack([own[name] for name in names]) + 0.1 * noise, names)
+        free.add_features("F", noise, [f"{name}/{k}" for k, name in enumerate(names)])
+    clustered, independent = floors(alike, 400)["F"], floors(free, 400)["F"]
+    assert clustered.half > 100 and (clustered.generated, clustered.real, clustered.dimensions) == (400, 400, 3)
+    assert clustered.halves > 5 * clustered.independent
+    assert independent.halves < 5 * 2 * independent.independent  # halves have half as many clips
+    assert "warning" not in clustered.sentence()
+    few = floors(alike, 3)["F"].sentence()
+    assert "warning" in few and "dimensions (3)" in few
+    one = Measured()
+    one.add_features("F", some_features(20), ["a"] * 20)
+    assert math.isnan(floors(one, 20)["F"].halves) and "half of the videos" not in floors(one, 20)["F"].sentence()
+
+
+def test_a_difference_of_distances_is_paired() -> None:
+    videos = [f"video{k % 23}" for k in range(60)]
+    real, near, far = Measured(), Measured(), Measured()
+    real.add_features("F", some_features(60), videos)
+    near.add_features("F", some_features(60, seed=1) + 0.5, videos)
+    far.add_features("F", some_features(60, seed=1) + 0.9, videos)
+    a, b = (distances(row, real)["F"] for row in (far, near))
+    found = difference([a], [b])
+    assert found.mean == pytest.approx(a.interval.mean - b.interval.mean)
+    assert found.high - found.low < (a.interval.high - a.interval.low) + (b.interval.high - b.interval.low)
+    assert difference([a, a], [a, a]) == Interval(0.0, 0.0, 0.0)
 
 
 # The report
@@ -342,6 +378,7 @@ def test_the_truths_tracks_are_nearest_to_those_of_real_clips_and_a_still_pictur
     assert "not comparable with published FVD" in report.families["track Frechet"]
     assert report.families["FVD"].startswith("no I3D weights")
     assert "FVD" not in report.distances["copy"]
+    assert report.floors["track Frechet"].generated == 8
 
 
 def test_a_report_says_what_was_measured(report: Report) -> None:
@@ -350,6 +387,9 @@ def test_a_report_says_what_was_measured(report: Report) -> None:
     assert (about["resolution"], about["seed"], about["poke_kind"]) == (32, 0, "shift")
     assert about["tracker"].startswith("dis (fast)") and "made the training pokes" in about["caution"]
     assert about["responses_against"] == "dis flow of the store"
+    assert "disagreement of the tracker and the store's dis flow" in about["truth"]
+    assert about["clips_of_columns"]["poke_epe"] == 8 and about["judges"]["version"] == 1
+    assert set(about["rows"]) == {"truth", "copy", "model"}
     assert about["model"] == "model.safetensors"
 
 
@@ -409,6 +449,20 @@ def test_real_clips_are_others_than_the_generated_ones_as_far_as_the_split_goes(
     assert [shared_clips(clips, 5, 5), shared_clips(clips, 20, 20), shared_clips(clips, 99, 99)] == [0, 8, 32]
 
 
+def test_an_extractor_that_needs_longer_clips_is_left_out_and_says_so(store: Path) -> None:
+    class Long:
+        name, family, dimensions, shortest, digest = "FVD", "a family", 3, 9, "x"
+
+        def __call__(self, x_0: Tensor, frames: Tensor) -> Tensor:
+            raise AssertionError("clips are too short for it")
+
+    _, judges = judged(store)
+    found = replace(judges, extractors=(Long(), *judges.extractors)).for_clips_of(4)
+    assert [e.name for e in found.extractors] == ["track Frechet"]
+    assert found.missing["FVD"] == "no clips of 9 frames: these have 4"
+    assert [e.name for e in replace(judges, extractors=(Long(),)).for_clips_of(10).extractors] == ["FVD"]
+
+
 class CutOffError(Exception):
     pass
 
@@ -458,7 +512,11 @@ def test_frames_that_are_not_finite_stop_the_run_and_name_row_and_clip(store: Pa
         score_row(broken, clips, judges, Plan(4), tmp_path, quiet=True)
 
 
-def test_clips_are_written_as_videos_only_where_they_are_asked_for(store: Path, tmp_path: Path) -> None:
+def test_clips_are_written_as_videos_where_they_are_asked_for_also_of_what_was_scored_before(
+    store: Path, tmp_path: Path
+) -> None:
+    evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", quiet=True)
+    assert not (tmp_path / "videos").exists()
     evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", videos=tmp_path / "videos", quiet=True)
     assert sorted(p.name for p in (tmp_path / "videos" / "model").iterdir()) == ["00000.mp4", "00001.mp4", "00002.mp4"]
     from poke2vid.video import iterate_frames
@@ -512,6 +570,7 @@ def test_a_report_is_written_for_people_and_for_programs(tmp_path: Path, report:
     row = report.rows["copy"]["psnr"]
     assert values["rows"]["copy"]["psnr"] == {"mean": row.mean, "low": row.low, "high": row.high}
     assert values["about"] == report.about
+    assert values["floors"]["track Frechet"]["real"] == 8
     text = (tmp_path / "new" / "report.md").read_text()
     header, _, *rows = [line for line in text.split("Brackets")[0].splitlines() if line.startswith("|")]
     assert [cell.strip() for cell in header.split("|")[2:-1]] == list(report.rows["model"])

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from poke2vid.evaluate.figures.futures import load_beside
 from poke2vid.evaluate.figures.given import read_pokes
 from poke2vid.evaluate.figures.layout import Row, cycled, enlargement, enrolment, flow_scale, moments
 from poke2vid.evaluate.figures.write import write_figures
+from poke2vid.evaluate.neighbours.generalisation import unseen_videos
 from poke2vid.model.files import SHIPPED, LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import foreground_mask
@@ -232,6 +234,20 @@ def test_figures_are_written_with_an_index_and_are_the_same_for_the_same_seed(st
     write_figures(loaded(), store.path, tmp_path / "c", num_clips=2, seed=1, flow=False)
     assert (tmp_path / "c" / "clip_1.png").read_bytes() != (tmp_path / "a" / "clip_1.png").read_bytes()
     assert "none, no flow is shown" in (tmp_path / "c" / "index.md").read_text()
+
+
+def test_the_figure_of_unseen_things_is_prepared_before_anything_is_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("faiss", reason="it searches with faiss")
+    monkeypatch.setenv("POKE2VID_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match="4 are needed"):  # one video is held out
+        write_figures(loaded(), store.path, tmp_path / "out", num_clips=1, generalisation=True)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr("poke2vid.evaluate.figures.write.unseen_videos", partial(unseen_videos, pictures=1))
+    names = write_figures(loaded(), store.path, tmp_path / "out", num_clips=1, generalisation=True)
+    assert {"generalisation.mp4", "generalisation.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert "[generalisation.png]" in (tmp_path / "out" / "index.md").read_text() and names[-1] == "index.md"
 
 
 @pytest.mark.parametrize(

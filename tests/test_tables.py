@@ -143,6 +143,11 @@ def test_differences_are_paired_by_clip(made: tuple[Path, list[Table]]) -> None:
     third, _, differences, *_ = made[1]
     by_label = {line.label: line.cells["psnr"].interval for line in third.lines}
     line = differences.lines[0]
+    apart = {line.label: line.cells["track Frechet"].interval for line in third.lines}
+    tracks = line.cells["track Frechet"].interval
+    assert tracks is not None and tracks.mean == pytest.approx(
+        apart["Ours RNN"].mean - apart["Ours full"].mean, abs=1e-9
+    )
     found, ours, full = line.cells["psnr"].interval, by_label["Ours RNN"], by_label["Ours full"]
     assert found is not None and ours is not None and full is not None
     assert found.mean == pytest.approx(ours.mean - full.mean, abs=1e-6)
@@ -208,7 +213,12 @@ def test_several_runs_at_a_time_give_the_same_models(
 
 def test_what_is_written_is_what_was_made(made: tuple[Path, list[Table]]) -> None:
     out, tables = made
-    assert json.loads((out / "tables.json").read_text()) == json.loads(json.dumps([t.to_json() for t in tables]))
+    found = json.loads((out / "tables.json").read_text())
+    assert found["tables"] == json.loads(json.dumps([t.to_json() for t in tables]))
+    assert found["about"]["clips"] == 6 and found["about"]["clips_of_columns"]["poke_epe"] == 6
+    assert len(found["about"]["runs"]) == 10
+    run = next(found["about"]["runs"][name] for name in found["about"]["runs"] if name.startswith("single_stage-seed1"))
+    assert run["seed"] == 1 and run["train"]["stage_1_steps"] == 0 and len(run["digest"]) == 64
     text = (out / "tables.md").read_text()
     assert all(f"## {table.caption}" in text for table in tables)
 
@@ -218,6 +228,8 @@ def test_what_is_written_is_what_was_made(made: tuple[Path, list[Table]]) -> Non
     [
         (Order((3,), BASE, 2, Plan(4), dataset="imagenet"), "no published data set 'imagenet'"),
         (Order((3,), BASE, 0, Plan(4)), "0 seeds train nothing"),
+        (Order((3,), BASE, 1, Plan(4), lpips="vgg"), r"vgg16-397923af\.pth"),
+        (Order((3,), BASE, 1, Plan(4), device="cuda:77"), "the device 'cuda:77' cannot be used"),
         (Order((3,), preset("ablation64"), 1, Plan(4)), "frames of 32 pixels and the model takes 64"),
     ],
 )
@@ -234,21 +246,21 @@ def test_what_cannot_be_is_said_before_anything_is_trained(
 
 def small_table(by_measure: bool = False) -> Table:
     cells = {
-        "psnr": Cell(Interval(21.5, 20.0, 23.0), (21.0, 22.0), 8, 21.81),
-        "FVD": Cell(note="no I3D weights", published=89.67),
+        "psnr": Cell(Interval(21.5, 20.0, 23.0), (21.0, 22.0), 8, 21.8),
+        "FVD": Cell(note="no I3D weights", published=110.0),
     }
     lines = (
         Line("Ours_full", cells, "6 steps, not converged"),
         Line("copy", {"psnr": Cell(Interval(1.0, 1.0, 1.0)), "FVD": Cell()}),
     )
-    return Table(3, "Ablations", {"psnr": "PSNR", "FVD": "FVD"}, lines, ("a note",), by_measure)
+    return Table(3, "Ablations", {"psnr": "PSNR ↑", "FVD": "FVD ↓"}, lines, ("50 % of it",), by_measure)
 
 
-def test_a_cell_shows_mean_interval_seeds_and_the_papers_number() -> None:
+def test_a_cell_shows_mean_interval_seeds_and_the_papers_number_with_its_two_decimals() -> None:
     lines = [line for line in small_table().to_markdown().splitlines() if line.startswith("|")]
-    assert lines[0] == "| | PSNR | FVD |"
+    assert lines[0] == "| | PSNR ↑ | FVD ↓ |"
     assert lines[2] == (
-        "| Ours_full *6 steps, not converged* | 21.5 [20, 23] (21, 22); paper 21.81 | no I3D weights; paper 89.67 |"
+        "| Ours_full *6 steps, not converged* | 21.5 [20, 23] (21, 22); paper 21.80 | no I3D weights; paper 110.00 |"
     )
     assert lines[3] == "| copy | 1 [1, 1] |  |"
 
@@ -256,19 +268,21 @@ def test_a_cell_shows_mean_interval_seeds_and_the_papers_number() -> None:
 def test_the_second_table_has_a_line_for_every_measure() -> None:
     lines = [line for line in small_table(by_measure=True).to_markdown().splitlines() if line.startswith("|")]
     assert lines[0] == "| | Ours_full *6 steps, not converged* | copy |"
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["PSNR", "FVD"]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["PSNR ↑", "FVD ↓"]
 
 
 @pytest.mark.parametrize("by_measure", [False, True])
-def test_latex_has_as_many_cells_as_columns_and_nothing_unescaped(by_measure: bool) -> None:
+def test_latex_has_as_many_cells_as_columns_and_says_all_that_markdown_says(by_measure: bool) -> None:
     text = small_table(by_measure).to_latex()
-    columns = re.search(r"\\begin{tabular}{(l r*)}".replace(" ", ""), text)
+    columns = re.search(r"\\begin{tabular}{(lr*)}", text)
     assert columns is not None and len(columns[1]) == 3
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert all(line.count("&") == 2 for line in body) and len(body) == 3
-    assert r"Ours\_full" in text and "(21.81)" in text and "-- (89.67)" in text
-    assert text.count(r"\begin") == text.count(r"\end") == 1
-    assert "% a note" in text
+    assert r"Ours\_full (6 steps, not converged)" in text
+    for said in ("(21, 22); paper 21.80", "no I3D weights; paper 110.00", r"PSNR $\uparrow$", r"50 \% of it.\par"):
+        assert said in text
+    assert text.count(r"\begin") == text.count(r"\end") == 2
+    assert "%" not in re.sub(r"\\%", "", text)  # nothing is a comment
 
 
 def test_data_sets_have_names_for_people() -> None:

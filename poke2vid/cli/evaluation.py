@@ -23,10 +23,11 @@ def evaluate(
         ),
     ] = 1000,
     split: Annotated[str, typer.Option("--split", help="test or train.")] = "test",
-    seed: Annotated[int, typer.Option("--seed", help="Of clips and pokes.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of clips and pokes.")] = 0,
     videos: Annotated[
         bool, typer.Option("--videos", help="Write every predicted clip beside its truth as MP4, too.")
     ] = False,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     lpips: LpipsOption = None,
     weights_dir: WeightsOption = None,
 ) -> None:
@@ -41,7 +42,7 @@ def evaluate(
     report = run(
         loaded, data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
-        lpips=lpips_named(lpips),
+        lpips=lpips_named(lpips), device=device,
     )  # fmt: skip
     write_report(report, out)
     print(report.to_markdown())
@@ -70,7 +71,7 @@ def tables(
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
-    seed: Annotated[int, typer.Option("--seed", help="Of the test clips and their pokes.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test clips and their pokes.")] = 0,
     lpips: LpipsOption = None,
     weights_dir: WeightsOption = None,
 ) -> None:

@@ -13,7 +13,7 @@ def figures(
     out: Annotated[Path, typer.Option("--out", help="Folder for pictures, videos and index.md.")],
     model: ModelOption = None,
     clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips of the test split.")] = 4,
-    seed: Annotated[int, typer.Option("--seed", help="Of clips and pokes.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of clips and pokes.")] = 0,
     beside: Annotated[
         list[str] | None,
         typer.Option("--beside", help="Compare with it: a model file or run, copy or shift-patch. Repeatable."),

@@ -11,7 +11,9 @@ def impulse(
     out: Annotated[Path, typer.Option("--out", help="Folder for the report, its plot and videos.")],
     scenes: Annotated[int, typer.Option("--scenes", min=1, help="How many simulated scenes.")] = 16,
     family: Annotated[str, typer.Option("--family", help="plants, figures or objects.")] = "plants",
-    seed: Annotated[int, typer.Option("--seed", help="Of the scenes and of the intervals: 0 ... 15.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=15, help="Of the scenes and of the intervals: 0 ... 15.")
+    ] = 0,
 ) -> None:
     """Plot how much an object moves against the strength of an impulse, beside the simulated truth."""
     from poke2vid.model.files import load_model, use_suitable_threads

@@ -1,4 +1,4 @@
-"""Frechet distances of a row to real clips, each with its interval, its counts and its bias."""
+"""Frechet distances of a row to real clips, each with its interval, its counts, and what real clips are apart themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,11 @@ from functools import reduce
 
 import numpy as np
 
-from poke2vid.evaluate.distribution.moments import FEWEST, Moments, bias_warning, frechet_bias, frechet_distance
+from poke2vid.evaluate.distribution.moments import FEWEST, Moments, frechet_bias, frechet_distance
 from poke2vid.evaluate.rows import FOLDS, Measured
 from poke2vid.evaluate.statistics import Interval, jackknife
+
+SPLITS = 6  # ways of parting the videos in halves
 
 
 @dataclass(frozen=True)
@@ -17,21 +19,53 @@ class Distance:
 
     Attributes:
         interval: the distance, and its 95 % interval over tenths of the videos, left out of both sides in turn.
-        without: the distance without each of these tenths.
+        without: the distance without each of these tenths, in their order.
         generated, real: clips on either side.
-        bias: what two samples of these sizes from one and the same distribution are apart, on average.
-        warning: one sentence where that is a part of the distance that matters; empty otherwise.
     """
 
     interval: Interval
     without: tuple[float, ...]
     generated: int
     real: int
-    bias: float
-    warning: str
 
 
-def distances(row: Measured, real: Measured, seed: int = 0) -> dict[str, Distance]:
+@dataclass(frozen=True)
+class Floor:
+    """How large a column's distances are for want of clips alone.
+
+    Attributes:
+        halves: between the real clips of one half of the videos and those of the other, on average over `SPLITS` ways to
+            part them; NaN where there are too few. Clips of one video are alike, so this is what other videos would be apart.
+        half: clips of such a half, on average.
+        independent: between two samples of `generated` and `real` *independent* clips of the Gaussian of the real ones.
+        dimensions: of the features; with no more clips than that, a covariance has directions that nothing is known of.
+    """
+
+    halves: float
+    half: int
+    independent: float
+    generated: int
+    real: int
+    dimensions: int
+
+    def sentence(self) -> str:
+        """For a report."""
+        said = f"{self.generated} clips against {self.real} real ones"
+        if not np.isnan(self.halves):
+            said += (
+                f"; real clips of half of the videos are {self.halves:.3g} from those of the other half ({self.half} against "
+                "as many)"
+            )
+        said += f", and as many independent clips of one distribution {self.independent:.3g} apart"
+        if min(self.generated, self.real) <= self.dimensions:
+            said += (
+                f"; warning: these are no more clips than the features have dimensions ({self.dimensions}), so compare with "
+                "numbers of equal counts only"
+            )
+        return said
+
+
+def distances(row: Measured, real: Measured) -> dict[str, Distance]:
     """By extractor; one that has not seen two clips on both sides is left out."""
     found = {}
     for name, parts in row.moments.items():
@@ -41,25 +75,64 @@ def distances(row: Measured, real: Measured, seed: int = 0) -> dict[str, Distanc
         without = []
         for fold in range(FOLDS):
             if parts[fold].count or real.moments[name][fold].count:
-                left = merged(parts, fold), merged(real.moments[name], fold)
+                left = merged(parts, {fold}), merged(real.moments[name], {fold})
                 if min(side.count for side in left) >= FEWEST:
                     without.append(frechet_distance(*left))
-        found[name] = Distance(
-            jackknife(frechet_distance(generated, true), without), tuple(without), generated.count, true.count,
-            frechet_bias(true, generated.count, true.count, seed), bias_warning(true, generated, seed) or "",
+        value = frechet_distance(generated, true)
+        found[name] = Distance(_positive(jackknife(value, without)), tuple(without), generated.count, true.count)
+    return found
+
+
+def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
+    """By extractor, for rows of so many clips; columns with fewer than two real clips are left out."""
+    found, rng = {}, np.random.default_rng(seed)
+    for name, parts in real.moments.items():
+        whole = merged(parts)
+        if min(whole.count, generated) < FEWEST:
+            continue
+        filled = [fold for fold in range(FOLDS) if parts[fold].count]
+        apart, counts = [], []
+        for _ in range(SPLITS if len(filled) >= 2 else 0):
+            chosen = set(rng.permutation(filled)[: len(filled) // 2].tolist())
+            halves = merged(parts, chosen), merged(parts, set(range(FOLDS)) - chosen)
+            if min(half.count for half in halves) >= FEWEST:
+                apart.append(frechet_distance(*halves))
+                counts.append(min(half.count for half in halves))
+        found[name] = Floor(
+            float(np.mean(apart)) if apart else float("nan"), round(float(np.mean(counts))) if counts else 0,
+            frechet_bias(whole, generated, whole.count, seed), generated, whole.count, whole.dimensions,
         )  # fmt: skip
     return found
 
 
 def mean_interval(found: Sequence[Distance]) -> Interval:
     """The mean of the distances of several training seeds on the same clips, and its interval over videos."""
-    return jackknife(
-        float(np.mean([distance.interval.mean for distance in found])),
-        np.mean([distance.without for distance in found], axis=0).tolist(),
+    return _positive(
+        jackknife(
+            float(np.mean([distance.interval.mean for distance in found])),
+            np.mean([distance.without for distance in found], axis=0).tolist(),
+        )
     )
 
 
-def merged(parts: list[Moments], without: int | None = None) -> Moments:
-    """All parts together, but for one."""
-    kept = [part for fold, part in enumerate(parts) if fold != without]
+def difference(first: Sequence[Distance], second: Sequence[Distance]) -> Interval:
+    """How much farther the first row is than the second, both means over training seeds; paired by tenths of the videos."""
+    (a, without_a), (b, without_b) = (
+        (
+            float(np.mean([distance.interval.mean for distance in row])),
+            np.mean([distance.without for distance in row], axis=0),
+        )
+        for row in (first, second)
+    )
+    return jackknife(a - b, (without_a - without_b).tolist())
+
+
+def merged(parts: list[Moments], without: frozenset[int] | set[int] = frozenset()) -> Moments:
+    """All parts together, but for some."""
+    kept = [part for fold, part in enumerate(parts) if fold not in without]
     return reduce(lambda a, b: a.merge(b), kept, Moments.empty(parts[0].dimensions))
+
+
+def _positive(interval: Interval) -> Interval:
+    """No distance is below 0, whatever Student's t says."""
+    return Interval(interval.mean, max(0.0, interval.low), interval.high)

@@ -1,20 +1,24 @@
 """A model on a store's unseen videos: every clip is poked as its own flow says, and judged against its own future."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
+from poke2vid import __version__
 from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.distances import distances
+from poke2vid.evaluate.distances import distances, floors
 from poke2vid.evaluate.distribution.extractors import find_extractors
-from poke2vid.evaluate.report import Report, summarised
+from poke2vid.evaluate.report import COLUMNS, Report, summarised
 from poke2vid.evaluate.rows import Measured, Row
-from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row, shared_clips
+from poke2vid.evaluate.scoring import Judges, Plan, features_of, predicted, score_row, shared_clips
 from poke2vid.evaluate.tracking import Tracker, lpips_if_found, tracker_for
 from poke2vid.features import LpipsName, build_lpips
 from poke2vid.files import digest_of
@@ -23,7 +27,8 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import to_uint8
 from poke2vid.store import Store
 from poke2vid.train.config import DataConfig, from_json
-from poke2vid.train.data import Batch, Sample, stack
+from poke2vid.train.data import Batch, stack
+from poke2vid.train.distributed import device_named
 from poke2vid.types import InputError, Split
 from poke2vid.video import write_video
 
@@ -31,7 +36,7 @@ from poke2vid.video import write_video
 def evaluate(
     loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
-    batch: int = 16, lpips: LpipsName | None = None, quiet: bool = False,
+    batch: int = 16, lpips: LpipsName | None = None, device: str = "cpu", quiet: bool = False,
 ) -> Report:  # fmt: skip
     """Scores a model beside copy-the-first-frame and the truth.
 
@@ -45,65 +50,72 @@ def evaluate(
     Raises:
         InputError: if store and model do not fit, or a prediction is not finite.
     """
-    store = Store.open(store_path)
-    trained = trained_data(loaded)
+    store, place = Store.open(store_path), device_named(device)
     settings = ClipSettings.of_training(
-        trained, loaded.model.poke_kind, loaded.about.get("full_motion"), split_named(split)
+        trained_data(loaded), loaded.model.poke_kind, loaded.about.get("full_motion"), split_named(split)
     )
-    rows = (*reference_rows(), model_row("model", loaded.model))
-    about = {"model": str(loaded.path)}
+    clips = EvaluationClips(store, loaded.model.resolution, settings, seed)
+    judges = find_judges(store, weights_dir, lpips, place).for_clips_of(settings.horizon)
+    row, plan = model_row("model", loaded.model, place), Plan(num_clips, distribution_clips, batch)
     with TemporaryDirectory() as temporary:
-        return compare(
-            rows, store, loaded.model.resolution, settings, Plan(num_clips, distribution_clips, batch),
-            find_judges(store, weights_dir, lpips), work or Path(temporary), seed=seed, about=about, videos=videos, quiet=quiet,
-        )  # fmt: skip
+        report = compare((*reference_rows(), row), clips, plan, judges, work or Path(temporary), quiet=quiet)
+    if videos is not None:
+        write_clips(row, clips, num_clips, videos, batch, quiet)
+    about = {"model": str(loaded.path), "model_step": loaded.about.get("step", "unknown"), "code": __version__}
+    return replace(report, about={**report.about, **about})
 
 
 def compare(
-    rows: tuple[Row, ...], store: Store, resolution: int, settings: ClipSettings, plan: Plan, judges: Judges, work: Path, *,
-    seed: int = 0, about: dict[str, Any] | None = None, videos: Path | None = None, quiet: bool = False,
+    rows: tuple[Row, ...], clips: EvaluationClips, plan: Plan, judges: Judges, work: Path, quiet: bool = False
 ) -> Report:  # fmt: skip
-    """Rows on the same clips of a store; the first of them is the truth."""
-    clips = EvaluationClips(store, resolution, settings, seed)
+    """Rows on the same clips; the first of them is the truth."""
     truth = score_row(rows[0], clips, judges, plan, work, quiet=quiet)
-    measured: dict[str, Measured] = {}
-    for row in rows[1:]:
-        write = None if videos is None else partial(_write_clip, clips, videos / row.name)
-        measured[row.name] = score_row(row, clips, judges, plan, work, truth, quiet, write)
+    measured = {row.name: score_row(row, clips, judges, plan, work, truth, quiet) for row in rows[1:]}
     measured[rows[0].name] = truth
     count = min(plan.distribution_clips, len(truth))
     real = features_of(clips, judges, count, work, plan.batch, quiet)
-    shown = dict(sorted(measured.items(), key=lambda item: item[0] == rows[0].name))
     named = {extractor.name: extractor.family for extractor in judges.extractors}
     return Report(
-        {name: summarised(row, seed) for name, row in shown.items()},
-        {name: distances(row, real, seed) for name, row in shown.items()},
+        {name: summarised(row, clips.seed) for name, row in measured.items()},
+        {name: distances(row, real) for name, row in measured.items()},
         {**judges.missing, **named},
-        {
-            "clips": len(truth), "clips_available": len(clips), "videos": len(set(truth.videos)), "split": settings.split,
-            "seed": seed, "resolution": resolution, "horizon": settings.horizon, "poke_stds": settings.poke_stds,
-            "min_motion": settings.min_motion, "poke_kind": settings.poke_kind,
-            "distribution_clips": count, "real_clips": len(real),
-            "real_clips_that_are_truths_of_generated_ones": shared_clips(clips, count, len(real)),
-            "tracker": judges.tracker, "caution": judges.caution, "responses_against": f"{judges.flow} flow of the store",
-            "lpips": "no weights found" if judges.lpips is None else judges.lpips.name,
-            "store": store.digest[:12], **(about or {}),
-        },
-    )  # fmt: skip
+        floors(real, count, clips.seed),
+        about_clips(clips, judges, truth, plan, len(real)) | {"rows": {row.name: row.digest[:12] for row in rows}},
+    )
 
 
-def find_judges(store: Store, weights_dir: Path | None, lpips: LpipsName | None = None) -> Judges:
+def about_clips(clips: EvaluationClips, judges: Judges, truth: Measured, plan: Plan, real: int) -> dict[str, Any]:
+    """All that decides a report's numbers but for the rows, for whoever wants to repeat it."""
+    settings, count = clips.settings, min(plan.distribution_clips, len(truth))
+    counts = {column: int(np.isfinite(values).sum()) for column, values in truth.values.items() if column in COLUMNS}
+    return {
+        "clips": len(truth), "clips_available": len(clips), "videos": len(set(truth.videos)), "split": settings.split,
+        "clips_of_columns": counts, "seed": clips.seed, "resolution": clips.resolution, "horizon": settings.horizon,
+        "poke_stds": settings.poke_stds, "min_motion": settings.min_motion, "poke_kind": settings.poke_kind,
+        "distribution_clips": count, "real_clips": real,
+        "real_clips_that_are_truths_of_generated_ones": shared_clips(clips, count, real),
+        "tracker": judges.tracker, "caution": judges.caution, "responses_against": f"{judges.flow} flow of the store",
+        "truth": judges.floor, "lpips": "no weights found" if judges.lpips is None else judges.lpips.name,
+        "store": clips.key["store"][:12], "judges": judges.key, "batch": plan.batch,
+    }  # fmt: skip
+
+
+def find_judges(
+    store: Store, weights_dir: Path | None, lpips: LpipsName | None = None, device: torch.device | None = None
+) -> Judges:  # fmt: skip
     """A tracker that did not make the store's pokes, LPIPS and feature extractors, as far as they can be had here.
 
     Raises:
         InputError: if the weights of an LPIPS that was asked for are missing.
     """
-    flow = store.manifest.settings.flow
+    flow, place = store.manifest.settings.flow, device or torch.device("cpu")
     tracker, caution = tracker_for(flow, weights_dir)
     extractors, missing = find_extractors(weights_dir)
     make: Callable[[], Tracker] = partial(_tracker, flow, weights_dir)
     judge = lpips_if_found(weights_dir) if lpips is None else build_lpips(weights_dir, name=lpips)
-    return Judges(make, tracker.name, caution, flow, judge, tuple(extractors), missing)
+    return Judges(
+        make, tracker.name, caution, flow, None if judge is None else judge.to(place), tuple(extractors), missing, place
+    )
 
 
 def _tracker(flow: str, weights_dir: Path | None) -> Tracker:
@@ -120,26 +132,33 @@ def copy_first(batch: Batch) -> Tensor:
     return batch.frames[:, :1].expand_as(batch.frames[:, 1:])
 
 
-def model_row(name: str, model: PokeVideo) -> Row:
-    """A model's own row."""
-    return Row(name, digest_of(model.state_dict(), {"config": repr(model.config)}), partial(_rollout, model))
+def model_row(name: str, model: PokeVideo, device: torch.device | None = None) -> Row:
+    """A model's own row; it goes to the device."""
+    digest = digest_of(model.state_dict(), {"config": repr(model.config)})
+    place = device or torch.device("cpu")
+    return Row(name, digest, partial(_rollout, model.to(place), place))
 
 
-def _rollout(model: PokeVideo, batch: Batch) -> Tensor:
+def _rollout(model: PokeVideo, device: torch.device, batch: Batch) -> Tensor:
+    batch = batch.to(device)
     return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
 
 
-@torch.inference_mode()
-def predict(model: PokeVideo, sample: Sample) -> Tensor:
-    """x_hat_1 ... x_hat_T of one sample."""
-    return _rollout(model, stack([sample]))[0].clamp(-1, 1)
+def write_clips(
+    row: Row, clips: EvaluationClips, count: int, folder: Path, batch: int = 16, quiet: bool = False
+) -> None:
+    """The first clips as FOLDER/<row>/<number>.mp4: truth on the left, prediction on the right, x_0 first in both.
 
-
-def _write_clip(clips: EvaluationClips, folder: Path, number: int, x_hat: Tensor) -> None:
-    """The truth on the left, the prediction on the right, x_0 first in both."""
-    x = clips[number].frames
-    pair = torch.cat((x, torch.cat((x[:1], x_hat))), dim=-1)
-    write_video(folder / f"{number:05d}.mp4", list(to_uint8(pair)), clips.fps)
+    What is there already is left as it is.
+    """
+    files = {k: folder / row.name / f"{k:05d}.mp4" for k in range(min(count, len(clips)))}
+    left = [k for k, file in files.items() if not file.exists()]
+    for first in tqdm(range(0, len(left), batch), unit="batch", desc="videos", disable=True if quiet else None):
+        numbers = left[first : first + batch]
+        samples = [clips[k] for k in numbers]
+        for k, sample, x_hat in zip(numbers, samples, predicted(row, stack(samples), numbers), strict=True):
+            pair = torch.cat((sample.frames, torch.cat((sample.frames[:1], x_hat))), dim=-1)
+            write_video(files[k], list(to_uint8(pair)), clips.fps)
 
 
 def split_named(split: str) -> Split:

@@ -1,16 +1,15 @@
 """What came of evaluating rows on one set of clips: a table for people (Markdown) and for programs (JSON)."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from poke2vid.evaluate import similarity
 from poke2vid.evaluate.counterfactual import CORRECT_WITHIN, TOUCHED_RADIUS
-from poke2vid.evaluate.distances import Distance
+from poke2vid.evaluate.distances import Distance, Floor
 from poke2vid.evaluate.rows import Measured
 from poke2vid.evaluate.statistics import Interval, cluster_mean, cluster_ratio
-from poke2vid.files import atomic, write_json
+from poke2vid.files import atomic, without_nan, write_json
 
 COLUMNS = {  # column -> what it says, in the order of a report
     "psnr": f"PSNR, {similarity.DEFINITIONS['psnr']}",
@@ -35,33 +34,48 @@ class Report:
     """Scores of rows on the same clips, each value with its interval.
 
     Attributes:
-        rows: row -> column -> interval. "copy" repeats x_0; "truth" is the true clip through the same tracker: the floor.
+        rows: row -> column -> interval. "copy" repeats x_0; "truth" is the true clip through the same tracker.
         distances: row -> column -> distance to random real clips.
         families: column of distances -> what its numbers are, or why there are none here.
+        floors: column of distances -> how large they are for want of clips.
         about: what was measured how: clips, videos, seed, resolution, horizon, tracker.
     """
 
     rows: dict[str, dict[str, Interval]]
     distances: dict[str, dict[str, Distance]]
     families: dict[str, str]
+    floors: dict[str, Floor]
     about: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
+        """Values of JSON; what could not be measured is null."""
         rows = {name: {column: asdict(value) for column, value in row.items()} for name, row in self.rows.items()}
         distances = {name: {column: asdict(v) for column, v in row.items()} for name, row in self.distances.items()}
-        return {
-            "about": self.about, "columns": COLUMNS, "rows": rows, "distances": distances, "families": self.families,
-        }  # fmt: skip
+        floors = {name: asdict(floor) for name, floor in self.floors.items()}
+        return without_nan(
+            {
+                "about": self.about, "columns": COLUMNS, "rows": rows, "distances": distances, "families": self.families,
+                "floors": floors,
+            }
+        )  # fmt: skip
 
     def to_markdown(self) -> str:
         columns = [c for c in COLUMNS if any(c in row for row in self.rows.values())]
         lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
         for name, row in self.rows.items():
-            lines.append(f"| {name} | " + " | ".join(str(row[c]) if c in row else "" for c in columns) + " |")
-        measured = [f"- {k}: {v}" for k, v in self.about.items() if v != ""]
+            lines.append(f"| {name} | " + " | ".join(self._shown(row.get(c)) for c in columns) + " |")
+        measured = [f"- {k}: {v}" for k, v in self.about.items() if v not in ("", {}) and k not in ("judges", "rows")]
         legend = [f"- `{c}`: {COLUMNS[c]}" for c in columns]
-        parts = [*lines, "", "Brackets: 95 % intervals over videos.", "", *self._distance_lines(), *legend]
+        brackets = "Brackets: 95 % intervals over videos."
+        if self.about["videos"] == 1:
+            brackets = "All clips are of one video, so there are no intervals."
+        parts = [*lines, "", brackets, "", *self._distance_lines(), *legend]
         return "\n".join([*parts, "", "Measured on:", "", *measured, ""])
+
+    def _shown(self, value: Interval | None) -> str:
+        if value is None:
+            return ""
+        return f"{value.mean:.3g}" if self.about["videos"] == 1 else str(value)
 
     def _distance_lines(self) -> list[str]:
         names = list(self.families)
@@ -70,29 +84,14 @@ class Report:
             "|---" * (len(names) + 1) + "|",
         ]
         for name, row in self.distances.items():
-            lines.append(f"| {name} | " + " | ".join(str(row[c].interval) if c in row else "" for c in names) + " |")
-        legend = [f"- {column}: {self.families[column]}{self._bias(column)}" for column in names]
+            cells = [self._shown(row[c].interval if c in row else None) for c in names]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        legend = [
+            f"- {column}: {self.families[column]}"
+            + (f"; {self.floors[column].sentence()}" if column in self.floors else "")
+            for column in names
+        ]
         return [*lines, "", *legend, ""]
-
-    def _bias(self, column: str) -> str:
-        """How far the numbers of a column lie above the truth, since clips are few."""
-        found = [row[column] for row in self.distances.values() if column in row]
-        return f"; {bias_sentence(found)}" if found else ""
-
-
-def bias_sentence(found: Sequence[Distance]) -> str:
-    """Of the distances of one column, which were taken over equal numbers of clips."""
-    first = found[0]
-    said = (
-        f"{first.generated} clips against {first.real} real ones; two such samples of one and the same distribution would be "
-        f"{first.bias:.3g} apart"
-    )
-    if any(distance.warning for distance in found):
-        said += (
-            " or more, which is a sizeable part of these numbers, or clips are no more than dimensions: compare with "
-            "numbers of equal counts only"
-        )
-    return said
 
 
 def summarised(measured: Measured, seed: int = 0) -> dict[str, Interval]:

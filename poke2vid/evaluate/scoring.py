@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
@@ -24,6 +24,7 @@ from poke2vid import pokes as poking
 from poke2vid.evaluate import counterfactual, scores, similarity
 from poke2vid.evaluate.clips import EvaluationClips
 from poke2vid.evaluate.distribution.extractors import VideoFeatures
+from poke2vid.evaluate.distribution.i3d import I3DFeatures
 from poke2vid.evaluate.distribution.tracks import TrackFeatures, track_chain, track_features
 from poke2vid.evaluate.rows import Measured, Row, load, path_of, save
 from poke2vid.evaluate.tracking import ChainTracker, Tracker
@@ -49,6 +50,7 @@ class Judges:
         lpips: None where its weights are nowhere to be found.
         extractors: of the columns of distances.
         missing: the columns that cannot be had here, and why.
+        device: where LPIPS is, and where the extractors' networks shall be.
     """
 
     make_tracker: Callable[[], Tracker]
@@ -58,6 +60,27 @@ class Judges:
     lpips: Lpips | None
     extractors: tuple[VideoFeatures, ...]
     missing: Mapping[str, str]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def for_clips_of(self, frames: int) -> "Judges":
+        """Without the extractors that such short clips are nothing to."""
+        short = {
+            e.name: f"no clips of {e.shortest} frames: these have {frames}"
+            for e in self.extractors
+            if e.shortest > frames
+        }
+        kept = tuple(e for e in self.extractors if e.name not in short)
+        return replace(self, extractors=kept, missing={**self.missing, **short})
+
+    @property
+    def floor(self) -> str:
+        """What the errors of the true frames say, in a sentence."""
+        if self.flow == "exact":
+            return "its errors are the tracker's own: what is below them cannot be told apart"
+        return (
+            f"its errors are the disagreement of the tracker and the store's {self.flow} flow, which named the targets; a "
+            "model may come out below them"
+        )
 
     @property
     def key(self) -> dict[str, Any]:
@@ -91,15 +114,13 @@ class Plan:
 
 def score_row(
     row: Row, clips: EvaluationClips, judges: Judges, plan: Plan, folder: Path, truth: Measured | None = None,
-    quiet: bool = False, on_frames: Callable[[int, Tensor], None] | None = None,
+    quiet: bool = False,
 ) -> Measured:  # fmt: skip
     """Every score of a row; kept in `folder` while it is made, and taken from there if it was made before.
 
     Args:
         truth: the scores of the true frames on the same clips, for what needs to know where the truth had the poked point
             half way; None leaves that column away.
-        on_frames: is handed every clip's number and predicted frames `t 3 h w`, as they come; clips that an earlier run
-            scored are not made again.
 
     Raises:
         InputError: if a prediction holds numbers that are not finite; names row and clip.
@@ -112,14 +133,10 @@ def score_row(
     with tqdm(total=total, initial=len(measured), unit="clip", desc=row.name, disable=True if quiet else None) as bar:
         if complete:
             return measured
-        with ThreadPoolExecutor(plan.threads or os.cpu_count() or 1) as pool, _kept(path, measured, key) as keep:
+        with ThreadPoolExecutor(plan.threads or _cores()) as pool, _kept(path, measured, key) as keep:
             while len(measured) < total:
                 numbers = range(len(measured), min(len(measured) + plan.batch, total))
-                x_hat, found = scorer.score(numbers, pool)
-                keep(found)
-                if on_frames is not None:
-                    for number, frames in zip(numbers, x_hat, strict=True):
-                        on_frames(number, frames)
+                keep(scorer.score(numbers, pool))
                 bar.update(len(numbers))
     save(path, measured, key, complete=True)
     return measured
@@ -173,21 +190,70 @@ def features_of(
     with tqdm(total=total, initial=len(measured), unit="clip", desc="real", disable=True if quiet else None) as bar:
         if complete:
             return measured
-        with _kept(path, measured, key) as keep:
+        with ThreadPoolExecutor(_cores()) as pool, _kept(path, measured, key) as keep:
             while len(measured) < total:
                 numbers = range(len(measured), min(len(measured) + batch, total))
                 samples = [clips[len(clips) - 1 - k] for k in numbers]
                 frames = torch.stack([sample.frames for sample in samples])
-                features = {e.name: e(frames[:, 0], frames[:, 1:]) for e in judges.extractors}
+                tracks = (
+                    pool.map(_tracks, to_uint8(frames))
+                    if any(isinstance(e, TrackFeatures) for e in judges.extractors)
+                    else ()
+                )
+                features = {
+                    e.name: _features(e, frames[:, 0], frames[:, 1:], judges.device)
+                    for e in judges.extractors
+                    if not isinstance(e, TrackFeatures)
+                }
+                features |= {
+                    e.name: track_features(torch.from_numpy(np.stack(list(tracks))))
+                    for e in judges.extractors
+                    if isinstance(e, TrackFeatures)
+                }
                 keep(_Found([sample.video for sample in samples], {}, features))
                 bar.update(len(samples))
     save(path, measured, key, complete=True)
     return measured
 
 
+def _tracks(frames: UInt8[np.ndarray, "t h w 3"]) -> Float32[np.ndarray, "t1 2 h w"]:
+    """Flow from x_0 all of the way; the chain costs nothing to build."""
+    return np.stack(list(track_chain()(list(frames))))
+
+
+def _cores() -> int:
+    """That this process may use: a container may have been given fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def shared_clips(clips: EvaluationClips, count: int, real: int) -> int:
     """How many of the real clips are the truth of generated ones, where a split is too small for two sets of their own."""
     return max(0, min(count, len(clips)) + min(real, len(clips)) - len(clips))
+
+
+@torch.inference_mode()
+def predicted(row: Row, batch: Batch, numbers: Sequence[int]) -> Float[Tensor, "b t 3 h w"]:
+    """A row's frames of a batch, on the CPU.
+
+    Raises:
+        InputError: if one is not finite; names row and clip.
+    """
+    assert row.predict is not None
+    x_hat = row.predict(batch).cpu()
+    finite = x_hat.flatten(1).isfinite().all(dim=1)
+    if not finite.all():
+        first = numbers[int((~finite).nonzero()[0])]
+        raise InputError(
+            f"{row.name} predicts frames that are not finite numbers on clip {first}; use an earlier checkpoint."
+        )
+    return x_hat.clamp(-1, 1)
+
+
+def _features(extractor: VideoFeatures, x_0: Tensor, frames: Tensor, device: torch.device) -> Tensor:
+    """A network of torch goes where its frames are; whatever else there is looks at them on the CPU."""
+    if isinstance(extractor, I3DFeatures):
+        x_0, frames = x_0.to(device), frames.to(device)
+    return extractor(x_0, frames)
 
 
 class _Scorer:
@@ -198,19 +264,23 @@ class _Scorer:
         self._horizon = clips.settings.horizon
         self._own = threading.local()
 
-    def score(self, numbers: range, pool: ThreadPoolExecutor) -> tuple[Float[Tensor, "b t 3 h w"], _Found]:
-        """The frames of some clips, and all scores and features of them."""
+    def score(self, numbers: range, pool: ThreadPoolExecutor) -> _Found:
+        """All scores and features of some clips."""
         samples = [self._clips[k] for k in numbers]
         batch, videos = stack(samples), [sample.video for sample in samples]
         x = batch.frames[:, 1:]
-        x_hat = self._predicted(batch, numbers) if self._row.predict is not None else x
+        x_hat = x if self._row.predict is None else predicted(self._row, batch, numbers)
         shown = to_uint8(batch.frames[:, :1]), to_uint8(x_hat)
-        followed = [pool.submit(self._follow, [*x_0, *frames]) for x_0, frames in zip(*shown, strict=True)]
+        few = max(0, min(len(samples), self._plan.distribution_clips - numbers.start))
+        tracked = few if any(isinstance(e, TrackFeatures) for e in self._judges.extractors) else 0
+        followed = [
+            pool.submit(self._follow, [*x_0, *frames], k < tracked)
+            for k, (x_0, frames) in enumerate(zip(*shown, strict=True))
+        ]
         ignored = self._ignored(numbers, pool)
         values = self._of_frames(x_hat, x) if self._row.predict is not None else {}
-        few = max(0, min(len(samples), self._plan.distribution_clips - numbers.start))
         features = {
-            extractor.name: extractor(batch.frames[:few, 0], x_hat[:few])
+            extractor.name: _features(extractor, batch.frames[:few, 0], x_hat[:few], self._judges.device)
             for extractor in self._judges.extractors
             if few and not isinstance(extractor, TrackFeatures)
         }
@@ -218,7 +288,7 @@ class _Scorer:
         for extractor in self._judges.extractors:
             if few and isinstance(extractor, TrackFeatures):  # its flows are known by now
                 features[extractor.name] = track_features(
-                    torch.from_numpy(np.stack([path for _, path in results[:few]]))
+                    torch.from_numpy(np.stack([path for _, path in results[:few] if path is not None]))
                 )
         motion = [
             self._of_motion(flows, sample, number)
@@ -228,19 +298,7 @@ class _Scorer:
             values[column] = [found.get(column, float("nan")) for found in motion]
         if ignored is not None:
             values["ignored_poke"] = [future.result() for future in ignored]
-        return x_hat, _Found(videos, values, features)
-
-    @torch.inference_mode()
-    def _predicted(self, batch: Batch, numbers: Sequence[int]) -> Float[Tensor, "b t 3 h w"]:
-        assert self._row.predict is not None
-        x_hat = self._row.predict(batch)
-        finite = x_hat.flatten(1).isfinite().all(dim=1)
-        if not finite.all():
-            first = numbers[int((~finite).nonzero()[0])]
-            raise InputError(
-                f"{self._row.name} predicts frames that are not finite numbers on clip {first}; use an earlier checkpoint."
-            )
-        return x_hat.clamp(-1, 1)
+        return _Found(videos, values, features)
 
     @torch.inference_mode()
     def _of_frames(self, x_hat: Tensor, x: Tensor) -> dict[str, list[float]]:
@@ -250,7 +308,7 @@ class _Scorer:
             "sharpness": similarity.sharpness(x_hat, x).tolist(),
         }
         if self._judges.lpips is not None:
-            distances = self._judges.lpips(x_hat.flatten(0, 1), x.flatten(0, 1))
+            distances = self._judges.lpips(*(y.flatten(0, 1).to(self._judges.device) for y in (x_hat, x))).cpu()
             values["lpips"] = distances.unflatten(0, x.shape[:2]).mean(dim=1).tolist()
         return values
 
@@ -259,7 +317,7 @@ class _Scorer:
         if self._row.predict is None or not self._row.responds:
             return None
         batch = stack([self._clips.beside(k) for k in numbers])
-        x_hat = self._predicted(batch, numbers)
+        x_hat = predicted(self._row, batch, numbers)
         shown = to_uint8(batch.frames[:, 0]), to_uint8(x_hat)
         return [pool.submit(self._moved, [x_0, *frames]) for x_0, frames in zip(*shown, strict=True)]
 
@@ -267,13 +325,18 @@ class _Scorer:
         flow = torch.from_numpy(self._tracker(frames, (self._horizon,))[self._horizon])
         return scores.mean_motion(flow, torch.ones_like(flow[0], dtype=torch.bool))
 
-    def _follow(self, frames: Sequence[UInt8[np.ndarray, "h w 3"]]) -> tuple[Flows, np.ndarray]:
-        """Flow to T/2 and T by the tracker, and all of the way by the chain; they are one where the tracker is that chain."""
+    def _follow(
+        self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], all_the_way: bool
+    ) -> tuple[Flows, np.ndarray | None]:
+        """Flow to T/2 and T by the tracker, and if asked all of the way by the chain; where the tracker is it, at once."""
         wanted = (max(1, self._horizon // 2), self._horizon)
-        path = self._chain(frames, range(1, len(frames)))
-        chained = self._tracker.name == self._chain.name
-        flows = {k: path[k] for k in wanted} if chained else self._tracker(frames, wanted)
-        return flows, np.stack([path[k] for k in range(1, len(frames))])
+        if self._tracker.name == self._chain.name:
+            path = self._chain(frames, range(1, len(frames)))
+            flows = {k: path[k] for k in wanted}
+        else:
+            flows = self._tracker(frames, wanted)
+            path = self._chain(frames, range(1, len(frames))) if all_the_way else {}
+        return flows, np.stack([path[k] for k in range(1, len(frames))]) if all_the_way else None
 
     def _of_motion(self, flows: Flows, sample: Sample, number: int) -> dict[str, float]:
         half, T = max(1, self._horizon // 2), self._horizon

@@ -137,6 +137,22 @@ def join(device: torch.device) -> Iterator[Group]:
         distributed.destroy_process_group()
 
 
+def device_named(name: str) -> torch.device:
+    """The device of that name, tried out before anything is written.
+
+    Raises:
+        InputError: if it cannot be used here.
+    """
+    try:
+        place = torch.device(name)
+        torch.zeros(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"the device {name!r} cannot be used here; choose cpu, or cuda where there is a GPU."
+        ) from error
+    return place
+
+
 def local_device(name: str) -> str:
     """`cuda` under torchrun means this process's own GPU of the node."""
     own = os.environ.get("LOCAL_RANK")

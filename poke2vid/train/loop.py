@@ -23,7 +23,7 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train import checkpoint
 from poke2vid.train.config import TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches
-from poke2vid.train.distributed import join, local_device
+from poke2vid.train.distributed import device_named, join, local_device
 from poke2vid.train.log import RunLog
 from poke2vid.train.trainer import Trainer
 from poke2vid.types import ClipSource, InputError, Rollout
@@ -69,7 +69,7 @@ def train(
 
     if max_minutes is not None and not max_minutes >= 0:
         raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
-    place = _device(local_device(device))
+    place = device_named(local_device(device))
     store = Store.open(store_path)
     with _Signals() as signals, join(place) as group:
         share = group.share(config.batch)
@@ -137,18 +137,6 @@ def _run(
 
 def _due(step: int, every: int, config: TrainConfig) -> bool:
     return step % every == 0 or step == config.num_steps
-
-
-def _device(name: str) -> torch.device:
-    """The device of that name, tried out before anything is written."""
-    try:
-        place = torch.device(name)
-        torch.zeros(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"the device {name!r} cannot be used here; choose cpu, or cuda where there is a GPU."
-        ) from error
-    return place
 
 
 def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.device) -> nn.Module | None:

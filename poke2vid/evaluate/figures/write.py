@@ -15,6 +15,8 @@ from poke2vid.evaluate.figures.futures import load_beside, play
 from poke2vid.evaluate.figures.given import read_pokes
 from poke2vid.evaluate.figures.layout import Row, cycled, enrolment, flow_scale
 from poke2vid.evaluate.heldout import trained_data
+from poke2vid.evaluate.neighbours.generalisation import Unseen, generalisation_grid, unseen_videos
+from poke2vid.evaluate.neighbours.index import open_index
 from poke2vid.evaluate.tracking import best_tracker
 from poke2vid.files import atomic
 from poke2vid.flow.estimator import FlowEstimator
@@ -66,6 +68,7 @@ def write_figures(
     players = load_beside(beside, kind, horizon)
     given = {} if pokes is None else read_pokes(pokes, num_clips, store.resolution, kind)
     clips = choose_clips(loaded, store, num_clips, seed, length, given)
+    unseen = prepared_generalisation(loaded, store, seed) if generalisation else None
     ours = SessionPlayer(Animator(loaded.model, loaded.about))
     tracker = best_tracker(weights_dir) if flow else None
     written: list[Written] = []
@@ -77,8 +80,8 @@ def write_figures(
         written += _write_clip(clip, rows, out, fps)
     for first in range(0, len(clips), COMPARED) if players else ():
         written += _write_comparison(clips[first : first + COMPARED], {OURS: ours, **players}, out, fps)
-    if generalisation:
-        written += _write_generalisation(loaded, store, out, seed)
+    if unseen is not None:
+        written += _write_generalisation(loaded, unseen, store, out)
     about = {
         "model": f"{loaded.path}, {loaded.about.get('step', 'unknown')} training steps, digest {ours.digest[:12]}",
         "store": f"{store_path}, digest {store.digest[:12]}, test split, {store.resolution} px",
@@ -143,13 +146,18 @@ def _write_comparison(
     ]
 
 
-def _write_generalisation(loaded: LoadedModel, store: Store, out: Path, seed: int) -> list[Written]:
-    from poke2vid.evaluate.neighbours.generalisation import (  # here: it needs a library that the rest does not
-        generalisation_grid,
-        unseen_videos,
-    )
+def prepared_generalisation(loaded: LoadedModel, store: Store, seed: int) -> list[Unseen]:
+    """What App. B.3's figure needs, before anything is written: four things that move, and the index of training frames.
 
+    Raises:
+        InputError: if the store has no four, or the library of the index is not installed.
+    """
     unseen = unseen_videos(store, loaded.model.poke_kind, seed=seed)
+    open_index(loaded, store, "train", quiet=True)  # it is kept, and found again
+    return unseen
+
+
+def _write_generalisation(loaded: LoadedModel, unseen: list[Unseen], store: Store, out: Path) -> list[Written]:
     generalisation_grid(loaded, unseen, store, out / "generalisation.mp4", quiet=True)
     names = ", ".join(item.name for item in unseen)
     return [

@@ -140,7 +140,10 @@ class ImpulseReport:
         return "\n".join([*lines, "", f"Measured on: {told}. Brackets: 95 % intervals over scenes.", ""])
 
     def findings(self) -> list[str]:
-        """A line a row: whether the paper's sentence on small and large pokes holds (App. B.2)."""
+        """A line a row: whether the paper's sentence on small and large pokes holds (App. B.2), as far as the intervals say.
+
+        It holds where most small pokes returned and most large ones did not, and does not where one of these is the other way.
+        """
         told = [
             "The paper: after small pokes the object returns to rest within these frames, after large ones it does not.",
             "",
@@ -148,9 +151,13 @@ class ImpulseReport:
         for row, by_magnitude in self.rows.items():
             small, large = min(by_magnitude), max(by_magnitude)
             first, last = by_magnitude[small]["returned"], by_magnitude[large]["returned"]
-            holds = first.low > 0.5 and last.high < 0.5
+            verdict = "undecided"
+            if first.low > 0.5 and last.high < 0.5:
+                verdict = "holds"
+            elif first.high < 0.5 or last.low > 0.5:
+                verdict = "does not hold"
             told.append(
-                f"- {row}: {'holds' if holds else 'does not hold'}. Returned: a share of {first} at {small:g}, of {last} at "
+                f"- {row}: {verdict}. Returned: a share of {first} at {small:g}, of {last} at "
                 f"{large:g}; late_share at {large:g} less that at {small:g}: {self.slower[row]}."
             )
         return told

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from poke2vid.evaluate.statistics import Interval
+from poke2vid.files import without_nan
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Cell:
         interval: the mean over training seeds and clips, and its 95 % interval over videos; None where there is none.
         seeds: the value of every training seed on its own.
         clips: it was measured on.
-        published: the paper's, where the data are the paper's.
+        published: the paper's, where the data are the paper's; it prints all of its numbers with two decimals.
         note: why there is no number.
     """
 
@@ -26,18 +27,20 @@ class Cell:
     note: str = ""
 
     def markdown(self) -> str:
-        said = self.note or "" if self.interval is None else str(self.interval)
-        if len(self.seeds) > 1:
-            said += f" ({', '.join(f'{value:.3g}' for value in self.seeds)})"
-        return f"{said}; paper {self.published:g}" if self.published is not None else said
+        said = self.note if self.interval is None else str(self.interval)
+        return said + self._each() + self._paper()
 
     def latex(self) -> str:
         if self.interval is None:
-            said = "--"
-        else:
-            mean, low, high = (f"{value:.3g}" for value in (self.interval.mean, self.interval.low, self.interval.high))
-            said = f"{mean} {{\\scriptsize[{low}, {high}]}}"
-        return f"{said} ({self.published:g})" if self.published is not None else said
+            return escaped(self.note or "--") + self._paper()
+        mean, low, high = (f"{value:.3g}" for value in (self.interval.mean, self.interval.low, self.interval.high))
+        return f"{mean} {{\\scriptsize[{low}, {high}]}}{self._each()}{self._paper()}"
+
+    def _each(self) -> str:
+        return f" ({', '.join(f'{value:.3g}' for value in self.seeds)})" if len(self.seeds) > 1 else ""
+
+    def _paper(self) -> str:
+        return f"; paper {self.published:.2f}" if self.published is not None else ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,10 @@ class Table:
     by_measure: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Values of JSON; what could not be measured is null."""
+        found = without_nan(asdict(self))
+        assert isinstance(found, dict)
+        return found
 
     def to_markdown(self) -> str:
         heads, body = self._grid("markdown")
@@ -76,18 +82,22 @@ class Table:
         return "\n".join([f"## {self.caption}", "", *rows, "", *(f"- {note}" for note in self.notes), ""])
 
     def to_latex(self) -> str:
-        """A `tabular` with booktabs' rules; notes as comments."""
+        """A `table` with booktabs' rules; what must be known of its numbers stands below them, to be seen."""
         heads, body = self._grid("latex")
         return "\n".join(
             [
-                *(f"% {note}" for note in self.notes),
+                "\\begin{table}",
+                f"\\caption{{{escaped(self.caption)}}}",
                 f"\\begin{{tabular}}{{l{'r' * len(heads)}}}",
                 "\\toprule",
-                " & ".join(["", *map(_escaped, heads)]) + " \\\\",
+                " & ".join(["", *map(escaped, heads)]) + " \\\\",
                 "\\midrule",
-                *(" & ".join([_escaped(label), *cells]) + " \\\\" for label, cells in body),
+                *(" & ".join([escaped(label), *cells]) + " \\\\" for label, cells in body),
                 "\\bottomrule",
                 "\\end{tabular}",
+                "\\par\\footnotesize",
+                *(f"{escaped(note)}.\\par" for note in self.notes),
+                "\\end{table}",
                 "",
             ]
         )
@@ -98,7 +108,8 @@ class Table:
         def shown(cell: Cell) -> str:
             return cell.markdown() if form == "markdown" else cell.latex()
 
-        labels = [line.label + (f" *{line.marks}*" if line.marks and form == "markdown" else "") for line in self.lines]
+        marked = " *{}*" if form == "markdown" else " ({})"
+        labels = [line.label + (marked.format(line.marks) if line.marks else "") for line in self.lines]
         if self.by_measure:
             body = [(head, [shown(line.cells[column]) for line in self.lines]) for column, head in self.columns.items()]
             return labels, body
@@ -109,10 +120,13 @@ class Table:
         return list(self.columns.values()), body
 
 
-def _escaped(text: str) -> str:
-    for plain, written in (("\\", r"\textbackslash{}"), ("_", r"\_"), ("&", r"\&"), ("%", r"\%"), ("#", r"\#")):
-        text = text.replace(plain, written)
-    return text
+def escaped(text: str) -> str:
+    """Plain text as LaTeX."""
+    special = {
+        "\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
+        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "<": "$<$", ">": "$>$",
+    }  # fmt: skip
+    return "".join(special.get(character, character) for character in text)
 
 
 def joined(tables: Sequence[Table], head: str) -> str:

@@ -3,25 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from poke2vid import __version__
 from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.distances import Distance, distances, mean_interval
-from poke2vid.evaluate.heldout import find_judges, model_row, reference_rows
-from poke2vid.evaluate.report import COLUMNS, bias_sentence
+from poke2vid.evaluate.distances import Distance, Floor, difference, distances, floors, mean_interval
+from poke2vid.evaluate.heldout import about_clips, find_judges, model_row, reference_rows
 from poke2vid.evaluate.rows import Measured
-from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row, shared_clips
+from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row
 from poke2vid.evaluate.statistics import cluster_mean
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, FVD, LOWER_IS_BETTER, MOVINET, SUITES, TRACKS, UNBUILT, Suite
 from poke2vid.features import LpipsName
-from poke2vid.files import atomic, write_json
+from poke2vid.files import atomic, without_nan, write_json
 from poke2vid.model.files import load_model, use_suitable_threads
 from poke2vid.store import Store
-from poke2vid.train.config import TrainConfig
+from poke2vid.train.config import TrainConfig, to_json
+from poke2vid.train.distributed import device_named
 from poke2vid.types import InputError
 
 CONVERGED = (
@@ -69,13 +71,14 @@ class _Results:
     """Measured rows on the same clips, and what they are compared with.
 
     Attributes:
-        shared: real clips that are also the truth of generated ones.
+        about: all that decides the numbers, but for the rows themselves.
     """
 
     rows: dict[str, list[Measured]]
     distances: dict[str, list[dict[str, Distance]]]
+    floors: dict[str, Floor]
     judges: Judges
-    shared: int
+    about: dict[str, Any]
 
 
 def parse_suites(text: str) -> tuple[int, ...]:
@@ -111,14 +114,15 @@ def make_tables(
     store = Store.open(store_path)
     base = order.base
     settings = ClipSettings.of_training(base.data, base.model.poke_kind, None, "test")
-    EvaluationClips(store, base.model.resolution, settings, order.seed)  # before hours of training
-    planned, notes = _plan(order, store, out / "runs")
+    clips = EvaluationClips(store, base.model.resolution, settings, order.seed)
+    judges = find_judges(store, weights_dir, order.lpips, device_named(order.device)).for_clips_of(settings.horizon)
+    planned, notes = _plan(order, store, out / "runs")  # all of what can be wrong is found before hours of training
     runs = [run for found in planned.values() for run in found]
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
-    results = _measure(planned, store, settings, order, out / "rows", weights_dir, quiet)
-    tables = [_table(SUITES[n], planned, notes, results, order, store) for n in order.suites]
+    results = _measure(planned, clips, judges, order.plan, out / "rows", quiet)
+    tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
     tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
-    _write(tables, out)
+    _write(tables, results.about, planned, out)
     return tables
 
 
@@ -137,32 +141,28 @@ def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]
 
 
 def _measure(
-    planned: dict[str, list[Run]], store: Store, settings: ClipSettings, order: Order, work: Path, weights_dir: Path | None,
-    quiet: bool,
+    planned: dict[str, list[Run]], clips: EvaluationClips, judges: Judges, plan: Plan, work: Path, quiet: bool
 ) -> _Results:  # fmt: skip
     """Every row on the same clips; rows that share a run share the result."""
-    judges, resolution = find_judges(store, weights_dir, order.lpips), order.base.model.resolution
-    clips = EvaluationClips(store, resolution, settings, order.seed)
     true_row, copy_row = reference_rows()
-    truth = score_row(true_row, clips, judges, order.plan, work, quiet=quiet)
-    found = {
-        "truth": [truth], "copy": [score_row(copy_row, clips, judges, order.plan, work, truth, quiet)],
-    }  # fmt: skip
+    truth = score_row(true_row, clips, judges, plan, work, quiet=quiet)
+    found = {"truth": [truth], "copy": [score_row(copy_row, clips, judges, plan, work, truth, quiet)]}
     for variant, runs in planned.items():
         found[variant] = []
         for run in runs:
             model = load_model(run.folder).model
             use_suitable_threads(model)
-            row = model_row(run.folder.name, model)
-            found[variant].append(score_row(row, clips, judges, order.plan, work, truth, quiet))
-    count = min(order.plan.distribution_clips, len(truth))
-    real = features_of(clips, judges, count, work, order.plan.batch, quiet)
-    apart = {name: [distances(row, real, order.seed) for row in rows] for name, rows in found.items()}
-    return _Results(found, apart, judges, shared_clips(clips, count, count))
+            row = model_row(run.folder.name, model, judges.device)
+            found[variant].append(score_row(row, clips, judges, plan, work, truth, quiet))
+    count = min(plan.distribution_clips, len(truth))
+    real = features_of(clips, judges, count, work, plan.batch, quiet)
+    apart = {name: [distances(row, real) for row in rows] for name, rows in found.items()}
+    about = about_clips(clips, judges, truth, plan, len(real)) | {"code": __version__}
+    return _Results(found, apart, floors(real, count, clips.seed), judges, about)
 
 
 def _table(
-    suite: Suite, planned: dict[str, list[Run]], notes: dict[str, str], results: _Results, order: Order, store: Store
+    suite: Suite, planned: dict[str, list[Run]], notes: dict[str, str], results: _Results, order: Order
 ) -> Table:  # fmt: skip
     columns = [*suite.columns, *BEYOND]
     lines = []
@@ -182,12 +182,12 @@ def _table(
         lines.append(Line(row.label, cells, _marks(planned.get(row.variant or "", []))))
     lines += [
         Line(label, {column: _cell(results, name, column) for column in columns})
-        for label, name in (("copy of x_0", "copy"), ("the truth: the judges' own error", "truth"))
+        for label, name in (("copy of x_0", "copy"), ("the true frames", "truth"))
     ]
     said = [f"{row.label}: {notes[row.variant]}" for row in suite.rows if row.variant in notes]
     headings = {c: f"{HEADINGS[c]} {'↓' if c in LOWER_IS_BETTER else '↑'}" for c in columns}
     return Table(
-        suite.number, suite.caption, headings, tuple(lines), (*_notes(suite, results, order, store), *said),
+        suite.number, suite.caption, headings, tuple(lines), (*_notes(suite, lines, results, order), *said),
         by_measure=not suite.rows_are_methods,
     )  # fmt: skip
 
@@ -210,37 +210,46 @@ def _marks(runs: Sequence[Run]) -> str:
     if not runs:
         return ""
     steps = runs[0].config.num_steps
-    return f"{steps:,} steps, not converged" if steps < CONVERGED else f"{steps:,} steps"
+    return f"{steps:,} steps, not converged" if steps < CONVERGED else f"{steps:,} steps, convergence not tested"
 
 
-def _notes(suite: Suite, results: _Results, order: Order, store: Store) -> list[str]:
-    base, truth = order.base, results.rows["truth"][0]
+def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order) -> list[str]:
+    base, about, judges = order.base, results.about, results.judges
     data = (
         f"{DATASETS[order.dataset]}, as the paper"
         if order.dataset
         else "not a data set of the paper: no number of its beside"
     )
-    resolution = base.model.resolution
+    size = f"{about['resolution']} pixels" + (
+        "" if about["resolution"] == suite.resolution else f" (the paper: {suite.resolution})"
+    )
+    counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
     notes = [
-        f"store {store.digest[:12]} ({data}); {len(truth)} clips of {len(set(truth.videos))} test videos, {base.data.horizon} "
-        f"frames of {resolution} pixels"
-        + (f" (the paper: {suite.resolution})" if resolution != suite.resolution else "")
-        + f", clips drawn by seed {order.seed}",
-        f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos",
+        f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
+        f"of {size}, clips drawn by seed {about['seed']}",
+        "clips measured: " + ", ".join(f"{HEADINGS[column]} {count}" for column, count in counts.items()),
+        f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
+        + (", which say nothing here: there is one video" if about["videos"] == 1 else ""),
         f"batch {base.batch}, width {base.model.channels} (the paper: 32), perceptual network {base.perceptual}, "
         + ("both critics" if base.has_critics else "no critics"),
-        f"poke-EPE and background by the tracker {results.judges.tracker}; response-EPE against {results.judges.flow} flow"
-        + (f"; {results.judges.caution}" if results.judges.caution else ""),
-        _lpips_note(results.judges),
-        *(f"{HEADINGS[name]}: {reason}" for name, reason in results.judges.missing.items()),
+        f"poke-EPE and background by the tracker {judges.tracker}; response-EPE against {judges.flow} flow"
+        + (f"; {judges.caution}" if judges.caution else ""),
+        f"the true frames: {judges.floor}",
+        _lpips_note(judges),
+        *(f"{HEADINGS[name]}: {reason}" for name, reason in judges.missing.items()),
     ]
-    for extractor in results.judges.extractors:
-        found = [row[extractor.name] for rows in results.distances.values() for row in rows if extractor.name in row]
-        notes.append(f"{extractor.name}: {extractor.family}" + (f"; {bias_sentence(found)}" if found else ""))
-    if results.shared:
+    for extractor in judges.extractors:
+        floor = results.floors.get(extractor.name)
+        notes.append(f"{extractor.name}: {extractor.family}" + (f"; {floor.sentence()}" if floor else ""))
+    if shared := about["real_clips_that_are_truths_of_generated_ones"]:
         notes.append(
-            f"{results.shared} of the real clips that distances are taken to are also truths of generated ones, since the split "
-            "has no more: that makes the distances smaller"
+            f"{shared} of the real clips that distances are taken to are also truths of generated ones, since the split has no "
+            "more: that makes the distances smaller"
+        )
+    if order.dataset:
+        notes.append(
+            "the paper's PSNR is, by its released code, that of 160 frames pooled, and its SSIM's data range that of a batch "
+            "(docs/decisions/018): ours are of each frame"
         )
     unbuilt = [row.label for row in suite.rows if row.variant is None]
     if unbuilt:
@@ -257,29 +266,46 @@ def _lpips_note(judges: Judges) -> str:
 
 
 def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results) -> Table:
-    """Every row less the full model, clip by clip: what is common to both cancels out."""
-    columns = [c for c in (*suite.columns, *BEYOND) if c in COLUMNS and c in results.rows["copy"][0].values]
-    full, lines = suite.rows[-1].variant, []
+    """Every row less the full model, clip by clip or without the same videos: what is common to both cancels out."""
+    full, lines = suite.rows[-1].variant or "", []
+    columns = [c for c in (*suite.columns, *BEYOND) if _cell(results, "copy", c).interval is not None]
     for row in suite.rows[:-1]:
-        if row.variant not in planned or full not in planned:
-            continue
-        cells = {}
-        for column in columns:
-            ours, theirs = (
-                np.mean([m.values[column] for m in results.rows[name or ""]], axis=0) for name in (row.variant, full)
-            )
-            clips = results.rows["truth"][0].videos
-            cells[column] = Cell(cluster_mean((ours - theirs).tolist(), clips), (), int(np.isfinite(ours).sum()))
-        lines.append(Line(f"{row.label} less {suite.rows[-1].label}", cells))
+        if row.variant in planned and full in planned:
+            cells = {column: _difference(results, row.variant, full, column) for column in columns}
+            lines.append(Line(f"{row.label} less {suite.rows[-1].label}", cells))
     return Table(
         suite.number, f"Table {suite.number}: differences to the full model, paired by clip", {c: HEADINGS[c] for c in columns},
-        tuple(lines), ("an interval that holds 0 tells nothing apart; it is over videos, not over training seeds",),
+        tuple(lines),
+        (
+            "means over training seeds; an interval that holds 0 tells nothing apart; it is over videos, not over seeds",
+            "distances are paired by leaving out the same tenth of the videos",
+        ),
     )  # fmt: skip
 
 
-def _write(tables: Sequence[Table], out: Path) -> None:
+def _difference(results: _Results, name: str, full: str, column: str) -> Cell:
+    if column in (FVD, MOVINET, TRACKS):
+        ours, theirs = ([row[column] for row in results.distances[variant]] for variant in (name, full))
+        return Cell(difference(ours, theirs), (), ours[0].generated)
+    first, second = (np.mean([m.values[column] for m in results.rows[variant]], axis=0) for variant in (name, full))
+    clips = results.rows["truth"][0].videos
+    return Cell(cluster_mean((first - second).tolist(), clips), (), int(np.isfinite(first - second).sum()))
+
+
+def _write(tables: Sequence[Table], about: dict[str, Any], planned: dict[str, list[Run]], out: Path) -> None:
     head = "# The paper's tables\n\nWritten by `poke2vid tables`."
-    write_json(out / "tables.json", [table.to_json() for table in tables])
+    runs = {
+        run.folder.name: {"seed": run.seed, "digest": load_digest(run), "train": to_json(run.config)}
+        for found in planned.values()
+        for run in found
+    }
+    about = without_nan({**about, "runs": runs})
+    write_json(out / "tables.json", {"about": about, "tables": [table.to_json() for table in tables]})
     for name, text in (("tables.md", joined(tables, head)), ("tables.tex", "\n".join(t.to_latex() for t in tables))):
         with atomic(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def load_digest(run: Run) -> str:
+    """sha256 of a run's weights, as `Row.digest` has it."""
+    return model_row(run.folder.name, load_model(run.folder).model).digest

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from poke2vid.geometry import Affine, transform
-from poke2vid.types import Poke
+from poke2vid.types import Pair, Poke
 
 Picture = UInt8[np.ndarray, "h w 3"]
 ARROW = (230, 30, 30)  # the paper's red
@@ -28,7 +28,7 @@ def _thickness(picture: Picture) -> int:
 
 
 def draw_arrow(picture: Picture, poke: Poke) -> Picture:
-    """A copy with an arrow from l to l + p, outlined so that it shows on any ground."""
+    """A copy with an arrow from l to l + p, outlined so that it shows on any ground; a poke too short for one is a red spot."""
     drawn = picture.copy()
     (x, y), (dx, dy) = poke.location, poke.shift
     thickness, length = _thickness(picture), max(1e-6, float(np.hypot(dx, dy)))
@@ -37,17 +37,23 @@ def draw_arrow(picture: Picture, poke: Poke) -> Picture:
         cv2.arrowedLine(
             drawn, _fixed(x, y), _fixed(x + dx, y + dy), colour, thickness + extra, cv2.LINE_AA, _SUBPIXEL_BITS, tip
         )
+    if length < 3 * thickness:  # of the arrow, the outline alone would show
+        _dot(drawn, (x, y), thickness + 1)
     return drawn
 
 
 def draw_target(picture: Picture, poke: Poke) -> Picture:
     """A copy with a dot where the poked point should be, l + p."""
     drawn = picture.copy()
-    centre = _fixed(poke.location[0] + poke.shift[0], poke.location[1] + poke.shift[1])
-    radius = 2 * _thickness(picture)
-    for colour, extra in ((_OUTLINE, 1), (ARROW, 0)):
-        cv2.circle(drawn, centre, (radius + extra) << _SUBPIXEL_BITS, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    target = (poke.location[0] + poke.shift[0], poke.location[1] + poke.shift[1])
+    _dot(drawn, target, 2 * _thickness(picture))
     return drawn
+
+
+def _dot(picture: Picture, at: Pair, radius: int) -> None:
+    """Draws an outlined dot into the picture."""
+    for colour, extra in ((_OUTLINE, 1), (ARROW, 0)):
+        cv2.circle(picture, _fixed(*at), (radius + extra) << _SUBPIXEL_BITS, colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def draw_pokes(pictures: Sequence[Picture], pokes: Sequence[Poke]) -> list[Picture]:

@@ -53,7 +53,9 @@ def test_evaluation_is_held_against_the_same_networks_called_bare(results: Any) 
     values, page = results("evaluate")
     check(values, page)
     assert values["models"]["small64"].keys() == {"LPIPS, tracks", "LPIPS, tracks, I3D"}
-    assert len(values["memory_mb"]) == 3 and all(100 < mb < 3000 for mb in values["memory_mb"].values())
+    for result in values["models"]["small64"].values():
+        assert result["ms_a_clip"].keys() == {"evaluate", "bare", "networks", "trackers"}
+    assert len(values["whole"]) == 3 and all(100 < part["memory_mb"] < 3000 for part in values["whole"].values())
 
 
 def test_the_clip_critics_designs_are_compared_on_what_is_taken_away(results: Any) -> None:

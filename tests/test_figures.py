@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from moving_square import write_square
 from torch import nn
 
 from poke2vid.evaluate.figures.clips import background_poke, choose_clips, user_pokes
@@ -21,6 +22,7 @@ from poke2vid.evaluate.neighbours.generalisation import unseen_videos
 from poke2vid.model.files import SHIPPED, LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import foreground_mask
+from poke2vid.prepare import PrepareSettings, prepare
 from poke2vid.store import Store
 from poke2vid.train.config import to_json
 from poke2vid.train.presets import preset
@@ -84,6 +86,11 @@ def test_the_arrow_is_on_the_first_frame_only_and_the_target_dot_on_all_others()
 def test_an_impulse_has_an_arrow_and_no_target() -> None:
     first, *others = columns_of(enrolment([row("pushed", Poke((10, 16), (12, 0), "impulse"))]), 7, 6)
     assert red(first) > 0 and all(red(other) == 0 for other in others)
+
+
+def test_a_poke_too_short_for_an_arrow_shows_as_a_red_spot() -> None:
+    first, *_ = columns_of(enrolment([row("pushed", Poke((10, 16), (0.1, 0), "impulse"))]), 7, 6)
+    assert red(first) > 5
 
 
 def test_all_rows_share_the_scale_of_their_flow() -> None:
@@ -283,3 +290,27 @@ def test_whoever_knows_no_such_pokes_is_not_shown_beside() -> None:
     assert list(load_beside(["shift-patch", "copy"], "shift", 10)) == ["shift-patch", "copy"]
     with pytest.raises(InputError, match="knows no impulse pokes"):
         load_beside([str(SHIPPED)], "impulse", 10)
+
+
+def test_an_impulse_model_is_shown_with_impulses_for_as_long_as_one_likes(store: Store, tmp_path: Path) -> None:
+    pushed = loaded()
+    pushed = replace(pushed, model=PokeVideo(replace(TINY.model, channels=4, poke_kind="impulse")).eval())
+    path = tmp_path / "pokes.json"
+    path.write_text(json.dumps([{"clip": 1, "at": [15.5, 16], "shift": [2, -1]}]))
+    clips = choose_clips(pushed, store, 2, 0, 9, {})
+    assert {poke.kind for clip in clips for poke in clip.pokes.values()} == {"impulse"}
+    lengths = [math.hypot(*clips[0].pokes[f"user poke {k}"].shift) for k in (1, 2, 3)]
+    assert lengths == pytest.approx([0.96, 1.92, 3.2])  # a full impulse is a tenth of the side
+    write_figures(pushed, store.path, tmp_path / "out", num_clips=1, frames=9, pokes=path)
+    assert len(list(iterate_frames(tmp_path / "out" / "clip_1.mp4"))) == 30
+    text = (tmp_path / "out" / "index.md").read_text()
+    assert "poke kind: impulse" in text and "| 1 | user poke 1 | 15.5, 16.0 | 2.0, -1.0 | 2.2 |" in text
+    assert "user poke 2" not in text
+
+
+def test_a_store_without_test_videos_is_refused(tmp_path: Path) -> None:
+    write_square(tmp_path / "videos" / "square.mp4", 20)
+    settings = PrepareSettings(resolution=32, lags=(4,), workers=0, test_fraction=0.0)
+    prepare(tmp_path / "videos", tmp_path / "store", settings, quiet=True)
+    with pytest.raises(InputError, match="has no test videos to show"):
+        write_figures(loaded(), tmp_path / "store", tmp_path / "out")

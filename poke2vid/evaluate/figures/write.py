@@ -86,15 +86,20 @@ def write_figures(
         "model": f"{loaded.path}, {loaded.about.get('step', 'unknown')} training steps, digest {ours.digest[:12]}",
         "store": f"{store_path}, digest {store.digest[:12]}, test split, {store.resolution} px",
         "seed": str(seed),
-        "predicted frames": f"{length}; pokes arrive after T = {horizon}",
+        "predicted frames": f"{length}; pokes are drawn from flow over T = {horizon} frames",
         "poke kind": kind,
         "user pokes": "drawn by the seed" if pokes is None else f"{pokes}; drawn by the seed for clips it leaves out",
         "tracker of the flow": tracker.name if tracker is not None else "none, no flow is shown",
     }
-    about |= {f"shown beside: {name}": f"digest {player.digest[:32]}" for name, player in players.items()}
+    about |= {f"shown beside: {name}": f"digest {_short(player.digest)}" for name, player in players.items()}
     with atomic(out / "index.md") as temporary:
         temporary.write_text(index(about, written, clips, scales), encoding="utf-8")
     return [*(file.name for file in written), "index.md"]
+
+
+def _short(digest: str) -> str:
+    """A model's hash cut to twelve digits; a named player's digest is words, and stays whole."""
+    return digest if " " in digest else digest[:12]
 
 
 def rows_of(clip: FigureClip, player: BenchPlayer, tracker: FlowEstimator | None) -> list[Row]:
@@ -138,10 +143,10 @@ def _write_comparison(
     ]
     write_picture(out / f"{name}.png", enrolment(enrolled))
     write_video(out / f"{name}.mp4", cycled(lines, fps), fps)
-    numbers = ", ".join(str(clip.number) for clip in clips)
+    of = f"clip{'s' if len(clips) > 1 else ''} {', '.join(str(clip.number) for clip in clips)}"
     said = ", ".join(["truth", *players])
     return [
-        Written(f"{name}.png", f"clips {numbers} after their simulated pokes, not drawn: {said}, a row each"),
+        Written(f"{name}.png", f"{of} after simulated pokes, not drawn: {said}, a row each"),
         Written(f"{name}.mp4", f"the same side by side, a line a clip, three times at {fps:g} fps"),
     ]
 

@@ -278,7 +278,7 @@ def test_a_floor_says_what_real_clips_of_other_videos_are_apart() -> None:
     assert independent.halves < 5 * 2 * independent.independent  # halves have half as many clips
     assert "warning" not in clustered.sentence()
     few = floors(alike, 3)["F"].sentence()
-    assert "warning" in few and "dimensions (3)" in few
+    assert "warning" in few and "dimensions (3)" in few and few.count(f"{floors(alike, 3)['F'].independent:.3g}") == 2
     one = Measured()
     one.add_features("F", some_features(20), ["a"] * 20)
     assert math.isnan(floors(one, 20)["F"].halves) and "half of the videos" not in floors(one, 20)["F"].sentence()

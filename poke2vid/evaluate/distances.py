@@ -59,8 +59,8 @@ class Floor:
         said += f", and as many independent clips of one distribution {self.independent:.3g} apart"
         if min(self.generated, self.real) <= self.dimensions:
             said += (
-                f"; warning: these are no more clips than the features have dimensions ({self.dimensions}), so compare with "
-                "numbers of equal counts only"
+                f"; warning: these are no more clips than the features have dimensions ({self.dimensions}), by which alone "
+                f"distances are too large by {self.independent:.3g} or more: compare with numbers of equal counts only"
             )
         return said
 

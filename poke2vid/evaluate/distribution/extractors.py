@@ -27,7 +27,7 @@ class VideoFeatures(Protocol):
 
     @property
     def dimensions(self) -> int:
-        """d; with fewer clips than that a distance says little, see `moments.bias_warning`."""
+        """d; with fewer clips than that a distance says little, see `distances.Floor`."""
 
     @property
     def shortest(self) -> int:

@@ -12,7 +12,6 @@ from torch import Tensor
 from poke2vid.types import InputError
 
 FEWEST = 2  # clips: one has no covariance
-NOTICEABLE_BIAS = 0.2  # of the distance: a bias from here on is spoken of
 _RANK_TOLERANCE = 1e-12  # of the largest variance: what is below is rounding
 
 
@@ -167,26 +166,6 @@ def frechet_bias(real: Moments, count_a: int, count_b: int, seed: int, draws: in
         return Moments.of(normal * deviations)
 
     return sum(frechet_distance(sample(count_a), sample(count_b)) for _ in range(draws)) / draws
-
-
-def bias_warning(real: Moments, generated: Moments, seed: int = 0) -> str | None:
-    """One sentence that says in numbers how far the distance between these lies above the truth; None where that is little.
-
-    Little means: there are more clips than dimensions, and the bias is less than a fifth of the distance.
-    """
-    distance = frechet_distance(real, generated)
-    bias = frechet_bias(real, real.count, generated.count, seed)
-    dimensions = real.dimensions
-    too_few = min(real.count, generated.count) <= dimensions
-    if not too_few and bias < NOTICEABLE_BIAS * distance:
-        return None
-    roughly = "at least" if real.count <= dimensions else "about"  # the simulation knows too few directions
-    why = f"no more than the {dimensions} dimensions of the features" if too_few else "few for so small a distance"
-    return (
-        f"The distance {distance:.4g} lies above the truth: {real.count} and {generated.count} clips of one and the same "
-        f"distribution would be {roughly} {bias:.4g} apart, being {why}; compare it with numbers of equal counts only, or "
-        "take more clips."
-    )
 
 
 def _factor(covariance: Float64[Tensor, "d d"]) -> Float64[Tensor, "d r"]:

@@ -463,6 +463,16 @@ def test_an_extractor_that_needs_longer_clips_is_left_out_and_says_so(store: Pat
     assert [e.name for e in replace(judges, extractors=(Long(),)).for_clips_of(10).extractors] == ["FVD"]
 
 
+def test_nothing_is_downloaded_unless_it_is_allowed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        "poke2vid.evaluate.heldout.find_extractors", lambda folder, allow: (asked.append(allow), ([], {}))[1]
+    )
+    evaluate(loaded(), store, num_clips=1, quiet=True)
+    evaluate(loaded(), store, num_clips=1, allow_download=True, quiet=True)
+    assert asked == [False, True]
+
+
 class CutOffError(Exception):
     pass
 

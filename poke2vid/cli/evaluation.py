@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import LpipsOption, WeightsOption
+from poke2vid.cli.options import DownloadOption, LpipsOption, WeightsOption
 
 
 def evaluate(
@@ -29,6 +29,7 @@ def evaluate(
     ] = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     lpips: LpipsOption = None,
+    download: DownloadOption = False,
     weights_dir: WeightsOption = None,
 ) -> None:
     """Score a model on unseen videos beside copy-the-first-frame and the truth."""
@@ -42,7 +43,7 @@ def evaluate(
     report = run(
         loaded, data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
-        lpips=lpips_named(lpips), device=device,
+        lpips=lpips_named(lpips), device=device, allow_download=download,
     )  # fmt: skip
     write_report(report, out)
     print(report.to_markdown())
@@ -73,6 +74,7 @@ def tables(
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test clips and their pokes.")] = 0,
     lpips: LpipsOption = None,
+    download: DownloadOption = False,
     weights_dir: WeightsOption = None,
 ) -> None:
     """The paper's tables: train every row, score all on the same clips, print them in its layout."""
@@ -88,7 +90,7 @@ def tables(
     keep_freed_memory()
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset, jobs,
-        device, seed, lpips_named(lpips),
+        device, seed, lpips_named(lpips), download,
     )  # fmt: skip
     try:
         made = make_tables(order, data, out, weights_dir)

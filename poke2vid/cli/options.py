@@ -16,3 +16,7 @@ LpipsOption = Annotated[
     str | None,
     typer.Option("--lpips", help="vgg as in the paper, or squeeze; default: squeeze where its weights are, else none."),
 ]
+DownloadOption = Annotated[
+    bool,
+    typer.Option("--download", help="Fetch public weights that are not here: I3D's 50 MB, and what --lpips needs."),
+]

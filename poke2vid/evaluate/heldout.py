@@ -36,7 +36,7 @@ from poke2vid.video import write_video
 def evaluate(
     loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
-    batch: int = 16, lpips: LpipsName | None = None, device: str = "cpu", quiet: bool = False,
+    batch: int = 16, lpips: LpipsName | None = None, device: str = "cpu", allow_download: bool = False, quiet: bool = False,
 ) -> Report:  # fmt: skip
     """Scores a model beside copy-the-first-frame and the truth.
 
@@ -45,6 +45,7 @@ def evaluate(
         distribution_clips: the first so many of them, and so many real ones, for Frechet distances (paper: 1000).
         work: where measured rows are kept, so that a run that was stopped goes on; None keeps nothing.
         lpips: the network of LPIPS, whose weights must be there; None is SqueezeNet where its weights are, else no column.
+        allow_download: fetch public weights that are not here, where they can be had.
         videos: a folder for every predicted clip beside its truth as MP4; None writes no frame to the disk.
 
     Raises:
@@ -55,7 +56,7 @@ def evaluate(
         trained_data(loaded), loaded.model.poke_kind, loaded.about.get("full_motion"), split_named(split)
     )
     clips = EvaluationClips(store, loaded.model.resolution, settings, seed)
-    judges = find_judges(store, weights_dir, lpips, place).for_clips_of(settings.horizon)
+    judges = find_judges(store, weights_dir, lpips, place, allow_download).for_clips_of(settings.horizon)
     row, plan = model_row("model", loaded.model, place), Plan(num_clips, distribution_clips, batch)
     with TemporaryDirectory() as temporary:
         report = compare((*reference_rows(), row), clips, plan, judges, work or Path(temporary), quiet=quiet)
@@ -101,7 +102,8 @@ def about_clips(clips: EvaluationClips, judges: Judges, truth: Measured, plan: P
 
 
 def find_judges(
-    store: Store, weights_dir: Path | None, lpips: LpipsName | None = None, device: torch.device | None = None
+    store: Store, weights_dir: Path | None, lpips: LpipsName | None = None, device: torch.device | None = None,
+    allow_download: bool = False,
 ) -> Judges:  # fmt: skip
     """A tracker that did not make the store's pokes, LPIPS and feature extractors, as far as they can be had here.
 
@@ -110,9 +112,9 @@ def find_judges(
     """
     flow, place = store.manifest.settings.flow, device or torch.device("cpu")
     tracker, caution = tracker_for(flow, weights_dir)
-    extractors, missing = find_extractors(weights_dir)
+    extractors, missing = find_extractors(weights_dir, allow_download)
     make: Callable[[], Tracker] = partial(_tracker, flow, weights_dir)
-    judge = lpips_if_found(weights_dir) if lpips is None else build_lpips(weights_dir, name=lpips)
+    judge = lpips_if_found(weights_dir) if lpips is None else build_lpips(weights_dir, allow_download, lpips)
     return Judges(
         make, tracker.name, caution, flow, None if judge is None else judge.to(place), tuple(extractors), missing, place
     )

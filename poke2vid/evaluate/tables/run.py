@@ -52,7 +52,7 @@ class Order:
         seeds: training runs of every row.
         dataset: which published data set the store is, for the paper's numbers; None if none.
         jobs: runs that are trained at the same time, with one thread each.
-        lpips: as in `heldout.evaluate`.
+        lpips, allow_download: as in `heldout.evaluate`.
     """
 
     suites: tuple[int, ...]
@@ -64,6 +64,7 @@ class Order:
     device: str = "cpu"
     seed: int = 0
     lpips: LpipsName | None = None
+    allow_download: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def make_tables(
     base = order.base
     settings = ClipSettings.of_training(base.data, base.model.poke_kind, None, "test")
     clips = EvaluationClips(store, base.model.resolution, settings, order.seed)
-    judges = find_judges(store, weights_dir, order.lpips, device_named(order.device)).for_clips_of(settings.horizon)
+    place = device_named(order.device)
+    judges = find_judges(store, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
     planned, notes = _plan(order, store, out / "runs")  # all of what can be wrong is found before hours of training
     runs = [run for found in planned.values() for run in found]
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)

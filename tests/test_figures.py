@@ -170,6 +170,18 @@ def test_the_background_is_poked_beside_all_that_moves_and_its_target_lies_there
             assert math.dist((x, y), (20, 32)) > 12 + 5
 
 
+def test_what_hardly_moves_is_no_background_where_the_flow_is_exact_and_may_be_where_it_is_estimated() -> None:
+    D = disc_flow()
+    D[1, :, 32:60] += 1e-5  # a part of the object that the foreground mask does not see
+    seeds = [torch.Generator().manual_seed(seed) for seed in range(20)]
+    noise = torch.full_like(D, 0.02)
+    exact, estimated = (
+        [background_poke(d, Poke((20, 32), (0, 6)), seed) for seed in seeds] for d in (D, disc_flow() + noise)
+    )
+    assert all(poke.location[0] < 32 - 5 for poke in exact)
+    assert any(poke.location[0] > 40 for poke in estimated)
+
+
 def test_pokes_of_a_file_are_read_by_clip(tmp_path: Path) -> None:
     path = tmp_path / "pokes.json"
     entries = [{"clip": 2, "at": [3, 4], "shift": [5, 6]}, {"clip": 2, "at": [1, 1], "shift": [0, 2]}]

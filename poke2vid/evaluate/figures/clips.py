@@ -140,18 +140,21 @@ def _inwards(at: tuple[float, float], length: float, angle: float, side: int) ->
 def background_poke(D: Float[Tensor, "2 h w"], poke: Poke, generator: Generator) -> Poke:
     """The same poke where it must do nothing (App. E.2), well beside all that moves, with its target there too.
 
-    Where the frame has no such room, anywhere outside the foreground.
+    Exact flow is not quite zero on the parts of an object that stand nearly still, so whatever moves at all is kept away from;
+    where the frame has no room for that, as with estimated flow, the foreground is, or at the least not poked.
     """
-    side = D.shape[-1]
-    radius = max(1, round(_BESIDE * side))
-    moving = poking.foreground_mask(D).float()[None, None]
-    beside = functional.max_pool2d(moving, 2 * radius + 1, stride=1, padding=radius)[0, 0] == 0
-    places = [
-        (x, y) for y, x in _inner(beside).nonzero().tolist() if _holds(beside, x + poke.shift[0], y + poke.shift[1])
-    ]
-    if not places:
-        return poking.moved_to_background(poke, D, generator)
-    return replace(poke, location=places[int(torch.randint(len(places), (), generator=generator))])
+    for moving in (torch.hypot(*D) > 0, poking.foreground_mask(D)):
+        places = _beside(moving, poke.shift)
+        if places:
+            return replace(poke, location=places[int(torch.randint(len(places), (), generator=generator))])
+    return poking.moved_to_background(poke, D, generator)
+
+
+def _beside(moving: Bool[Tensor, "h w"], shift: tuple[float, float]) -> list[tuple[float, float]]:
+    """The pixels (x, y) well beside all that moves whose targets are so, too."""
+    radius = max(1, round(_BESIDE * moving.shape[-1]))
+    away = functional.max_pool2d(moving.float()[None, None], 2 * radius + 1, stride=1, padding=radius)[0, 0] == 0
+    return [(x, y) for y, x in _inner(away).nonzero().tolist() if _holds(away, x + shift[0], y + shift[1])]
 
 
 def _holds(mask: Bool[Tensor, "h w"], x: float, y: float) -> bool:

@@ -8,7 +8,7 @@
 # PRESET   ablation64 if left out: a quarter of the paper's width and 2500 steps, which does not converge; paper64 is the paper's
 # DEVICE   cpu if left out
 #
-# As it stands: two minutes for the store (whose test videos hold two disjoint sets of 1000 clips), and on two cores an hour and a half for twelve runs and half an hour for scoring them.
+# As it stands: two minutes for the store (whose test videos hold two disjoint sets of 1000 clips), and on two cores an hour for twelve runs and half an hour for scoring them.
 # LPIPS, MoViNet's column and the tables' FVD need public weights (POKE2VID_WEIGHTS); L_rec needs SqueezeNet's (or VGG-19's, for
 # paper64). On a GPU: recipes/tables.sh work 3,4 paper64 cuda
 set -euo pipefail

@@ -21,10 +21,11 @@ from poke2vid.evaluate.distances import difference, distances, floors
 from poke2vid.evaluate.distribution.moments import Moments, frechet_distance
 from poke2vid.evaluate.heldout import evaluate, find_judges, model_row, reference_rows
 from poke2vid.evaluate.report import COLUMNS, Report, summarised, write_report
-from poke2vid.evaluate.rows import FOLDS, Measured, Row, fold_of, load, path_of, save
+from poke2vid.evaluate.rows import FOLDS, Batched, Measured, Row, fold_of, load, path_of, save
 from poke2vid.evaluate.scoring import Plan, features_of, score_row, shared_clips
-from poke2vid.evaluate.statistics import Interval, cluster_mean, cluster_ratio, jackknife
+from poke2vid.evaluate.statistics import Interval, cluster_mean, cluster_ratio, jackknife, shown
 from poke2vid.evaluate.tracking import tracker_for
+from poke2vid.files import read_tensors
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import to_uint8
@@ -134,7 +135,8 @@ def test_the_interval_contains_the_mean_and_stays_within_the_clusters_means() ->
 
 
 def test_one_video_alone_has_no_interval() -> None:
-    assert cluster_mean([1.0, 3.0], ["a", "a"]) == Interval(2.0, 2.0, 2.0)
+    found = cluster_mean([1.0, 3.0], ["a", "a"])
+    assert found == Interval(2.0, -math.inf, math.inf) and str(found) == "2"
 
 
 def test_what_could_not_be_measured_is_left_out() -> None:
@@ -151,7 +153,7 @@ def test_a_ratio_of_sums_is_not_ruled_by_the_smallest_denominator() -> None:
     found = cluster_ratio([1.0, 1.0], [10.0, 0.01], ["a", "b"])
     assert found.mean == pytest.approx(2 / 10.01)
     assert cluster_ratio([1.0, math.nan, 4.0], [2.0, 1.0, 2.0], ["a", "b", "c"]).mean == 1.25
-    assert cluster_ratio([3.0], [1.0], ["a"]) == Interval(3.0, 3.0, 3.0)
+    assert str(cluster_ratio([3.0], [1.0], ["a"])) == "3"
 
 
 def test_the_jackknife_of_a_mean_is_the_textbooks_interval() -> None:
@@ -160,7 +162,14 @@ def test_the_jackknife_of_a_mean_is_the_textbooks_interval() -> None:
     found = jackknife(float(groups.mean()), without)
     half = 2.262 * groups.std(ddof=1) / math.sqrt(10)
     assert (found.low, found.high) == pytest.approx((groups.mean() - half, groups.mean() + half))
-    assert jackknife(2.0, [1.0]) == Interval(2.0, 2.0, 2.0)
+    assert str(jackknife(2.0, [1.0])) == "2"
+
+
+def test_numbers_for_people_have_three_digits_and_no_exponents() -> None:
+    assert [shown(value) for value in (0.01234, 1.0, 99.99, 999.4, 1234.5, -2010.4, math.nan)] == [
+        "0.0123", "1", "100", "999", "1234", "-2010", "nan",
+    ]  # fmt: skip
+    assert str(Interval(1060.0, 59.4, 2060.7)) == "1060 [59.4, 2061]"
 
 
 # The clips
@@ -220,15 +229,17 @@ def test_the_tracker_is_not_the_one_that_made_the_pokes_or_the_report_says_so(
 # What is kept of a row
 
 
+def with_features(features: Tensor, videos: list[str]) -> Measured:
+    return Measured().plus(Batched(videos, features={"F": features}))
+
+
 def some_features(count: int, seed: int = 0) -> Tensor:
     return torch.randn(count, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def test_a_row_that_was_written_is_the_row_that_is_read(tmp_path: Path) -> None:
-    measured = Measured()
-    measured.add({"psnr": [1.0, 2.0]}, ["a", "b"])
-    measured.add({"psnr": [3.0], "pck": [1.0]}, ["a"])
-    measured.add_features("F", some_features(3), ["a", "b", "a"])
+    measured = Measured().plus(Batched(["a", "b"], {"psnr": [1.0, 2.0]}, {"F": some_features(2)}))
+    measured = measured.plus(Batched(["a"], {"psnr": [3.0], "pck": [1.0]}))
     path, key = path_of(tmp_path, "a/row of any name", {"k": 1}), {"k": 1}
     save(path, measured, key, complete=False)
     found, complete = load(path, key)
@@ -245,15 +256,16 @@ def test_a_row_that_was_written_is_the_row_that_is_read(tmp_path: Path) -> None:
 
 def test_moments_in_tenths_are_together_those_of_all_and_a_video_is_in_one_of_them() -> None:
     videos = [f"video{k % 23}" for k in range(60)]
-    measured = Measured()
-    measured.add_features("F", some_features(40), videos[:40])
-    measured.add_features("F", some_features(20, seed=1), videos[40:])
+    measured = with_features(some_features(40), videos[:40])
+    before = [part.count for part in measured.moments["F"]]
+    more = measured.plus(Batched(videos[40:], features={"F": some_features(20, seed=1)}))
+    assert [part.count for part in measured.moments["F"]] == before  # whoever is interrupted has the one or the other
+    measured = more
     parts = measured.moments["F"]
     assert len(parts) == FOLDS and sum(part.count for part in parts) == 60
     assert parts[fold_of("video3")].count == sum(fold_of(v) == fold_of("video3") for v in videos)
     features = torch.cat((some_features(40), some_features(20, seed=1)))
-    other = Measured()
-    other.add_features("F", some_features(50, seed=2) + 0.5, [f"video{k % 23}" for k in range(50)])
+    other = with_features(some_features(50, seed=2) + 0.5, [f"video{k % 23}" for k in range(50)])
     found = distances(measured, other)["F"]
     expected = frechet_distance(Moments.of(features), Moments.of(some_features(50, seed=2) + 0.5))
     assert found.interval.mean == pytest.approx(expected, rel=1e-9)
@@ -270,8 +282,9 @@ def test_a_floor_says_what_real_clips_of_other_videos_are_apart() -> None:
     alike, free = Measured(), Measured()
     for _ in range(10):
         noise = torch.randn(40, 3, generator=generator, dtype=torch.float64)
-        alike.add_features("F", torch.stack([own[name] for name in names]) + 0.1 * noise, names)
-        free.add_features("F", noise, [f"{name}/{k}" for k, name in enumerate(names)])
+        same = torch.stack([own[name] for name in names]) + 0.1 * noise
+        alike = alike.plus(Batched(names, features={"F": same}))
+        free = free.plus(Batched([f"{name}/{k}" for k, name in enumerate(names)], features={"F": noise}))
     clustered, independent = floors(alike, 400)["F"], floors(free, 400)["F"]
     assert clustered.half > 100 and (clustered.generated, clustered.real, clustered.dimensions) == (400, 400, 3)
     assert clustered.halves > 5 * clustered.independent
@@ -279,17 +292,15 @@ def test_a_floor_says_what_real_clips_of_other_videos_are_apart() -> None:
     assert "warning" not in clustered.sentence()
     few = floors(alike, 3)["F"].sentence()
     assert "warning" in few and "dimensions (3)" in few and few.count(f"{floors(alike, 3)['F'].independent:.3g}") == 2
-    one = Measured()
-    one.add_features("F", some_features(20), ["a"] * 20)
+    one = with_features(some_features(20), ["a"] * 20)
+    assert str(distances(one, one)["F"].interval) == "0"  # without any interval
     assert math.isnan(floors(one, 20)["F"].halves) and "half of the videos" not in floors(one, 20)["F"].sentence()
 
 
 def test_a_difference_of_distances_is_paired() -> None:
     videos = [f"video{k % 23}" for k in range(60)]
-    real, near, far = Measured(), Measured(), Measured()
-    real.add_features("F", some_features(60), videos)
-    near.add_features("F", some_features(60, seed=1) + 0.5, videos)
-    far.add_features("F", some_features(60, seed=1) + 0.9, videos)
+    real = with_features(some_features(60), videos)
+    near, far = (with_features(some_features(60, seed=1) + by, videos) for by in (0.5, 0.9))
     a, b = (distances(row, real)["F"] for row in (far, near))
     found = difference([a], [b])
     assert found.mean == pytest.approx(a.interval.mean - b.interval.mean)
@@ -415,6 +426,10 @@ def test_clips_of_several_videos_give_an_interval(store: Path) -> None:
 # Batches, and going on
 
 
+class CutOffError(Exception):
+    pass
+
+
 def judged(store: Path) -> tuple[EvaluationClips, Any]:
     opened = Store.open(store)
     return EvaluationClips(opened, 32, SETTINGS, seed=0), find_judges(opened, None)
@@ -444,7 +459,7 @@ def test_real_clips_are_others_than_the_generated_ones_as_far_as_the_split_goes(
     asked: list[int] = []
     take = EvaluationClips.__getitem__
     monkeypatch.setattr(EvaluationClips, "__getitem__", lambda self, k: (asked.append(k), take(self, k))[1])
-    features_of(clips, judges, 5, tmp_path, batch=2, quiet=True)
+    features_of(clips, judges, Plan(9, distribution_clips=5, batch=2), tmp_path, quiet=True)
     assert sorted(asked) == list(range(len(clips) - 5, len(clips)))
     assert [shared_clips(clips, 5, 5), shared_clips(clips, 20, 20), shared_clips(clips, 99, 99)] == [0, 8, 32]
 
@@ -463,6 +478,31 @@ def test_an_extractor_that_needs_longer_clips_is_left_out_and_says_so(store: Pat
     assert [e.name for e in replace(judges, extractors=(Long(),)).for_clips_of(10).extractors] == ["FVD"]
 
 
+def test_a_worker_that_fails_ends_the_run_with_its_error_and_what_was_whole_is_kept(
+    store: Path, tmp_path: Path
+) -> None:
+    clips, judges = judged(store)
+    followed: list[int] = []
+
+    class Failing:
+        name, parallel = "another", True
+
+        def __call__(self, frames: Any, wanted: Any) -> Any:
+            followed.append(1)
+            if len(followed) > 5:
+                raise CutOffError
+            return {k: np.zeros((2, 32, 32), np.float32) for k in range(1, 5)}
+
+    failing = replace(judges, make_tracker=Failing, tracker="another", extractors=())
+    row, plan = reference_rows()[0], Plan(12, batch=4, threads=2)
+    with pytest.raises(CutOffError):
+        score_row(row, clips, failing, plan, tmp_path, quiet=True)
+    (kept,) = tmp_path.iterdir()
+    tensors, about = read_tensors(kept)
+    assert len(about["videos"]) == 4 and not about["complete"]
+    assert tensors["values/poke_epe"].shape == (4,)
+
+
 def test_nothing_is_downloaded_unless_it_is_allowed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(
@@ -471,10 +511,6 @@ def test_nothing_is_downloaded_unless_it_is_allowed(store: Path, monkeypatch: py
     evaluate(loaded(), store, num_clips=1, quiet=True)
     evaluate(loaded(), store, num_clips=1, allow_download=True, quiet=True)
     assert asked == [False, True]
-
-
-class CutOffError(Exception):
-    pass
 
 
 def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same_numbers(store: Path, tmp_path: Path) -> None:
@@ -528,13 +564,17 @@ def test_clips_are_written_as_videos_where_they_are_asked_for_also_of_what_was_s
     evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", quiet=True)
     assert not (tmp_path / "videos").exists()
     evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", videos=tmp_path / "videos", quiet=True)
-    assert sorted(p.name for p in (tmp_path / "videos" / "model").iterdir()) == ["00000.mp4", "00001.mp4", "00002.mp4"]
+    (place,) = (tmp_path / "videos").iterdir()
+    assert sorted(p.name for p in place.iterdir()) == ["00000.mp4", "00001.mp4", "00002.mp4"]
     from poke2vid.video import iterate_frames
 
-    frames = list(iterate_frames(tmp_path / "videos" / "model" / "00001.mp4"))
+    frames = list(iterate_frames(place / "00001.mp4"))
     first = to_uint8(EvaluationClips(Store.open(store), 32, SETTINGS, 0)[1].frames[:1])[0]
     assert len(frames) == 5 and frames[0].shape == (32, 64, 3)
     assert np.abs(frames[0][:, :32].astype(float) - first).mean() < 6  # the truth on the left
+    evaluate(loaded(moving=True), store, num_clips=3, videos=tmp_path / "videos", quiet=True)  # another model: its own
+    (other,) = set((tmp_path / "videos").iterdir()) - {place}
+    assert (other / "00001.mp4").read_bytes() != (place / "00001.mp4").read_bytes()
 
 
 def test_pixel_errors_of_a_motion_known_by_hand(store: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 pytest.importorskip("faiss", reason="needs the extra `neighbours`")
 
 from poke2vid.cli.neighbours import neighbours
+from poke2vid.evaluate.heldout import split_named
 from poke2vid.evaluate.neighbours import index as module
 from poke2vid.evaluate.neighbours.generalisation import Unseen, generalisation_grid, unseen_videos
 from poke2vid.evaluate.neighbours.index import (
@@ -23,7 +24,6 @@ from poke2vid.evaluate.neighbours.index import (
     draw_answers,
     features,
     open_index,
-    split_named,
     write_answers,
 )
 from poke2vid.model.config import ModelConfig

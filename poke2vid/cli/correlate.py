@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from poke2vid.cli.options import ModelOption, WeightsOption
+
 
 def correlate(
     output: Annotated[
@@ -46,14 +48,8 @@ def correlate(
         str, typer.Option("--tracker", help="dis (OpenCV), or raft (RAFT-small: slower, needs its public weights).")
     ] = "dis",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the pokes.")] = 0,
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", help="A model file or a training run's folder; without it the shipped base."),
-    ] = None,
-    weights_dir: Annotated[
-        Path | None,
-        typer.Option("--weights-dir", help="Where public weights lie; else POKE2VID_WEIGHTS or the hub's cache."),
-    ] = None,
+    model: ModelOption = None,
+    weights_dir: WeightsOption = None,
 ) -> None:
     """Map how closely everything moves with a location, by many random pokes of it."""
     from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_measure, with_frames

@@ -36,12 +36,10 @@ def evaluate(
     from poke2vid.evaluate.heldout import evaluate as run
     from poke2vid.evaluate.report import write_report
     from poke2vid.features import lpips_named
-    from poke2vid.model.files import load_model, use_suitable_threads
+    from poke2vid.model.files import load_model
 
-    loaded = load_model(model)
-    use_suitable_threads(loaded.model)
     report = run(
-        loaded, data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
+        load_model(model), data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
         lpips=lpips_named(lpips), device=device, allow_download=download,
     )  # fmt: skip

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from poke2vid.cli.options import ModelOption
+
 
 def neighbours(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures of any size.")],
@@ -13,10 +15,7 @@ def neighbours(
         list[Path],
         typer.Option("-o", "--output", help="png: every picture beside its neighbours; json: numbers. Repeatable."),
     ],
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", help="A model file or a training run's folder; without it the shipped base."),
-    ] = None,
+    model: ModelOption = None,
     split: Annotated[str, typer.Option("--split", help="Whose frames are searched: train or test.")] = "train",
     count: Annotated[
         int, typer.Option("--count", min=1, max=100, help="How many videos, each by its nearest frame.")
@@ -27,7 +26,8 @@ def neighbours(
     ] = None,
 ) -> None:
     """Find the training frames that a picture is nearest to, as the object encoder sees them."""
-    from poke2vid.evaluate.neighbours.index import ask, check_outputs, open_index, split_named, write_answers
+    from poke2vid.evaluate.heldout import split_named
+    from poke2vid.evaluate.neighbours.index import ask, check_outputs, open_index, write_answers
     from poke2vid.model.files import load_model, use_suitable_threads
     from poke2vid.store import Store
 

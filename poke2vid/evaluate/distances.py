@@ -1,5 +1,6 @@
 """Frechet distances of a row to real clips, each with its interval, its counts, and what real clips are apart themselves."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -8,7 +9,7 @@ import numpy as np
 
 from poke2vid.evaluate.distribution.moments import FEWEST, Moments, frechet_bias, frechet_distance
 from poke2vid.evaluate.rows import FOLDS, Measured
-from poke2vid.evaluate.statistics import Interval, jackknife
+from poke2vid.evaluate.statistics import Interval, jackknife, shown
 
 SPLITS = 6  # ways of parting the videos in halves
 
@@ -18,8 +19,8 @@ class Distance:
     """One cell of a column of distances.
 
     Attributes:
-        interval: the distance, and its 95 % interval over tenths of the videos, left out of both sides in turn.
-        without: the distance without each of these tenths, in their order.
+        interval: the distance, and its 95 % interval over `FOLDS` parts of the videos, left out of both sides in turn.
+        without: the distance without each of these parts, in their order.
         generated, real: clips on either side.
     """
 
@@ -34,9 +35,9 @@ class Floor:
     """How large a column's distances are for want of clips alone.
 
     Attributes:
-        halves: between the real clips of one half of the videos and those of the other, on average over `SPLITS` ways to
-            part them; NaN where there are too few. Clips of one video are alike, so this is what other videos would be apart.
-        half: clips of such a half, on average.
+        halves: between the real clips of one half of the videos' parts and those of the other, on average over `SPLITS` ways;
+            NaN where there are too few. Clips of one video are alike, so this is what other videos would be apart.
+        half: clips of the smallest such half.
         independent: between two samples of `generated` and `real` *independent* clips of the Gaussian of the real ones.
         dimensions: of the features; with no more clips than that, a covariance has directions that nothing is known of.
     """
@@ -53,14 +54,14 @@ class Floor:
         said = f"{self.generated} clips against {self.real} real ones"
         if not np.isnan(self.halves):
             said += (
-                f"; real clips of half of the videos are {self.halves:.3g} from those of the other half ({self.half} against "
-                "as many)"
+                f"; real clips of half of the videos are {shown(self.halves)} from those of the other half (at least "
+                f"{self.half} on either side)"
             )
-        said += f", and as many independent clips of one distribution {self.independent:.3g} apart"
+        said += f", and as many independent clips of one distribution {shown(self.independent)} apart"
         if min(self.generated, self.real) <= self.dimensions:
             said += (
                 f"; warning: these are no more clips than the features have dimensions ({self.dimensions}), by which alone "
-                f"distances are too large by {self.independent:.3g} or more: compare with numbers of equal counts only"
+                f"distances are too large by {shown(self.independent)} or more: compare with numbers of equal counts only"
             )
         return said
 
@@ -99,7 +100,7 @@ def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
                 apart.append(frechet_distance(*halves))
                 counts.append(min(half.count for half in halves))
         found[name] = Floor(
-            float(np.mean(apart)) if apart else float("nan"), round(float(np.mean(counts))) if counts else 0,
+            float(np.mean(apart)) if apart else float("nan"), min(counts) if counts else 0,
             frechet_bias(whole, generated, whole.count, seed), generated, whole.count, whole.dimensions,
         )  # fmt: skip
     return found
@@ -116,7 +117,7 @@ def mean_interval(found: Sequence[Distance]) -> Interval:
 
 
 def difference(first: Sequence[Distance], second: Sequence[Distance]) -> Interval:
-    """How much farther the first row is than the second, both means over training seeds; paired by tenths of the videos."""
+    """How much farther the first row is than the second, both means over training seeds; paired by parts of the videos."""
     (a, without_a), (b, without_b) = (
         (
             float(np.mean([distance.interval.mean for distance in row])),
@@ -135,4 +136,4 @@ def merged(parts: list[Moments], without: frozenset[int] | set[int] = frozenset(
 
 def _positive(interval: Interval) -> Interval:
     """No distance is below 0, whatever Student's t says."""
-    return Interval(interval.mean, max(0.0, interval.low), interval.high)
+    return interval if math.isinf(interval.high) else Interval(interval.mean, max(0.0, interval.low), interval.high)

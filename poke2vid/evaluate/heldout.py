@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from poke2vid import __version__
-from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
+from poke2vid.evaluate.clips import ClipSettings, EvaluationClips, digest_of_key
 from poke2vid.evaluate.distances import distances, floors
 from poke2vid.evaluate.distribution.extractors import find_extractors
 from poke2vid.evaluate.report import COLUMNS, Report, summarised
@@ -22,7 +22,7 @@ from poke2vid.evaluate.scoring import Judges, Plan, features_of, predicted, scor
 from poke2vid.evaluate.tracking import Tracker, lpips_if_found, tracker_for
 from poke2vid.features import LpipsName, build_lpips
 from poke2vid.files import digest_of
-from poke2vid.model.files import LoadedModel
+from poke2vid.model.files import LoadedModel, suitable_threads
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import to_uint8
 from poke2vid.store import Store
@@ -74,7 +74,7 @@ def compare(
     measured = {row.name: score_row(row, clips, judges, plan, work, truth, quiet) for row in rows[1:]}
     measured[rows[0].name] = truth
     count = min(plan.distribution_clips, len(truth))
-    real = features_of(clips, judges, count, work, plan.batch, quiet)
+    real = features_of(clips, judges, plan, work, quiet)
     named = {extractor.name: extractor.family for extractor in judges.extractors}
     return Report(
         {name: summarised(row, clips.seed) for name, row in measured.items()},
@@ -116,8 +116,9 @@ def find_judges(
     make: Callable[[], Tracker] = partial(_tracker, flow, weights_dir)
     judge = lpips_if_found(weights_dir) if lpips is None else build_lpips(weights_dir, allow_download, lpips)
     return Judges(
-        make, tracker.name, caution, flow, None if judge is None else judge.to(place), tuple(extractors), missing, place
-    )
+        make, tracker.name, caution, flow, None if judge is None else judge.to(place), tuple(extractors), missing, place,
+        tracker.parallel,
+    )  # fmt: skip
 
 
 def _tracker(flow: str, weights_dir: Path | None) -> Tracker:
@@ -143,17 +144,19 @@ def model_row(name: str, model: PokeVideo, device: torch.device | None = None) -
 
 def _rollout(model: PokeVideo, device: torch.device, batch: Batch) -> Tensor:
     batch = batch.to(device)
-    return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
+    with suitable_threads(model):
+        return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
 
 
 def write_clips(
     row: Row, clips: EvaluationClips, count: int, folder: Path, batch: int = 16, quiet: bool = False
 ) -> None:
-    """The first clips as FOLDER/<row>/<number>.mp4: truth on the left, prediction on the right, x_0 first in both.
+    """The first clips as FOLDER/<row>-<digest>/<number>.mp4: truth on the left, prediction on the right, x_0 first in both.
 
-    What is there already is left as it is.
+    The digest is of the row and the clips; what is there already is left as it is.
     """
-    files = {k: folder / row.name / f"{k:05d}.mp4" for k in range(min(count, len(clips)))}
+    place = folder / f"{row.name}-{digest_of_key({'row': row.digest, 'clips': clips.key})[:8]}"
+    files = {k: place / f"{k:05d}.mp4" for k in range(min(count, len(clips)))}
     left = [k for k, file in files.items() if not file.exists()]
     for first in tqdm(range(0, len(left), batch), unit="batch", desc="videos", disable=True if quiet else None):
         numbers = left[first : first + batch]

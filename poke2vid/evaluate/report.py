@@ -22,7 +22,7 @@ COLUMNS = {  # column -> what it says, in the order of a report
     "pck": f"share of pokes longer than {CORRECT_WITHIN:.0%} of the side whose point is that near to its target at frame T",
     "halfway_epe": "px between where the poked point is at frame T/2 and where the truth has it then, both tracked",
     "poke_length": "px, the mean length of the pokes",
-    "response_epe": "px between tracked and true motion to frame T, over foreground farther than "
+    "response_epe": "px between tracked motion and the store's flow to frame T, over foreground farther than "
     f"{TOUCHED_RADIUS:.0%} of the side from the poke",
     "background": "px that pixels outside the foreground move by frame T",
     "ignored_poke": "px that the picture moves by frame T when its background is poked",
@@ -63,7 +63,7 @@ class Report:
         columns = [c for c in COLUMNS if any(c in row for row in self.rows.values())]
         lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
         for name, row in self.rows.items():
-            lines.append(f"| {name} | " + " | ".join(self._shown(row.get(c)) for c in columns) + " |")
+            lines.append(f"| {name} | " + " | ".join(str(row.get(c, "")) for c in columns) + " |")
         measured = [f"- {k}: {v}" for k, v in self.about.items() if v not in ("", {}) and k not in ("judges", "rows")]
         legend = [f"- `{c}`: {COLUMNS[c]}" for c in columns]
         brackets = "Brackets: 95 % intervals over videos."
@@ -72,11 +72,6 @@ class Report:
         parts = [*lines, "", brackets, "", *self._distance_lines(), *legend]
         return "\n".join([*parts, "", "Measured on:", "", *measured, ""])
 
-    def _shown(self, value: Interval | None) -> str:
-        if value is None:
-            return ""
-        return f"{value.mean:.3g}" if self.about["videos"] == 1 else str(value)
-
     def _distance_lines(self) -> list[str]:
         names = list(self.families)
         lines = [
@@ -84,7 +79,7 @@ class Report:
             "|---" * (len(names) + 1) + "|",
         ]
         for name, row in self.distances.items():
-            cells = [self._shown(row[c].interval if c in row else None) for c in names]
+            cells = [str(row[c].interval) if c in row else "" for c in names]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         legend = [
             f"- {column}: {self.families[column]}"

@@ -1,7 +1,7 @@
 """What is measured of one row of a table: scores of every clip, and the moments of its features; kept in a file and resumed."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,27 @@ class Row:
     responds: bool = True
 
 
-@dataclass
+@dataclass(frozen=True)
+class Batched:
+    """What was measured of one batch of clips.
+
+    Attributes:
+        features: by extractor, of the first clips of the batch.
+    """
+
+    videos: list[str]
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    features: Mapping[str, Float[Tensor, "b d"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Measured:
     """What is known of a row so far.
 
     Attributes:
         values: by column, a number a clip in the order of the clips; NaN where a clip has none.
         videos: the video of each clip: clips of one video are not independent.
-        moments: by extractor, of the features of the first clips; in `FOLDS` parts.
+        moments: by extractor, of the features of the first clips; in `FOLDS` parts, by `fold_of` of their videos.
     """
 
     values: dict[str, Float64[np.ndarray, " n"]] = field(default_factory=dict)
@@ -56,26 +69,26 @@ class Measured:
     def __len__(self) -> int:
         return len(self.videos)
 
-    def add(self, values: Mapping[str, list[float]], videos: list[str]) -> None:
-        """The scores of further clips."""
-        for column, more in values.items():
-            before = self.values.get(column, np.full(len(self), np.nan))
-            self.values[column] = np.concatenate((before, np.asarray(more, np.float64)))
-        self.videos = [*self.videos, *videos]
-        for column, known in self.values.items():
-            if len(known) < len(self):
-                self.values[column] = np.concatenate((known, np.full(len(self) - len(known), np.nan)))
-
-    def add_features(self, extractor: str, features: Float[Tensor, "b d"], videos: list[str]) -> None:
-        """The features of further clips."""
-        parts = self.moments.setdefault(extractor, [Moments.empty(features.shape[1]) for _ in range(FOLDS)])
-        folds = torch.tensor([fold_of(video) for video in videos])
-        for fold in folds.unique().tolist():
-            parts[fold].add(features[folds == fold])
+    def plus(self, batch: Batched) -> "Measured":
+        """With one batch more; this one stays as it is, so that whoever is interrupted has either the one or the other."""
+        unknown, more = np.full(len(self), np.nan), np.full(len(batch.videos), np.nan)
+        values = {
+            column: np.concatenate(
+                (self.values.get(column, unknown), np.asarray(batch.values.get(column, more), np.float64))
+            )
+            for column in {**self.values, **batch.values}
+        }
+        moments = {name: list(parts) for name, parts in self.moments.items()}
+        for name, features in batch.features.items():
+            parts = moments.setdefault(name, [Moments.empty(features.shape[1]) for _ in range(FOLDS)])
+            folds = torch.tensor([fold_of(video) for video in batch.videos[: len(features)]])
+            for fold in folds.unique().tolist():
+                parts[fold] = parts[fold].merge(Moments.of(features[folds == fold]))
+        return Measured(values, [*self.videos, *batch.videos], moments)
 
 
 def fold_of(video: str) -> int:
-    """Which tenth a video belongs to, wherever it is read."""
+    """Which part a video belongs to, wherever it is read; parts of few videos are of very different sizes."""
     return int(digest_of_key({"video": video})[:8], 16) % FOLDS
 
 
@@ -100,15 +113,21 @@ def load(path: Path, key: Mapping[str, Any]) -> tuple[Measured, bool]:
         tensors, about = read_tensors(path)
         if about["key"] != dict(key):
             return Measured(), False
-        measured = Measured(videos=list(about["videos"]))
+        values: dict[str, np.ndarray] = {}
         states: dict[str, list[dict[str, Tensor]]] = {}
         for name, tensor in tensors.items():
             if name.startswith(_VALUES):
-                measured.values[name.removeprefix(_VALUES)] = tensor.numpy()
+                values[name.removeprefix(_VALUES)] = tensor.numpy()
                 continue
             extractor, fold, part = name.removeprefix(_MOMENTS).rsplit("/", 2)
             states.setdefault(extractor, [{} for _ in range(FOLDS)])[int(fold)][part] = tensor
-        measured.moments = {name: [Moments.from_state(s) for s in parts] for name, parts in states.items()}
-        return measured, bool(about["complete"])
-    except (InputError, KeyError, ValueError, TypeError):  # whatever is wrong with it, measuring again mends it
+        moments = {name: [Moments.from_state(s) for s in parts] for name, parts in states.items()}
+        return Measured(values, list(about["videos"]), moments), bool(about["complete"])
+    except (
+        InputError,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+    ):  # whatever is wrong with it, measuring again mends it
         return Measured(), False

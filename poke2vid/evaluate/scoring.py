@@ -26,7 +26,7 @@ from poke2vid.evaluate.clips import EvaluationClips
 from poke2vid.evaluate.distribution.extractors import VideoFeatures
 from poke2vid.evaluate.distribution.i3d import I3DFeatures
 from poke2vid.evaluate.distribution.tracks import TrackFeatures, track_chain, track_features
-from poke2vid.evaluate.rows import Measured, Row, load, path_of, save
+from poke2vid.evaluate.rows import Batched, Measured, Row, load, path_of, save
 from poke2vid.evaluate.tracking import ChainTracker, Tracker
 from poke2vid.features import Lpips
 from poke2vid.pictures import to_uint8
@@ -50,7 +50,8 @@ class Judges:
         lpips: None where its weights are nowhere to be found.
         extractors: of the columns of distances.
         missing: the columns that cannot be had here, and why.
-        device: where LPIPS is, and where the extractors' networks shall be.
+        device: where LPIPS is, and where the extractors' networks of torch shall be; the tracker stays on the CPU.
+        parallel: whether several trackers at once are faster; one that is a network has torch's threads.
     """
 
     make_tracker: Callable[[], Tracker]
@@ -61,6 +62,7 @@ class Judges:
     extractors: tuple[VideoFeatures, ...]
     missing: Mapping[str, str]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    parallel: bool = True
 
     def for_clips_of(self, frames: int) -> "Judges":
         """Without the extractors that such short clips are nothing to."""
@@ -99,7 +101,7 @@ class Plan:
         clips: for scores.
         distribution_clips: the first so many of them for distances (paper: 1000).
         batch: clips at a time.
-        threads: that follow points; None takes one a core.
+        threads: that follow points; None takes one a core, or one for a tracker that is a network.
     """
 
     clips: int
@@ -107,9 +109,10 @@ class Plan:
     batch: int = 16
     threads: int | None = None
 
-    @property
-    def key(self) -> dict[str, Any]:
-        return {"clips": self.clips, "distribution_clips": self.distribution_clips}
+    def key_for(self, available: int) -> dict[str, Any]:
+        """Equal where as much is measured of so many clips."""
+        clips = min(self.clips, available)
+        return {"clips": clips, "distribution_clips": min(self.distribution_clips, clips)}
 
 
 def score_row(
@@ -125,95 +128,109 @@ def score_row(
     Raises:
         InputError: if a prediction holds numbers that are not finite; names row and clip.
     """
-    key = {"row": row.digest, "clips": clips.key, "judges": judges.key, "plan": plan.key}
+    total = min(plan.clips, len(clips))
+    key: dict[str, Any] = {
+        "row": row.digest,
+        "clips": clips.key,
+        "judges": judges.key,
+        "plan": plan.key_for(len(clips)),
+    }
+    if truth is None and row.predict is not None:
+        key["halfway"] = False
     path = path_of(folder, row.name, key)
     measured, complete = load(path, key)
-    total = min(plan.clips, len(clips))
+    if complete:
+        return measured
     scorer = _Scorer(row, clips, judges, plan, truth)
-    with tqdm(total=total, initial=len(measured), unit="clip", desc=row.name, disable=True if quiet else None) as bar:
-        if complete:
-            return measured
-        with ThreadPoolExecutor(plan.threads or _cores()) as pool, _kept(path, measured, key) as keep:
-            while len(measured) < total:
-                numbers = range(len(measured), min(len(measured) + plan.batch, total))
-                keep(scorer.score(numbers, pool))
-                bar.update(len(numbers))
-    save(path, measured, key, complete=True)
-    return measured
+    threads = plan.threads or (_cores() if judges.parallel else 1)
+    with (
+        tqdm(total=total, initial=len(measured), unit="clip", desc=row.name, disable=True if quiet else None) as bar,
+        _Kept(path, key, measured) as kept,
+        _pool(threads) as pool,
+    ):
+        while (done := len(kept.measured)) < total:
+            numbers = range(done, min(done + plan.batch, total))
+            kept.add(scorer.score(numbers, pool))
+            bar.update(len(numbers))
+    return kept.measured
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What was measured of one batch."""
+class _Kept:
+    """What is known of a row, whole batches at a time; written now and then, at the end, and when something ends the run.
 
-    videos: list[str]
-    values: dict[str, list[float]]
-    features: dict[str, Tensor]
+    Attributes:
+        measured: so far.
+    """
+
+    def __init__(self, path: Path, key: Mapping[str, Any], measured: Measured) -> None:
+        self._path, self._key, self.measured, self._saved = path, key, measured, time.monotonic()
+
+    def __enter__(self) -> "_Kept":
+        return self
+
+    def add(self, batch: Batched) -> None:
+        self.measured = self.measured.plus(batch)
+        if time.monotonic() - self._saved > SAVE_EVERY:
+            self._save(complete=False)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._save(complete=kind is None)
+
+    def _save(self, complete: bool) -> None:
+        save(self._path, self.measured, self._key, complete)
+        self._saved = time.monotonic()
 
 
 @contextlib.contextmanager
-def _kept(path: Path, measured: Measured, key: Mapping[str, Any]) -> Iterator[Callable[[_Found], None]]:
-    """Takes in batches as a whole; what is known is written now and then, and when something ends the run, whatever it is."""
-    saved, whole = time.monotonic(), True
-
-    def keep(found: _Found) -> None:
-        nonlocal saved, whole
-        whole = False
-        for extractor, features in found.features.items():
-            measured.add_features(extractor, features, found.videos[: len(features)])
-        measured.add(found.values, found.videos)
-        whole = True
-        if time.monotonic() - saved > SAVE_EVERY:
-            save(path, measured, key, complete=False)
-            saved = time.monotonic()
-
+def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads, whose waiting work is dropped where something goes wrong."""
+    pool = ThreadPoolExecutor(threads)
     try:
-        yield keep
-    except BaseException:  # Ctrl-C too
-        if whole and len(measured):
-            save(path, measured, key, complete=False)
-        raise
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def features_of(
-    clips: EvaluationClips, judges: Judges, count: int, folder: Path, batch: int = 16, quiet: bool = False
+    clips: EvaluationClips, judges: Judges, plan: Plan, folder: Path, quiet: bool = False
 ) -> Measured:  # fmt: skip
     """Moments of random real clips: the other side of every distance (App. F). Kept and resumed as rows are.
 
     They are the last ones in the clips' random order, and rows are judged on the first: as few clips as possible are on both
-    sides, see `shared_clips`.
+    sides, see `shared_clips`. There are as many as rows have.
     """
-    key = {"row": "the last clips", "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": count}}
+    total = min(plan.distribution_clips, plan.clips, len(clips))
+    key = {"row": "the last clips", "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": total}}
     path = path_of(folder, "real", key)
     measured, complete = load(path, key)
-    total = min(count, len(clips))
-    with tqdm(total=total, initial=len(measured), unit="clip", desc="real", disable=True if quiet else None) as bar:
-        if complete:
-            return measured
-        with ThreadPoolExecutor(_cores()) as pool, _kept(path, measured, key) as keep:
-            while len(measured) < total:
-                numbers = range(len(measured), min(len(measured) + batch, total))
-                samples = [clips[len(clips) - 1 - k] for k in numbers]
-                frames = torch.stack([sample.frames for sample in samples])
-                tracks = (
-                    pool.map(_tracks, to_uint8(frames))
-                    if any(isinstance(e, TrackFeatures) for e in judges.extractors)
-                    else ()
-                )
-                features = {
-                    e.name: _features(e, frames[:, 0], frames[:, 1:], judges.device)
-                    for e in judges.extractors
-                    if not isinstance(e, TrackFeatures)
-                }
-                features |= {
-                    e.name: track_features(torch.from_numpy(np.stack(list(tracks))))
-                    for e in judges.extractors
-                    if isinstance(e, TrackFeatures)
-                }
-                keep(_Found([sample.video for sample in samples], {}, features))
-                bar.update(len(samples))
-    save(path, measured, key, complete=True)
-    return measured
+    if complete:
+        return measured
+    with (
+        tqdm(total=total, initial=len(measured), unit="clip", desc="real", disable=True if quiet else None) as bar,
+        _Kept(path, key, measured) as kept,
+        _pool(plan.threads or _cores()) as pool,
+    ):
+        while (done := len(kept.measured)) < total:
+            samples = [clips[len(clips) - 1 - k] for k in range(done, min(done + plan.batch, total))]
+            frames = torch.stack([sample.frames for sample in samples])
+            tracked = any(isinstance(extractor, TrackFeatures) for extractor in judges.extractors)
+            tracks = [pool.submit(_tracks, clip) for clip in to_uint8(frames)] if tracked else []
+            features = {
+                e.name: _features(e, frames[:, 0], frames[:, 1:], judges.device)
+                for e in judges.extractors
+                if not isinstance(e, TrackFeatures)
+            }
+            for e in judges.extractors:
+                if isinstance(e, TrackFeatures):
+                    features[e.name] = track_features(torch.from_numpy(np.stack([track.result() for track in tracks])))
+            kept.add(Batched([sample.video for sample in samples], features=features))
+            bar.update(len(samples))
+    return kept.measured
+
+
+def shared_clips(clips: EvaluationClips, count: int, real: int) -> int:
+    """How many of the real clips are the truth of generated ones, where a split is too small for two sets of their own."""
+    return max(0, min(count, len(clips)) + min(real, len(clips)) - len(clips))
 
 
 def _tracks(frames: UInt8[np.ndarray, "t h w 3"]) -> Float32[np.ndarray, "t1 2 h w"]:
@@ -224,11 +241,6 @@ def _tracks(frames: UInt8[np.ndarray, "t h w 3"]) -> Float32[np.ndarray, "t1 2 h
 def _cores() -> int:
     """That this process may use: a container may have been given fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def shared_clips(clips: EvaluationClips, count: int, real: int) -> int:
-    """How many of the real clips are the truth of generated ones, where a split is too small for two sets of their own."""
-    return max(0, min(count, len(clips)) + min(real, len(clips)) - len(clips))
 
 
 @torch.inference_mode()
@@ -264,7 +276,7 @@ class _Scorer:
         self._horizon = clips.settings.horizon
         self._own = threading.local()
 
-    def score(self, numbers: range, pool: ThreadPoolExecutor) -> _Found:
+    def score(self, numbers: range, pool: ThreadPoolExecutor) -> Batched:
         """All scores and features of some clips."""
         samples = [self._clips[k] for k in numbers]
         batch, videos = stack(samples), [sample.video for sample in samples]
@@ -298,7 +310,7 @@ class _Scorer:
             values[column] = [found.get(column, float("nan")) for found in motion]
         if ignored is not None:
             values["ignored_poke"] = [future.result() for future in ignored]
-        return _Found(videos, values, features)
+        return Batched(videos, values, features)
 
     @torch.inference_mode()
     def _of_frames(self, x_hat: Tensor, x: Tensor) -> dict[str, list[float]]:

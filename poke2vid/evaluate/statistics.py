@@ -13,14 +13,24 @@ _T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over clips and its 95 % interval by cluster bootstrap."""
+    """A mean over clips and its 95 % interval over clusters, by bootstrap or jackknife.
+
+    Of one cluster nothing follows for others: its bounds are infinite.
+    """
 
     mean: float
     low: float
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        if math.isinf(self.low) or math.isinf(self.high):
+            return shown(self.mean)
+        return f"{shown(self.mean)} [{shown(self.low)}, {shown(self.high)}]"
+
+
+def shown(value: float) -> str:
+    """A number for people: three digits, and no exponent for thousands."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def cluster_mean(values: Sequence[float], clusters: Sequence[str], seed: int = 0) -> Interval:
@@ -41,6 +51,9 @@ def cluster_ratio(
             groups.setdefault(cluster, []).append((a, b))
     if not groups:
         return Interval(float("nan"), float("nan"), float("nan"))
+    if len(groups) == 1:  # nothing is known of other videos
+        ((a, b),) = (np.sum(group, axis=0).tolist() for group in groups.values())
+        return Interval(a / b, -math.inf, math.inf)
     sums = np.array([[sum(a for a, _ in group), sum(b for _, b in group)] for group in groups.values()])
     drawn = np.random.default_rng(seed).integers(len(sums), size=(_DRAWS, len(sums)))
     above, below = sums[drawn].sum(axis=1).T
@@ -50,14 +63,14 @@ def cluster_ratio(
 
 
 def jackknife(value: float, without: Sequence[float]) -> Interval:
-    """A statistic of all, and its 95 % interval from what it is without each of several groups of equal standing.
+    """A statistic of all, and its 95 % interval from what it is without each of several groups of about equal standing.
 
     For what no bootstrap can resample without keeping all data (delete-a-group jackknife, Student's t). One group or none
-    gives no interval.
+    gives no interval, and groups of unequal sizes, as a hash makes them of few videos, a rough one.
     """
     groups = len(without)
     if groups < 2:
-        return Interval(value, value, value)
+        return Interval(value, -math.inf, math.inf)
     spread = math.sqrt((groups - 1) / groups * float(np.square(np.asarray(without) - np.mean(without)).sum()))
     half = _T_QUANTILES[min(groups - 1, len(_T_QUANTILES)) - 1] * spread
     return Interval(value, value - half, value + half)

@@ -24,9 +24,11 @@ class Tracker(Protocol):
 
     Attributes:
         name: equal where the results are.
+        parallel: whether several at once are faster.
     """
 
     name: str
+    parallel: bool
 
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
@@ -38,7 +40,7 @@ class ChainTracker:
     """From frame to frame, each step corrected against the first frame."""
 
     def __init__(self, chain: FlowChain) -> None:
-        self._chain, self.name = chain, chain.name
+        self._chain, self.name, self.parallel = chain, chain.name, True
 
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
@@ -50,8 +52,12 @@ class ChainTracker:
 class JumpTracker:
     """From the first frame to each wanted one at once."""
 
-    def __init__(self, estimator: FlowEstimator) -> None:
-        self._estimator, self.name = estimator, f"{estimator.name} from the first frame"
+    def __init__(self, estimator: FlowEstimator, settings: str) -> None:
+        self._estimator, self.name, self.parallel = (
+            estimator,
+            f"{estimator.name} from the first frame, {settings}",
+            False,
+        )
 
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
@@ -72,7 +78,8 @@ def tracker_for(flow: str, weights_dir: Path | None) -> tuple[Tracker, str]:
     if flow != "dis":
         return ChainTracker(track_chain()), ""
     try:
-        return JumpTracker(RaftFlow(weights_dir, smallest_side=TRACKED_SIDE)), ""
+        raft = RaftFlow(weights_dir, smallest_side=TRACKED_SIDE)
+        return JumpTracker(raft, f"frames of at least {TRACKED_SIDE}"), ""
     except InputError:
         return ChainTracker(track_chain()), (
             "the tracker is built on the estimator that made the training pokes, since the weights raft_small were not found; "

@@ -1,6 +1,7 @@
 """Models on disk: weights, shape and origin in one file."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ def use_suitable_threads(model: object) -> None:
     """
     if isinstance(model, PokeVideo) and sum(p.numel() for p in model.parameters()) < SMALL:
         torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def suitable_threads(model: object) -> Iterator[None]:
+    """The same for as long as a model is at work, in a program with larger networks beside it."""
+    before = torch.get_num_threads()
+    use_suitable_threads(model)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def model_tensors(model: PokeVideo) -> dict[str, Tensor]:

@@ -19,16 +19,19 @@ _COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 1
 def bars(values: Mapping[str, Interval], title: str) -> Picture:
     """A bar a row, from 0, with its interval as a whisker and its mean in figures."""
     sheet = _sheet(title)
-    top = _y_axis(sheet, max(max(value.high, value.mean) for value in values.values()), WIDTH - 20)
+    top = _y_axis(
+        sheet, max(value.high if np.isfinite(value.high) else value.mean for value in values.values()), WIDTH - 20
+    )
     step = (WIDTH - _LEFT - 20) / len(values)
     for number, (name, value) in enumerate(values.items()):
         left, right = round(_LEFT + (number + 0.2) * step), round(_LEFT + (number + 0.8) * step)
         middle = (left + right) // 2
         colour = _COLOURS[number % len(_COLOURS)]
         cv2.rectangle(sheet, (left, _y(value.mean, top)), (right, _y(0, top)), colour, -1)
-        cv2.line(sheet, (middle, _y(value.low, top)), (middle, _y(value.high, top)), _INK, 2)
-        for end in (value.low, value.high):
-            cv2.line(sheet, (middle - 6, _y(end, top)), (middle + 6, _y(end, top)), _INK, 2)
+        if np.isfinite([value.low, value.high]).all():  # one scene alone has no interval
+            cv2.line(sheet, (middle, _y(value.low, top)), (middle, _y(value.high, top)), _INK, 2)
+            for end in (value.low, value.high):
+                cv2.line(sheet, (middle - 6, _y(end, top)), (middle + 6, _y(end, top)), _INK, 2)
         _text(sheet, _cut(name, step), left, HEIGHT - _BOTTOM + 20)
         _text(sheet, f"{value.mean:.3g}", left, HEIGHT - _BOTTOM + 38)
     return sheet

@@ -68,5 +68,5 @@ def find_extractors(
         try:
             found.append(build(weights_dir, allow_download))
         except InputError as error:
-            missing[column] = f"{absence}: {error}"
+            missing[column] = f"{absence}: {' '.join(str(error).split())}"
     return [*found, TrackFeatures()], missing

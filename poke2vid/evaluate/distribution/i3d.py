@@ -187,7 +187,7 @@ class I3DFeatures:
         check_clips(x_0, frames, self.shortest, self.name)
         self._net.to(frames.device)
         logits = [self._net(preprocess(part)) for part in frames.split(AT_ONCE)]
-        return torch.cat(logits).double().cpu()
+        return torch.cat(logits).cpu().double()
 
 
 def preprocess(frames: Float[Tensor, "b t 3 h w"]) -> Float32[Tensor, "b 3 t 224 224"]:

@@ -192,7 +192,9 @@ def summarise(responses: Sequence[Response], about: Mapping[str, Any], seed: int
 
 def _curve(motions: Sequence[Float64[np.ndarray, " t"]], scenes: list[str], seed: int) -> Curve:
     points = [cluster_mean([float(m[t]) for m in motions], scenes, seed) for t in range(len(motions[0]))]
-    return Curve(tuple(p.mean for p in points), tuple(p.low for p in points), tuple(p.high for p in points))
+    mean, low, high = (tuple(getattr(p, name) for p in points) for name in ("mean", "low", "high"))
+    alone = np.isinf(low).any()  # of one scene: no band
+    return Curve(mean, mean if alone else low, mean if alone else high)
 
 
 def _by_poke(own: Sequence[Response]) -> dict[tuple[str, int], list[Response]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import cv2
 import numpy as np
@@ -141,14 +141,6 @@ def open_index(
     index = _build(model, videos, bool(key["half"]), batch, quiet)
     _write(path, index, key)
     return FrameIndex(model, videos, index, reused=False)
-
-
-def split_named(name: str) -> Split:
-    """Raises InputError for a name that is none."""
-    for known in get_args(Split):
-        if name == known:
-            return known
-    raise InputError(f"there is no split {name!r}; choose one of {', '.join(get_args(Split))}.")
 
 
 def require_faiss() -> Any:

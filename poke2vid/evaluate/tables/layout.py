@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from poke2vid.evaluate.statistics import Interval
+from poke2vid.evaluate.statistics import Interval, shown
 from poke2vid.files import without_nan
 
 
@@ -27,17 +27,21 @@ class Cell:
     note: str = ""
 
     def markdown(self) -> str:
-        said = self.note if self.interval is None else str(self.interval)
-        return said + self._each() + self._paper()
+        if self.interval is not None:
+            return f"{self.interval}{self._each()}{self._paper()}"
+        return self._absent() + self._paper()
 
     def latex(self) -> str:
         if self.interval is None:
-            return escaped(self.note or "--") + self._paper()
-        mean, low, high = (f"{value:.3g}" for value in (self.interval.mean, self.interval.low, self.interval.high))
-        return f"{mean} {{\\scriptsize[{low}, {high}]}}{self._each()}{self._paper()}"
+            return escaped(self._absent()) + self._paper()
+        mean, *bounds = str(self.interval).split(" ", 1)
+        return "".join([mean, *(f" {{\\scriptsize {bound}}}" for bound in bounds), self._each(), self._paper()])
+
+    def _absent(self) -> str:
+        return self.note or ("--" if self.published is not None else "")
 
     def _each(self) -> str:
-        return f" ({', '.join(f'{value:.3g}' for value in self.seeds)})" if len(self.seeds) > 1 else ""
+        return f" ({', '.join(map(shown, self.seeds))})" if len(self.seeds) > 1 else ""
 
     def _paper(self) -> str:
         return f"; paper {self.published:.2f}" if self.published is not None else ""
@@ -96,7 +100,7 @@ class Table:
                 "\\bottomrule",
                 "\\end{tabular}",
                 "\\par\\footnotesize",
-                *(f"{escaped(note)}.\\par" for note in self.notes),
+                *(f"{escaped(note.rstrip('.'))}.\\par" for note in self.notes),
                 "\\end{table}",
                 "",
             ]

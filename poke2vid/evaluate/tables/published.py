@@ -1,8 +1,5 @@
 """What the paper prints (Tab. 1-4), to stand beside our numbers where the data set is the published one."""
 
-from typing import Literal
-
-DatasetName = Literal["pp", "iper", "taichi", "h36m"]
 DATASETS: dict[str, str] = {
     "pp": "Poking-Plants", "iper": "iPER", "taichi": "Tai-Chi-HD", "h36m": "Human3.6m",
 }  # fmt: skip

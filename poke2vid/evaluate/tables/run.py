@@ -20,7 +20,7 @@ from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, FVD, LOWER_IS_BETTER, MOVINET, SUITES, TRACKS, UNBUILT, Suite
 from poke2vid.features import LpipsName
 from poke2vid.files import atomic, without_nan, write_json
-from poke2vid.model.files import load_model, use_suitable_threads
+from poke2vid.model.files import load_model
 from poke2vid.store import Store
 from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.train.distributed import device_named
@@ -124,7 +124,7 @@ def make_tables(
     results = _measure(planned, clips, judges, order.plan, out / "rows", quiet)
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
     tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
-    _write(tables, results.about, planned, out)
+    _write(tables, results.about, out)
     return tables
 
 
@@ -149,17 +149,17 @@ def _measure(
     true_row, copy_row = reference_rows()
     truth = score_row(true_row, clips, judges, plan, work, quiet=quiet)
     found = {"truth": [truth], "copy": [score_row(copy_row, clips, judges, plan, work, truth, quiet)]}
+    made = dict[str, Any]()
     for variant, runs in planned.items():
         found[variant] = []
         for run in runs:
-            model = load_model(run.folder).model
-            use_suitable_threads(model)
-            row = model_row(run.folder.name, model, judges.device)
+            row = model_row(run.folder.name, load_model(run.folder).model, judges.device)
             found[variant].append(score_row(row, clips, judges, plan, work, truth, quiet))
+            made[run.folder.name] = {"seed": run.seed, "digest": row.digest, "train": to_json(run.config)}
     count = min(plan.distribution_clips, len(truth))
-    real = features_of(clips, judges, count, work, plan.batch, quiet)
+    real = features_of(clips, judges, plan, work, quiet)
     apart = {name: [distances(row, real) for row in rows] for name, rows in found.items()}
-    about = about_clips(clips, judges, truth, plan, len(real)) | {"code": __version__}
+    about = about_clips(clips, judges, truth, plan, len(real)) | {"code": __version__, "runs": made}
     return _Results(found, apart, floors(real, count, clips.seed), judges, about)
 
 
@@ -171,7 +171,8 @@ def _table(
     for row in suite.rows:
         cells = {}
         for column in columns:
-            cell = _cell(results, row.variant, column) if row.variant in planned else Cell(note=UNBUILT)
+            unbuilt = Cell(note=UNBUILT if column == columns[0] else "")
+            cell = _cell(results, row.variant, column) if row.variant in planned else unbuilt
             if row.variant in notes:
                 cell = Cell(note="not possible")
             cells[column] = Cell(
@@ -231,7 +232,7 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
         f"of {size}, clips drawn by seed {about['seed']}",
         "clips measured: " + ", ".join(f"{HEADINGS[column]} {count}" for column, count in counts.items()),
         f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
-        + (", which say nothing here: there is one video" if about["videos"] == 1 else ""),
+        + (", of which there are none: all clips are of one video" if about["videos"] == 1 else ""),
         f"batch {base.batch}, width {base.model.channels} (the paper: 32), perceptual network {base.perceptual}, "
         + ("both critics" if base.has_critics else "no critics"),
         f"poke-EPE and background by the tracker {judges.tracker}; response-EPE against {judges.flow} flow"
@@ -280,7 +281,7 @@ def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results)
         tuple(lines),
         (
             "means over training seeds; an interval that holds 0 tells nothing apart; it is over videos, not over seeds",
-            "distances are paired by leaving out the same tenth of the videos",
+            "distances are paired by leaving out the same tenth or so of the videos",
         ),
     )  # fmt: skip
 
@@ -294,20 +295,9 @@ def _difference(results: _Results, name: str, full: str, column: str) -> Cell:
     return Cell(cluster_mean((first - second).tolist(), clips), (), int(np.isfinite(first - second).sum()))
 
 
-def _write(tables: Sequence[Table], about: dict[str, Any], planned: dict[str, list[Run]], out: Path) -> None:
+def _write(tables: Sequence[Table], about: dict[str, Any], out: Path) -> None:
     head = "# The paper's tables\n\nWritten by `poke2vid tables`."
-    runs = {
-        run.folder.name: {"seed": run.seed, "digest": load_digest(run), "train": to_json(run.config)}
-        for found in planned.values()
-        for run in found
-    }
-    about = without_nan({**about, "runs": runs})
-    write_json(out / "tables.json", {"about": about, "tables": [table.to_json() for table in tables]})
+    write_json(out / "tables.json", {"about": without_nan(about), "tables": [table.to_json() for table in tables]})
     for name, text in (("tables.md", joined(tables, head)), ("tables.tex", "\n".join(t.to_latex() for t in tables))):
         with atomic(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-
-
-def load_digest(run: Run) -> str:
-    """sha256 of a run's weights, as `Row.digest` has it."""
-    return model_row(run.folder.name, load_model(run.folder).model).digest

@@ -23,7 +23,7 @@ from poke2vid.evaluate.heldout import find_judges, model_row
 from poke2vid.evaluate.scoring import Judges, Plan, score_row
 from poke2vid.evaluate.tracking import ChainTracker
 from poke2vid.features import Lpips
-from poke2vid.model.files import load_model, use_suitable_threads
+from poke2vid.model.files import load_model, suitable_threads
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pictures import to_float, to_uint8
 from poke2vid.prepare import PrepareSettings, prepare
@@ -38,7 +38,7 @@ T, BATCH = 10, 16
 def main(
     out: Annotated[Path, typer.Option("--out", help="Folder for evaluate.json and evaluate.md.")] = RESULTS,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Interleaved repetitions.")] = 3,
-    clips: Annotated[int, typer.Option("--clips", min=2, help="Of a round.")] = 96,
+    clips: Annotated[int, typer.Option("--clips", min=2, help="Of a round.")] = 48,
     many: Annotated[
         int, typer.Option("--many", min=8, help="Clips of the largest run whose memory is looked at.")
     ] = 1000,
@@ -73,7 +73,6 @@ def _store(place: Path, videos: int, frames: int) -> Store:
 
 def measure(model: PokeVideo, store: Store, clips: int, rounds: int) -> dict[str, Any]:
     """With LPIPS and the tracks' features, and with I3D's beside them; weights are random."""
-    use_suitable_threads(model)
     torch.manual_seed(0)
     lpips, i3d = Lpips(), I3DFeatures(I3D().eval())
     chosen, drawn = find_judges(store, None), EvaluationClips(store, 64, ClipSettings(horizon=T), 0)
@@ -145,7 +144,8 @@ class Bare:
 
     @torch.inference_mode()
     def _frames(self, asked: Batch) -> np.ndarray:
-        x_hat = self._model.rollout(asked.frames[:, 0], asked.poke_maps, asked.schedule).frames.clamp(-1, 1)
+        with suitable_threads(self._model):
+            x_hat = self._model.rollout(asked.frames[:, 0], asked.poke_maps, asked.schedule).frames.clamp(-1, 1)
         return to_uint8(torch.cat((asked.frames[:, :1], x_hat), dim=1))
 
     @torch.inference_mode()

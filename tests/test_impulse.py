@@ -160,6 +160,9 @@ def test_the_plot_has_a_panel_a_row_and_a_colour_a_magnitude(tmp_path: Path) -> 
 
 def test_a_row_in_which_nothing_moves_can_be_plotted(tmp_path: Path) -> None:
     plot(summarise([response("truth", "a", 0, 1.0, *[0.0] * 9)], {}), tmp_path / "motion.png")
+    picture = read_picture(tmp_path / "motion.png")
+    line = (np.abs(picture.astype(int) - (86, 180, 233)).max(axis=-1) < 40).any(axis=1)
+    assert line.any() and np.flatnonzero(line)[-1] > picture.shape[0] / 2  # along the axis, at the bottom
 
 
 def test_clips_have_a_column_a_magnitude_and_an_arrow_as_long_as_it_is_strong(tmp_path: Path) -> None:

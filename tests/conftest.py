@@ -1,6 +1,7 @@
 """Fixtures that several test files use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,12 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(store_path: Path) -> Store:
     return Store.open(store_path)
+
+
+@pytest.fixture(scope="module")
+def no_public_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same trackers and the same columns on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("POKE2VID_WEIGHTS", raising=False)
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("hub")))
+        yield

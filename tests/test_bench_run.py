@@ -52,18 +52,10 @@ from poke2vid.types import InputError
 from poke2vid.video import iterate_frames
 from poke2vid.viz import ARROW
 
+pytestmark = pytest.mark.usefixtures("no_public_weights")
 SIDE, RADIUS, CENTRE, T, LAST = 48, 12.0, 24.0, 4, 6
 MOMENTS = Moments(T // 2, T, LAST)
 ERRORS = {"poke_epe", "poke_epe_share", "halfway_epe", "hold_epe", "response_epe", "diff_epe", "impulse_epe"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_public_weights(tmp_path_factory: pytest.TempPathFactory):
-    """The same tracker and the same columns on every machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("POKE2VID_WEIGHTS", raising=False)
-        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("hub")))
-        yield
 
 
 # A world with a known answer

@@ -35,6 +35,7 @@ from poke2vid.train.config import to_json
 from poke2vid.train.presets import preset
 from poke2vid.types import InputError, Poke
 
+pytestmark = pytest.mark.usefixtures("no_public_weights")
 TINY = preset("tiny")
 
 
@@ -309,15 +310,6 @@ def test_a_difference_of_distances_is_paired() -> None:
 
 
 # The report
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_public_weights(tmp_path_factory: pytest.TempPathFactory):
-    """The same tracker and the same columns on every machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("POKE2VID_WEIGHTS", raising=False)
-        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("hub")))
-        yield
 
 
 def loaded(*, moving: bool = False, about: dict[str, Any] | None = None) -> LoadedModel:

@@ -23,16 +23,8 @@ from poke2vid.store import Store
 from poke2vid.train.presets import PRESETS, preset
 from poke2vid.types import InputError
 
+pytestmark = pytest.mark.usefixtures("no_public_weights")
 BASE = replace(preset("tiny"), stage_1_steps=2, stage_2_steps=4, checkpoint_every=3, sample_every=100)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_public_weights(tmp_path_factory: pytest.TempPathFactory):
-    """The same columns on every machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("POKE2VID_WEIGHTS", raising=False)
-        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("hub")))
-        yield
 
 
 # The paper's numbers
@@ -110,7 +102,9 @@ def test_rows_with_the_same_settings_share_a_run_and_other_settings_are_another(
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, store_path: Path) -> tuple[Path, list[Table]]:
+def made(
+    tmp_path_factory: pytest.TempPathFactory, store_path: Path, no_public_weights: None
+) -> tuple[Path, list[Table]]:
     """Tables 3 and 4 of six steps a row, two seeds."""
     out = tmp_path_factory.mktemp("tables")
     return out, make_tables(Order((3, 4), BASE, 2, Plan(6, 4, batch=4)), store_path, out, quiet=True)

@@ -22,6 +22,8 @@ PokeKind = Literal["shift", "impulse"]
 Pair = tuple[float, float]  # (x, y) or (dx, dy)
 POKE_GAIN = 30.0  # a shift of a tenth of the frame's side is a 3 in the poke map; real clips' pokes are at most that
 
+MAX_MOMENTUM = 0.99  # of `Rest`: at 1 a swing would never end
+
 # What a config class carries as `__pydantic_config__`, so that a misspelt key is an error where pydantic reads one.
 STRICT = {"extra": "forbid"}
 
@@ -83,10 +85,40 @@ class State:
     Attributes:
         sigma: the predicted object state, one tensor `b c_n h_n w_n` a level, coarsest first.
         context: what a decoder knows of x_0 and never changes within one session.
+        velocity: of a `LivePlayer`, how fast the untouched object swings, like sigma; in units of sigma a frame.
+        home: of a `LivePlayer`, sigma_0, where it comes to rest; never changes within one session.
+        drift: of a `LivePlayer`, F(sigma_0, 0) - sigma_0, by which the trained F would creep from there; never changes.
     """
 
     sigma: tuple[Tensor, ...]
     context: tuple[Tensor, ...] = ()
+    velocity: tuple[Tensor, ...] = ()
+    home: tuple[Tensor, ...] = ()
+    drift: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rest:
+    """How an object moves while nothing touches it; ours, not the paper's (docs/decisions/020).
+
+    Attributes:
+        stiffness: k, the share of its distance from sigma_0 that pulls the state back in every frame; 0 ... 1.
+        momentum: rho, the share of its speed that it keeps from frame to frame; 0 creeps back, 0.8 swings; 0 ... 0.99.
+        anchored: False leaves everything to the trained F, which creeps away from a picture that nobody touches.
+    """
+
+    stiffness: float = 0.1
+    momentum: float = 0.8
+    anchored: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stiffness <= 1:  # also refuses NaN
+            raise InputError(f"the stiffness {self.stiffness} of rest is a share and must lie in 0 ... 1.")
+        if not 0 <= self.momentum <= MAX_MOMENTUM:
+            raise InputError(f"the momentum {self.momentum} of rest must lie in 0 ... {MAX_MOMENTUM}.")
+
+
+AS_TRAINED = Rest(stiffness=0.0, momentum=0.0, anchored=False)
 
 
 @dataclass(frozen=True)
@@ -183,3 +215,15 @@ class Player(Protocol):
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
         """The next state and its frame; `phi=None` means that nothing touches the object."""
+
+
+@runtime_checkable
+class LivePlayer(Player, Protocol):
+    """A Player that also knows how an object moves while nothing touches it (`Rest`)."""
+
+    @property
+    def default_rest(self) -> Rest:
+        """What suits it: an object that was pulled swings back; one that was pushed moves on as it was trained to."""
+
+    def live_step(self, state: State, phi: Tensor | None, rest: Rest) -> tuple[State, Frame]:
+        """As `step` where phi is given; else the next state under `rest`."""

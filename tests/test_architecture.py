@@ -32,13 +32,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("prepare",),
     ("prepare_simulated", "pokebench"),
     ("model",),
+    ("live",),
     ("canvas",),
     ("session",),
     ("script",),
     ("losses", "features"),
     ("train",),
     ("evaluate",),
-    ("animate", "info"),
+    ("export",),
+    ("animate", "info", "serve"),
     ("cli",),
 )
 DATA_CODE = {

@@ -1,0 +1,82 @@
+"""A trained model made fit for a live session: what nothing touches stays, and what was let go of swings back.
+
+Ours, not the paper's (docs/decisions/020): F was trained on clips of a second, and creeps away from a picture that is left
+alone for a minute. While a poke is held a step is the paper's, to the bit.
+"""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from poke2vid.model.poke_video import PokeVideo
+from poke2vid.types import AS_TRAINED, Frame, LivePlayer, Player, PokeKind, Rest, State
+
+_REST: dict[PokeKind, Rest] = {  # an impulse's response is all F's own; only its creeping at rest is taken away
+    "shift": Rest(),
+    "impulse": Rest(stiffness=0.0, momentum=0.0),
+}
+
+
+class LiveModel(nn.Module):
+    """A `LivePlayer`: PokeVideo with a law of rest. With d = sigma_i - sigma_0, while nothing touches the object,
+
+        v_i+1     = rho v_i - k d                                          a damped spring in the space of states
+        sigma_i+1 = F(sigma_i, 0) - (F(sigma_0, 0) - sigma_0) + v_i+1      sigma_0 is a fixed point, exactly
+
+    and while something does, sigma_i+1 = F(sigma_i, phi) and v_i+1 = 0.
+    """
+
+    def __init__(self, model: PokeVideo) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def resolution(self) -> int:
+        return self.model.resolution
+
+    @property
+    def poke_kind(self) -> PokeKind:
+        return self.model.poke_kind
+
+    @property
+    def default_rest(self) -> Rest:
+        return _REST[self.model.poke_kind]
+
+    def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
+        state = self.model.start(x_0)
+        after = self.model.dynamics.advance(state.sigma, self.model.dynamics.rest_drive())
+        drift = tuple(later - now for later, now in zip(after, state.sigma, strict=True))
+        still = tuple(torch.zeros_like(level) for level in state.sigma)
+        return replace(state, velocity=still, home=state.sigma, drift=drift)
+
+    def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
+        return self.model.encode_poke(poke_map)
+
+    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
+        """The paper's step, also where nothing touches the object."""
+        return self.live_step(state, phi, AS_TRAINED)
+
+    def live_step(self, state: State, phi: Tensor | None, rest: Rest) -> tuple[State, Frame]:
+        drive = self.model.dynamics.rest_drive() if phi is None else phi
+        after = self.model.dynamics.advance(state.sigma, drive)
+        if phi is None and rest.anchored:
+            state = rested(state, after, rest.stiffness, rest.momentum)
+        else:
+            state = replace(state, sigma=after, velocity=tuple(torch.zeros_like(v) for v in state.velocity))
+        return state, self.model.decode(self.model.dynamics.predicted(state.sigma), state.context)
+
+
+def rested(state: State, after: tuple[Tensor, ...], stiffness: float | Tensor, momentum: float | Tensor) -> State:
+    """The next state of an object that nothing touches, where F alone leads to `after`."""
+    velocity, sigma = [], []
+    for now, later, v, home, drift in zip(state.sigma, after, state.velocity, state.home, state.drift, strict=True):
+        velocity.append(momentum * v - stiffness * (now - home))
+        sigma.append(now + ((later - now) - drift) + velocity[-1])  # in this order nothing is left over at sigma_0
+    return replace(state, sigma=tuple(sigma), velocity=tuple(velocity))
+
+
+def live(player: Player) -> Player:
+    """A trained model with its law of rest; whatever else can be poked as it is."""
+    return LiveModel(player) if isinstance(player, PokeVideo) and not isinstance(player, LivePlayer) else player

@@ -25,13 +25,16 @@ class Canvas:
         picture: what is shown before anything moves, `h w 3`; its longer side lies between the model's side and `max_side`.
         x_0: the model's view of it, `1 3 r r` in [-1, 1].
         to_shown, to_model: from pixels of the user's picture to pixels of `picture` and of x_0.
+        size: height and width of the user's picture.
     """
 
-    def __init__(self, picture: Picture, resolution: int, max_side: int = MAX_SIDE) -> None:
-        source = picture.shape[:2]
-        longest = max(source)
+    def __init__(
+        self, picture: Picture, resolution: int, max_side: int = MAX_SIDE, size: geometry.Size | None = None
+    ) -> None:
+        """Lays a picture out; `size` is that of the user's, where `picture` is it as a canvas shows it."""
+        longest = max(picture.shape[:2])
         scale = min(max(longest, resolution), max(max_side, resolution)) / longest
-        shown = (max(1, round(source[0] * scale)), max(1, round(source[1] * scale)))
+        shown = (max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale)))
         self.picture = resize(picture, shown)
         side = max(shown)
         self._top, self._left = (side - shown[0]) // 2, (side - shown[1]) // 2
@@ -42,10 +45,10 @@ class Canvas:
         )
         self._grid = np.stack(np.meshgrid(*2 * (np.arange(side, dtype=np.float32),)), axis=-1)
         self.x_0 = to_float(resize(self._square, (resolution, resolution)))[None]
-        self.to_shown = Affine.resize(source, shown)
+        self.size = size or picture.shape[:2]
+        self.to_shown = Affine.resize(self.size, shown)
         to_square = self.to_shown.then(Affine.translate(self._left, self._top))
         self.to_model = to_square.then(Affine.resize((side, side), (resolution, resolution)))
-        self.size = source
 
     def render(self, frame: Frame) -> Picture:
         """A predicted frame at the shown size: by moving the shown picture where the model says how, else by enlarging."""

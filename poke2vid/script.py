@@ -3,15 +3,15 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from poke2vid.canvas import Picture
-from poke2vid.session import Session
-from poke2vid.types import InputError, Pair, Poke
+from poke2vid.session import Done, Session
+from poke2vid.types import MAX_MOMENTUM, InputError, Pair, Poke, Rest
 
 _MAX_FRAMES = 10_000
 Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
@@ -50,11 +50,23 @@ class ReleaseEvent(_Strict):
     pointer: int = 0
 
 
-Event = Annotated[PokeEvent | DragEvent | ReleaseEvent, Field(discriminator="type")]
+class RestEvent(_Strict):
+    """From here on, how the object moves while nothing touches it (`types.Rest`); before the first, as suits the model."""
+
+    type: Literal["rest"]
+    frame: int = Field(ge=0)
+    stiffness: float = Field(ge=0, le=1)
+    momentum: float = Field(ge=0, le=MAX_MOMENTUM)
+    anchored: bool = True
+
+
+Event = Annotated[PokeEvent | DragEvent | ReleaseEvent | RestEvent, Field(discriminator="type")]
 
 
 class Script(_Strict):
     """What is done to a picture, frame by frame. An event of frame f happens before frame f + 1 is predicted.
+
+    The published description is assets/poke-script.schema.json; `schema` makes it.
 
     Attributes:
         image: the picture's path, relative to the script; None where it is given otherwise.
@@ -74,6 +86,41 @@ class Script(_Strict):
                     f"events.{number} is at frame {event.frame}, but the script ends after {self.frames} frames"
                 )
         return self
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a poke script. It cannot say that an event must lie before the script's end."""
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "poke2vid poke script, version 1"}
+    return {**Script.model_json_schema(), **about}
+
+
+def recorded(session: Session) -> Script:
+    """All that was done to a session, as a script that gives the same frames again; undone pokes left out.
+
+    Raises:
+        InputError: if the session has not made a step, or more than a script may have.
+    """
+    if not 1 <= session.time <= _MAX_FRAMES:
+        raise InputError(f"the session made {session.time} frames; a poke script holds 1 to {_MAX_FRAMES}.")
+    events = [
+        _event_of(done) for done in session.done if done.frame < session.time
+    ]  # what comes later shows in no frame
+    return Script(version=1, frames=session.time, events=tuple(events))
+
+
+def _event_of(done: Done) -> Event:
+    match done.type:
+        case "poke":
+            return PokeEvent(
+                type="poke", frame=done.frame, at=done.at, shift=done.shift, pointer=done.pointer, kind=done.kind
+            )
+        case "drag":
+            return DragEvent(type="drag", frame=done.frame, at=done.at, shift=done.shift, pointer=done.pointer)
+        case "release":
+            return ReleaseEvent(type="release", frame=done.frame, pointer=done.pointer)
+        case "rest":
+            assert done.rest is not None
+            return RestEvent(type="rest", frame=done.frame, **asdict(done.rest))
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:
@@ -137,23 +184,23 @@ def replay(script: Script, session: Session) -> list[Moment]:
     pointers: dict[int, int] = {}  # the script's pointer -> the session's
     moments: list[Moment] = []
     picture, held = session.canvas.picture, session.held
+    events: dict[int, list[tuple[int, Event]]] = {}
+    for number, event in enumerate(script.events):
+        events.setdefault(event.frame, []).append((number, event))
     for frame in range(script.frames):
         begun: list[tuple[int, Poke]] = []
-        for number, event in enumerate(script.events):
-            if event.frame == frame:
-                try:
-                    begun += _apply(event, session, pointers)
-                except InputError as error:
-                    raise InputError(f"events.{number} of the poke script: {error}") from error
+        for number, event in events.get(frame, ()):
+            try:
+                begun += _apply(event, session, pointers)
+            except InputError as error:
+                raise InputError(f"events.{number} of the poke script: {error}") from error
         moments.append(Moment(picture, tuple(begun), held))
         held = session.held
         picture = session.step()
     return [*moments, Moment(picture, (), held)]
 
 
-def _apply(
-    event: PokeEvent | DragEvent | ReleaseEvent, session: Session, pointers: dict[int, int]
-) -> list[tuple[int, Poke]]:
+def _apply(event: Event, session: Session, pointers: dict[int, int]) -> list[tuple[int, Poke]]:
     """Does what the event says; the poke that begins with it, if one does, with the session's pointer."""
     match event:
         case PokeEvent():
@@ -169,4 +216,6 @@ def _apply(
             session.drag(pointers[event.pointer], (event.at[0] + event.shift[0], event.at[1] + event.shift[1]))
         case ReleaseEvent():
             session.release(pointers.pop(event.pointer))
+        case RestEvent():
+            session.rest = Rest(event.stiffness, event.momentum, event.anchored)
     return []

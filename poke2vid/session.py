@@ -1,9 +1,9 @@
-"""A live session, the one way to run a model: poke, drag, hold, release, step."""
+"""A live session, the one way to run a model: poke, hold, drag, release, step; fork, undo, save and go on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,43 +12,147 @@ from PIL import Image
 from torch import Tensor
 
 from poke2vid import pokes as poking
+from poke2vid import snapshot
 from poke2vid.canvas import MAX_SIDE, Canvas, Picture
-from poke2vid.geometry import transform
+from poke2vid.geometry import Size, transform
+from poke2vid.live import live
 from poke2vid.model.files import load_model
 from poke2vid.pictures import read_picture
-from poke2vid.types import Frame, InputError, Pair, Player, Poke, PokeKind, State
+from poke2vid.types import AS_TRAINED, Frame, InputError, LivePlayer, Pair, Player, Poke, PokeKind, Rest, State
 
 PictureSource = str | Path | bytes | Image.Image | np.ndarray
 DEFAULT_FRAMES = 25
+HISTORY = 32  # pokes that can be undone
+
+
+@dataclass(frozen=True)
+class Done:
+    """One thing that was done to a session, before the frame after `frame` was predicted; `script.recorded` writes it down.
+
+    Attributes:
+        at, shift: of a poke, its location and shift; of a drag, its target and (0, 0). In pixels of the user's picture.
+    """
+
+    frame: int
+    type: Literal["poke", "drag", "release", "rest"]
+    pointer: int = 0
+    at: Pair = (0.0, 0.0)
+    shift: Pair = (0.0, 0.0)
+    kind: PokeKind = "shift"
+    rest: Rest | None = None
+
+
+def _done_of(value: Mapping[str, Any]) -> Done:
+    rest = value["rest"]
+    pairs = {name: snapshot.pair_of(value[name]) for name in ("at", "shift")}
+    return Done(**{**value, **pairs, "rest": None if rest is None else Rest(**rest)})
+
+
+@dataclass(frozen=True)
+class _Now:
+    """All of a session that changes; nothing in it is ever written to, so that keeping one is enough to come back."""
+
+    state: State
+    frame: Frame | None = None
+    time: int = 0
+    held: tuple[tuple[int, Poke], ...] = ()
+    impulses: tuple[Poke, ...] = ()
+    next_pointer: int = 0
+    rest: Rest = AS_TRAINED
+    done: tuple[Done, ...] = ()
 
 
 class Session:
     """One picture and what is being done to it. Locations and shifts are in pixels of the picture the user gave.
 
+    The same calls give the same frames, bit for bit on one machine. While nothing touches the picture it stays exactly as it
+    is, and what was let go of comes back (`Rest`, docs/decisions/020). Not for several threads at once.
+
     Attributes:
+        player: what computes.
         canvas: the picture on the model's canvas.
-        state: where the object is in its motion.
-        frame: the last predicted frame as the model made it; None before the first step.
-        time: how many steps were taken.
     """
 
-    def __init__(self, player: Player, picture: Picture, *, max_side: int = MAX_SIDE) -> None:
+    def __init__(
+        self,
+        player: Player,
+        picture: Picture,
+        *,
+        max_side: int = MAX_SIDE,
+        rest: Rest | None = None,
+        history: int = HISTORY,
+        record: bool = True,
+        size: Size | None = None,
+    ) -> None:
+        """Opens a session.
+
+        Args:
+            max_side: of the shown picture, in pixels.
+            rest: how it moves while nothing touches it; None for what suits the player, AS_TRAINED for the model alone.
+            history: how many pokes can be undone; every one keeps a state in memory.
+            record: False keeps no account of what is done, so that a session of days needs no more memory than a short one.
+            size: of the user's picture, where `picture` is it as a canvas shows it.
+        """
         self.player = player
-        self.canvas = Canvas(picture, player.resolution, max_side)
+        self._live = live(player)
+        self.canvas = Canvas(picture, player.resolution, max_side, size)
+        self._max_side, self._record = max_side, record
+        default = self._live.default_rest if isinstance(self._live, LivePlayer) else AS_TRAINED
         with torch.inference_mode():
-            self.state: State = player.start(self.canvas.x_0)
-        self.frame: Frame | None = None
-        self.time = 0
-        self._held: dict[int, Poke] = {}
-        self._impulses: list[Poke] = []
+            self._now = _Now(self._live.start(self.canvas.x_0), rest=default)
+        self._history: list[_Now] = []
+        self._history_length = history
         self._phi: Tensor | None = None
         self._phi_is_current = True
-        self._next_pointer = 0
+        if rest is not None:
+            self.rest = rest
+
+    # What can be seen
+
+    @property
+    def state(self) -> State:
+        """Where the object is in its motion."""
+        return self._now.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._now = replace(self._now, state=state)
+
+    @property
+    def frame(self) -> Frame | None:
+        """The last predicted frame as the model made it; None before the first step."""
+        return self._now.frame
+
+    @property
+    def time(self) -> int:
+        """How many steps were taken."""
+        return self._now.time
 
     @property
     def held(self) -> dict[int, Poke]:
         """The shift pokes that are in force, by pointer."""
-        return dict(self._held)
+        return dict(self._now.held)
+
+    @property
+    def done(self) -> tuple[Done, ...]:
+        """What was done so far, undone pokes left out; nothing with `record=False`."""
+        return self._now.done
+
+    @property
+    def rest(self) -> Rest:
+        """How the object moves while nothing touches it; can be set at any time."""
+        return self._now.rest
+
+    @rest.setter
+    def rest(self, rest: Rest) -> None:
+        self._change(Done(self.time, "rest", rest=rest), rest=rest)
+
+    @property
+    def picture(self) -> Picture:
+        """What is shown now, at the shown size: the last frame, or the picture itself."""
+        return self.canvas.picture if self.frame is None else self.canvas.render(self.frame)
+
+    # What can be done
 
     def poke(self, location: Pair, shift: Pair, kind: PokeKind = "shift") -> int:
         """Touches the picture as it is shown now; a shift is held until it is released, an impulse lasts one step.
@@ -66,42 +170,151 @@ class Session:
         self._check(poke)
         if kind == "shift" and self.player.poke_kind == "impulse":
             raise InputError("this model was trained on impulses and knows no targets; poke with kind 'impulse'.")
+        if self._history_length:
+            self._history = [*self._history, self._now][-self._history_length :]
+        pointer, now = self._now.next_pointer, self._now
+        done = Done(now.time, "poke", pointer, poke.location, poke.shift, kind)
         if kind == "impulse":
-            self._impulses.append(poke)
+            self._change(done, impulses=(*now.impulses, poke), next_pointer=pointer + 1)
         else:
-            self._held[self._next_pointer] = poke
-        self._phi_is_current = False
-        self._next_pointer += 1
-        return self._next_pointer - 1
+            self._change(done, held=(*now.held, (pointer, poke)), next_pointer=pointer + 1)
+        return pointer
 
-    def drag(self, pointer: int, to: Pair) -> None:
-        """Moves the target of a held poke: the point that was grabbed shall go to `to`, which may lie outside the picture."""
-        poke = self._held.get(pointer)
-        if poke is None:
-            raise InputError(f"pointer {pointer} holds nothing; poke before you drag.")
-        shift = (float(to[0]) - poke.location[0], float(to[1]) - poke.location[1])
-        moved = Poke(poke.location, shift)
+    def hold(self, location: Pair) -> int:
+        """Grabs a point and keeps it where it is; the pointer to drag it by."""
+        return self.poke(location, (0.0, 0.0))
+
+    def drag(self, grabbed: int | Pair, to: Pair) -> int:
+        """Moves the target of a held poke: the point that was grabbed shall go to `to`, which may lie outside the picture.
+
+        Args:
+            grabbed: a pointer, or a location that is grabbed now.
+
+        Returns:
+            The pointer.
+        """
+        if not isinstance(grabbed, int):
+            x, y = grabbed
+            return self.poke(grabbed, (float(to[0]) - x, float(to[1]) - y))
+        held = self.held
+        if grabbed not in held:
+            raise InputError(f"pointer {grabbed} holds nothing; poke before you drag.")
+        location = held[grabbed].location
+        moved = Poke(location, (float(to[0]) - location[0], float(to[1]) - location[1]))
         self._check(moved)
-        self._held[pointer] = moved
-        self._phi_is_current = False
+        held[grabbed] = moved
+        self._change(Done(self.time, "drag", grabbed, (float(to[0]), float(to[1]))), held=tuple(held.items()))
+        return grabbed
 
     def release(self, pointer: int | None = None) -> None:
         """Lets go of one pointer, or of all."""
-        if pointer is None:
-            self._held.clear()
-        elif self._held.pop(pointer, None) is None:
+        held = self.held
+        if pointer is not None and pointer not in held:
             raise InputError(f"pointer {pointer} holds nothing; it was released before or never poked.")
-        self._phi_is_current = False
+        for one in [*held] if pointer is None else [pointer]:
+            del held[one]
+            self._change(Done(self.time, "release", one), held=tuple(held.items()))
 
     @torch.inference_mode()
     def step(self) -> Picture:
         """The next frame, at the shown size."""
-        self.state, self.frame = self.player.step(self.state, self._interaction())
-        self.time += 1
-        if self._impulses:
-            self._impulses.clear()
-            self._phi_is_current = False
-        return self.canvas.render(self.frame)
+        return self.canvas.render(self.advance())
+
+    @torch.inference_mode()
+    def advance(self) -> Frame:
+        """The next frame as the model makes it; for those who show it themselves."""
+        now, phi = self._now, self._interaction()
+        if isinstance(self._live, LivePlayer):
+            state, frame = self._live.live_step(now.state, phi, now.rest)
+        else:
+            state, frame = self._live.step(now.state, phi)
+        self._phi_is_current = not now.impulses
+        self._now = replace(now, state=state, frame=frame, time=now.time + 1, impulses=())
+        return frame
+
+    def fork(self) -> "Session":
+        """A session of its own that goes on from here; what is done to one does not touch the other."""
+        other = object.__new__(Session)
+        other.__dict__.update(self.__dict__)
+        other._history = list(self._history)
+        return other
+
+    def undo(self) -> bool:
+        """Back to the moment before the last poke, the frames since then forgotten; False where there is none to undo.
+
+        A change of `rest` is not a poke, and is undone with the poke before it.
+        """
+        if not self._history:
+            return False
+        self._now = self._history.pop()
+        self._phi_is_current = False
+        return True
+
+    # On disk
+
+    def save(self, path: str | Path) -> None:
+        """The whole session in one file (safetensors with JSON), atomically; what could be undone is not kept.
+
+        Raises:
+            InputError: if the file cannot be written.
+        """
+        now = self._now
+        about = {
+            "max_side": self._max_side,
+            "record": self._record,
+            "history": self._history_length,
+            "time": now.time,
+            "held": [[pointer, asdict(poke)] for pointer, poke in now.held],
+            "impulses": [asdict(poke) for poke in now.impulses],
+            "next_pointer": now.next_pointer,
+            "rest": asdict(now.rest),
+            "done": [asdict(done) for done in now.done],
+        }
+        snapshot.write(Path(path), self.player, self.canvas, now.state, now.frame, about)
+
+    @classmethod
+    def load(cls, path: str | Path, player: Player) -> "Session":
+        """A saved session; goes on bit for bit as the one that was saved would have, on the same machine.
+
+        Raises:
+            InputError: if the file is missing, damaged or no session, or belongs to another model.
+        """
+        saved = snapshot.read(Path(path), player)
+        about = saved.about
+        with snapshot.checked(Path(path)):
+            session = cls(
+                player,
+                saved.picture,
+                max_side=int(about["max_side"]),
+                rest=Rest(**about["rest"]),
+                history=int(about["history"]),
+                record=bool(about["record"]),
+                size=saved.size,
+            )
+            snapshot.require_alike(session.state, saved.state)
+            session._now = _Now(
+                saved.state,
+                saved.frame,
+                int(about["time"]),
+                tuple((int(pointer), snapshot.poke_of(poke)) for pointer, poke in about["held"]),
+                tuple(snapshot.poke_of(poke) for poke in about["impulses"]),
+                int(about["next_pointer"]),
+                session.rest,
+                tuple(_done_of(done) for done in about["done"]),
+            )
+        session._phi_is_current = False
+        return session
+
+    def _change(self, done: Done, **changes: Any) -> None:
+        if self._record:
+            before = self._now.done
+            last = before[-1] if before else None
+            again = last is not None and (last.frame, last.type, last.pointer) == (done.frame, done.type, done.pointer)
+            if again and done.type in ("drag", "rest"):  # only the last of several between two frames is felt
+                before = before[:-1]
+            changes["done"] = (*before, done)
+        self._now = replace(self._now, **changes)
+        self._phi_is_current = False
 
     def _check(self, poke: Poke) -> None:
         """In pixels of the user's picture, and in the model's, where a small picture makes a shift larger."""
@@ -112,9 +325,10 @@ class Session:
     def _interaction(self) -> Tensor | None:
         """phi of all that touches the object now; computed anew only when that changed."""
         if not self._phi_is_current:
-            active = [self.canvas.modelled(poke) for poke in (*self._held.values(), *self._impulses)]
+            touching = (*(poke for _, poke in self._now.held), *self._now.impulses)
+            active = [self.canvas.modelled(poke) for poke in touching]
             poke_map = poking.rasterise(active, self.player.resolution)[None]
-            self._phi = self.player.encode_poke(poke_map) if active else None
+            self._phi = self._live.encode_poke(poke_map) if active else None
             self._phi_is_current = True
         return self._phi
 
@@ -146,9 +360,13 @@ class Animator:
         self.player = player
         self.about = about or {}
 
-    def open(self, image: PictureSource, *, max_side: int = MAX_SIDE) -> Session:
+    def open(self, image: PictureSource, *, max_side: int = MAX_SIDE, rest: Rest | None = None) -> Session:
         """A session on a picture: a path, the bytes of a picture file, a Pillow image or a uint8 array `h w 3`."""
-        return Session(self.player, read_picture(image), max_side=max_side)
+        return Session(self.player, read_picture(image), max_side=max_side, rest=rest)
+
+    def resume(self, path: str | Path) -> Session:
+        """A session that `Session.save` wrote."""
+        return Session.load(path, self.player)
 
     def animate(
         self, image: PictureSource, pokes: Sequence[Poke], frames: int = DEFAULT_FRAMES, *, max_side: int = MAX_SIDE

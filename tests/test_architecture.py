@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("live",),
     ("canvas",),
+    ("snapshot",),
     ("session",),
     ("script",),
     ("losses", "features"),

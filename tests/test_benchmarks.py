@@ -171,3 +171,13 @@ def test_our_step_has_none_of_the_counted_wastes(results: Any) -> None:
     assert result["mended"]["flops"] == result["released"]["flops"] - saved
     assert result["ours"]["flops"] == result["mended"]["flops"]
     assert result["ours"]["convolutions"] < result["mended"]["convolutions"]
+
+
+def test_a_picture_that_nobody_touches_stays_with_the_law_of_rest_and_creeps_without(results: Any) -> None:
+    values, page = results("drift")
+    check(values, page)
+    laws = values["drift"]["small64, the base"]
+    assert laws["law of rest"]["untouched"] == [0.0] * len(values["frames"])
+    assert laws["F alone"]["untouched"][-1] > 0
+    assert laws["law of rest"]["let go"][-1] < laws["F alone"]["let go"][-1]
+    assert laws["law of rest"]["held"] == laws["F alone"]["held"]

@@ -1,7 +1,7 @@
 """What a benchmark can ask: play this poke on this picture. Models, and the two reference players that need no truth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, get_args, runtime_checkable
 
@@ -12,9 +12,10 @@ from jaxtyping import UInt8
 
 from poke2vid.canvas import resize
 from poke2vid.files import digest_of
+from poke2vid.live import live
 from poke2vid.pokebench.records import PokeRecord, PokeRole
 from poke2vid.session import Animator, load
-from poke2vid.types import Frame, InputError
+from poke2vid.types import Frame, InputError, LivePlayer
 
 ALL_ROLES: frozenset[PokeRole] = frozenset(get_args(PokeRole))
 SHIFT_ROLES: frozenset[PokeRole] = ALL_ROLES - {"impulse"}
@@ -55,7 +56,9 @@ class SessionPlayer:
         player = animator.player
         weights = player.state_dict() if isinstance(player, torch.nn.Module) else {}
         kind = f"{type(player).__module__}.{type(player).__qualname__}"
-        self.digest = digest_of(weights, {"player": kind, "about": animator.about})
+        lives = live(player)
+        rest = asdict(lives.default_rest) if isinstance(lives, LivePlayer) else None
+        self.digest = digest_of(weights, {"player": kind, "about": animator.about, "rest": rest})
         self.roles = IMPULSE_ROLES if player.poke_kind == "impulse" else SHIFT_ROLES
 
     def play(

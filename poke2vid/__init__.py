@@ -9,6 +9,7 @@ _HOMES = {  # public name -> the module it lives in, imported when first used
     "InputError": "types",
     "Player": "types",
     "Poke": "types",
+    "Rest": "types",
     "Rollout": "types",
     "State": "types",
     "Animation": "session",

@@ -1,35 +1,325 @@
-"""A step is a pure function of tensors, so that it can leave PyTorch."""
+"""A model outside PyTorch: the same numbers from ONNX Runtime, in whatever way it is asked, and a page of static files."""
 
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
+from typer.testing import CliRunner
 
+from poke2vid.cli import app
+from poke2vid.export.check import STEP_LIMITS, Check
+from poke2vid.export.engine import OnnxPlayer, read_description
+from poke2vid.export.graphs import STATE_INPUTS
+from poke2vid.export.run import PREBUILT, export_model, export_page, graphs_of
+from poke2vid.export.site import site_files
+from poke2vid.export.write import GRAPHS, OPERATORS, is_export, weights_digest
+from poke2vid.files import digest_of
+from poke2vid.live import LiveModel
 from poke2vid.model.config import ModelConfig
+from poke2vid.model.files import load_model, save_model
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.types import State
+from poke2vid.pokes import rasterise
+from poke2vid.session import Session, load
+from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Poke, Rest
+
+SIDE = 32
+KINDS: dict[str, dict[str, Any]] = {
+    "motion": {"decoder": "motion"},
+    "rgb": {},
+    "bottleneck": {"dynamics": "bottleneck"},
+    "depth1 literal": {"depth": 1, "colour": "literal", "state_range": "literal", "poke_encoder": "literal"},
+    "impulse": {"decoder": "motion", "poke_kind": "impulse"},
+}
 
 
-class Step(nn.Module):
-    """One step on a flat tuple of tensors, as an exported graph sees it."""
-
-    def __init__(self, model: PokeVideo, num_levels: int) -> None:
-        super().__init__()
-        self.model, self.num_levels = model, num_levels
-
-    def forward(self, phi: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        after, frame = self.model.step(State(state[: self.num_levels], state[self.num_levels :]), phi)
-        return (frame.x_hat, *after.sigma)
-
-
-@pytest.mark.parametrize("decoder", ["rgb", "motion"])
-def test_a_step_exports_as_one_graph_and_computes_the_same(decoder: str) -> None:
-    torch.manual_seed(0)
-    model = PokeVideo(ModelConfig(resolution=32, channels=4, decoder=decoder)).eval()
-    state = model.start(torch.rand(1, 3, 32, 32) * 2 - 1)
-    phi = torch.randn_like(model.encode_poke(torch.zeros(1, 3, 32, 32)))
-    arguments = (phi, *(t.detach() for t in (*state.sigma, *state.context)))
-    step = Step(model, len(state.sigma))
-    exported = torch.export.export(step, arguments).module()
+@pytest.fixture(autouse=True)
+def without_gradients() -> Iterator[None]:
     with torch.no_grad():
-        for found, expected in zip(exported(*arguments), step(*arguments), strict=True):
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+        yield
+
+
+@cache
+def model(kind: str) -> PokeVideo:
+    torch.manual_seed(0)
+    found = PokeVideo(ModelConfig(resolution=SIDE, channels=4, **KINDS[kind])).eval()
+    if found.config.decoder == "motion":
+        nn.init.normal_(found.decoder.head.weight, std=0.1)  # type: ignore[union-attr, arg-type]
+    return found
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A folder with the graphs of a kind of model."""
+    place = tmp_path_factory.mktemp("exports")
+
+    @cache
+    def make(kind: str) -> Path:
+        save_model(place / f"{kind}.safetensors", model(kind), {"trained_on": "nothing"})
+        export_model(place / f"{kind}.safetensors", place / kind)
+        return place / kind
+
+    return make
+
+
+def x_0(batch: int) -> torch.Tensor:
+    return torch.rand(batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(batch)) * 2 - 1
+
+
+def phi_of(player: LivePlayer, batch: int) -> torch.Tensor:
+    pokes = [Poke((8.0 + 3 * b, 12.0), (4.0 - b, 2.0)) for b in range(batch)]
+    return player.encode_poke(torch.stack([rasterise([poke], SIDE) for poke in pokes]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_every_kind_of_model_computes_the_same_outside_pytorch(
+    exported: Callable[[str], Path], kind: str, batch: int
+) -> None:
+    """Touched, let go of, and as trained, for one picture and for several at once."""
+    live, player = LiveModel(model(kind)), OnnxPlayer(exported(kind))
+    assert isinstance(player, LivePlayer)
+    assert (player.resolution, player.poke_kind) == (SIDE, live.poke_kind)
+    assert player.default_rest == live.default_rest
+    ours, theirs = live.start(x_0(batch)), player.start(x_0(batch))
+    phi = phi_of(live, batch)
+    torch.testing.assert_close(phi_of(player, batch), phi, rtol=0, atol=1e-4)
+    rest = Rest(0.2, 0.7)
+    for drive, law in [(phi, rest), (phi, rest), (None, rest), (None, rest), (None, AS_TRAINED), (phi, rest)]:
+        ours, expected = live.live_step(ours, drive, law)
+        theirs, frame = player.live_step(theirs, drive, law)
+        for part in STATE_INPUTS:
+            for a, b in zip(getattr(theirs, part), getattr(ours, part), strict=True):
+                torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+        for name in ("x_hat", "flow", "repaint"):
+            a, b = getattr(frame, name), getattr(expected, name)
+            assert (a is None) == (b is None)
+            if a is not None:
+                torch.testing.assert_close(a, b, rtol=0, atol=5e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_graphs_need_only_what_a_browser_has_and_tell_what_they_are(exported: Callable[[str], Path], kind: str) -> None:
+    folder = exported(kind)
+    about = read_description(folder)
+    for name in GRAPHS:
+        for precision in ("file", "fp16"):
+            graph = onnx.load(folder / about["graphs"][name][precision])
+            onnx.checker.check_model(graph)
+            assert {node.op_type for node in graph.graph.node} <= OPERATORS
+            assert {node.domain for node in graph.graph.node} <= {"", "ai.onnx"}
+            told = {entry.key: entry.value for entry in graph.metadata_props}
+            assert (told["format"], told["resolution"], told["weights"]) == (
+                "poke2vid-onnx",
+                str(SIDE),
+                about["weights"],
+            )
+            assert "pixels of the model" in json.loads(told["units"])["flow"]
+            inputs = {value.name for value in graph.graph.input}
+            assert inputs == set(about["graphs"][name]["inputs"])
+            assert all(about["graphs"][name]["inputs"][i][0] == "b" for i in inputs - {"stiffness", "momentum"})
+    assert about["weights"] == digest_of(model(kind).state_dict(), about["model"])
+    assert about["origin"] == {"trained_on": "nothing"}
+
+
+@pytest.mark.parametrize("kind", ["motion", "rgb"])
+def test_an_export_says_how_far_it_is_from_its_model(exported: Callable[[str], Path], kind: str) -> None:
+    checks = read_description(exported(kind))["checks"]
+    assert checks.keys() == {"fp32", "fp16"}
+    for precision, limit in STEP_LIMITS.items():
+        assert 0 < checks[precision]["step"] <= limit == checks[precision]["step_limit"]
+        assert 0 < checks[precision]["rollout"] <= checks[precision]["rollout_limit"]
+    assert checks["fp32"]["step"] < checks["fp16"]["step"]
+
+
+@pytest.mark.parametrize("kind", ["motion", "rgb"])
+def test_half_precision_is_near_and_smaller(exported: Callable[[str], Path], kind: str) -> None:
+    about = read_description(exported(kind))
+    for graph in about["graphs"].values():
+        assert graph["bytes_fp16"] < graph["bytes"]  # by little here: tiny graphs are mostly structure
+    live, player = LiveModel(model(kind)), OnnxPlayer(exported(kind), "fp16")
+    state, phi = live.start(x_0(1)), phi_of(live, 1)
+    (_, expected), (_, frame) = (
+        live.live_step(state, phi, Rest()),
+        player.live_step(player.start(x_0(1)), phi_of(player, 1), Rest()),
+    )
+    torch.testing.assert_close(frame.x_hat, expected.x_hat, rtol=0, atol=0.05)
+
+
+def test_a_session_drives_an_export_like_the_model_itself(exported: Callable[[str], Path], tmp_path: Path) -> None:
+    ys, xs = np.mgrid[:60, :90] / 7
+    picture = np.rint(127.5 * (1 + np.stack((np.sin(xs), np.cos(ys), np.sin(xs + ys)), axis=-1))).astype(np.uint8)
+    player = OnnxPlayer(exported("motion"))
+    sessions = [Session(model("motion"), picture), Session(player, picture)]
+    shown: list[list[np.ndarray]] = [[], []]
+    for frames, session in zip(shown, sessions, strict=True):
+        pointer = session.poke((40.0, 30.0), (12.0, -6.0))
+        frames += [session.step() for _ in range(8)]
+        session.drag(pointer, (30.0, 40.0))
+        frames += [session.step() for _ in range(5)]
+        session.release(pointer)
+        frames += [session.step() for _ in range(12)]
+    apart = np.abs(np.stack(shown[0]).astype(int) - np.stack(shown[1]))
+    assert apart.max() <= 2
+    assert np.abs(np.stack(shown[0])[7].astype(int) - picture).mean() > 1
+    sessions[1].save(tmp_path / "session.safetensors")
+    np.testing.assert_array_equal(
+        Session.load(tmp_path / "session.safetensors", player).step(), sessions[1].fork().step()
+    )
+    with pytest.raises(InputError, match="another model"):
+        Session.load(tmp_path / "session.safetensors", OnnxPlayer(exported("motion"), "fp16"))
+
+
+def test_the_same_model_gives_the_same_files(exported: Callable[[str], Path], tmp_path: Path) -> None:
+    first = exported("rgb")
+    export_model(first.with_suffix(".safetensors"), tmp_path / "again")
+    for path in first.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+# The graphs in the package
+
+
+def test_the_graphs_in_the_package_are_those_of_the_base() -> None:
+    about = read_description(PREBUILT)
+    live = LiveModel(load_model().model)
+    assert about["weights"] == weights_digest(live)
+    assert about["checks"]["fp32"]["step"] <= 1e-4
+    assert graphs_of(None, Path("never made")) == PREBUILT
+    sessions = [load().open(site_picture("robot.jpg")), Session(OnnxPlayer(PREBUILT), read(site_picture("robot.jpg")))]
+    for session in sessions:
+        session.poke((320.0, 60.0), (50.0, -10.0))
+    for _ in range(10):
+        frames = [session.advance() for session in sessions]
+    assert frames[0].flow is not None and frames[1].flow is not None
+    torch.testing.assert_close(frames[1].flow, frames[0].flow, rtol=0, atol=1e-3)
+    assert float(frames[0].flow.abs().max()) > 2
+
+
+def site_picture(name: str) -> Path:
+    found = site_files()[f"examples/{name}"]
+    assert isinstance(found, Path)
+    return found
+
+
+def read(path: Path) -> np.ndarray:
+    from poke2vid.pictures import read_picture
+
+    return read_picture(path)
+
+
+# What cannot be done
+
+
+def copied(folder: Path, to: Path) -> Path:
+    shutil.copytree(folder, to)
+    return to
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda f: (f / "model.json").unlink(), "poke2vid export MODEL"),
+        (lambda f: (f / "model.json").write_text("{"), "does not describe"),
+        (lambda f: (f / "model.json").write_text("[]"), "does not describe"),
+        (lambda f: (f / "model.json").write_text('{"format": "x", "version": 1, "graphs": {}}'), "does not describe"),
+        (lambda f: (f / "step.onnx").unlink(), "step.onnx cannot be read"),
+        (lambda f: (f / "step.onnx").write_bytes(b"graph"), "not the graph that was exported"),
+        (lambda f: _edit(f, version=2), r"has format \('poke2vid-onnx', 2\)"),
+    ],
+)
+def test_a_folder_that_is_no_export_or_a_damaged_one_is_refused(
+    exported: Callable[[str], Path], tmp_path: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    folder = copied(exported("rgb"), tmp_path / "copy")
+    spoil(folder)
+    with pytest.raises(InputError, match=said):
+        OnnxPlayer(folder)
+
+
+def _edit(folder: Path, **changes: object) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_half_precision_that_was_left_out_is_missed_in_one_sentence(
+    exported: Callable[[str], Path], tmp_path: Path
+) -> None:
+    export_model(exported("rgb").with_suffix(".safetensors"), tmp_path / "single", half=False)
+    with pytest.raises(InputError, match="without half precision"):
+        OnnxPlayer(tmp_path / "single", "fp16")
+
+
+def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(
+    exported: Callable[[str], Path], tmp_path: Path
+) -> None:
+    weights = exported("rgb").with_suffix(".safetensors")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        export_model(weights, tmp_path / "file")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match="holds other files"):
+        export_model(weights, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+    earlier = copied(exported("motion"), tmp_path / "earlier")
+    (earlier / "rubbish.onnx").write_text("")
+    export_model(weights, earlier, half=False)
+    assert read_description(earlier)["decoder"] == "rgb"
+    assert sorted(path.name for path in earlier.iterdir()) == sorted(["model.json", *(f"{n}.onnx" for n in GRAPHS)])
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_graphs_that_compute_something_else_are_not_left_behind(
+    exported: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = Check("fp32", 0.5, 0.5, 0.5, 0.5)
+    monkeypatch.setattr("poke2vid.export.run.check", lambda live, player, precision: replace(bad, precision=precision))
+    with pytest.raises(InputError, match=r"off by 0.5 in one step \(limit 0.0001\)"):
+        export_model(exported("rgb").with_suffix(".safetensors"), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+# The page
+
+
+def test_a_page_for_any_web_host_is_whole(tmp_path: Path) -> None:
+    written = export_page(None, tmp_path / "page")
+    names = {path.relative_to(tmp_path / "page").as_posix() for path in written}
+    assert {"index.html", "config.json", "files.json", "model/model.json", "model/step.onnx"} <= names
+    assert {"examples/examples.json", "examples/flower.jpg", "poke-script.schema.json"} <= names
+    assert not [name for name in names if name.endswith(".gz")]
+    wasm = (tmp_path / "page" / "vendor" / "ort-wasm-simd-threaded.wasm").read_bytes()
+    assert wasm.startswith(b"\0asm")
+    listed = json.loads((tmp_path / "page" / "files.json").read_text())
+    assert set(listed["files"]) == names - {"files.json"}
+    assert json.loads((tmp_path / "page" / "config.json").read_text())["engine"] == "browser"
+    assert is_export(tmp_path / "page")
+    export_page(None, tmp_path / "page")  # a newer one takes its place
+    for example in json.loads((tmp_path / "page" / "examples" / "examples.json").read_text()):
+        assert f"examples/{example['file']}" in names
+
+
+# The command
+
+
+def test_the_command_prints_sizes_and_differences(exported: Callable[[str], Path], tmp_path: Path) -> None:
+    weights = exported("rgb").with_suffix(".safetensors")
+    done = CliRunner().invoke(app, ["export", str(weights), "--out", str(tmp_path / "out")], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "step " in done.output and "MB in fp16" in done.output
+    assert "fp32: off by" in done.output and "(limit 0.0001)" in done.output
+    assert read_description(tmp_path / "out")["resolution"] == SIDE
+
+
+def test_the_command_wants_to_know_where_to() -> None:
+    with pytest.raises(InputError, match="--out DIR"):
+        CliRunner().invoke(app, ["export"], catch_exceptions=False)

@@ -9,6 +9,7 @@ from poke2vid import __version__
 from poke2vid.cli.benchmark import bench
 from poke2vid.cli.correlate import correlate
 from poke2vid.cli.evaluation import evaluate, tables
+from poke2vid.cli.exporting import export
 from poke2vid.cli.figures import figures
 from poke2vid.cli.impulse import impulse
 from poke2vid.cli.making import prepare, simulate, verify
@@ -72,6 +73,7 @@ for command in (
     correlate,
     neighbours,
     impulse,
+    export,
 ):
     app.command()(command)
 app.add_typer(bench, name="bench")

@@ -1,0 +1,45 @@
+"""`export`: a model leaves PyTorch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    model: Annotated[
+        Path | None, typer.Argument(help="A model file or a training run's folder; without it the shipped base.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the ONNX graphs and model.json.")] = None,
+    web: Annotated[
+        Path | None, typer.Option("--web", help="Folder for the whole page with the model, for any web host.")
+    ] = None,
+    half: Annotated[bool, typer.Option("--fp16/--no-fp16", help="Half-precision graphs beside the others.")] = True,
+) -> None:
+    """Write a model as ONNX graphs that are checked against it, or as a page that runs it."""
+    from poke2vid.export.run import export_model, export_page
+    from poke2vid.types import InputError
+
+    if out is None and web is None:
+        raise InputError("nothing says where to; give --out DIR for the graphs or --web DIR for a page.")
+    if out is not None:
+        about = export_model(model, out, half=half)
+        for name, graph in about["graphs"].items():
+            sizes = [
+                f"{graph['bytes'] / 1e6:.2f} MB",
+                *([f"{graph['bytes_fp16'] / 1e6:.2f} MB in fp16"] if half else []),
+            ]
+            print(f"{name:<14}{', '.join(sizes)}")
+        for precision, found in about["checks"].items():
+            unit = "px of flow" if about["decoder"] == "motion" else "of [-1, 1]"
+            print(
+                f"{precision}: off by {found['step']:g} in a step (limit {found['step_limit']:g}), by {found['rollout']:g} "
+                f"{unit} in {found['rollout_frames']} frames (limit {found['rollout_limit']:g})"
+            )
+        print(f"{about['resolution']} pixels, opset {about['opset']} -> {out}")
+    if web is not None:
+        written = export_page(model, web)
+        size = sum(path.stat().st_size for path in written)
+        print(
+            f"{len(written)} files, {size / 1e6:.1f} MB -> {web}; put them on any web host, or: python -m http.server -d {web}"
+        )

@@ -1,0 +1,131 @@
+"""Exported graphs against the model they came from: the same numbers, within stated bounds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from poke2vid.canvas import Canvas
+from poke2vid.export.engine import OnnxPlayer, Precision
+from poke2vid.live import LiveModel
+from poke2vid.pictures import read_picture
+from poke2vid.pokes import rasterise
+from poke2vid.types import Frame, LivePlayer, Poke, State
+
+EXAMPLE = Path(__file__).parent.parent / "assets" / "examples" / "flower.jpg"
+HELD, LET_GO = 10, 15  # frames of the rollout
+# Largest absolute difference of any value of any output of one step, as a share of that output's largest value or of 1,
+# whichever is more: states and frames have values up to about 1, flow is in pixels.
+STEP_LIMITS: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
+# Of frames of a rollout: pixels of the model where it warps, intensity of [-1, 1] where it paints. Errors add up.
+ROLLOUT_LIMITS: dict[Precision, float] = {"fp32": 5e-3, "fp16": 0.5}
+
+
+@dataclass(frozen=True)
+class Check:
+    """How far an export is from its model.
+
+    Attributes:
+        step: the largest difference of one step, as `STEP_LIMITS` takes it, over random and real input, touched and not.
+        rollout: of 25 frames of a real picture, poked and let go: the largest difference of flow in pixels (of x_hat where
+            the decoder paints).
+        rollout_x_hat: the largest difference of a frame's intensity, of [-1, 1]; next to edges a little flow is much intensity.
+        rollout_mean: the mean absolute difference of intensity.
+    """
+
+    precision: Precision
+    step: float
+    rollout: float
+    rollout_x_hat: float
+    rollout_mean: float
+
+    @property
+    def passed(self) -> bool:
+        return self.step <= STEP_LIMITS[self.precision] and self.rollout <= ROLLOUT_LIMITS[self.precision]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": _rounded(self.step),
+            "step_limit": STEP_LIMITS[self.precision],
+            "rollout": _rounded(self.rollout),
+            "rollout_limit": ROLLOUT_LIMITS[self.precision],
+            "rollout_x_hat": _rounded(self.rollout_x_hat),
+            "rollout_mean": _rounded(self.rollout_mean),
+            "rollout_frames": HELD + LET_GO,
+        }
+
+
+@torch.inference_mode()
+def check(live: LiveModel, player: OnnxPlayer, precision: Precision) -> Check:
+    """Runs both side by side."""
+    side = live.resolution
+    generator = torch.Generator().manual_seed(0)
+    # Smooth noise: next to an edge the least flow is much intensity, and white noise is nothing but edges.
+    coarse = torch.rand(2, 3, 8, 8, generator=generator) * 2 - 1
+    noise = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    worst = max(_one_step(live, player, noise), _one_step(live, player, Canvas(read_picture(EXAMPLE), side).x_0))
+    return Check(precision, worst, *_rollout(live, player, Canvas(read_picture(EXAMPLE), side).x_0))
+
+
+def poke_map_for(side: int) -> Tensor:
+    """A poke of a tenth of the side, at the middle."""
+    return rasterise([Poke((side * 0.47, side * 0.4), (side * 0.08, -side * 0.06))], side)[None]
+
+
+def _one_step(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> float:
+    """All three graphs: from a picture, from a poke, one touched and one untouched step from the same states."""
+    batch = len(x_0)
+    poke_map = poke_map_for(live.resolution).expand(batch, -1, -1, -1)
+    rest = live.default_rest
+    expected, found = live.start(x_0), player.start(x_0)
+    worst = [_state_difference(expected, found)]
+    phi = live.encode_poke(poke_map)
+    worst.append(_difference(phi, player.encode_poke(poke_map)))
+    moving, _ = live.live_step(expected, phi, rest)
+    for state in (expected, moving):
+        for drive in (phi, None):
+            ours, frame = live.live_step(state, drive, rest)
+            theirs, shown = player.live_step(state, drive, rest)
+            worst += [_state_difference(ours, theirs), _frame_difference(frame, shown)]
+    return max(worst)
+
+
+def _rollout(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> tuple[float, float, float]:
+    poke_map, rest = poke_map_for(live.resolution), live.default_rest
+    both: tuple[LivePlayer, LivePlayer] = (live, player)
+    states = [one.start(x_0) for one in both]
+    phis = [one.encode_poke(poke_map) for one in both]
+    largest, intensity, mean = 0.0, 0.0, 0.0
+    for number in range(HELD + LET_GO):
+        frames: list[Frame] = []
+        for k, one in enumerate(both):
+            states[k], frame = one.live_step(states[k], phis[k] if number < HELD else None, rest)
+            frames.append(frame)
+        a, b = frames
+        apart = (a.x_hat - b.x_hat).abs()
+        intensity, mean = max(intensity, float(apart.max())), max(mean, float(apart.mean()))
+        moved = apart if a.flow is None or b.flow is None else (a.flow - b.flow).abs()
+        largest = max(largest, float(moved.max()))
+    return largest, intensity, mean
+
+
+def _difference(expected: Tensor, found: Tensor) -> float:
+    return float((expected - found).abs().max()) / max(1.0, float(expected.abs().max()))
+
+
+def _state_difference(expected: State, found: State) -> float:
+    parts = ("sigma", "context", "velocity", "home", "drift")
+    pairs = [pair for part in parts for pair in zip(getattr(expected, part), getattr(found, part), strict=True)]
+    return max(_difference(a, b) for a, b in pairs)
+
+
+def _frame_difference(expected: Frame, found: Frame) -> float:
+    pairs = [(getattr(expected, name), getattr(found, name)) for name in ("x_hat", "flow", "repaint")]
+    return max(_difference(a, b) for a, b in pairs if a is not None)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")

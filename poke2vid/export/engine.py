@@ -1,0 +1,147 @@
+"""An exported model as a Player: the graphs run by ONNX Runtime, without PyTorch's networks."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import onnxruntime
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poke2vid.export.graphs import STATE_INPUTS, Signature
+from poke2vid.export.write import DESCRIPTION, FORMAT, GRAPHS, VERSION
+from poke2vid.types import AS_TRAINED, Frame, InputError, PokeKind, Rest, State
+
+Precision = Literal["fp32", "fp16"]
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """`model.json` of an export.
+
+    Raises:
+        InputError: if there is none, or it is damaged, foreign or of another version.
+    """
+    path = folder / DESCRIPTION
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        found = about["format"], about["version"]
+        _ = [about["graphs"][name][key] for name in GRAPHS for key in ("file", "sha256", "inputs", "outputs")]
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} holds no {DESCRIPTION}; make it with `poke2vid export MODEL --out DIR`.") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path} does not describe an exported model; export it anew.") from error
+    if found != (FORMAT, VERSION):
+        raise InputError(f"{path} has format {found}, this program reads {(FORMAT, VERSION)}; export it anew.")
+    return about
+
+
+class OnnxPlayer:
+    """A `LivePlayer` that runs an exported folder.
+
+    Attributes:
+        about: what `model.json` says.
+        digest: of the weights, and the precision: what a saved session belongs to.
+    """
+
+    def __init__(self, folder: str | Path, precision: Precision = "fp32", threads: int = 1) -> None:
+        """Loads the graphs.
+
+        Args:
+            threads: that share one step; a small model is fastest on one.
+
+        Raises:
+            InputError: if the folder is no export, lacks the precision, or a graph is not the one that was exported.
+        """
+        if precision not in get_args(Precision):
+            raise InputError(f"the precision {precision!r} is unknown; choose one of {', '.join(get_args(Precision))}.")
+        folder = Path(folder)
+        self.about = read_description(folder)
+        self._graphs = {name: _load(folder, self.about["graphs"][name], precision, threads) for name in GRAPHS}
+        self.digest = f"{self.about['weights']} {precision}"
+        self._signature = Signature(
+            self.about["num_levels"], self.about["num_context"], self.about["decoder"] == "motion"
+        )
+        self._rest_phi: np.ndarray | None = None
+
+    @property
+    def resolution(self) -> int:
+        return int(self.about["resolution"])
+
+    @property
+    def poke_kind(self) -> PokeKind:
+        return "impulse" if self.about["poke_kind"] == "impulse" else "shift"
+
+    @property
+    def default_rest(self) -> Rest:
+        return Rest(**self.about["default_rest"])
+
+    def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
+        found = self._run("encode_image", {"x_0": x_0.numpy(force=True)})
+        self._rest_phi = found["rest_phi"]  # the same for every picture
+        sigma, drift = _numbered(found, "sigma"), _numbered(found, "drift")
+        still = tuple(torch.zeros_like(level) for level in sigma)
+        return State(sigma, _numbered(found, "context"), velocity=still, home=sigma, drift=drift)
+
+    def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
+        return torch.from_numpy(self._run("encode_poke", {"poke_map": poke_map.numpy(force=True)})["phi"])
+
+    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
+        """The paper's step, also where nothing touches the object."""
+        return self.live_step(state, phi, AS_TRAINED)
+
+    def live_step(self, state: State, phi: Tensor | None, rest: Rest) -> tuple[State, Frame]:
+        batch = len(state.sigma[0])
+        assert self._rest_phi is not None, "a state comes from start"
+        drive = np.repeat(self._rest_phi[:1], batch, axis=0) if phi is None else _batched(phi.numpy(force=True), batch)
+        touched = 0.0 if phi is None and rest.anchored else 1.0
+        values = [
+            drive,
+            np.full((batch, 1, 1, 1), touched, np.float32),
+            np.array([rest.stiffness], np.float32),
+            np.array([rest.momentum], np.float32),
+            *(level.numpy(force=True) for part in STATE_INPUTS for level in getattr(state, part)),
+        ]
+        found = self._run("step", dict(zip(self._signature.step_inputs, values, strict=True)))
+        after = replace(state, sigma=_numbered(found, "next_sigma"), velocity=_numbered(found, "next_velocity"))
+        shown = {name: torch.from_numpy(found[name]) for name in ("x_hat", "flow", "repaint") if name in found}
+        return after, Frame(**shown)
+
+    def _run(self, graph: str, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        names = list(self.about["graphs"][graph]["outputs"])
+        return dict(zip(names, self._graphs[graph].run(names, values), strict=True))
+
+
+def _load(folder: Path, entry: dict[str, Any], precision: Precision, threads: int) -> onnxruntime.InferenceSession:
+    file, sha = (
+        (entry["file"], entry["sha256"]) if precision == "fp32" else (entry.get("fp16"), entry.get("sha256_fp16"))
+    )
+    if file is None:
+        raise InputError(f"{folder} was exported without half precision; export it anew without --no-fp16.")
+    try:
+        data = (folder / Path(file).name).read_bytes()
+    except OSError as error:
+        raise InputError(f"{folder / Path(file).name} cannot be read; export the model anew.") from error
+    if hashlib.sha256(data).hexdigest() != sha:
+        raise InputError(f"{folder / Path(file).name} is not the graph that was exported; export the model anew.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions have no common class
+        raise InputError(
+            f"{folder / file} cannot be run by ONNX Runtime {onnxruntime.__version__}: {error}."
+        ) from error
+
+
+def _numbered(found: dict[str, np.ndarray], part: str) -> tuple[Tensor, ...]:
+    names = [name for name in found if name.rpartition("_")[0] == part]
+    return tuple(torch.from_numpy(found[name]) for name in names)
+
+
+def _batched(phi: np.ndarray, batch: int) -> np.ndarray:
+    return phi if len(phi) == batch else np.repeat(phi, batch, axis=0)

@@ -1,0 +1,110 @@
+"""The three graphs of a model outside PyTorch: a picture to a state, a poke to phi, a state to the next and its frame.
+
+Tensors have names and no structure. What a session does with them is `live.py`'s law; an exported step is that function.
+"""
+
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from poke2vid.live import LiveModel, rested
+from poke2vid.types import State
+
+STATE_INPUTS = ("sigma", "velocity", "home", "drift", "context")  # in the order of a step's inputs
+STATE_OUTPUTS = ("next_sigma", "next_velocity")
+BATCH = "b"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model's tensors are called.
+
+    Attributes:
+        num_levels: of the state; its parts are numbered from 1, coarsest first.
+        num_context: how many tensors the decoder keeps of x_0.
+        warps: whether the decoder says how x_0 moves.
+    """
+
+    num_levels: int
+    num_context: int
+    warps: bool
+
+    @property
+    def image_outputs(self) -> tuple[str, ...]:
+        return (*self._levels("sigma"), *self._levels("drift"), *self._context(), "rest_phi")
+
+    @property
+    def step_inputs(self) -> tuple[str, ...]:
+        parts = chain.from_iterable(self._levels(part) for part in STATE_INPUTS[:-1])
+        return ("phi", "touched", "stiffness", "momentum", *parts, *self._context())
+
+    @property
+    def step_outputs(self) -> tuple[str, ...]:
+        parts = chain.from_iterable(self._levels(part) for part in STATE_OUTPUTS)
+        return (*parts, "x_hat", *(("flow", "repaint") if self.warps else ()))
+
+    def _levels(self, part: str) -> tuple[str, ...]:
+        return tuple(f"{part}_{n}" for n in range(1, self.num_levels + 1))
+
+    def _context(self) -> tuple[str, ...]:
+        return tuple(f"context_{k}" for k in range(1, self.num_context + 1))
+
+
+class EncodeImage(nn.Module):
+    """`x_0` to everything that a session starts from; `home` is sigma, and velocity zero."""
+
+    def __init__(self, live: LiveModel) -> None:
+        super().__init__()
+        self.live = live
+
+    def forward(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
+        state = self.live.start(x_0)
+        side = state.sigma[0].shape[-1]
+        rest_phi = self.live.model.dynamics.rest_drive().expand(x_0.shape[0], -1, side, side)
+        # A graph's output may not be its input; the product makes it a tensor of its own and is folded away elsewhere.
+        return (*state.sigma, *state.drift, *(part * 1 for part in state.context), rest_phi.contiguous())
+
+
+class EncodePoke(nn.Module):
+    """`poke_map` to `phi`."""
+
+    def __init__(self, live: LiveModel) -> None:
+        super().__init__()
+        self.live = live
+
+    def forward(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
+        return self.live.encode_poke(poke_map)
+
+
+class Step(nn.Module):
+    """One step of `LiveModel`, for a batch whose members are touched or not, each by itself."""
+
+    def __init__(self, live: LiveModel, signature: Signature) -> None:
+        super().__init__()
+        self.live, self.signature = live, signature
+
+    def forward(
+        self,
+        phi: Float[Tensor, "b c h_1 w_1"],
+        touched: Float[Tensor, "b 1 1 1"],
+        stiffness: Float[Tensor, " 1"],
+        momentum: Float[Tensor, " 1"],
+        *parts: Tensor,
+    ) -> tuple[Tensor, ...]:
+        count = self.signature.num_levels
+        sigma, velocity, home, drift = (parts[i * count : (i + 1) * count] for i in range(4))
+        context = parts[4 * count :]
+        model = self.live.model
+        after = model.dynamics.advance(sigma, phi)
+        free = rested(State(sigma, context, velocity, home, drift), after, stiffness, momentum)
+        held = touched > 0.5
+        next_sigma = tuple(torch.where(held, a, b) for a, b in zip(after, free.sigma, strict=True))
+        next_velocity = tuple(torch.where(held, torch.zeros_like(v), v) for v in free.velocity)
+        frame = model.decode(model.dynamics.predicted(next_sigma), context)
+        shown = (
+            (frame.x_hat,) if frame.flow is None or frame.repaint is None else (frame.x_hat, frame.flow, frame.repaint)
+        )
+        return (*next_sigma, *next_velocity, *shown)

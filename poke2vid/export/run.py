@@ -1,0 +1,113 @@
+"""What `poke2vid export` does: graphs for programs, or a whole page for a web host."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from poke2vid.export.check import Check, check
+from poke2vid.export.engine import OnnxPlayer, Precision, read_description
+from poke2vid.export.site import Files, config_json, content, files_json, site_files
+from poke2vid.export.write import DESCRIPTION, replacing, weights_digest, write_graphs
+from poke2vid.files import write_json
+from poke2vid.live import LiveModel
+from poke2vid.model.files import LoadedModel, load_model
+from poke2vid.types import InputError
+
+PREBUILT = Path(__file__).parent.parent / "assets" / "small64-onnx"  # the graphs of the base in the package
+
+
+def export_model(model: Path | None, out: Path, *, half: bool = True) -> dict[str, Any]:
+    """A model's graphs in a folder of their own, checked against the model before they take their place.
+
+    Returns:
+        What `model.json` says.
+
+    Raises:
+        InputError: if the model cannot be read, `out` holds something else or cannot be written, or a graph does not compute
+            what the model does.
+    """
+    loaded = load_model(model)
+    with replacing(out) as fresh:
+        return _written(loaded, fresh, half=half)
+
+
+def _written(loaded: LoadedModel, folder: Path, *, half: bool) -> dict[str, Any]:
+    about = write_graphs(loaded, folder, half=half)
+    write_json(folder / DESCRIPTION, about)
+    live = LiveModel(loaded.model)
+    precisions: tuple[Precision, ...] = ("fp32", "fp16") if half else ("fp32",)
+    about["checks"] = {}
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # so that a model gives the same numbers in whatever program it is exported
+    try:
+        for precision in precisions:
+            found = check(live, OnnxPlayer(folder, precision), precision)
+            _require_passed(found, loaded.path)
+            about["checks"][precision] = found.to_json()
+    finally:
+        torch.set_num_threads(before)
+    write_json(folder / DESCRIPTION, about)
+    return about
+
+
+def _require_passed(found: Check, path: Path) -> None:
+    if found.passed:
+        return
+    numbers = found.to_json()
+    remedy = "please report it" if found.precision == "fp32" else "leave half precision out with --no-fp16"
+    raise InputError(
+        f"in {found.precision} the graphs of {path} are off by {numbers['step']} in one step (limit "
+        f"{numbers['step_limit']}) and by {numbers['rollout']} in a rollout (limit {numbers['rollout_limit']}), so nothing "
+        f"was written; {remedy}."
+    )
+
+
+def graphs_of(model: Path | None, place: Path) -> Path:
+    """A folder with a model's graphs: an export as it is, the base's as they come with the package, else made in `place`.
+
+    Args:
+        model: as for `load_model`, or a folder that `poke2vid export` wrote.
+        place: where graphs may be made; must not exist yet, or be empty.
+    """
+    if model is not None and (model / DESCRIPTION).is_file():
+        read_description(model)
+        return model
+    loaded = load_model(model)
+    if PREBUILT.is_dir() and read_description(PREBUILT)["weights"] == weights_digest(LiveModel(loaded.model)):
+        return PREBUILT
+    with replacing(place) as fresh:
+        _written(loaded, fresh, half=True)
+    return place
+
+
+def export_page(model: Path | None, out: Path) -> list[Path]:
+    """The page with its model as static files for any web host, in a folder of their own.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputError: as `export_model`.
+    """
+    with replacing(out) as fresh:
+        graphs = graphs_of(model, fresh / "model")
+        files: Files = dict(site_files())
+        if graphs != fresh / "model":
+            files |= {f"model/{path.name}": path for path in sorted(graphs.iterdir()) if path.is_file()}
+        else:
+            files |= {f"model/{path.name}": path.read_bytes() for path in sorted(graphs.iterdir())}
+        files["config.json"] = config_json("browser")
+        plain = {address.removesuffix(".gz"): _plain(address, source) for address, source in files.items()}
+        plain["files.json"] = files_json(files, plain)
+        for address, data in plain.items():
+            path = fresh / address
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    return sorted(out / address for address in plain)
+
+
+def _plain(address: str, source: Path | bytes) -> bytes:
+    """A host of static files does not say that one of them is compressed."""
+    return gzip.decompress(content(source)) if address.endswith(".gz") else content(source)

@@ -1,0 +1,75 @@
+"""The files of the page, from wherever they lie, by the address they have below it; a server and a static export share this."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from poke2vid import __version__
+
+PACKAGE = Path(__file__).parent.parent
+STATIC, EXAMPLES = PACKAGE / "serve" / "static", PACKAGE / "assets" / "examples"
+EngineKind = Literal["browser", "server"]
+Files = dict[str, Path | bytes]
+
+# What assets/examples/README.md says of the pictures, as the page shows it.
+_EXAMPLES: list[dict[str, str]] = [
+    {"file": "flower.jpg", "title": "Flower", "credit": "MDN", "licence": "CC0"},
+    {
+        "file": "robot.jpg",
+        "title": "Robot",
+        "credit": "SLEAP",
+        "licence": "Clear BSD",
+        "script": "robot-pokes.json",
+    },
+    {
+        "file": "person.jpg",
+        "title": "Signing",
+        "credit": "Intel, American Sign Language samples",
+        "licence": "CC BY 4.0",
+    },
+    {"file": "fly.jpg", "title": "Fly", "credit": "SLEAP", "licence": "Clear BSD"},
+]
+
+
+def site_files() -> Files:
+    """Every file of the page but its model and its configuration; `.wasm.gz` as it lies in the package."""
+    files: Files = {
+        path.relative_to(STATIC).as_posix(): path
+        for path in sorted(STATIC.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+    files["examples/examples.json"] = _json(_EXAMPLES)
+    for example in _EXAMPLES:
+        for key in ("file", "script"):
+            if key in example:
+                files[f"examples/{example[key]}"] = EXAMPLES / example[key]
+    files["poke-script.schema.json"] = PACKAGE / "assets" / "poke-script.schema.json"
+    return files
+
+
+def config_json(engine: EngineKind) -> bytes:
+    """Where the page computes."""
+    return _json({"engine": engine, "version": __version__})
+
+
+def files_json(files: Files, addresses: Iterable[str]) -> bytes:
+    """What a service worker fetches so that the page works offline; the version changes whenever a file does.
+
+    Args:
+        files: what the site is made of.
+        addresses: by which they are asked for; a `.wasm.gz` is asked for without its last suffix.
+    """
+    sha = hashlib.sha256()
+    for address, source in sorted(files.items()):
+        sha.update(address.encode() + b"\n" + content(source))
+    return _json({"version": f"{__version__}-{sha.hexdigest()[:12]}", "files": sorted(addresses)})
+
+
+def content(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()

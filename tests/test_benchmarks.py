@@ -181,3 +181,12 @@ def test_a_picture_that_nobody_touches_stays_with_the_law_of_rest_and_creeps_wit
     assert laws["F alone"]["untouched"][-1] > 0
     assert laws["law of rest"]["let go"][-1] < laws["F alone"]["let go"][-1]
     assert laws["law of rest"]["held"] == laws["F alone"]["held"]
+
+
+def test_live_engines_are_held_against_eager_pytorch(results: Any) -> None:
+    values, page = results("live")
+    check(values, page)
+    model = values["models"]["small64"]["threads"]["1"]
+    assert model["steps"]["timings"].keys() == model["latency"].keys() == {"torch, eager", "ONNX Runtime"}
+    assert model["steps"]["times_faster"]["torch, eager"]["median"] == 1
+    assert all(0 < wait["p50_ms"] <= wait["p95_ms"] for wait in model["latency"].values())

@@ -148,8 +148,8 @@ def page(found: dict[str, Any], steps: int) -> str:
     parts = [
         f"# live\n\nOne session, {steps} steps a repetition, half of them with a poke held. Networks only: `Session.advance`; "
         f"shown: `Session.step`, which renders {SHOWN_SIDE} x {SHOWN_SIDE} pixels. Poke to frame: from a drag to the rendered "
-        "frame that contains it. Opening: a JPEG's bytes to a session that can be poked. Ratios are medians over rounds against "
-        "eager PyTorch."
+        "frame that contains it. Opening: a JPEG's bytes to a session that can be poked. Ratios are medians over rounds, "
+        "against eager PyTorch."
     ]
     header = ("engine", "steps/s", "times faster", "shown: steps/s", "poke to frame p50, ms", "p95, ms", "opening, ms")
     for name, model in found.items():

@@ -92,10 +92,22 @@ def animate(
             case ".png":
                 write_picture(path, frame_grid(moments, session.canvas, plain))
             case _:
-                write_video(
-                    path, [moment.picture if plain else drawn(moment, session.canvas) for moment in moments], fps
-                )
+                write_video(path, Pictures(moments, plain), fps)
     return numbers
+
+
+class Pictures(Sequence[Picture]):
+    """The pictures of moments, drawn one by one as they are written."""
+
+    def __init__(self, moments: Sequence[Moment], plain: bool) -> None:
+        self._moments, self._plain = moments, plain
+
+    def __len__(self) -> int:
+        return len(self._moments)
+
+    def __getitem__(self, number: Any) -> Any:
+        moment = self._moments[number]
+        return moment.picture if self._plain else drawn(moment, moment.canvas)
 
 
 def drawn(moment: Moment, canvas: Canvas) -> Picture:

@@ -1,9 +1,9 @@
 """Frames to video files that any browser plays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from PIL import Image
 from poke2vid.files import atomic
 from poke2vid.types import InputError
 
+_Frame = UInt8[np.ndarray, "_ _ 3"]
 WRITABLE = (".mp4", ".webm", ".gif", ".webp", ".png")
 MAX_FPS = 1000.0
 ENCODER_THREADS = 2  # fixed, because an encoder's output depends on it
@@ -52,17 +53,17 @@ def write_video(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: f
         InputError: if there is no frame, their sizes differ, `fps` is not positive, the suffix is another, or the file
             cannot be written; what was there before is then still there.
     """
-    _check_frames(path, frames, fps)
+    _check(path, len(frames), fps)
     with atomic(path) as temporary:
         match path.suffix.lower():
             case ".mp4":
-                _encode(temporary, frames, fps, H264)
+                _encode(temporary, _alike(path, frames), fps, H264)
             case ".webm":
-                _encode(temporary, frames, fps, VP9)
+                _encode(temporary, _alike(path, frames), fps, VP9)
             case ".gif":
-                _write_gif(temporary, frames, fps)
+                _write_gif(temporary, _alike(path, frames), len(frames), fps)
             case ".webp":
-                _write_webp(temporary, frames, fps)
+                _write_webp(temporary, _alike(path, frames), len(frames), fps)
             case ".png":
                 Image.fromarray(frames[0]).save(temporary, format="PNG")
 
@@ -90,28 +91,39 @@ def write_lossless(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps
             raise InputError(f"cannot write the video: {error.strerror}.") from error
 
 
-def _check_frames(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
-    suffix, shapes = path.suffix.lower(), {frame.shape for frame in frames}
+def _check(path: Path, count: int, fps: float) -> None:
+    suffix = path.suffix.lower()
     if suffix not in WRITABLE:
         raise InputError(f"cannot write {path}: the suffix must be one of {', '.join(WRITABLE)}.")
-    if len(shapes) != 1:
-        raise InputError(f"cannot write {path}: the frames must be of one size and at least one, not {sorted(shapes)}.")
+    if count == 0:
+        raise InputError(f"cannot write {path}: there is no frame; give at least one.")
     if not 0 < fps <= MAX_FPS:
         raise InputError(f"cannot write {path} at {fps:g} frames a second; choose more than 0 and at most {MAX_FPS:g}.")
-    if suffix == ".png" and len(frames) > 1:
-        raise InputError(f"cannot write {len(frames)} frames to {path}: a PNG holds one; choose .mp4, .gif or .webp.")
+    if suffix == ".png" and count > 1:
+        raise InputError(f"cannot write {count} frames to {path}: a PNG holds one; choose .mp4, .gif or .webp.")
 
 
-def _encode(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float, codec: _Codec) -> None:
+def _alike(path: Path, frames: Iterable[_Frame]) -> Iterator[_Frame]:
+    """The frames one by one, which may be drawn only now; raises InputError at the first of another size."""
+    shape = None
+    for frame in frames:
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise InputError(f"cannot write {path}: the frames must be of one size, not {shape} and {frame.shape}.")
+        yield frame
+
+
+def _encode(path: Path, frames: Iterator[_Frame], fps: float, codec: _Codec) -> None:
+    first = next(frames)
     try:
         with av.open(str(path), "w", options=codec.container) as container:
             stream: Any = container.add_stream(
                 codec.name, rate=Fraction(fps).limit_denominator(1001), options=codec.options
             )
-            stream.height, stream.width = _even(frames[0]).shape[:2]
+            stream.height, stream.width = _even(first).shape[:2]
             _describe(stream.codec_context)
             reformatter = VideoReformatter()
-            for i, frame in enumerate(frames):
+            for i, frame in enumerate(chain((first,), frames)):
                 picture = reformatter.reformat(
                     av.VideoFrame.from_ndarray(_even(frame), format="rgb24"),
                     format="yuv420p",
@@ -140,18 +152,26 @@ def _even(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _write_gif(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
+def _write_gif(path: Path, frames: Iterator[_Frame], count: int, fps: float) -> None:
     # Pillow's own choice of palette takes 150 ms a frame; an octree takes two.
-    first, *rest = (Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE) for frame in frames)
-    first.save(
-        path, format="GIF", save_all=True, append_images=rest, duration=_durations(len(frames), fps, 10, 20), loop=0
+    pictures = (Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE) for frame in frames)
+    durations = _durations(count, fps, 10, 20)
+    next(pictures).save(path, format="GIF", save_all=True, append_images=pictures, duration=durations, loop=0)
+
+
+def _write_webp(path: Path, frames: Iterator[_Frame], count: int, fps: float) -> None:
+    pictures = map(Image.fromarray, frames)
+    durations = _durations(count, fps, 1, 1)
+    next(pictures).save(
+        path,
+        format="WEBP",
+        save_all=True,
+        append_images=list(pictures),
+        duration=durations,
+        loop=0,
+        quality=90,
+        method=2,
     )
-
-
-def _write_webp(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
-    first, *rest = map(Image.fromarray, frames)
-    durations = _durations(len(frames), fps, 1, 1)
-    first.save(path, format="WEBP", save_all=True, append_images=rest, duration=durations, loop=0, quality=90, method=2)
 
 
 def _durations(count: int, fps: float, unit: int, least: int) -> list[int]:

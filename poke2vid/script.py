@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from poke2vid.canvas import Picture
+from poke2vid.canvas import Canvas, Picture
 from poke2vid.session import Done, Session
-from poke2vid.types import MAX_MOMENTUM, InputError, Pair, Poke, Rest
+from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Pair, Poke, Rest
 
 _MAX_FRAMES = 10_000
 Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
@@ -165,14 +165,22 @@ class Moment:
     """One shown picture of a replay; pokes in pixels of the user's picture.
 
     Attributes:
-        picture: the picture at the shown size.
+        canvas: that of the session.
+        frame: as the model made it; None for the picture as it was given. Drawn when it is looked at: a long replay of large
+            pictures would not fit in memory.
         begun: the pokes that begin here, in this picture.
         held: by the session's pointer, the shifts that were in force when this picture was made.
     """
 
-    picture: Picture
+    canvas: Canvas
+    frame: Frame | None
     begun: tuple[tuple[int, Poke], ...]
     held: dict[int, Poke]
+
+    @property
+    def picture(self) -> Picture:
+        """At the shown size."""
+        return self.canvas.picture if self.frame is None else self.canvas.render(self.frame)
 
 
 def replay(script: Script, session: Session) -> list[Moment]:
@@ -183,7 +191,7 @@ def replay(script: Script, session: Session) -> list[Moment]:
     """
     pointers: dict[int, int] = {}  # the script's pointer -> the session's
     moments: list[Moment] = []
-    picture, held = session.canvas.picture, session.held
+    frame_shown, held = session.frame, session.held
     events: dict[int, list[tuple[int, Event]]] = {}
     for number, event in enumerate(script.events):
         events.setdefault(event.frame, []).append((number, event))
@@ -194,10 +202,10 @@ def replay(script: Script, session: Session) -> list[Moment]:
                 begun += _apply(event, session, pointers)
             except InputError as error:
                 raise InputError(f"events.{number} of the poke script: {error}") from error
-        moments.append(Moment(picture, tuple(begun), held))
+        moments.append(Moment(session.canvas, frame_shown, tuple(begun), held))
         held = session.held
-        picture = session.step()
-    return [*moments, Moment(picture, (), held)]
+        frame_shown = session.advance()
+    return [*moments, Moment(session.canvas, frame_shown, (), held)]
 
 
 def _apply(event: Event, session: Session, pointers: dict[int, int]) -> list[tuple[int, Poke]]:

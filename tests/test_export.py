@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -18,10 +19,12 @@ from typer.testing import CliRunner
 from poke2vid.cli import app
 from poke2vid.export.check import STEP_LIMITS, Check
 from poke2vid.export.engine import OnnxPlayer, read_description
+from poke2vid.export.folder import is_export
 from poke2vid.export.graphs import STATE_INPUTS
+from poke2vid.export.rewrite import with_plain_elu
 from poke2vid.export.run import PREBUILT, export_model, export_page, graphs_of
 from poke2vid.export.site import site_files
-from poke2vid.export.write import GRAPHS, OPERATORS, is_export, weights_digest
+from poke2vid.export.write import GRAPHS, OPERATORS, describe, signature_of, weights_digest
 from poke2vid.files import digest_of
 from poke2vid.live import LiveModel
 from poke2vid.model.config import ModelConfig
@@ -123,11 +126,49 @@ def test_graphs_need_only_what_a_browser_has_and_tell_what_they_are(exported: Ca
                 about["weights"],
             )
             assert "pixels of the model" in json.loads(told["units"])["flow"]
+            assert json.loads(told["model"]) == about["model"]
+            assert json.loads(told["default_rest"]) == about["default_rest"]
             inputs = {value.name for value in graph.graph.input}
             assert inputs == set(about["graphs"][name]["inputs"])
             assert all(about["graphs"][name]["inputs"][i][0] == "b" for i in inputs - {"stiffness", "momentum"})
     assert about["weights"] == digest_of(model(kind).state_dict(), about["model"])
     assert about["origin"] == {"trained_on": "nothing"}
+    step = about["graphs"]["step"]["inputs"]
+    shapes = [["b", level["channels"], level["side"], level["side"]] for level in about["levels"]]
+    assert shapes == [step[f"sigma_{n + 1}"] for n in range(about["num_levels"])]
+
+
+def test_no_graph_works_out_at_every_step_what_never_changes(exported: Callable[[str], Path]) -> None:
+    """Of a model that warps, and one that paints: no arithmetic with shapes, and none of the slow Elu in single precision."""
+    for kind in ("motion", "rgb"):
+        found = {node.op_type for node in onnx.load(exported(kind) / "step.onnx").graph.node}
+        assert not found & {"Shape", "Range", "Expand", "Gather", "Elu"}
+        assert "Elu" in {node.op_type for node in onnx.load(exported(kind) / "step.fp16.onnx").graph.node}
+
+
+def test_elu_by_other_operators_is_elu() -> None:
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Elu", ["x"], ["h"], "0"), onnx.helper.make_node("Elu", ["h"], ["y"], "1", alpha=0.5)],
+        "two",
+        [value("x", onnx.TensorProto.FLOAT, ["n"])],
+        [value("y", onnx.TensorProto.FLOAT, ["n"]), value("h", onnx.TensorProto.FLOAT, ["n"])],
+    )
+    before = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    after = with_plain_elu(before)
+    onnx.checker.check_model(after)
+    assert [node.op_type for node in after.graph.node] == [
+        "Relu",
+        "Sub",
+        "Exp",
+        "Sub",
+        "Add",
+        "Elu",
+    ]  # one of another alpha
+    x = np.array([-1e30, -100.0, -3.0, -1e-6, 0.0, 1e-6, 3.0, 1e30], np.float32)
+    found = [onnxruntime.InferenceSession(m.SerializeToString()).run(None, {"x": x}) for m in (before, after)]
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", ["motion", "rgb"])
@@ -193,6 +234,11 @@ def test_the_graphs_in_the_package_are_those_of_the_base() -> None:
     live = LiveModel(load_model().model)
     assert about["weights"] == weights_digest(live)
     assert about["checks"]["fp32"]["step"] <= 1e-4
+    described = describe(live, load_model(), signature_of(live))  # else they were not made anew when this changed
+    assert {key: about[key] for key in described if key != "graphs"} == {
+        key: value for key, value in described.items() if key != "graphs"
+    }
+    assert "Elu" not in {node.op_type for node in onnx.load(PREBUILT / "step.onnx").graph.node}
     assert graphs_of(None, Path("never made")) == PREBUILT
     sessions = [load().open(site_picture("robot.jpg")), Session(OnnxPlayer(PREBUILT), read(site_picture("robot.jpg")))]
     for session in sessions:
@@ -231,6 +277,8 @@ def copied(folder: Path, to: Path) -> Path:
         (lambda f: (f / "model.json").write_text("{"), "does not describe"),
         (lambda f: (f / "model.json").write_text("[]"), "does not describe"),
         (lambda f: (f / "model.json").write_text('{"format": "x", "version": 1, "graphs": {}}'), "does not describe"),
+        (lambda f: _edit(f, default_rest={"stiffness": 7}), "does not describe"),
+        (lambda f: _edit(f, resolution=None), "does not describe"),
         (lambda f: (f / "step.onnx").unlink(), "step.onnx cannot be read"),
         (lambda f: (f / "step.onnx").write_bytes(b"graph"), "not the graph that was exported"),
         (lambda f: _edit(f, version=2), r"has format \('poke2vid-onnx', 2\)"),
@@ -259,7 +307,7 @@ def test_half_precision_that_was_left_out_is_missed_in_one_sentence(
 
 
 def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(
-    exported: Callable[[str], Path], tmp_path: Path
+    exported: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = exported("rgb").with_suffix(".safetensors")
     (tmp_path / "file").write_text("")
@@ -271,8 +319,13 @@ def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(
         export_model(weights, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.tex").exists()
     earlier = copied(exported("motion"), tmp_path / "earlier")
-    (earlier / "rubbish.onnx").write_text("")
-    export_model(weights, earlier, half=False)
+    (earlier / "notes.txt").write_text("")
+    with pytest.raises(InputError, match=r"holds other files, such as notes\.txt"):
+        export_model(weights, earlier)
+    (earlier / "notes.txt").unlink()
+    assert OnnxPlayer(earlier).about["decoder"] == "motion"
+    monkeypatch.chdir(earlier)
+    export_model(weights, Path(), half=False)  # the current folder stays the one it is
     assert read_description(earlier)["decoder"] == "rgb"
     assert sorted(path.name for path in earlier.iterdir()) == sorted(["model.json", *(f"{n}.onnx" for n in GRAPHS)])
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -304,6 +357,9 @@ def test_a_page_for_any_web_host_is_whole(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "page" / "config.json").read_text())["engine"] == "browser"
     assert is_export(tmp_path / "page")
     export_page(None, tmp_path / "page")  # a newer one takes its place
+    (tmp_path / "page" / "CNAME").write_text("example.org")
+    with pytest.raises(InputError, match="holds other files, such as CNAME"):
+        export_page(None, tmp_path / "page")
     for example in json.loads((tmp_path / "page" / "examples" / "examples.json").read_text()):
         assert f"examples/{example['file']}" in names
 

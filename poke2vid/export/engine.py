@@ -30,6 +30,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         about = json.loads(path.read_text(encoding="utf-8"))
         found = about["format"], about["version"]
         _ = [about["graphs"][name][key] for name in GRAPHS for key in ("file", "sha256", "inputs", "outputs")]
+        _ = [str(about[key]) for key in ("weights", "decoder", "poke_kind")], Rest(**about["default_rest"])
+        _ = [int(about[key]) for key in ("resolution", "num_levels", "num_context")]
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no {DESCRIPTION}; make it with `poke2vid export MODEL --out DIR`.") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

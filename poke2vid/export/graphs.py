@@ -102,7 +102,7 @@ class Step(nn.Module):
         free = rested(State(sigma, context, velocity, home, drift), after, stiffness, momentum)
         held = touched > 0.5
         next_sigma = tuple(torch.where(held, a, b) for a, b in zip(after, free.sigma, strict=True))
-        next_velocity = tuple(torch.where(held, torch.zeros_like(v), v) for v in free.velocity)
+        next_velocity = tuple(torch.where(held, 0.0, v) for v in free.velocity)
         frame = model.decode(model.dynamics.predicted(next_sigma), context)
         shown = (
             (frame.x_hat,) if frame.flow is None or frame.repaint is None else (frame.x_hat, frame.flow, frame.repaint)

@@ -8,8 +8,9 @@ import torch
 
 from poke2vid.export.check import Check, check
 from poke2vid.export.engine import OnnxPlayer, Precision, read_description
+from poke2vid.export.folder import FILES, replacing
 from poke2vid.export.site import Files, config_json, content, files_json, site_files
-from poke2vid.export.write import DESCRIPTION, replacing, weights_digest, write_graphs
+from poke2vid.export.write import DESCRIPTION, weights_digest, write_graphs
 from poke2vid.files import write_json
 from poke2vid.live import LiveModel
 from poke2vid.model.files import LoadedModel, load_model
@@ -100,7 +101,7 @@ def export_page(model: Path | None, out: Path) -> list[Path]:
             files |= {f"model/{path.name}": path.read_bytes() for path in sorted(graphs.iterdir())}
         files["config.json"] = config_json("browser")
         plain = {address.removesuffix(".gz"): _plain(address, source) for address, source in files.items()}
-        plain["files.json"] = files_json(files, plain)
+        plain[FILES] = files_json(files, plain)
         for address, data in plain.items():
             path = fresh / address
             path.parent.mkdir(parents=True, exist_ok=True)

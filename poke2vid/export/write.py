@@ -4,8 +4,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -18,11 +16,12 @@ from torch import Tensor, nn
 
 from poke2vid import __version__
 from poke2vid.export.graphs import BATCH, STATE_INPUTS, EncodeImage, EncodePoke, Signature, Step
-from poke2vid.files import digest_of, reason
+from poke2vid.export.rewrite import with_plain_elu
+from poke2vid.files import digest_of
 from poke2vid.live import LiveModel
 from poke2vid.model.files import LoadedModel
 from poke2vid.pokes import MAX_SHIFT, patch_radius
-from poke2vid.types import POKE_GAIN, InputError
+from poke2vid.types import POKE_GAIN
 
 FORMAT, VERSION, OPSET = "poke2vid-onnx", 1, 20
 DESCRIPTION = "model.json"
@@ -40,7 +39,7 @@ UNITS = {
 }
 # What onnxruntime-web's WebGPU provider has kernels for as well as WebAssembly, of what models like ours need.
 OPERATORS = {
-    "Add", "Atanh", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "Div", "Elu", "Expand", "Gather",
+    "Add", "Atanh", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "Div", "Elu", "Exp", "Expand", "Gather",
     "Greater", "GridSample", "Identity", "InstanceNormalization", "LeakyRelu", "Log", "MatMul", "Max", "Min", "Mul",
     "Neg", "Pow", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Split",
     "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
@@ -67,13 +66,14 @@ def write_graphs(loaded: LoadedModel, folder: Path, *, half: bool = True) -> dic
     signature = signature_of(live)
     about = describe(live, loaded, signature)
     for name, (module, arguments, inputs, outputs) in _programs(live, signature).items():
-        graph = _exported(module, arguments, inputs, outputs)
+        exported = _exported(module, arguments, inputs, outputs)
+        graph = with_plain_elu(exported)
         _require_known_operators(graph, name)
         entry: dict[str, Any] = {"file": f"{name}.onnx"}
         _save(graph, folder / f"{name}.onnx", about)
         if half:
             entry["fp16"] = f"{name}.fp16.onnx"
-            _save(halved(graph), folder / f"{name}.fp16.onnx", about)
+            _save(halved(exported), folder / f"{name}.fp16.onnx", about)
         for key, file in list(entry.items()):
             data = (folder / file).read_bytes()
             suffix = "" if key == "file" else "_fp16"
@@ -85,7 +85,9 @@ def write_graphs(loaded: LoadedModel, folder: Path, *, half: bool = True) -> dic
 
 def describe(live: LiveModel, loaded: LoadedModel, signature: Signature) -> dict[str, Any]:
     """What a program must know to run the graphs; `graphs` is still empty."""
-    config, rest = live.model.config, live.default_rest
+    config, rest, count = live.model.config, live.default_rest, signature.num_levels
+    shapes = list(zip(config.level_channels, config.level_sides, strict=True))
+    levels = shapes[:1] * count if config.dynamics == "bottleneck" else shapes[:count]
     origin = {k: v for k, v in loaded.about.items() if k in ("trained_on", "step", "code", "store", "converted_from")}
     return {
         "format": FORMAT,
@@ -98,7 +100,7 @@ def describe(live: LiveModel, loaded: LoadedModel, signature: Signature) -> dict
         "patch_radius": patch_radius(live.resolution),
         "max_shift": MAX_SHIFT,
         "default_rest": {"stiffness": rest.stiffness, "momentum": rest.momentum},
-        "levels": [{"channels": c, "side": s} for c, s in zip(config.level_channels, config.level_sides, strict=True)],
+        "levels": [{"channels": c, "side": s} for c, s in levels],
         "num_levels": signature.num_levels,
         "num_context": signature.num_context,
         "weights": weights_digest(live),
@@ -248,10 +250,10 @@ def _require_known_operators(model: onnx.ModelProto, name: str) -> None:
 def _save(model: onnx.ModelProto, path: Path, about: dict[str, Any]) -> None:
     """With the model's description in the file itself, for who has nothing else."""
     del model.metadata_props[:]
-    for key in ("format", "version", "poke2vid", "resolution", "poke_kind", "decoder", "poke_gain", "weights", "units"):
-        value = about[key]
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value if isinstance(value, str) else json.dumps(value)
+    for key, value in about.items():
+        if key != "graphs":  # which are described by themselves
+            entry = model.metadata_props.add()
+            entry.key, entry.value = key, value if isinstance(value, str) else json.dumps(value)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
@@ -260,42 +262,3 @@ def _shapes(values: Sequence[onnx.ValueInfoProto]) -> dict[str, list[int | str]]
         value.name: [dim.dim_value if dim.HasField("dim_value") else BATCH for dim in value.type.tensor_type.shape.dim]
         for value in values
     }
-
-
-@contextlib.contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """A fresh folder beside `out` that takes its place when the block ends well; an earlier export there is replaced whole.
-
-    Raises:
-        InputError: if `out` is a file, holds anything else than an earlier export, or cannot be written.
-    """
-    if out.is_file():
-        raise InputError(f"{out} is a file; name a folder for the export.")
-    if out.is_dir() and any(out.iterdir()) and not is_export(out):
-        raise InputError(f"{out} holds other files; name a new or empty folder for the export.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {reason(error)}.") from error
-    try:
-        yield fresh
-        fresh.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        fresh.rename(out)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {reason(error)}.") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def is_export(folder: Path) -> bool:
-    """Whether a folder holds what this module wrote, or the page with it."""
-    for place in (folder / DESCRIPTION, folder / "model" / DESCRIPTION):
-        try:
-            if json.loads(place.read_text(encoding="utf-8")).get("format") == FORMAT:
-                return True
-        except (OSError, ValueError, AttributeError):
-            continue
-    return False

@@ -1,0 +1,191 @@
+/** The compositor without WebGL: the same arithmetic in plain JavaScript. */
+
+import { cubicWeights } from '../resize.js';
+import { DIM_UNDER_HEAT, GREY_UNDER_HEAT, HEAT_OPACITY, heatColours } from './overlay.js';
+
+/** @typedef {import('../canvas.js').Canvas} Canvas */
+/** @typedef {import('../compositor.js').Compositor} Compositor */
+/** @typedef {import('../compositor.js').Overlay} Overlay */
+/** @typedef {import('../engine/types.js').Fields} Fields */
+
+/**
+ * For every pixel of a row or column: its neighbours among the model's cells, and their weights.
+ *
+ * @typedef {{count: number, index: Int32Array, weight: Float32Array}} Taps
+ */
+
+/** @implements {Compositor} */
+export class PlainCompositor {
+  /** @param {HTMLCanvasElement} element @param {HTMLCanvasElement} source @param {Canvas} canvas */
+  constructor(element, source, canvas) {
+    /** @type {'plain'} */
+    this.kind = 'plain';
+    this.element = element;
+    this.width = element.width = source.width;
+    this.height = element.height = source.height;
+    this.context = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d', { willReadFrequently: true }));
+    const from = /** @type {CanvasRenderingContext2D} */ (source.getContext('2d', { willReadFrequently: true }));
+    this.picture = from.getImageData(0, 0, this.width, this.height).data;
+    this.drawn = new ImageData(this.width, this.height);
+    this.r = canvas.resolution;
+    this.map = canvas.modelMap(this.width, this.height);
+    this.flow = new RowReader(2, linearWeights, this);
+    this.repaint = new RowReader(3, linearWeights, this);
+    this.frame = new RowReader(3, cubicWeights, this);
+    this.colours = heatColours();
+    this.colour = [0, 0, 0];
+    this.draw(null);
+  }
+
+  /** @param {Fields|null} fields @param {Overlay} [overlay] */
+  draw(fields, { heat = null, dim = heat ? DIM_UNDER_HEAT : 1 } = {}) {
+    const { width, height, picture, colour } = this;
+    const [scaleX, scaleY] = this.map.scale;
+    const out = this.drawn.data;
+    for (let y = 0, o = 0; y < height; y++) {
+      const flow = fields?.flow ? this.flow.row(fields.flow, y) : null;
+      const repaint = fields?.repaint ? this.repaint.row(fields.repaint, y) : null;
+      const frame = fields?.xHat ? this.frame.row(fields.xHat, y) : null;
+      for (let x = 0; x < width; x++, o += 4) {
+        const dx = flow ? flow[x] : 0;
+        const dy = flow ? flow[width + x] : 0;
+        if (frame) for (let c = 0; c < 3; c++) colour[c] = (frame[c * width + x] + 1) * 127.5;
+        else if (flow) this.#sample(x + dx / scaleX, y + dy / scaleY);
+        else for (let c = 0; c < 3; c++) colour[c] = picture[o + c];
+        if (repaint) for (let c = 0; c < 3; c++) colour[c] += repaint[c * width + x] * 127.5;
+        if (heat) this.#lay(heat, x, y, dx, dy, dim);
+        for (let c = 0; c < 3; c++) out[o + c] = heat ? colour[c] : dim * colour[c]; // rounded and clamped by the array
+        out[o + 3] = 255;
+      }
+    }
+    this.context.putImageData(this.drawn, 0, 0);
+  }
+
+  pixels() {
+    return new ImageData(new Uint8ClampedArray(this.drawn.data), this.width, this.height);
+  }
+
+  /** @param {string} [type] @param {number} [quality] @returns {Promise<Blob>} */
+  toBlob(type, quality) {
+    return blobOf(this.element, type, quality);
+  }
+
+  close() {}
+
+  /** The picture between its pixels, bilinear; outside, its border. @param {number} x @param {number} y */
+  #sample(x, y) {
+    const { width, height, picture, colour } = this;
+    const cx = Math.min(Math.max(x, 0), width - 1);
+    const cy = Math.min(Math.max(y, 0), height - 1);
+    const left = Math.floor(cx);
+    const top = Math.floor(cy);
+    const fx = cx - left;
+    const fy = cy - top;
+    const i = 4 * (top * width + left);
+    const right = left + 1 < width ? 4 : 0;
+    const below = top + 1 < height ? 4 * width : 0;
+    for (let c = 0; c < 3; c++) {
+      const upper = picture[i + c] * (1 - fx) + picture[i + right + c] * fx;
+      const lower = picture[i + below + c] * (1 - fx) + picture[i + below + right + c] * fx;
+      colour[c] = upper * (1 - fy) + lower * fy;
+    }
+  }
+
+  /**
+   * Heat over the colour; it is read where the pixel comes from.
+   *
+   * @param {Float32Array} heat @param {number} x @param {number} y @param {number} dx @param {number} dy @param {number} dim
+   */
+  #lay(heat, x, y, dx, dy, dim) {
+    const { r, map, colour } = this;
+    const mx = Math.min(Math.max(map.scale[0] * x + map.offset[0] + dx, 0), r - 1);
+    const my = Math.min(Math.max(map.scale[1] * y + map.offset[1] + dy, 0), r - 1);
+    const [left, top] = [Math.floor(mx), Math.floor(my)];
+    const [fx, fy] = [mx - left, my - top];
+    const right = Math.min(left + 1, r - 1);
+    const below = Math.min(top + 1, r - 1);
+    const upper = heat[top * r + left] * (1 - fx) + heat[top * r + right] * fx;
+    const lower = heat[below * r + left] * (1 - fx) + heat[below * r + right] * fx;
+    const value = Math.min(Math.max(upper * (1 - fy) + lower * fy, 0), 1);
+    const opacity = HEAT_OPACITY[0] + (HEAT_OPACITY[1] - HEAT_OPACITY[0]) * value;
+    const grey = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2];
+    const entry = 4 * Math.round(255 * value);
+    for (let c = 0; c < 3; c++) {
+      const below = dim * (colour[c] + GREY_UNDER_HEAT * (grey - colour[c]));
+      colour[c] = below + opacity * (this.colours[entry + c] - below);
+    }
+  }
+}
+
+/** @param {number} x */
+const linearWeights = (x) => [1 - x, x];
+
+/** Reads planes of the model, `planes r r`, at every pixel of a row of the picture. */
+class RowReader {
+  /**
+   * @param {number} planes
+   * @param {(share: number) => number[]} weights of the neighbours, half of which lie before
+   * @param {{width: number, height: number, r: number, map: import('../canvas.js').AxisMap}} layout
+   */
+  constructor(planes, weights, { width, height, r, map }) {
+    this.r = r;
+    this.planes = planes;
+    this.width = width;
+    this.across = tapsOf(width, map, 0, r, weights);
+    this.down = tapsOf(height, map, 1, r, weights);
+    this.cells = new Float32Array(planes * r); // a row of cells, between two rows of the model's
+    this.pixels = new Float32Array(planes * width);
+  }
+
+  /** Of the picture's row y, plane by plane; overwritten by the next call. @param {Float32Array} values @param {number} y */
+  row(values, y) {
+    const { r, planes, width, cells, pixels, down } = this;
+    cells.fill(0);
+    for (let k = down.count * y; k < down.count * (y + 1); k++) {
+      const weight = down.weight[k];
+      for (let plane = 0; plane < planes; plane++) {
+        const from = (plane * r + down.index[k]) * r;
+        for (let i = 0; i < r; i++) cells[plane * r + i] += weight * values[from + i];
+      }
+    }
+    const { count, index, weight } = this.across;
+    for (let plane = 0, o = 0; plane < planes; plane++) {
+      for (let x = 0, k = 0; x < width; x++, o++) {
+        let sum = 0;
+        for (let j = 0; j < count; j++, k++) sum += weight[k] * cells[plane * r + index[k]];
+        pixels[o] = sum;
+      }
+    }
+    return pixels;
+  }
+}
+
+/**
+ * @param {number} length of the row
+ * @param {import('../canvas.js').AxisMap} map
+ * @param {number} axis
+ * @param {number} r
+ * @param {(share: number) => number[]} weights of the neighbours, half of which lie before
+ * @returns {Taps}
+ */
+function tapsOf(length, map, axis, r, weights) {
+  const count = weights(0).length;
+  const index = new Int32Array(count * length);
+  const weight = new Float32Array(count * length);
+  for (let i = 0; i < length; i++) {
+    const place = map.scale[axis] * i + map.offset[axis];
+    const before = Math.floor(place);
+    weights(place - before).forEach((w, k) => {
+      index[count * i + k] = Math.min(Math.max(before + 1 - count / 2 + k, 0), r - 1);
+      weight[count * i + k] = w;
+    });
+  }
+  return { count, index, weight };
+}
+
+/** @param {HTMLCanvasElement} element @param {string} [type] @param {number} [quality] @returns {Promise<Blob>} */
+export function blobOf(element, type = 'image/png', quality = undefined) {
+  return new Promise((resolve, reject) => {
+    element.toBlob((blob) => (blob ? resolve(blob) : reject(new Error('The picture cannot be packed.'))), type, quality);
+  });
+}

@@ -1,0 +1,108 @@
+/** Which engine, and which of the ways in which this browser can compute. */
+
+import { LocalEngine } from './local.js';
+import { RemoteEngine } from './remote.js';
+
+/** @typedef {import('./types.js').Engine} Engine */
+/** @typedef {import('./types.js').Progress} Progress */
+/** @typedef {import('./local.js').Choice} Choice */
+
+const MAX_THREADS = 4; // of so small a model; more only wait for each other
+const FAST_MS = 16; // where a step takes no longer than a frame of the screen, nothing better is looked for
+const REMEMBERED = 'poke2vid.choice';
+
+/**
+ * A ready engine. `auto` takes WebGPU where there is a real GPU and it computes what the CPU does, else WASM; where the first
+ * choice is slow the next ones are timed too, and the fastest is kept and remembered for this model and browser.
+ *
+ * @param {string|URL} baseUrl the page's folder, with a slash at its end
+ * @param {{prefer?: 'auto'|'webgpu'|'wasm'|'server', onProgress?: (progress: Progress) => void}} [options]
+ * @returns {Promise<Engine>}
+ */
+export async function createEngine(baseUrl, { prefer = 'auto', onProgress = () => {} } = {}) {
+  if (prefer === 'server') return RemoteEngine.connect(new URL('ws', baseUrl));
+  const modelUrl = new URL('model/', baseUrl).href;
+  const model = await modelOf(modelUrl);
+  const key = [model.weights, model.resolution, navigator.hardwareConcurrency, crossOriginIsolated, prefer].join(' ');
+  const choices = await choicesFor(prefer);
+  const known = remembered(key);
+  /** @type {LocalEngine|null} */
+  let best = null;
+  let reason = new Error('This browser can run neither WebGPU nor WebAssembly; use a newer one.');
+  for (const choice of known ? [known, ...choices] : choices) {
+    /** @type {LocalEngine} */
+    let engine;
+    try {
+      engine = await LocalEngine.start(modelUrl, model, choice, onProgress);
+    } catch (error) {
+      reason = /** @type {Error} */ (error);
+      console.warn(`poke2vid: ${choice.backend} with ${choice.threads} threads failed: ${reason.message}`);
+      continue;
+    }
+    if (best && best.info.stepMs <= engine.info.stepMs) engine.close();
+    else {
+      best?.close();
+      best = engine;
+    }
+    if (choice === known || best.info.stepMs <= FAST_MS || prefer === 'webgpu') break;
+  }
+  if (!best) throw new Error(`The model cannot be run in this browser: ${reason.message}`);
+  remember(key, { backend: /** @type {'wasm'|'webgpu'} */ (best.info.backend), threads: best.info.threads });
+  return best;
+}
+
+/** What could be tried, the best guess first. @param {'auto'|'webgpu'|'wasm'} prefer @returns {Promise<Choice[]>} */
+async function choicesFor(prefer) {
+  const cores = navigator.hardwareConcurrency || 1;
+  const threads = crossOriginIsolated ? Math.min(MAX_THREADS, cores) : 1;
+  /** @type {Choice[]} */
+  const choices = threads > 1 ? [{ backend: 'wasm', threads }, { backend: 'wasm', threads: 1 }] : [{ backend: 'wasm', threads }];
+  if (threads > 2) choices.splice(1, 0, { backend: 'wasm', threads: 2 });
+  if (prefer === 'webgpu' || (prefer === 'auto' && (await hasGpu()))) choices.unshift({ backend: 'webgpu', threads: 1 });
+  return choices;
+}
+
+/** Whether there is a GPU, and not a program that plays one: that is slower than WASM. */
+async function hasGpu() {
+  try {
+    const adapter = await /** @type {any} */ (navigator).gpu?.requestAdapter();
+    return Boolean(adapter && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter));
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} modelUrl */
+async function modelOf(modelUrl) {
+  let response;
+  try {
+    response = await fetch(`${modelUrl}model.json`);
+  } catch {
+    throw new Error('The model cannot be fetched; check the connection and load the page again.');
+  }
+  if (!response.ok) throw new Error(`The model cannot be fetched (${response.status} for model/model.json).`);
+  const model = await response.json();
+  if (model.format !== 'poke2vid-onnx' || model.version !== 1) {
+    throw new Error(`The model has format ${model.format} ${model.version}, this page runs poke2vid-onnx 1.`);
+  }
+  return model;
+}
+
+/** @param {string} key @returns {Choice|null} */
+function remembered(key) {
+  try {
+    const kept = JSON.parse(localStorage.getItem(REMEMBERED) ?? 'null');
+    return kept?.key === key ? kept.choice : null;
+  } catch {
+    return null; // no storage in this window
+  }
+}
+
+/** @param {string} key @param {Choice} choice */
+function remember(key, choice) {
+  try {
+    localStorage.setItem(REMEMBERED, JSON.stringify({ key, choice }));
+  } catch {
+    // No storage in this window: the choice is made anew next time.
+  }
+}

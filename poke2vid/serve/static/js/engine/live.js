@@ -1,0 +1,155 @@
+/** The live state of one picture: what poke2vid/session.py does, step by step, on exported graphs. */
+
+import { disposeStart, disposeState } from './graphs.js';
+import { applied, rasterise } from './pokes.js';
+import { MAX_MARKS } from './types.js';
+
+/** @typedef {import('./graphs.js').Graphs} Graphs */
+/** @typedef {import('./graphs.js').Start} Start */
+/** @typedef {import('./graphs.js').StateTensors} StateTensors */
+/** @typedef {import('./graphs.js').Tensor} Tensor */
+/** @typedef {import('./pokes.js').Touch} Touch */
+/** @typedef {import('./types.js').Action} Action */
+/** @typedef {import('./types.js').Fields} Fields */
+
+/** Tensors that several moments may share; released with the last of them. */
+class Shared {
+  /** @param {StateTensors} tensors @param {boolean} owned false for sigma_0, which the session keeps */
+  constructor(tensors, owned) {
+    this.tensors = tensors;
+    this.owned = owned;
+    this.users = 1;
+  }
+
+  keep() {
+    this.users++;
+    return this;
+  }
+
+  release() {
+    if (--this.users === 0 && this.owned) disposeState(this.tensors);
+  }
+}
+
+/**
+ * All of a session that changes; nothing in it is ever written to.
+ *
+ * @typedef {object} Moment
+ * @property {Shared} state
+ * @property {Touch} touch
+ * @property {number} time
+ * @property {Fields|null} fields the last prediction
+ */
+
+export class LiveState {
+  /** @param {Graphs} graphs @param {Start} start @param {Float32Array} x0 */
+  constructor(graphs, start, x0) {
+    this.graphs = graphs;
+    this.start = start;
+    this.x0 = x0;
+    /** @type {Moment} */
+    this.now = {
+      state: new Shared(start.state, false),
+      touch: { held: new Map(), impulses: [], rest: { ...graphs.model.default_rest, anchored: true } },
+      time: 0,
+      fields: null,
+    };
+    /** @type {Map<number, Moment>} */
+    this.marks = new Map();
+    this.nextMark = 1;
+    /** @type {Tensor} */
+    this.phi = start.restPhi;
+    this.phiIsCurrent = true;
+    /** @type {{key: string, tensors: Record<string, Tensor>}} */
+    this.manner = { key: '', tensors: {} };
+  }
+
+  /** A new session on a picture. @param {Graphs} graphs @param {Float32Array} x0 `3 r r` in [-1, 1] */
+  static async open(graphs, x0) {
+    if (x0.length !== 3 * graphs.resolution ** 2) {
+      throw new Error(`The picture has ${x0.length} numbers instead of ${3 * graphs.resolution ** 2}.`);
+    }
+    return new LiveState(graphs, await graphs.encodeImage(x0, 1), x0);
+  }
+
+  /** Does the actions, then one step; all of them or, if one cannot be done, nothing. @param {Action[]} actions */
+  async step(actions) {
+    const began = performance.now();
+    const before = this.now;
+    const touch = actions.reduce((t, action) => applied(t, action, this.graphs.model), before.touch);
+    if (actions.length) this.phiIsCurrent = false;
+    const touched = touch.held.size + touch.impulses.length > 0;
+    const phi = await this.drive(touch);
+    const manner = this.mannerOf(touched || !touch.rest.anchored, touch.rest);
+    const { state, ...fields } = await this.graphs.step(this.start, before.state.tensors, phi, manner);
+    before.state.release();
+    this.phiIsCurrent = touch.impulses.length === 0;
+    const time = before.time + 1;
+    this.now = {
+      state: new Shared(state, true),
+      touch: touch.impulses.length ? { ...touch, impulses: [] } : touch,
+      time,
+      fields: { time, ...fields, stepMs: performance.now() - began },
+    };
+    return copied(this.now.fields);
+  }
+
+  mark() {
+    const mark = this.nextMark++;
+    this.marks.set(mark, { ...this.now, state: this.now.state.keep() });
+    for (const [oldest, moment] of this.marks) {
+      if (this.marks.size <= MAX_MARKS) break;
+      moment.state.release();
+      this.marks.delete(oldest);
+    }
+    return mark;
+  }
+
+  /** @param {number} mark */
+  restore(mark) {
+    const moment = this.marks.get(mark);
+    if (!moment) throw new Error(`The moment ${mark} is no longer kept; only the last ${MAX_MARKS} are.`);
+    const state = moment.state.keep();
+    this.now.state.release();
+    this.now = { ...moment, state };
+    this.phiIsCurrent = false;
+    return copied(moment.fields);
+  }
+
+  close() {
+    for (const { state } of [this.now, ...this.marks.values()]) state.release();
+    this.marks.clear();
+    this.setPhi(this.start.restPhi);
+    disposeStart(this.start);
+  }
+
+  /** phi of all that touches the object; computed anew only when that changed. @param {Touch} touch */
+  async drive({ held, impulses }) {
+    if (!this.phiIsCurrent) {
+      const active = [...held.values(), ...impulses];
+      const map = rasterise(active, this.graphs.model);
+      this.setPhi(active.length ? await this.graphs.encodePoke(map, 1) : this.start.restPhi);
+    }
+    return this.phi;
+  }
+
+  /** @param {Tensor} phi */
+  setPhi(phi) {
+    if (this.phi !== this.start.restPhi && this.phi !== phi) this.phi.dispose();
+    this.phi = phi;
+  }
+
+  /** @param {boolean} touched @param {Touch['rest']} rest */
+  mannerOf(touched, rest) {
+    const key = `${touched} ${rest.stiffness} ${rest.momentum}`;
+    if (key !== this.manner.key) this.manner = { key, tensors: this.graphs.manner(1, touched, rest) };
+    return this.manner.tensors;
+  }
+}
+
+/** For the page, whose arrays are handed over; the originals may have to be shown again. @param {Fields|null} fields */
+function copied(fields) {
+  if (!fields) return null;
+  const copy = (/** @type {Float32Array|null} */ values) => values && values.slice();
+  return { ...fields, flow: copy(fields.flow), repaint: copy(fields.repaint), xHat: copy(fields.xHat) };
+}

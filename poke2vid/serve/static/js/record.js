@@ -1,0 +1,177 @@
+/**
+ * A script as a file: played again from the start on an engine of its own, frame by frame, so that the video is as smooth as the
+ * script says, however slow the machine.
+ */
+
+import { Canvas } from './canvas.js';
+import { createCompositor } from './compositor.js';
+import { createEngine } from './engine/create.js';
+import { colourOf, drawPoke } from './ui/stage.js';
+
+/** @typedef {import('./canvas.js').Picture} Picture */
+/** @typedef {import('./compositor.js').Compositor} Compositor */
+/** @typedef {import('./engine/types.js').Action} Action */
+/** @typedef {import('./engine/types.js').Pair} Pair */
+/** @typedef {import('./player.js').Player} Player */
+/** @typedef {import('./script.js').Script} Script */
+/** @typedef {import('./script.js').ScriptEvent} ScriptEvent */
+/** @typedef {{add: (canvas: HTMLCanvasElement, number: number) => Promise<void>, finish: () => Promise<Blob>}} Writer */
+/** @typedef {'mp4'|'webm'|'gif'} Format */
+
+const MAX_SIDE = { mp4: 1280, webm: 1280, gif: 480 };
+const FADES = 0.35; // seconds that an impulse's arrow stays
+
+/**
+ * @param {Format} format
+ * @param {Script} script
+ * @param {Picture} picture
+ * @param {object} options
+ * @param {string} options.baseUrl
+ * @param {'auto'|'webgpu'|'wasm'|'server'} options.prefer
+ * @param {number} options.fps
+ * @param {boolean} options.arrows
+ * @param {(share: number) => void} options.onProgress
+ * @param {AbortSignal} options.signal
+ * @returns {Promise<Blob>}
+ */
+export async function video(format, script, picture, { baseUrl, prefer, fps, arrows, onProgress, signal }) {
+  const engine = await createEngine(baseUrl, { prefer });
+  const element = document.createElement('canvas');
+  const canvas = new Canvas(picture, engine.info.resolution);
+  const compositor = createCompositor(element, picture, canvas, { maxSide: MAX_SIDE[format] });
+  try {
+    const page = document.createElement('canvas');
+    page.width = Math.max(2, compositor.width - (compositor.width % 2)); // video has even sides
+    page.height = Math.max(2, compositor.height - (compositor.height % 2));
+    const writer = format === 'gif' ? await gifWriter(page, fps) : await videoWriter(format, page, fps);
+    const pokes = new Pokes(script);
+    await engine.open(canvas.x0);
+    for (let number = 0; number <= script.frames; number++) {
+      signal.throwIfAborted();
+      const fields = number === 0 ? null : await engine.step(pokes.at(number - 1).map((event) => actionOf(event, canvas)));
+      compositor.draw(fields);
+      const context = /** @type {CanvasRenderingContext2D} */ (page.getContext('2d'));
+      context.drawImage(element, 0, 0, page.width, page.height);
+      if (arrows) pokes.draw(context, number, fps, page.width / picture.width);
+      await writer.add(page, number);
+      onProgress(number / script.frames);
+    }
+    return await writer.finish();
+  } finally {
+    compositor.close();
+    engine.close();
+  }
+}
+
+/** What a script does, frame by frame, and how that looks. */
+class Pokes {
+  /** @param {Script} script */
+  constructor(script) {
+    /** @type {Map<number, ScriptEvent[]>} */
+    this.byFrame = new Map();
+    for (const event of script.events) {
+      this.byFrame.set(event.frame, [...(this.byFrame.get(event.frame) ?? []), event]);
+    }
+    /** @type {Map<number, {at: Pair, to: Pair}>} */
+    this.held = new Map();
+    /** @type {{at: Pair, to: Pair, frame: number, pointer: number}[]} */
+    this.impulses = [];
+  }
+
+  /** @param {number} frame */
+  at(frame) {
+    const events = this.byFrame.get(frame) ?? [];
+    for (const event of events) {
+      if (event.type === 'release') this.held.delete(event.pointer);
+      if (event.type !== 'poke' && event.type !== 'drag') continue;
+      const to = /** @type {Pair} */ ([event.at[0] + event.shift[0], event.at[1] + event.shift[1]]);
+      if (event.type === 'drag') this.held.set(event.pointer, { at: this.held.get(event.pointer)?.at ?? to, to });
+      else if (event.kind === 'shift') this.held.set(event.pointer, { at: event.at, to });
+      else this.impulses.push({ at: event.at, to, frame, pointer: event.pointer });
+    }
+    return events;
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {number} frame @param {number} fps @param {number} scale from the user's pixels */
+  draw(context, frame, fps, scale) {
+    const unit = Math.max(context.canvas.width, context.canvas.height) / 700;
+    const place = (/** @type {Pair} */ [x, y]) => /** @type {Pair} */ ([(x + 0.5) * scale, (y + 0.5) * scale]);
+    const fresh = this.impulses.filter((impulse) => frame - impulse.frame < FADES * fps);
+    for (const [pointer, { at, to }] of this.held) drawPoke(context, place(at), place(to), colourOf(pointer), false, unit);
+    for (const { at, to, pointer } of fresh) drawPoke(context, place(at), place(to), colourOf(pointer), false, unit);
+  }
+}
+
+/** In the model's pixels. @param {ScriptEvent} event @param {Canvas} canvas @returns {Action} */
+export function actionOf(event, canvas) {
+  switch (event.type) {
+    case 'poke':
+      return { type: 'poke', pointer: event.pointer, kind: event.kind, ...canvas.modelled(event.at, event.shift) };
+    case 'drag':
+      return { type: 'drag', pointer: event.pointer, to: canvas.target([event.at[0] + event.shift[0], event.at[1] + event.shift[1]]) };
+    case 'release':
+      return { type: 'release', pointer: event.pointer };
+    case 'rest':
+      return { type: 'rest', stiffness: event.stiffness, momentum: event.momentum, anchored: event.anchored ?? true };
+  }
+}
+
+/** @param {'mp4'|'webm'} format @param {HTMLCanvasElement} canvas @param {number} fps @returns {Promise<Writer>} */
+async function videoWriter(format, canvas, fps) {
+  if (!('VideoEncoder' in window)) {
+    throw new Error('This browser cannot encode video; save a GIF, or use a newer browser.');
+  }
+  const media = await import('../vendor/mediabunny.min.mjs');
+  const wanted = format === 'mp4' ? ['avc', 'hevc', 'vp9', 'av1'] : ['vp9', 'vp8', 'av1'];
+  const codec = await media.getFirstEncodableVideoCodec(wanted, { width: canvas.width, height: canvas.height });
+  if (!codec) throw new Error(`This browser can encode no ${format.toUpperCase()} video of this size; save a GIF.`);
+  const container = format === 'mp4' ? new media.Mp4OutputFormat({ fastStart: 'in-memory' }) : new media.WebMOutputFormat();
+  const output = new media.Output({ format: container, target: new media.BufferTarget() });
+  const source = new media.CanvasSource(canvas, { codec, bitrate: media.QUALITY_HIGH, keyFrameInterval: 2 });
+  output.addVideoTrack(source, { frameRate: fps });
+  await output.start();
+  return {
+    add: (_, number) => source.add(number / fps, 1 / fps),
+    finish: async () => {
+      await output.finalize();
+      return new Blob([output.target.buffer], { type: `video/${format}` });
+    },
+  };
+}
+
+/** @param {HTMLCanvasElement} canvas @param {number} fps @returns {Promise<Writer>} */
+async function gifWriter(canvas, fps) {
+  const { GIFEncoder, applyPalette, quantize } = await import('../vendor/gifenc.esm.js');
+  const gif = GIFEncoder();
+  const hundredth = (/** @type {number} */ number) => Math.round((100 * number) / fps); // a GIF's unit of time
+  return {
+    add: async (_, number) => {
+      const { width, height } = canvas;
+      const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+      const { data } = context.getImageData(0, 0, width, height);
+      const palette = quantize(data, 256);
+      const delay = 10 * Math.max(2, hundredth(number + 1) - hundredth(number));
+      gif.writeFrame(applyPalette(data, palette), width, height, { palette, delay });
+      if (number % 4 === 0) await new Promise((resolve) => setTimeout(resolve));
+    },
+    finish: async () => {
+      gif.finish();
+      return new Blob([gif.bytes()], { type: 'image/gif' });
+    },
+  };
+}
+
+/** Hands a file to the user. @param {Blob} blob @param {string} name */
+export function download(blob, name) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** @param {Player} player @returns {Promise<Blob>} the picture as it is shown now, without arrows */
+export function frameOf(player) {
+  player.draw();
+  return /** @type {Compositor} */ (player.compositor).toBlob('image/png');
+}

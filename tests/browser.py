@@ -1,0 +1,83 @@
+"""A real browser for tests of the page: Debian's Chromium, driven by Playwright. Without them tests are skipped and say so."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",  # WebGL without a GPU
+]
+PATIENCE_MS = 30_000  # a test machine may be busy
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser of its own, without a screen and without a GPU."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("needs a Chromium on the PATH (Debian: apt install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[str]:
+    """`poke2vid serve` as a process of its own; its address."""
+    command = [sys.executable, "-m", "poke2vid.cli", "serve", "--port", "0", *options]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if "http://" not in line:
+            process.kill()
+            raise AssertionError(f"serve said {line!r} and {process.communicate()[1][-2000:]}")
+        yield "http://" + line.split("http://")[1].split()[0]
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
+def wait_for(page: Any, condition: str) -> None:
+    """Until an expression holds. Playwright's own way evaluates text within the page, which the page forbids."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"never came true: {condition}"
+        page.wait_for_timeout(20)
+
+
+def opened(browser: Any, url: str, **context: Any) -> Any:
+    """The page with its first example, ready to be poked; whatever it complains of fails the test at `assert_content`."""
+    page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}).new_page()
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(url)
+    page.wait_for_selector("#loading", state="hidden")
+    return page

@@ -1,0 +1,390 @@
+"""The page in a real browser: a picture comes in, is dragged, follows, and what was done can be taken away and played again."""
+
+import base64
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from browser import chromium, opened, serving, wait_for
+from PIL import Image
+from typer.testing import CliRunner
+
+from poke2vid.cli import app
+from poke2vid.pictures import read_picture, write_picture
+from poke2vid.script import read_script, replay
+from poke2vid.session import load
+
+pytestmark = pytest.mark.slow
+WIDTH, HEIGHT = 480, 320
+GRABBED = (0.3, 0.45)  # of the picture
+PULL = (0.09, -0.06)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    with serving("--engine", "server") as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Any, url: str) -> Iterator[Any]:
+    page = opened(browser, url, accept_downloads=True)
+    yield page
+    complaints = page.complaints
+    page.context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Smooth and different everywhere, at a size that page and program both show as it is."""
+    ys, xs = np.mgrid[:HEIGHT, :WIDTH] / 16
+    waves = np.stack((np.sin(xs + ys / 2), np.cos(xs / 2 - ys), np.sin(xs * ys / 60)), axis=-1)
+    path = tmp_path_factory.mktemp("pictures") / "waves.png"
+    write_picture(path, np.rint(127.5 * (1 + 0.8 * waves)).astype(np.uint8))
+    return path
+
+
+def shown(page: Any) -> np.ndarray:
+    """What the compositor drew last, at the picture's own size."""
+    size = page.evaluate("[poke2vid.player.compositor.width, poke2vid.player.compositor.height]")
+    data = page.evaluate(
+        """() => {
+            poke2vid.player.draw();
+            const { data } = poke2vid.player.compositor.pixels();
+            let text = '';
+            for (let i = 0; i < data.length; i += 32768) text += String.fromCharCode(...data.subarray(i, i + 32768));
+            return btoa(text);
+        }"""
+    )
+    flat = np.frombuffer(base64.b64decode(data), np.uint8)
+    return flat.reshape(size[1], size[0], 4)[..., :3].astype(int)
+
+
+def place(page: Any, share: tuple[float, float]) -> tuple[float, float]:
+    """A point of the picture, on the screen."""
+    box = page.locator("#picture").bounding_box()
+    return box["x"] + share[0] * box["width"], box["y"] + share[1] * box["height"]
+
+
+def drag(page: Any, at: tuple[float, float], by: tuple[float, float], *, let_go: bool = False) -> None:
+    """As a hand does: in small moves, while frames come."""
+    page.mouse.move(*place(page, at))
+    page.mouse.down()
+    for i in range(1, 9):
+        page.mouse.move(*place(page, (at[0] + by[0] * i / 8, at[1] + by[1] * i / 8)))
+        page.wait_for_timeout(40)
+    if let_go:
+        page.mouse.up()
+
+
+def wait_for_frames(page: Any, count: int) -> None:
+    now = page.evaluate("poke2vid.player.time")
+    wait_for(page, f"poke2vid.player.time >= {now + count}")
+
+
+def pause(page: Any) -> None:
+    page.evaluate("poke2vid.player.play(false)")
+    wait_for(page, "!poke2vid.player.inFlight")
+
+
+def near(change: np.ndarray, at: tuple[float, float], by: tuple[float, float]) -> float:
+    """Mean change around where the grabbed point went."""
+    height, width = change.shape[:2]
+    x, y = round((at[0] + by[0]) * width), round((at[1] + by[1]) * height)
+    r = width // 12
+    return float(change[max(y - r, 0) : y + r, max(x - r, 0) : x + r].mean())
+
+
+def far(change: np.ndarray) -> float:
+    """Mean change of the strip at the far side."""
+    return float(change[:, -change.shape[1] // 8 :].mean())
+
+
+def open_picture(page: Any, path: Path) -> None:
+    page.set_input_files("#file", path)
+    wait_for(page, f"poke2vid.player.picture.name === {json.dumps(path.name)}")
+
+
+def downloaded(page: Any, kind: str) -> Path:
+    page.click("#share")
+    with page.expect_download() as waiting:
+        page.click(f"[data-save={kind}]")
+    page.wait_for_selector("#save-dialog", state="hidden")
+    return Path(waiting.value.path())
+
+
+def test_a_dragged_picture_follows_where_it_is_dragged_and_stays_elsewhere(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    before = shown(page)
+    np.testing.assert_array_equal(before, read_picture(picture))
+    drag(page, GRABBED, PULL)
+    wait_for_frames(page, 10)  # while the finger is down
+    change = np.abs(shown(page) - before)
+    assert near(change, GRABBED, PULL) > 8
+    assert far(change) < near(change, GRABBED, PULL) / 8
+    page.mouse.up()
+    wait_for(page, "poke2vid.player.asleep")  # swings, comes to rest, and stops asking for frames
+    assert np.abs(shown(page) - before).mean() < 0.5
+    assert page.evaluate("poke2vid.stats().frames") > 20
+
+
+def test_it_can_be_poked_again_before_it_rests_and_with_a_second_poke_held(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    still = shown(page)
+    page.click("#mode-pin")
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for_frames(page, 6)
+    page.click("#mode-pull")
+    drag(page, (0.7, 0.6), (-0.08, 0.05))
+    wait_for_frames(page, 10)
+    change = np.abs(shown(page) - still)
+    assert near(change, GRABBED, PULL) > 6
+    assert near(change, (0.7, 0.6), (-0.08, 0.05)) > 6
+    assert page.evaluate("poke2vid.player.held.size") == 2
+    page.mouse.up()
+    wait_for_frames(page, 1)
+    assert page.evaluate("[...poke2vid.player.held.keys()].length") == 1  # the pin
+
+
+def test_a_script_from_the_page_gives_the_program_the_same_frames(page: Any, picture: Path, tmp_path: Path) -> None:
+    """Dragged, let go of and poked again mid-motion by a hand, at whatever speed the machine has."""
+    open_picture(page, picture)
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for_frames(page, 5)
+    drag(page, (0.6, 0.6), (-0.07, -0.05))
+    wait_for_frames(page, 8)
+    pause(page)
+    page.mouse.up()  # while paused: that is felt in the next frame, which is not part of the script
+    browsers, frames = shown(page), page.evaluate("poke2vid.player.time")
+    script = downloaded(page, "json")
+    events = read_script(script)
+    assert events.frames == frames
+    assert {event.type for event in events.events} == {"poke", "drag", "release"}
+    last = replay(events, load().open(picture))[-1].picture.astype(int)
+    assert np.abs(browsers - read_picture(picture)).mean() > 2
+    assert np.abs(browsers - last).mean() < 0.7  # of 255: a texture unit interpolates in steps of 1/256, OpenCV of 1/32
+    assert np.quantile(np.abs(browsers - last), 0.999) < 8
+    video = tmp_path / "out.mp4"
+    done = CliRunner().invoke(
+        app, ["animate", str(picture), "--script", str(script), "--plain", "-o", str(video)], catch_exceptions=False
+    )
+    assert done.exit_code == 0
+    *_, final = decoded(video.read_bytes())
+    assert np.abs(final.astype(int) - browsers).mean() < 3  # H.264
+
+
+def decoded(data: bytes) -> list[np.ndarray]:
+    with av.open(BytesIO(data)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def test_a_script_is_played_in_the_page_and_a_wrong_one_is_refused_by_the_name_of_its_field(
+    page: Any, picture: Path, tmp_path: Path
+) -> None:
+    open_picture(page, picture)
+    path = tmp_path / "pokes.json"
+    events = [{"type": "poke", "frame": 0, "at": [150, 140], "shift": [45, -20]}, {"type": "release", "frame": 12}]
+    path.write_text(json.dumps({"version": 1, "frames": 14, "events": events}))
+    page.set_input_files("#script-file", path)
+    wait_for(page, "poke2vid.player.time >= 14 && !poke2vid.player.replayed")
+    pause(page)
+    written = page.evaluate("poke2vid.script()")
+    assert [event["type"] for event in written["events"]] == ["poke", "release"]
+    assert written["events"][0]["at"] == [150, 140]
+    events[1]["frame"] = 99
+    path.write_text(json.dumps({"version": 1, "frames": 14, "events": events}))
+    page.set_input_files("#script-file", path)
+    page.wait_for_selector("#toast:not([hidden])")
+    assert "events.1.frame" in page.inner_text("#toast")
+
+
+def test_undo_takes_the_last_poke_back_and_reset_all_of_them(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for_frames(page, 3)
+    pause(page)
+    wait_for(page, "!poke2vid.player.inFlight")
+    before, frames = shown(page), page.evaluate("poke2vid.player.time")
+    page.evaluate("poke2vid.player.play(true)")
+    drag(page, (0.7, 0.6), (-0.08, 0.05), let_go=True)
+    wait_for_frames(page, 4)
+    pause(page)
+    page.keyboard.press("z")
+    wait_for(page, f"poke2vid.player.time >= {frames} && !poke2vid.player.inFlight")
+    undone = page.evaluate("poke2vid.script()")
+    assert sum(event["type"] == "poke" for event in undone["events"]) == 1
+    if undone["frames"] == frames:  # otherwise a frame was made between the pause's end and the second poke
+        np.testing.assert_array_equal(shown(page), before)
+    page.click("#reset")
+    wait_for(page, "poke2vid.player.time === 0")
+    np.testing.assert_array_equal(shown(page), read_picture(picture))
+
+
+def test_everything_works_with_keys_alone(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    before = shown(page)
+    page.focus("#stage")
+    page.keyboard.press("Enter")
+    assert "grabbed at" in page.inner_text("#live")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    wait_for_frames(page, 10)
+    assert page.evaluate("poke2vid.player.held.size") == 1
+    assert np.abs(shown(page) - before).mean() > 0.5
+    page.keyboard.press("Enter")
+    assert page.evaluate("poke2vid.player.held.size") == 0
+    page.keyboard.press("?")
+    assert page.is_visible("#help-dialog")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+
+
+def test_a_file_that_is_no_picture_is_refused_in_one_sentence_and_nothing_is_lost(
+    page: Any, picture: Path, tmp_path: Path
+) -> None:
+    open_picture(page, picture)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n but not really")
+    page.set_input_files("#file", bad)
+    page.wait_for_selector("#toast:not([hidden])")
+    assert "bad.png is not a picture" in page.inner_text("#toast")
+    assert page.get_attribute("#toast", "role") == "alert"
+    assert page.evaluate("poke2vid.player.picture.name") == picture.name
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for_frames(page, 3)
+
+
+@pytest.mark.parametrize("kind", ["webm", "mp4", "gif"])
+def test_what_was_done_is_saved_as_a_video_of_every_frame(page: Any, picture: Path, kind: str) -> None:
+    open_picture(page, picture)
+    still = shown(page)
+    drag(page, GRABBED, PULL)
+    wait_for_frames(page, 6)
+    pause(page)
+    page.mouse.up()
+    frames, last = page.evaluate("poke2vid.player.time"), shown(page)
+    saved = decoded(downloaded(page, kind).read_bytes())
+    assert len(saved) == frames + 1  # the picture at rest comes first
+    assert saved[0].shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(saved[0].astype(int) - still).mean() < 8
+    assert np.abs(saved[-1].astype(int) - last).mean() < 8
+    assert np.abs(saved[-1].astype(int) - still).mean() > 2
+
+
+def test_a_moment_is_saved_at_the_picture_s_own_size(page: Any, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)).resize((900, 1200)).save(large)
+    open_picture(page, large)
+    drag(page, GRABBED, PULL)
+    wait_for_frames(page, 8)
+    page.mouse.up()
+    with Image.open(downloaded(page, "png")) as saved:
+        assert saved.size == (900, 1200)
+
+
+def test_what_moves_together_lights_up(page: Any) -> None:
+    """On the flower that the page begins with; on mere waves nothing moves together."""
+    before, petal = shown(page), (0.47, 0.4)
+    page.click("#heat")
+    page.mouse.click(*place(page, petal))
+    page.wait_for_selector("#legend:not([hidden])")
+    heat = np.array(page.evaluate("[...poke2vid.player.heatMap]")).reshape(64, 64)
+    assert 0 <= heat.min() and heat.max() <= 1
+    height, width = before.shape[:2]
+    x, y = (
+        round(c)
+        for c in page.evaluate(f"poke2vid.player.canvas.modelled([{petal[0] * width}, {petal[1] * height}]).at")
+    )
+    assert heat[y - 1 : y + 2, x - 1 : x + 2].mean() > heat.mean() + 0.3
+    assert np.abs(shown(page) - before).mean() > 5
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#legend", state="hidden")
+    np.testing.assert_array_equal(shown(page), before)
+
+
+def test_several_fingers_pull_at_once_on_a_phone(browser: Any, url: str) -> None:
+    page = opened(browser, url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    client = page.context.new_cdp_session(page)
+    points = [place(page, (0.3, 0.5)), place(page, (0.7, 0.5))]
+
+    def touch(kind: str, by: float) -> None:
+        fingers = [{"x": x + by, "y": y - by, "id": k} for k, (x, y) in enumerate(points)]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [] if kind == "touchEnd" else fingers})
+
+    touch("touchStart", 0)
+    for i in range(6):
+        touch("touchMove", 4 * i)
+        page.wait_for_timeout(40)
+    wait_for_frames(page, 4)
+    assert page.evaluate("poke2vid.player.held.size") == 2
+    assert page.evaluate("scrollY") == 0
+    touch("touchEnd", 0)
+    wait_for_frames(page, 1)
+    assert page.evaluate("poke2vid.player.held.size") == 0
+    widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1]
+    assert page.complaints == []
+    page.context.close()
+
+
+COPIED = """(async () => {
+    const { files } = await (await fetch('files.json')).json();
+    const needed = files.filter((name) => !/(ort[.]webgpu|asyncify|fp16)/.test(name));
+    const found = await Promise.all(needed.map((name) => caches.match(new URL(name, location.href))));
+    return found.every(Boolean);
+})()"""
+
+
+def test_it_works_offline_once_it_was_loaded(browser: Any, url: str) -> None:
+    page = opened(browser, url)
+    wait_for(page, "navigator.serviceWorker.controller !== null")
+    wait_for(page, COPIED)
+    page.context.set_offline(True)
+    page.reload()
+    page.wait_for_selector("#loading", state="hidden")
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for_frames(page, 3)
+    page.context.close()
+
+
+def test_the_same_page_moves_pictures_on_the_server(browser: Any, server_url: str, picture: Path) -> None:
+    page = opened(browser, server_url)
+    assert page.evaluate("poke2vid.stats().backend") == "server"
+    assert "sent to the server" in page.inner_text("#privacy")
+    open_picture(page, picture)
+    before = shown(page)
+    drag(page, GRABBED, PULL)
+    wait_for_frames(page, 10)
+    change = np.abs(shown(page) - before)
+    assert near(change, GRABBED, PULL) > 8 and far(change) < near(change, GRABBED, PULL) / 8
+    pause(page)
+    last = replay(read_script_of(page), load().open(picture))[-1].picture.astype(int)
+    assert np.abs(shown(page) - last).mean() < 0.7  # fields travel in half precision
+    page.mouse.up()
+    assert page.complaints == []
+    page.context.close()
+
+
+def read_script_of(page: Any) -> Any:
+    from poke2vid.script import Script
+
+    return Script.model_validate(page.evaluate("poke2vid.script()"))

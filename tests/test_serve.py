@@ -838,7 +838,7 @@ def test_a_client_that_stops_reading_is_let_go_while_another_is_served() -> None
 
 
 def test_fragments_without_end_are_not_kept() -> None:
-    with serve() as server, raw(server) as made:
+    with serve(limits=Limits(open_seconds=100)) as server, raw(server) as made:
         with contextlib.suppress(OSError):
             made.sendall(frame_of(1, b"", final=False))
             for _ in range(100):
@@ -865,6 +865,30 @@ def test_a_connection_that_asks_for_nothing_is_closed(monkeypatch: pytest.Monkey
                     assert part
                 time.sleep(0.1)
         assert client.step().time == 1  # a WebSocket lives on
+
+
+class Busy(Pulled):
+    """Knows how many of its steps were ever under way at once."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(0.005)
+        self.now -= 1
+        return super().step(state, phi)
+
+
+def test_one_client_never_has_more_than_one_thread() -> None:
+    player = Busy()
+    with serve(player, Limits(steps_per_second=1e6), workers=4) as server, server.client() as client:
+        client.open()
+        client.send("heat", at=[20, 20])
+        assert [client.step().time for _ in range(10)] == list(range(1, 11))
+        assert client.receive()["type"] == "heat"
+    assert player.most == 1
 
 
 def test_threads_serve_in_the_order_in_which_they_are_asked() -> None:

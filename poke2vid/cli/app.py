@@ -15,6 +15,7 @@ from poke2vid.cli.impulse import impulse
 from poke2vid.cli.making import prepare, simulate, verify
 from poke2vid.cli.neighbours import neighbours
 from poke2vid.cli.poking import animate
+from poke2vid.cli.serving import serve
 from poke2vid.cli.training import convert, info, train
 
 app = typer.Typer(
@@ -74,6 +75,7 @@ for command in (
     neighbours,
     impulse,
     export,
+    serve,
 ):
     app.command()(command)
 app.add_typer(bench, name="bench")

@@ -1,0 +1,317 @@
+"""One client over one WebSocket: requests are read, checked, computed in turn, and answered; nothing is sent unasked."""
+
+import asyncio
+import contextlib
+import io
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from starlette.websockets import WebSocket
+
+from poke2vid import pokes as poking
+from poke2vid.pictures import read_picture
+from poke2vid.serve import protocol
+from poke2vid.serve.heat import HeatMap
+from poke2vid.serve.protocol import MessageError
+from poke2vid.serve.rooms import Compute, Limits, Moment, Room, Rooms
+from poke2vid.session import Session
+from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Player, Poke, Rest
+
+TOO_LARGE, REFUSED, LATER, BROKEN = 1009, 1008, 1013, 1011  # WebSocket close codes
+ABORT = "poke2vid.abort"  # in an ASGI scope: what ends a connection whose client takes nothing any more
+CLOSE_SECONDS = 2.0  # within which a client must take the reason why it is let go
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """What all conversations share.
+
+    Attributes:
+        player: the model.
+        decoder: what the page calls its way of making frames.
+    """
+
+    def __init__(self, player: Player, decoder: str, rooms: Rooms, compute: Compute) -> None:
+        self.player, self.decoder, self.rooms, self.compute = player, decoder, rooms, compute
+
+    async def converse(self, websocket: WebSocket) -> None:
+        """A whole connection, from its opening handshake to its end."""
+        await websocket.accept()
+        room = self.rooms.enter()
+        if room is None:
+            await websocket.close(LATER, "the server is full, try again later")
+            return
+        try:
+            await Conversation(self, room, websocket).run()
+        finally:
+            self.rooms.leave(room)
+
+
+@runtime_checkable
+class Wire(Protocol):
+    """What a conversation needs of a WebSocket that was accepted."""
+
+    @property
+    def scope(self) -> MutableMapping[str, Any]: ...
+    async def receive(self) -> MutableMapping[str, Any]: ...
+    async def send_text(self, data: str) -> None: ...
+    async def send_bytes(self, data: bytes) -> None: ...
+    async def close(self, code: int, reason: str | None) -> None: ...
+
+
+class Conversation:
+    """One connection that has a room."""
+
+    def __init__(self, engine: Engine, room: Room, websocket: Wire) -> None:
+        self._engine, self._room, self._websocket = engine, room, websocket
+        self._limits: Limits = room.limits
+        self._sending = asyncio.Lock()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._opening: int | None = None  # the seq of an "open" whose picture has not come yet
+
+    async def run(self) -> None:
+        """Until the client leaves or has to."""
+        reading = asyncio.create_task(self._read())
+        try:
+            first: set[asyncio.Future[Any]] = {reading, self._room.ended}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if reading.done() and not reading.cancelled() and reading.exception() is not None:
+                log.error("reading failed", exc_info=reading.exception())
+                self._room.end(BROKEN, "something went wrong on the server; open the picture again")
+            for task in (reading, *self._in_flight):
+                task.cancel()
+            await asyncio.gather(reading, *self._in_flight, return_exceptions=True)
+        if self._room.ended.done():
+            await self._close(*self._room.ended.result())
+
+    async def _close(self, code: int, reason: str) -> None:
+        try:
+            async with asyncio.timeout(min(CLOSE_SECONDS, self._limits.send_seconds)):
+                await self._websocket.close(code, reason[:100])
+        except Exception:  # it takes nothing any more, or has just left
+            self._abort()
+
+    def _abort(self) -> None:
+        abort = self._websocket.scope.get(ABORT)
+        if abort is not None:
+            abort()
+
+    # Reading
+
+    async def _read(self) -> None:
+        """Returns when the client has left; ends the room where the client breaks the rules."""
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await asyncio.sleep(self._room.messages.wait())  # what is not read waits in the client's own memory
+            text, data = message.get("text"), message.get("bytes")
+            if text is not None and len(text.encode()) > self._limits.text_bytes:
+                self._room.end(TOO_LARGE, f"a message may have {self._limits.text_bytes} bytes")
+                return
+            if data is not None and len(data) > self._limits.picture_bytes:
+                self._room.end(TOO_LARGE, f"a picture may have {self._limits.picture_bytes} bytes")
+                return
+            if data is None and self._opening is not None:
+                await self._send(protocol.error(self._opening, "a picture was announced, but a text followed."))
+                self._opening = None
+            try:
+                self._take(text, data)
+            except MessageError as error:
+                if not self._room.offences.take():
+                    self._room.end(REFUSED, "too many messages that cannot be understood")
+                    return
+                await self._send(protocol.error(error.seq, str(error)))
+
+    def _take(self, text: str | None, data: bytes | None) -> None:
+        """Begins to work on a message. Raises MessageError where that cannot be done."""
+        if data is not None:
+            opening, self._opening = self._opening, None
+            if opening is None:
+                raise MessageError('a picture must be announced by a message {"type": "open"}.')
+            self._begin(opening, lambda: self._open(opening, data))
+            return
+        request = protocol.read_request(text or "")
+        if isinstance(request, protocol.Open):
+            self._opening = request.seq
+            self._room.use()
+        else:
+            self._begin(request.seq, lambda: self._serve(request))
+
+    def _begin(self, seq: int, work: Callable[[], Awaitable[None]]) -> None:
+        if len(self._in_flight) >= self._limits.in_flight:
+            raise MessageError(
+                f"{self._limits.in_flight} requests wait for their answers already; ask again after one of them.", seq
+            )
+        self._room.use()
+        task = asyncio.create_task(self._answer(seq, work))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+
+    async def _answer(self, seq: int, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except InputError as error:
+            with contextlib.suppress(Exception):
+                await self._send(protocol.error(seq, str(error)))
+        except Exception:
+            log.exception("a request failed")
+            self._room.end(BROKEN, "something went wrong on the server; open the picture again")
+
+    async def _send(self, *messages: str | bytes) -> None:
+        """All of them without another answer between; a client that does not take them in time is let go."""
+        try:
+            async with asyncio.timeout(self._limits.send_seconds), self._sending:
+                for message in messages:
+                    if isinstance(message, str):
+                        await self._websocket.send_text(message)
+                    else:
+                        await self._websocket.send_bytes(message)
+        except TimeoutError:
+            self._room.end(REFUSED, f"an answer was not taken within {self._limits.send_seconds:g} seconds")
+        except Exception:  # the client has left; `_read` is told, too
+            log.debug("an answer found nobody")
+
+    # Answering
+
+    async def _serve(self, request: protocol.Request) -> None:
+        match request:
+            case protocol.Step():
+                await self._step(request)
+            case protocol.Heat():
+                await self._heat(request)
+            case protocol.Mark():
+                async with self._room.turn:
+                    self._moment()
+                    number = self._room.mark()
+                await self._send(protocol.answer("marked", request.seq, mark=number))
+            case protocol.Restore():
+                await self._restore(request)
+
+    def _moment(self) -> Moment:
+        if self._room.now is None:
+            raise InputError('no picture is open; send {"type": "open"} and a picture first.')
+        return self._room.now
+
+    async def _open(self, seq: int, data: bytes) -> None:
+        if not self._room.opens.take():
+            raise InputError(f"a client may open {self._limits.opens_per_minute:g} pictures a minute; wait a little.")
+        player, compute = self._engine.player, self._engine.compute
+        async with self._room.turn, compute.seldom:  # one at a time: a large picture takes long and much memory
+            session = await compute(opened, player, data, self._limits.picture_pixels)
+        self._room.open(session)
+        rest = player.default_rest if isinstance(player, LivePlayer) else AS_TRAINED
+        height, width = session.canvas.size
+        about = {
+            "resolution": player.resolution,
+            "size": [width, height],
+            "poke_kind": player.poke_kind,
+            "decoder": self._engine.decoder,
+            "default_rest": {"stiffness": rest.stiffness, "momentum": rest.momentum},
+            "limits": asdict(self._limits),
+        }
+        await self._send(protocol.answer("opened", seq, **about))
+
+    async def _step(self, request: protocol.Step) -> None:
+        if len(request.actions) > self._limits.actions:
+            raise InputError(f"{len(request.actions)} actions came with one step; {self._limits.actions} may.")
+        pokes = sum(isinstance(action, protocol.PokeAction) for action in request.actions)
+        if pokes and not self._room.pokes.take(pokes):
+            raise InputError(f"a client may poke {self._limits.pokes_per_second:g} times a second; poke less often.")
+        async with self._room.turn:
+            await asyncio.sleep(self._room.steps.wait())
+            moment, packed = await self._engine.compute(stepped, self._moment(), request, self._limits.held)
+            self._room.now = moment
+        await self._send(packed)
+
+    async def _restore(self, request: protocol.Restore) -> None:
+        async with self._room.turn:
+            self._moment()
+            session = self._room.restore(request.mark).session
+            if session.frame is None:
+                answer: str | bytes = protocol.answer("restored", request.seq)
+            else:
+                pack = protocol.pack_frame
+                answer = await self._engine.compute(pack, session.frame, request.seq, session.time, 0.0)
+        await self._send(answer)
+
+    async def _heat(self, request: protocol.Heat) -> None:
+        canvas = self._moment().session.canvas
+        poke = Poke(request.at, (0.0, 0.0))
+        poking.check(poke, canvas.size[1], canvas.size[0], "the point")
+        heat = HeatMap(self._engine.player, canvas.x_0, canvas.modelled(poke).location)
+        async with self._engine.compute.one_heat:
+            while not heat.done:
+                async with self._room.turn:  # between two slices the picture lives on
+                    await self._engine.compute(heat.slice)
+            values = await self._engine.compute(heat.map)
+        await self._send(protocol.answer("heat", request.seq), protocol.pack_halves(torch.from_numpy(values)))
+
+
+# What is computed in a thread
+
+
+def opened(player: Player, data: bytes, max_pixels: int) -> Session:
+    """A session on the bytes of a picture file. Raises InputError if they are none that is taken."""
+    return Session(player, decoded(data, max_pixels), history=0, record=False)
+
+
+def decoded(data: bytes, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture; its kind and size are checked before anything is decoded."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+    except Exception:  # Pillow's readers raise nearly anything on a damaged file
+        raise InputError("the picture is damaged or of a kind that is not taken; send PNG, JPEG or WebP.") from None
+    if width * height > max_pixels:
+        raise InputError(f"the picture has {width} x {height} pixels; the limit is {max_pixels}, so shrink it first.")
+    return read_picture(data)
+
+
+def stepped(moment: Moment, request: protocol.Step, max_held: int) -> tuple[Moment, bytes]:
+    """The moment after the actions and one step, and its answer.
+
+    Raises:
+        InputError: if an action cannot be done, or the model answers with numbers that are not finite.
+    """
+    began = time.perf_counter()
+    session, pointers = moment.session.fork(), dict(moment.pointers)
+    for number, action in enumerate(request.actions):
+        try:
+            _act(action, session, pointers)
+        except InputError as error:
+            raise InputError(f"actions.{number}: {error}") from None
+    if len(pointers) > max_held:
+        raise InputError(f"{len(pointers)} pokes would be held at once; {max_held} may be, so release some.")
+    frame = session.advance()
+    took = 1000 * (time.perf_counter() - began)
+    return Moment(session, pointers), protocol.pack_frame(frame, request.seq, session.time, took)
+
+
+def _act(action: protocol.Action, session: Session, pointers: dict[int, int]) -> None:
+    """As a poke script's event does; `pointers` leads from the client's pointers to the session's."""
+    match action:
+        case protocol.PokeAction():
+            if action.pointer in pointers:  # the same finger touches anew
+                session.release(pointers.pop(action.pointer))
+            pointer = session.poke(action.at, action.shift, action.kind)
+            if action.kind == "shift":
+                pointers[action.pointer] = pointer
+        case protocol.RestAction():
+            session.rest = Rest(action.stiffness, action.momentum, action.anchored)
+        case _ if action.pointer not in pointers:
+            raise InputError(f"pointer {action.pointer} holds nothing; poke first.")
+        case protocol.DragAction():
+            session.drag(pointers[action.pointer], action.to)
+        case protocol.ReleaseAction():
+            session.release(pointers.pop(action.pointer))

@@ -1,0 +1,121 @@
+"""What moves together with a point, cut into short slices of work; the page's own engine does the same (heat.js).
+
+Many pokes at one point of the picture at rest, and for every pixel the variance of how far its motion is from the poke
+(Sec. 4.2, Fig. 5, see evaluate/structure/correlation.py). The model says itself how pixels move, so nothing is tracked. A
+model that paints says nothing of the kind: there the map is how much a pixel changes.
+"""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64
+from torch import Tensor
+
+from poke2vid import pokes as poking
+from poke2vid.evaluate.structure import correlation
+from poke2vid.types import Frame, Pair, Player, Poke
+
+POKES = 32
+STEPS = 10  # what models are trained on
+LONGEST = 0.1  # of the frame's side: real clips' pokes go no farther
+SHORTEST = 0.1  # of the longest
+INVERSIONS = 6  # fixed-point iterations that turn a backward flow into a forward one
+BUSIEST = 0.99  # of a painting model: the share of pixels that change less than what counts as 1
+_WORD = 2**32 - 1
+
+
+def batch_of(resolution: int) -> int:
+    """How many pokes one slice predicts; the live pictures of others wait as long as it takes."""
+    return max(1, 256 // resolution)
+
+
+class HeatMap:
+    """A map in the making.
+
+    Attributes:
+        done: whether `map` can be asked for.
+    """
+
+    def __init__(self, player: Player, x_0: Float[Tensor, "1 3 r r"], at: Pair) -> None:
+        """Nothing is computed yet; `at` is in pixels of x_0."""
+        self._player, self._x_0 = player, x_0
+        shifts = even_shifts(POKES, LONGEST * player.resolution)
+        self._shifts = shifts
+        pokes = [Poke(at, (float(dx), float(dy)), player.poke_kind) for dx, dy in shifts]
+        batch = batch_of(player.resolution)
+        self._batches = [pokes[k : k + batch] for k in range(0, POKES, batch)]
+        self._last: list[Frame] = []
+        self._steps = 0
+        self.done = False
+
+    @torch.inference_mode()
+    def slice(self) -> None:
+        """One step of one batch."""
+        pokes = self._batches[len(self._last)]
+        if self._steps == 0:
+            maps = torch.stack([poking.rasterise([poke], self._player.resolution) for poke in pokes])
+            self._state = self._player.start(self._x_0.expand(len(pokes), -1, -1, -1))
+            self._phi = self._player.encode_poke(maps)
+        held = self._steps == 0 or self._player.poke_kind == "shift"
+        self._state, frame = self._player.step(self._state, self._phi if held else None)
+        self._steps += 1
+        if self._steps == STEPS:
+            self._last.append(frame)
+            self._steps = 0
+            self.done = len(self._last) == len(self._batches)
+
+    def map(self) -> Float32[np.ndarray, "r r"]:
+        """0 ... 1; 1 does as the poke says, 0 stays as it is."""
+        assert self.done
+        if self._last[0].flow is None:
+            return _energy(torch.cat([frame.x_hat for frame in self._last]), self._x_0)
+        backward = torch.cat([frame.flow for frame in self._last if frame.flow is not None])
+        flows = np.stack([forward(flow) for flow in backward.numpy(force=True)])
+        variance = correlation.motion_variance(flows, self._shifts.astype(np.float32))
+        still = correlation.still_difference(self._shifts).var()
+        return correlation.heat(variance / still).astype(np.float32)
+
+
+def forward(flow: Float32[np.ndarray, "2 r r"]) -> Float32[np.ndarray, "2 r r"]:
+    """Where every pixel of x_0 goes, D(x) = -flow(x + D(x)), from where every pixel of the frame comes."""
+    side = flow.shape[-1]
+    grid = np.stack(np.meshgrid(*2 * (np.arange(side, dtype=np.float32),)))
+    moved = -flow
+    for _ in range(INVERSIONS):
+        x, y = (grid + moved).clip(0, side - 1)
+        moved = -np.stack([cv2.remap(part, x, y, cv2.INTER_LINEAR) for part in flow])
+    return moved
+
+
+def _energy(frames: Float[Tensor, "k 3 r r"], x_0: Float[Tensor, "1 3 r r"]) -> Float32[np.ndarray, "r r"]:
+    change = (frames - x_0).abs().sum(dim=(0, 1)).numpy(force=True)
+    busiest = np.sort(change, axis=None)[int(BUSIEST * (change.size - 1))]
+    return np.minimum(change / max(busiest, 1e-6), 1).astype(np.float32)
+
+
+def even_shifts(count: int, longest: float) -> Float64[np.ndarray, "k 2"]:
+    """Lengths even over `SHORTEST` ... 1 times the longest, directions even over the circle, both in strata; heat.js's own."""
+    random = _mulberry32(0)
+
+    def strata() -> Float64[np.ndarray, " k"]:
+        order = list(range(count))
+        for k in range(count - 1, 0, -1):
+            other = int(next(random) * (k + 1))
+            order[k], order[other] = order[other], order[k]
+        return np.array([(k + next(random)) / count for k in order])
+
+    angles = 2 * np.pi * strata()
+    lengths = longest * (SHORTEST + (1 - SHORTEST) * strata())
+    return lengths[:, None] * np.stack((np.cos(angles), np.sin(angles)), axis=-1)
+
+
+def _mulberry32(seed: int) -> Iterator[float]:
+    """The page's generator of even numbers in [0, 1), so that both engines poke alike."""
+    a = seed
+    while True:
+        a = (a + 0x6D2B79F5) & _WORD
+        t = ((a ^ (a >> 15)) * (1 | a)) & _WORD
+        t ^= (t + ((t ^ (t >> 7)) * (61 | t) & _WORD)) & _WORD
+        yield (t ^ (t >> 14)) / 2**32

@@ -1,0 +1,219 @@
+"""Who may use the server, and how much of it: limits, sessions that expire, and a fair share of the processor."""
+
+import asyncio
+import itertools
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from poke2vid.session import Session
+from poke2vid.types import InputError
+
+_T = TypeVar("_T")
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one client may ask of the server.
+
+    Attributes:
+        sessions: at once, over all clients.
+        picture_bytes, picture_pixels: of a picture that is sent.
+        text_bytes: of a JSON message.
+        actions: in one step.
+        held: pokes in force at once.
+        messages_per_second: of any kind; more are read later.
+        pokes_per_second: more are refused.
+        steps_per_second: more are answered later.
+        opens_per_minute: pictures; more are refused.
+        marks: moments that are kept; the oldest are forgotten.
+        in_flight: requests that wait for their answer.
+        open_seconds: within which a connection must have opened a picture.
+        idle_seconds: after which a connection that asks for nothing is closed.
+        send_seconds: within which a client must take an answer.
+    """
+
+    sessions: int = 16
+    picture_bytes: int = 16 * 2**20
+    picture_pixels: int = 16 * 2**20
+    text_bytes: int = 64 * 2**10
+    actions: int = 64
+    held: int = 64
+    messages_per_second: float = 500.0
+    pokes_per_second: float = 100.0
+    steps_per_second: float = 120.0
+    opens_per_minute: float = 60.0
+    marks: int = 64
+    in_flight: int = 2
+    open_seconds: float = 10.0
+    idle_seconds: float = 300.0
+    send_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise InputError(f"the limit {name} is {value}; it must be above 0.")
+
+
+class Bucket:
+    """How many of something are allowed a second; unused ones are saved up for one burst.
+
+    Attributes:
+        rate: a second.
+    """
+
+    def __init__(self, rate: float, burst: float, clock: Clock) -> None:
+        self.rate, self._burst, self._clock = rate, max(burst, 1.0), clock
+        self._tokens, self._then = self._burst, clock()
+
+    def take(self, count: int = 1) -> bool:
+        """Whether so many more are allowed now; if not, none is taken."""
+        self._fill()
+        if count > self._tokens:
+            return False
+        self._tokens -= count
+        return True
+
+    def wait(self) -> float:
+        """Takes one, on credit if need be; the seconds until it is due."""
+        self._fill()
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self.rate)
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._then) * self.rate)
+        self._then = now
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A session that is never stepped on, and which of its pokes the client's pointers hold."""
+
+    session: Session
+    pointers: dict[int, int]
+
+
+class Room:
+    """What one connection has on the server.
+
+    Attributes:
+        now: the session as it is; None before a picture is opened.
+        turn: whoever computes for this room; it waits in line at most once.
+        ended: why the connection must end, as a close code and a reason, once it must.
+    """
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self.limits, self._clock = limits, clock
+        self.now: Moment | None = None
+        self.turn = asyncio.Lock()
+        self.ended: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        self.messages = Bucket(limits.messages_per_second, limits.messages_per_second, clock)
+        self.pokes = Bucket(limits.pokes_per_second, limits.pokes_per_second, clock)
+        self.steps = Bucket(limits.steps_per_second, limits.steps_per_second / 4, clock)
+        self.opens = Bucket(limits.opens_per_minute / 60, limits.opens_per_minute / 4, clock)
+        self.offences = Bucket(5, 50, clock)
+        self._marks: OrderedDict[int, Moment] = OrderedDict()
+        self._numbers = itertools.count(1)
+        self._entered = self._used = clock()
+        self._opened = False
+
+    def use(self) -> None:
+        """Something was asked for."""
+        self._used = self._clock()
+
+    def open(self, session: Session) -> None:
+        """Another picture; what was before is forgotten."""
+        self.now, self._opened = Moment(session, {}), True
+        self._marks.clear()
+
+    def mark(self) -> int:
+        """Keeps this moment."""
+        assert self.now is not None
+        number = next(self._numbers)
+        self._marks[number] = self.now
+        if len(self._marks) > self.limits.marks:
+            self._marks.popitem(last=False)
+        return number
+
+    def restore(self, number: int) -> Moment:
+        """Back to a kept moment."""
+        moment = self._marks.get(number)
+        if moment is None:
+            raise InputError(f"the moment {number} is not kept; only the last {self.limits.marks} marks are.")
+        self.now = moment
+        return moment
+
+    def end(self, code: int, reason: str) -> None:
+        """The connection must end; the first reason counts."""
+        if not self.ended.done():
+            self.ended.set_result((code, reason))
+
+    def expire(self) -> None:
+        """Ends it if it has asked for nothing for too long."""
+        now = self._clock()
+        if not self._opened and now - self._entered > self.limits.open_seconds:
+            self.end(1008, f"no picture was opened within {self.limits.open_seconds:g} seconds")
+        elif now - self._used > self.limits.idle_seconds:
+            self.end(1008, f"nothing was asked for in {self.limits.idle_seconds:g} seconds; open the picture again")
+
+
+class Rooms:
+    """All connections that compute.
+
+    Attributes:
+        limits: what each may ask for.
+    """
+
+    def __init__(self, limits: Limits, clock: Clock = time.monotonic) -> None:
+        self.limits, self._clock = limits, clock
+        self._rooms: set[Room] = set()
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def enter(self) -> Room | None:
+        """A room, or None where all are taken."""
+        if len(self._rooms) >= self.limits.sessions:
+            return None
+        room = Room(self.limits, self._clock)
+        self._rooms.add(room)
+        return room
+
+    def leave(self, room: Room) -> None:
+        self._rooms.discard(room)
+
+    def expire(self) -> None:
+        """Ends all that were left alone for too long."""
+        for room in self._rooms:
+            room.expire()
+
+
+class Compute:
+    """A few threads that work off what is asked for, first come, first served.
+
+    A room waits in line at most once (`Room.turn`), so that everyone gets the same share however much they ask for. Long work
+    is cut into slices, and of the kinds that cannot be cut, or that go on for long, one is done at a time (`seldom`).
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1])
+        # More threads a step would wait for each other, and there are steps enough to keep every core busy.
+        self._pool = ThreadPoolExecutor(self.workers, "compute", initializer=torch.set_num_threads, initargs=(1,))
+        self.seldom = asyncio.Lock()
+        self.one_heat = asyncio.Lock()
+
+    async def __call__(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Runs it in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
+    def close(self) -> None:
+        """What waits is given up, what runs ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,163 @@
+"""What `poke2vid serve` does: a page, graphs or an engine behind it, a socket, and a server until somebody stops it."""
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+import uvicorn
+from starlette.types import ASGIApp
+
+from poke2vid.export.site import EngineKind, Files, config_json, files_json, site_files
+from poke2vid.live import live
+from poke2vid.model.files import load_model
+from poke2vid.serve.app import LOOPBACK, build_app
+from poke2vid.serve.conversation import Engine
+from poke2vid.serve.rooms import Compute, Limits, Rooms
+from poke2vid.serve.transport import PatientHttp, SafeWebSocket
+from poke2vid.types import InputError
+
+
+def serve(
+    model: Path | None, *, host: str, port: int, engine: EngineKind, limits: Limits, open_browser: bool = False
+) -> None:
+    """Serves until it is interrupted.
+
+    Raises:
+        InputError: if the model cannot be read or the port cannot be had.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    logging.basicConfig(format="poke2vid: %(message)s", level=logging.ERROR)
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(contextlib.closing(listen(host, port)))
+        if engine == "server":
+            app = build_app(page("server", None), build_engine(model, limits), hosts=hosts_of(host))
+        else:
+            app = build_app(
+                page("browser", graphs(model, stack.enter_context(own_folder()) / "model")), hosts=hosts_of(host)
+            )
+        url = url_of(host, listening)
+        if not is_loopback(host):
+            print("poke2vid: everyone who can reach this machine can use this server.", file=sys.stderr)
+        print(f"poke2vid is at {url} (Ctrl-C stops it)", flush=True)
+        if open_browser:
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some wait until it is closed
+        uvicorn.Server(configured(app, limits)).run(sockets=[listening])
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt  # whoever asks politely gets a clean end, as from the keyboard
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder that ends with the program, for all that it and its libraries write meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="poke2vid-", ignore_cleanup_errors=True) as name:
+        before, tempfile.tempdir = tempfile.tempdir, name
+        environment = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = name  # for libraries that are not written in Python
+        try:
+            yield Path(name)
+        finally:
+            tempfile.tempdir = before
+            os.environ.pop("TMPDIR") if environment is None else os.environ.update(TMPDIR=environment)
+
+
+def graphs(model: Path | None, place: Path) -> Path:
+    """The folder of a model's graphs, made in `place` where there is none yet."""
+    from poke2vid.export.run import graphs_of  # with the ONNX libraries, which a server that computes does not need
+
+    if model is not None:
+        print(f"poke2vid: preparing {model} for browsers ...", file=sys.stderr, flush=True)
+    return graphs_of(model, place)
+
+
+def page(engine: EngineKind, graphs: Path | None) -> Files:
+    """All files of the page, with the model where browsers compute."""
+    files = site_files()
+    if graphs is not None:
+        files |= {f"model/{path.name}": path for path in sorted(graphs.iterdir()) if path.is_file()}
+    files["config.json"] = config_json(engine)
+    files["files.json"] = files_json(files, [name.removesuffix(".gz") for name in files])
+    return files
+
+
+def build_engine(model: Path | None, limits: Limits) -> Engine:
+    """What computes for clients."""
+    loaded = load_model(model)
+    torch.set_num_threads(1)  # the threads of `Compute` are enough
+    return Engine(live(loaded.model), loaded.model.config.decoder, Rooms(limits), Compute())
+
+
+def configured(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+    """How uvicorn serves it: no message is larger than a picture, none is compressed, and nobody is logged."""
+    return uvicorn.Config(
+        app,
+        loop="asyncio",  # the same wherever it runs, whatever else is installed
+        http=PatientHttp,
+        ws=SafeWebSocket,
+        ws_max_size=max(limits.picture_bytes, limits.text_bytes),
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections; port 0 stands for any that is free."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"the host {host!r} is no address of this machine; leave --host out for this machine only."
+        ) from error
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise InputError(_why_not(host, port, error)) from error
+    return listening
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} of {host} is in use; choose another, or 0 for one that is free."
+        case errno.EACCES:
+            return f"port {port} of {host} may not be used; choose one from 1024 on, or 0 for one that is free."
+        case _:
+            return f"{host} is no address of this machine; leave --host out for this machine only."
+
+
+def is_loopback(host: str) -> bool:
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def hosts_of(host: str) -> frozenset[str] | None:
+    """By which names the server may be addressed: on the machine itself all are known, elsewhere none."""
+    return LOOPBACK | {host} if is_loopback(host) else None
+
+
+def url_of(host: str, listening: socket.socket) -> str:
+    """What to type into a browser on this machine."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}/"

@@ -1,0 +1,71 @@
+"""Two of uvicorn's protocols made safe against clients that send without end and take nothing."""
+
+import asyncio
+import logging
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from poke2vid.serve.conversation import ABORT
+
+REQUEST_SECONDS = 20.0  # within which a request's headers must have come
+MAX_FRAGMENTS = 4096  # of one message: each costs memory, also an empty one
+MAX_UNSENT = 4 * 2**20  # bytes: what a client may leave in our hands, pongs included
+
+
+def _silent() -> logging.Logger:
+    """uvicorn logs a traceback for what any client can send; our own code logs what is our own fault."""
+    logger = logging.getLogger("poke2vid.serve.transport")
+    logger.setLevel(logging.CRITICAL + 1)
+    return logger
+
+
+class SafeWebSocket(WebSocketsSansIOProtocol):
+    """Ends a connection that piles up fragments or unsent answers, and lets the application end it at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.logger = _silent()
+        self._fragments = 0
+        super().connection_made(transport)
+
+    def handle_connect(self, event) -> None:  # type: ignore[no-untyped-def]
+        super().handle_connect(event)
+        if hasattr(self, "scope"):  # the task that will see it has not begun yet
+            self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
+
+    def handle_cont(self, event: Frame) -> None:
+        self._fragments = 0 if event.fin else self._fragments + 1
+        if self._fragments > MAX_FRAGMENTS:
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            super().handle_cont(event)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MAX_UNSENT:
+            self.transport.abort()
+
+
+class PatientHttp(H11Protocol):
+    """Waits for a request, but not for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._seen = self.cycle
+        self._timer = self.loop.call_later(REQUEST_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        """Whether the headers of some request have come since the last look, or are being answered."""
+        if self.transport.get_protocol() is not self or self.transport.is_closing():
+            return
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if not busy and self.cycle is self._seen:
+            self.transport.abort()
+            return
+        self._seen = self.cycle
+        self._timer = self.loop.call_later(REQUEST_SECONDS, self._look)

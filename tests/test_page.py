@@ -125,7 +125,7 @@ def open_picture(page: Any, path: Path) -> None:
 
 def downloaded(page: Any, kind: str) -> Path:
     page.click("#share")
-    with page.expect_download() as waiting:
+    with page.expect_download(timeout=120_000) as waiting:
         page.click(f"[data-save={kind}]")
     page.wait_for_selector("#save-dialog", state="hidden")
     return Path(waiting.value.path())

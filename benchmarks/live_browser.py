@@ -4,7 +4,6 @@ A headless Chromium without a GPU: WebAssembly computes, and SwiftShader draws o
 elsewhere. The reference is the same graphs in ONNX Runtime as a program, one thread, measured in this process right before.
 """
 
-import json
 import sys
 import tempfile
 import time

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import chromium
 
 from poke2vid.simulator.availability import say_what_is_missing
 
@@ -190,3 +191,19 @@ def test_live_engines_are_held_against_eager_pytorch(results: Any) -> None:
     assert model["steps"]["timings"].keys() == model["latency"].keys() == {"torch, eager", "ONNX Runtime"}
     assert model["steps"]["times_faster"]["torch, eager"]["median"] == 1
     assert all(0 < wait["p50_ms"] <= wait["p95_ms"] for wait in model["latency"].values())
+
+
+def test_the_server_keeps_every_client_and_its_memory(results: Any) -> None:
+    values, page = results("serve")
+    check(values, page)
+    assert values["dropped"] == []
+
+
+def test_the_page_is_held_against_a_program(results: Any) -> None:
+    with chromium():
+        pass  # skips where there is none
+    values, page = results("live_browser")
+    check(values, page)
+    model = values["models"]["small64"]
+    assert model["step_ms"] > model["native_ms"] > 0
+    assert 0 < model["at_25"]["latencyP50"] <= model["at_25"]["latencyP95"]

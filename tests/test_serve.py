@@ -761,19 +761,25 @@ class Counting(Pulled):
 
 @dataclass
 class Line:
-    """A WebSocket without a network; `stalled` takes no answer."""
+    """A WebSocket without a network; it stays until it has so many frames, and where it is stalled it takes none."""
 
     asks: list[dict[str, Any]]
+    stays_for: int
     stalled: bool = False
     answers: list[str | bytes] = field(default_factory=list)
     scope: dict[str, Any] = field(default_factory=dict)
 
     async def receive(self) -> dict[str, Any]:
         await asyncio.sleep(0)
-        if not self.asks:
-            await asyncio.sleep(0.05)  # for the last answers
-            return {"type": "websocket.disconnect"}
-        return self.asks.pop(0)
+        if self.asks:
+            return self.asks.pop(0)
+        while len(self.frames) < self.stays_for:
+            await asyncio.sleep(0.005)
+        return {"type": "websocket.disconnect"}
+
+    @property
+    def frames(self) -> list[bytes]:
+        return [answer for answer in self.answers if isinstance(answer, bytes)]
 
     async def send_text(self, text: str) -> None:
         await self.send_bytes(text)
@@ -798,22 +804,22 @@ def asks(grey: int, steps: int) -> list[dict[str, Any]]:
 
 def test_for_a_client_that_takes_no_answers_no_more_is_computed() -> None:
     player = Counting()
-    limits = Limits(in_flight=1000, steps_per_second=1e6, send_seconds=0.2)
+    limits = Limits(in_flight=1000, steps_per_second=1e6)
     aborted: list[bool] = []
 
     async def both() -> None:
         rooms, compute = Rooms(Limits(in_flight=2, send_seconds=0.2)), Compute(1)
         patient = Engine(player, "motion", Rooms(limits), compute)
         strict = Engine(player, "motion", rooms, compute)
-        stalled = Line(asks(0, 500), stalled=True, scope={conversation.ABORT: lambda: aborted.append(True)})
-        good = Line(asks(255, 40))
+        stalled = Line(asks(0, 500), 500, stalled=True, scope={conversation.ABORT: lambda: aborted.append(True)})
+        good = Line(asks(255, 40), 40)
         talks = []
         for engine, line in ((strict, stalled), (patient, good)):
             room = engine.rooms.enter()
             assert isinstance(room, Room)
             talks.append(conversation.Conversation(engine, room, line).run())
         await asyncio.gather(*talks)
-        assert len([a for a in good.answers if isinstance(a, bytes)]) == 40
+        assert len(good.frames) == 40
         assert stalled.answers == []
         compute.close()
 
@@ -847,7 +853,7 @@ def test_fragments_without_end_are_not_kept() -> None:
 
 
 def test_a_connection_that_asks_for_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "REQUEST_SECONDS", 0.6)
     with serve() as server, server.client() as client:
         client.open()
         for start in (b"", b"GET / HTTP/1.1\r\nHost: "):
@@ -857,7 +863,7 @@ def test_a_connection_that_asks_for_nothing_is_closed(monkeypatch: pytest.Monkey
                     assert made.recv(10) == b""
         asking = b"GET /config.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as made:
-            for _ in range(5):
+            for _ in range(7):
                 made.sendall(asking)
                 got = b""
                 while not got.endswith(b"{}"):

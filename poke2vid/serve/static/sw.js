@@ -21,15 +21,10 @@ const ISOLATION = {
 
 let listed = true; // until it turns out that there is no files.json
 
-let first = false; // whether pages were open before there was any such worker
-
-scope.addEventListener('install', () => {
-  first = !scope.registration.active;
-  scope.skipWaiting();
-});
+scope.addEventListener('install', () => scope.skipWaiting());
 
 scope.addEventListener('activate', (/** @type {any} */ event) => {
-  event.waitUntil(takeOver());
+  event.waitUntil(scope.clients.claim()); // js/offline.js loads the page again if that gives it threads
   event.waitUntil(copyAll());
 });
 
@@ -41,16 +36,6 @@ scope.addEventListener('fetch', (/** @type {any} */ event) => {
   if (request.mode === 'navigate') event.waitUntil(copyAll());
   event.respondWith(answer(request, (job) => event.waitUntil(job)));
 });
-
-/** From now on for pages that are already open, too; if the host does not isolate them, they are loaded again to be. */
-async function takeOver() {
-  await scope.clients.claim();
-  if (!first) return;
-  const page = await fetch(scope.registration.scope, { method: 'HEAD' }).catch(() => null);
-  if (!page?.ok || page.headers.has('Cross-Origin-Embedder-Policy')) return;
-  const pages = await scope.clients.matchAll({ type: 'window' });
-  await Promise.all(pages.map((/** @type {any} */ client) => client.navigate(client.url).catch(() => null)));
-}
 
 /**
  * @param {Request} request
@@ -81,7 +66,12 @@ async function copyOf(request) {
   return found ?? (request.mode === 'navigate' ? caches.match('index.html') : undefined);
 }
 
-/** With the headers that give a page, and the workers it starts, shared memory. @param {Request} request @param {Response} response */
+/**
+ * With the headers that give a page, and the workers it starts, shared memory.
+ *
+ * @param {Request} request
+ * @param {Response} response
+ */
 function isolated(request, response) {
   const needed = ['document', 'iframe', 'worker', 'sharedworker'].includes(request.destination);
   if (!needed || response.status === 0 || response.headers.has('Cross-Origin-Embedder-Policy')) return response;

@@ -84,7 +84,11 @@ export async function pictureOf(image, width, height, name = 'The picture') {
   return { name, width, height, source };
 }
 
-/** A map of the plane along its axes: x becomes `scale[0] x + offset[0]`, y likewise. @typedef {{scale: Pair, offset: Pair}} AxisMap */
+/**
+ * A map of the plane along its axes: x becomes `scale[0] x + offset[0]`, y likewise.
+ *
+ * @typedef {{scale: Pair, offset: Pair}} AxisMap
+ */
 
 /**
  * The resize of one picture to another: areas map onto areas, not pixel centres onto pixel centres.
@@ -136,7 +140,12 @@ export class Canvas {
     this.toModel = this.modelMap(width, height);
   }
 
-  /** From pixels of the picture at any size, such as that of a compositor, to pixels of x_0. @param {number} width @param {number} height */
+  /**
+   * From pixels of the picture at any size, such as that of a compositor, to pixels of x_0.
+   *
+   * @param {number} width
+   * @param {number} height
+   */
   modelMap(width, height) {
     const toShown = resizing([width, height], [this.shownWidth, this.shownHeight]);
     const toSquare = then(toShown, { scale: [1, 1], offset: [this.left, this.top] });

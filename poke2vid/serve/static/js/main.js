@@ -2,69 +2,72 @@
 
 import { pictureOf, readPicture } from './canvas.js';
 import { createEngine } from './engine/create.js';
+import { registerOffline } from './offline.js';
 import { Player } from './player.js';
-import { download, frameOf, video } from './record.js';
 import { parseScript } from './script.js';
 import { bindControls, chosenRate, show, showStats } from './ui/controls.js';
-import { byId, closeOnBackdrop, openDialog, say, takePhoto, themes, toast } from './ui/pages.js';
+import { Heating } from './ui/heating.js';
+import { bindIntake, listExamples, showCurrent, showEmpty, showFailure, showLoading } from './ui/intake.js';
+import { byId, closeOnBackdrop, openDialog, say, themes, toast } from './ui/pages.js';
+import { bindSaving, openSave } from './ui/saving.js';
 import { Stage } from './ui/stage.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./engine/types.js').Engine} Engine */
-/** @typedef {import('./engine/types.js').Pair} Pair */
-/** @typedef {import('./engine/types.js').Progress} Progress */
-/** @typedef {{file: string, title: string, credit: string, licence: string, script?: string}} Example */
+/** @typedef {import('./ui/intake.js').Example} Example */
 
 const BASE = new URL('./', location.href).href;
 const STATS_MS = 500;
+const FADE_MS = 600; // as in app.css
+const OFFLINE_LOOK_MS = 2000;
 
-/** @type {Player|null} */
-let player = null;
 /** @type {'auto'|'webgpu'|'wasm'|'server'} */
 let prefer = 'auto';
-/** @type {Example[]} */
-let examples = [];
+/** @type {Player|null} */
+let player = null;
+/** @type {Picture|null} what shall be on the stage, also while there is no engine */
+let wanted = null;
+/** @type {Example|null} the example that it is */
+let example = null;
 let touched = false;
 
 const stage = new Stage(
   { stage: byId('stage'), picture: byId('picture'), overlay: byId('overlay') },
   () => player,
-  {
-    onFirstTouch: () => {
-      touched = true;
-      byId('hint').hidden = true;
-    },
-    onHeatPoint: (at) => void heatAt(at),
-    say,
-  },
+  { onFirstTouch: endHint, onHeatPoint: (at) => void heating.at(at), say },
 );
+const heating = new Heating(() => player, stage);
 
+/** To the first picture, or with the one that was there to a new engine. */
 async function start() {
-  byId('retry').hidden = true;
-  byId('loading').hidden = false;
+  showLoading({ stage: 'runtime', loaded: 0, total: 0 });
   try {
-    const [config, list] = await Promise.all([json('config.json'), json('examples/examples.json')]);
-    examples = list;
+    player?.close();
+    player = null;
+    const config = await json('config.json');
     const asked = new URLSearchParams(location.search).get('engine');
     prefer = config.engine === 'server' ? 'server' : /** @type {any} */ (asked) ?? 'auto';
-    if (prefer === 'server') byId('privacy').lastElementChild.textContent = 'Your picture is sent to the server that moves it.';
-    listExamples();
-    const engine = await createEngine(BASE, { prefer, onProgress: showProgress });
-    player = new Player(engine, {
-      onChange: () => player && show(player, stage),
-      onError: (error) => toast(error.message),
-    });
-    player.rate = chosenRate();
-    Object.assign(window, { poke2vid: { engine, player, stage, script: () => player?.script(), stats: () => player?.stats() } });
+    if (prefer === 'server') sayServer();
+    const [engine] = await Promise.all([createEngine(BASE, { prefer, onProgress: showLoading }), wanted ? null : firstExample()]);
+    player = playerOf(engine);
     aboutModel(engine);
-    await openExample(examples[0]);
-    byId('loading').hidden = true;
-    byId('hint').hidden = touched;
+    if (wanted) await openPicture(wanted, example);
+    else showEmpty();
   } catch (error) {
-    byId('loading-text').textContent = /** @type {Error} */ (error).message;
-    byId('loading').classList.add('failed');
-    byId('retry').hidden = false;
+    showFailure(/** @type {Error} */ (error).message);
   }
+}
+
+/** @param {Engine} engine */
+function playerOf(engine) {
+  const made = new Player(engine, {
+    onChange: () => made === player && show(made, stage),
+    onFrame: () => stage.refresh(),
+    onError: (error) => toast(error.message, 'error', { label: 'Start again', act: () => void start() }),
+  });
+  made.rate = chosenRate();
+  Object.assign(window, { poke2vid: { engine, player: made, stage, script: () => made.script(), stats: () => made.stats() } });
+  return made;
 }
 
 /** @param {string} path */
@@ -74,13 +77,9 @@ async function json(path) {
   return response.json();
 }
 
-/** @param {Progress} progress */
-function showProgress({ stage: part, loaded, total }) {
-  byId('loading').classList.remove('failed');
-  const text = { runtime: 'Waking the engine up…', model: 'Fetching the model…', 'warming up': 'Warming up…' };
-  byId('loading-text').textContent = text[part];
-  if (total) byId('loading-bar').value = loaded / total;
-  else byId('loading-bar').removeAttribute('value');
+function sayServer() {
+  byId('privacy').querySelector('span').textContent = 'Your picture is sent to the server that moves it.';
+  byId('privacy').querySelector('use').setAttribute('href', '#i-server');
 }
 
 /** @param {Engine} engine */
@@ -90,174 +89,107 @@ function aboutModel({ info }) {
     `This model sees ${info.resolution} × ${info.resolution} pixels${from ? ` and was trained on ${from}` : ''}. It moves your picture at its own size.`;
 }
 
-// Pictures
+// A hint for who has not touched anything yet
 
-function listExamples() {
-  byId('examples').replaceChildren(
-    ...examples.map((example) => {
-      const item = document.createElement('li');
-      const button = document.createElement('button');
-      const image = document.createElement('img');
-      button.className = 'example';
-      button.dataset.testid = `example-${example.file}`;
-      button.title = `${example.title}: ${example.credit}, ${example.licence}`;
-      image.src = `examples/${example.file}`;
-      image.alt = example.title;
-      image.loading = 'lazy';
-      button.append(image);
-      button.addEventListener('click', () => void openExample(example).catch((error) => toast(error.message)));
-      item.append(button);
-      return item;
-    }),
-  );
+/** @param {Engine} engine */
+function invite({ info }) {
+  if (touched) return;
+  byId('hint-text').textContent = info.pokeKind === 'impulse' ? 'Flick anything. It moves.' : 'Drag anything. It follows.';
+  byId('hint').hidden = byId('ghost').hidden = false;
 }
 
-/** @param {Example} example */
-async function openExample(example) {
-  const response = await fetch(new URL(`examples/${example.file}`, BASE));
-  if (!response.ok) throw new Error(`The example ${example.title} cannot be fetched; try again.`);
-  await openPicture(await readPicture(await response.blob(), example.file));
-  byId('credit').textContent = `${example.title}: ${example.credit}, ${example.licence}`;
-  for (const button of byId('examples').querySelectorAll('button')) {
-    button.setAttribute('aria-current', String(button.dataset.testid === `example-${example.file}`));
+function endHint() {
+  if (touched) return;
+  touched = true;
+  for (const id of ['hint', 'ghost']) {
+    byId(id).classList.add('gone');
+    setTimeout(() => (byId(id).hidden = true), FADE_MS);
   }
 }
 
-/** @param {Picture} picture */
-async function openPicture(picture) {
-  if (!player) return;
-  byId('credit').textContent = '';
-  for (const button of byId('examples').querySelectorAll('button')) button.removeAttribute('aria-current');
-  stage.clear();
-  await player.open(picture, freshElement());
+// Pictures
+
+/** Shown at once, to be looked at while the engine comes. */
+async function firstExample() {
+  const examples = /** @type {Example[]} */ (await json('examples/examples.json').catch(() => []));
+  listExamples(examples, (chosen) => void openExample(chosen).catch(complain));
+  if (examples.length && !wanted) await openExample(examples[0]);
+}
+
+/** @param {Example} chosen */
+async function openExample(chosen) {
+  const response = await fetch(new URL(`examples/${chosen.file}`, BASE)).catch(() => null);
+  if (!response?.ok) throw new Error(`The example ${chosen.title} cannot be fetched; try again.`);
+  await openPicture(await readPicture(await response.blob(), chosen.file), chosen);
+}
+
+/** @param {Picture} picture @param {Example|null} [from] */
+async function openPicture(picture, from = null) {
+  const element = document.createElement('canvas'); // its own: one stays with the kind of context that it was first asked for
+  element.id = 'picture';
+  element.dataset.testid = 'picture';
+  if (player) await player.open(picture, element);
+  else preview(picture, element);
+  heating.end();
+  wanted = picture;
+  example = from;
+  stage.replace(element);
+  showCurrent(from, `${picture.name} · ${picture.width} × ${picture.height}`);
   fit();
+  if (!player) return;
+  byId('loading').hidden = true;
+  invite(player.engine);
   say(`${picture.name}, ${picture.width} by ${picture.height} pixels`);
 }
 
-/** A canvas whose context was never taken: an element stays with the kind of context that it was first asked for. */
-function freshElement() {
-  const element = document.createElement('canvas');
-  element.id = 'picture';
-  element.dataset.testid = 'picture';
-  stage.picture.replaceWith(element);
-  stage.picture = element;
-  return element;
+/** @param {Picture} picture @param {HTMLCanvasElement} element */
+function preview({ source }, element) {
+  element.width = source.width;
+  element.height = source.height;
+  element.getContext('2d')?.drawImage(source, 0, 0);
 }
 
 /** The picture as large as its table allows, at its own proportions. */
 function fit() {
-  const picture = player?.picture;
-  if (!picture) return;
-  const room = byId('stage').parentElement.getBoundingClientRect();
-  const style = getComputedStyle(byId('stage').parentElement);
-  const [wide, high] = [
-    room.width - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight),
-    room.height - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom),
-  ];
-  const scale = Math.min(wide / picture.width, high / picture.height);
-  byId('stage').style.width = `${Math.max(1, Math.floor(picture.width * scale))}px`;
-  byId('stage').style.height = `${Math.max(1, Math.floor(picture.height * scale))}px`;
+  if (!wanted) return;
+  const room = byId('table').getBoundingClientRect();
+  const style = getComputedStyle(byId('table'));
+  const wide = room.width - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  const high = room.height - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+  const scale = Math.min(wide / wanted.width, high / wanted.height);
+  byId('frame').style.width = `${Math.max(1, Math.floor(wanted.width * scale))}px`;
+  byId('frame').style.height = `${Math.max(1, Math.floor(wanted.height * scale))}px`;
+  stage.refresh();
 }
 
-/** A picture, or a script for the one that is there. @param {File|null|undefined} file */
+/** A picture, or a script for the one that is there. @param {File} file */
 async function take(file) {
-  if (!file) return;
   try {
     if (/json/.test(file.type) || file.name.endsWith('.json')) await playScript(await file.text());
     else await openPicture(await readPicture(file));
   } catch (error) {
-    toast(/** @type {Error} */ (error).message);
+    complain(/** @type {Error} */ (error));
   }
 }
 
 /** @param {string} text */
 async function playScript(text) {
-  if (!player?.picture) return;
+  if (!player?.picture) throw new Error('A script needs a picture to be played on; open one first.');
   const script = parseScript(text, player.picture);
+  endHint();
+  stage.clear();
   await player.replay(script);
-  say(`playing ${script.frames} frames`);
+  say(`playing a script of ${script.frames} frames`);
 }
 
-// What moves together
-
-async function heat() {
-  if (!player) return;
-  if (player.heatMap || stage.choosesHeat) {
-    stage.choosesHeat = false;
-    byId('stage').classList.remove('choosing');
-    player.hideHeat();
-    return;
-  }
-  stage.choosesHeat = true;
-  byId('stage').classList.add('choosing');
-  toast('Tap a point: what moves together with it lights up.', 'done');
-  show(player, stage);
+async function watch() {
+  const response = await fetch(new URL(`examples/${example?.script}`, BASE)).catch(() => null);
+  if (!response?.ok) throw new Error('The script of this example cannot be fetched; try again.');
+  await playScript(await response.text());
 }
 
-/** @param {Pair} at */
-async function heatAt(at) {
-  if (!player) return;
-  const text = byId('loading-text');
-  try {
-    byId('stage').classList.add('busy');
-    await player.showHeat(at, (share) => say(`${Math.round(100 * share)} percent`));
-    byId('toast').hidden = true;
-  } catch (error) {
-    toast(/** @type {Error} */ (error).message);
-  } finally {
-    byId('stage').classList.remove('busy', 'choosing');
-    stage.choosesHeat = false;
-    text.textContent = '';
-    show(player, stage);
-  }
-}
-
-// Saving
-
-/** @type {AbortController|null} */
-let saving = null;
-
-function openSave() {
-  const script = player?.script();
-  const seconds = script ? script.frames / usualRate() : 0;
-  byId('save-what').textContent = script
-    ? `${seconds.toFixed(1)} seconds, everything since ${player?.recordFrom ? 'you pressed record' : 'the start'}.`
-    : 'Nothing has moved yet: poke first to save a video.';
-  for (const button of document.querySelectorAll('.choice')) {
-    /** @type {HTMLButtonElement} */ (button).disabled = !script && /** @type {HTMLElement} */ (button).dataset.save !== 'png';
-  }
-  openDialog('save-dialog');
-}
-
-const usualRate = () => (player && Number.isFinite(player.rate) ? player.rate : 60);
-
-/** @param {string} kind */
-async function save(kind) {
-  if (!player?.picture || saving) return;
-  const script = player.script();
-  const name = player.picture.name.replace(/\.[^.]*$/, '') || 'poked';
-  saving = new AbortController();
-  byId('save-progress').hidden = false;
-  try {
-    if (kind === 'png') download(await frameOf(player), `${name}.png`);
-    else if (!script) return;
-    else if (kind === 'json') download(new Blob([JSON.stringify(script, null, 1)], { type: 'application/json' }), `${name}-pokes.json`);
-    else {
-      const blob = await video(/** @type {any} */ (kind), script, player.picture, {
-        baseUrl: BASE, prefer: player.engine.info.backend, fps: usualRate(), arrows: byId('arrows').checked, signal: saving.signal,
-        onProgress: (share) => (byId('save-bar').value = share),
-      });
-      download(blob, `${name}.${kind}`);
-    }
-    byId('save-dialog').close();
-  } catch (error) {
-    if (/** @type {Error} */ (error).name !== 'AbortError') toast(/** @type {Error} */ (error).message);
-  } finally {
-    saving = null;
-    byId('save-progress').hidden = true;
-    byId('save-bar').value = 0;
-  }
-}
+/** @param {Error} error */
+const complain = (error) => toast(error.message);
 
 // Wiring
 
@@ -266,69 +198,34 @@ function bind() {
   closeOnBackdrop();
   bindControls(() => player, stage, {
     open: () => byId('file').click(),
-    save: openSave,
+    save: () => openSave(player),
     undo: () => void player?.undo().then(() => say('undone')),
     reset: () => void player?.reset().then(() => say('started over')),
-    heat: () => void heat(),
+    heat: () => heating.toggle(),
+    endHeat: () => heating.end(),
   });
-  byId('open').addEventListener('click', () => byId('file').click());
-  byId('load-script').addEventListener('click', () => byId('script-file').click());
-  byId('camera').addEventListener('click', () => {
-    const photo = async (/** @type {CanvasImageSource} */ image, /** @type {number} */ width, /** @type {number} */ height) => {
-      await openPicture(await pictureOf(image, width, height, 'photo.png'));
-    };
-    void takePhoto((...args) => void photo(...args).catch((error) => toast(error.message)), () => byId('snap').click());
+  bindSaving(() => player, () => ({ baseUrl: BASE, prefer }));
+  bindIntake((file) => void take(file), (image, width, height) => {
+    void pictureOf(image, width, height, 'photo.png').then((picture) => openPicture(picture)).catch(complain);
   });
-  for (const id of ['file', 'snap', 'script-file']) {
-    byId(id).addEventListener('change', (/** @type {Event} */ event) => {
-      const input = /** @type {HTMLInputElement} */ (event.target);
-      void take(input.files?.[0]).finally(() => (input.value = ''));
-    });
-  }
+  byId('watch').addEventListener('click', () => void watch().catch(complain));
   byId('help').addEventListener('click', () => openDialog('help-dialog'));
-  byId('share').addEventListener('click', openSave);
-  byId('heat-off').addEventListener('click', () => void heat());
-  byId('save-cancel').addEventListener('click', () => saving?.abort());
-  byId('save-dialog').addEventListener('close', () => saving?.abort());
+  byId('share').addEventListener('click', () => openSave(player));
   byId('retry').addEventListener('click', () => void start());
-  for (const button of document.querySelectorAll('.choice')) {
-    button.addEventListener('click', () => void save(/** @type {any} */ (/** @type {HTMLElement} */ (button).dataset.save)));
-  }
-  bindDropAndPaste();
-  new ResizeObserver(fit).observe(byId('stage').parentElement);
+  new ResizeObserver(fit).observe(byId('table'));
   setInterval(() => player && showStats(player), STATS_MS);
 }
 
-function bindDropAndPaste() {
-  const drop = byId('drop');
-  window.addEventListener('dragover', (event) => {
-    event.preventDefault();
-    drop.hidden = false;
-  });
-  window.addEventListener('dragleave', (event) => {
-    if (!event.relatedTarget) drop.hidden = true;
-  });
-  window.addEventListener('drop', (event) => {
-    event.preventDefault();
-    drop.hidden = true;
-    void take(event.dataTransfer?.files[0]);
-  });
-  window.addEventListener('paste', (event) => {
-    const item = [...(event.clipboardData?.items ?? [])].find(({ kind }) => kind === 'file');
-    if (item) void take(item.getAsFile());
-  });
-}
-
-async function workOffline() {
-  if (!('serviceWorker' in navigator)) return;
-  try {
-    await navigator.serviceWorker.register('sw.js');
-    await navigator.serviceWorker.ready;
-    byId('offline').hidden = false;
-  } catch {
-    // Not allowed here (a plain HTTP address, a private window): the page works, but only online.
-  }
+/** Says when all copies are there; the list of them comes last. */
+async function sayOffline() {
+  if (!navigator.serviceWorker) return;
+  while (!(await caches.match('files.json'))) await new Promise((resolve) => setTimeout(resolve, OFFLINE_LOOK_MS));
+  byId('offline').hidden = false;
 }
 
 bind();
-void start().then(workOffline);
+if (!crossOriginIsolated) registerOffline(); // it may load the page again, so before anything is done on it
+void start().then(() => {
+  if (crossOriginIsolated) registerOffline();
+  sayOffline().catch(() => {}); // no storage in this window
+});

@@ -5,31 +5,69 @@
 
 import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
-import { MAX_FRAMES, Recorder } from './script.js';
+import { Measures, alike } from './measures.js';
+import { Recorder, actionOf, gripOf, shortened, spanOf, targetOf, toggled } from './script.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
-/** @typedef {import('./engine/types.js').Action} Action */
 /** @typedef {import('./engine/types.js').Engine} Engine */
 /** @typedef {import('./engine/types.js').Fields} Fields */
 /** @typedef {import('./engine/types.js').Pair} Pair */
 /** @typedef {import('./engine/types.js').PokeKind} PokeKind */
 /** @typedef {import('./engine/types.js').Rest} Rest */
+/** @typedef {import('./script.js').Grip} Grip */
+/** @typedef {import('./script.js').Range} Range */
 /** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./script.js').ScriptEvent} ScriptEvent */
 
 /** Without a frame; given one when it is felt. @typedef {ScriptEvent & {since?: number}} Pending */
-/** @typedef {{at: Pair, to: Pair}} Grip in pixels of the user's picture */
 /** @typedef {{mark: number, frame: number, events: number, felt: Map<number, Grip>, pins: Set<number>, rest: Rest}} Past */
 
 export const AS_FAST_AS_POSSIBLE = Infinity;
 const MAX_PAST = 60; // pokes that can be undone; the engine keeps a few more marks
-const STILL = 0.004; // model pixels from frame to frame: nobody sees less
 const STILL_SECONDS = 0.6;
-const KEPT_TIMES = 240;
 const EARLY_MS = 4; // a screen's next refresh may come a little before a step is due
 
 export class Player {
+  rate = 25; // steps a second
+  playing = true;
+  /** @type {Picture|null} */
+  picture = null;
+  /** @type {Canvas|null} */
+  canvas = null;
+  /** @type {Compositor|null} */
+  compositor = null;
+  measures = new Measures();
+  busy = Promise.resolve(); // one thing after another
+  inFlight = false;
+  ticking = false;
+  closed = false;
+  nextDue = 0;
+
+  // What one picture has seen; #forget makes all of it anew.
+  recorder = new Recorder();
+  time = 0;
+  asleep = true;
+  stillFor = 0;
+  /** @type {Fields|null} */
+  fields = null;
+  /** @type {Map<number, Grip>} what fingers and pins hold now */
+  held = new Map();
+  /** @type {Map<number, Grip>} what the engine was told of that */
+  felt = new Map();
+  /** @type {Set<number>} pointers that hold without a finger */
+  pins = new Set();
+  /** @type {Pending[]} */
+  pending = [];
+  /** @type {Past[]} */
+  past = [];
+  /** @type {Script|null} */
+  replayed = null;
+  /** @type {Range|null} */
+  recording = null;
+  /** @type {Float32Array|null} */
+  heatMap = null;
+
   /**
    * @param {Engine} engine
    * @param {{onChange?: () => void, onFrame?: () => void, onError?: (error: Error) => void}} [listeners]
@@ -39,65 +77,43 @@ export class Player {
     this.onChange = onChange;
     this.onFrame = onFrame;
     this.onError = onError;
-    this.rate = 25;
-    this.playing = true;
-    this.asleep = true;
-    /** @type {Rest} */
     this.rest = { ...engine.info.defaultRest };
-    /** @type {Float32Array|null} */
-    this.heatMap = null;
-    /** @type {Picture|null} */
-    this.picture = null;
-    /** @type {Canvas|null} */
-    this.canvas = null;
-    /** @type {Compositor|null} */
-    this.compositor = null;
-    this.busy = Promise.resolve(); // one thing after another
-    this.inFlight = false;
-    this.nextDue = 0;
-    this.latencies = /** @type {number[]} */ ([]);
-    this.stepTimes = /** @type {number[]} */ ([]);
-    this.shownAt = /** @type {number[]} */ ([]);
-    this.#forget();
-    this.tick = this.tick.bind(this);
-    requestAnimationFrame(this.tick);
   }
 
   #forget() {
     this.recorder = new Recorder();
-    this.time = 0;
-    /** @type {Fields|null} */
-    this.fields = null;
-    /** @type {Map<number, Grip>} what fingers and pins hold now */
-    this.held = new Map();
-    /** @type {Map<number, Grip>} what the engine was told of that */
-    this.felt = new Map();
-    /** @type {Set<number>} pointers that hold without a finger */
-    this.pins = new Set();
-    /** @type {Pending[]} */
-    this.pending = [];
-    /** @type {Past[]} */
-    this.past = [];
-    /** @type {Script|null} */
-    this.replayed = null;
-    this.stillFor = 0;
-    this.recordFrom = 0;
+    this.time = this.stillFor = 0;
     this.asleep = true;
-    this.heatMap = null;
+    [this.held, this.felt, this.pins] = [new Map(), new Map(), new Set()];
+    [this.pending, this.past] = [[], []];
+    this.fields = this.replayed = this.recording = this.heatMap = null;
   }
 
-  /** A new picture on a canvas element, at rest. @param {Picture} picture @param {HTMLCanvasElement} element */
+  /**
+   * A new picture at rest, on a canvas element of its own. Where that fails nothing has changed.
+   *
+   * @param {Picture} picture
+   * @param {HTMLCanvasElement} element
+   */
   async open(picture, element) {
     const canvas = new Canvas(picture, this.engine.info.resolution);
+    const prefer = new URLSearchParams(location.search).get('compositor') === 'plain' ? 'plain' : 'webgl';
+    const compositor = createCompositor(element, picture, canvas, { prefer });
+    /** @type {Error|null} */
+    let failure = null;
     await this.inTurn(async () => {
-      await this.engine.open(canvas.x0);
+      try {
+        await this.engine.open(canvas.x0);
+      } catch (error) {
+        compositor.close();
+        failure = /** @type {Error} */ (error);
+        return;
+      }
       this.compositor?.close();
-      const prefer = new URLSearchParams(location.search).get('compositor') === 'plain' ? 'plain' : 'webgl';
-      this.compositor = createCompositor(element, picture, canvas, { prefer });
-      this.picture = picture;
-      this.canvas = canvas;
+      Object.assign(this, { compositor, picture, canvas });
       this.#startOver();
     });
+    if (failure) throw failure;
   }
 
   /** The same picture at rest. */
@@ -113,9 +129,16 @@ export class Player {
     this.#forget();
     const usual = this.engine.info.defaultRest;
     if (stiffness !== usual.stiffness || momentum !== usual.momentum) this.setRest({ stiffness, momentum });
-    this.asleep = true;
+    this.asleep = true; // until it is touched
     this.draw();
     this.onChange();
+  }
+
+  close() {
+    this.closed = true;
+    this.compositor?.close();
+    this.compositor = null;
+    this.engine.close();
   }
 
   /** @param {number} pointer @param {Pair} at @param {Pair} shift @param {PokeKind} [kind] @param {number} [since] the event's time stamp */
@@ -141,6 +164,12 @@ export class Player {
     if (this.held.delete(pointer)) this.#do({ type: 'release', frame: 0, pointer });
   }
 
+  /** From now on it holds without a finger. @param {number} pointer */
+  pin(pointer) {
+    this.pins.add(pointer);
+    this.onChange();
+  }
+
   releaseAll() {
     for (const pointer of [...this.held.keys()]) this.release(pointer);
   }
@@ -156,20 +185,31 @@ export class Player {
   /** @param {Pending} event */
   #do(event) {
     this.pending.push(event);
+    this.#wake();
+    this.onChange();
+  }
+
+  #wake() {
     this.asleep = false;
     this.stillFor = 0;
-    this.onChange();
+    this.#soon();
+  }
+
+  /** Asks the screen for its next frame, where there is something to do in it. */
+  #soon() {
+    if (this.ticking || !this.playing || this.asleep || this.closed || !this.compositor) return;
+    this.ticking = true;
+    requestAnimationFrame((now) => this.tick(now));
   }
 
   /** @param {boolean} playing */
   play(playing) {
     this.playing = playing;
-    this.asleep = false;
-    this.stillFor = 0;
+    this.#wake();
     this.onChange();
   }
 
-  /** One step, also while paused. */
+  /** Also while paused. */
   step() {
     return this.inTurn(() => this.#step());
   }
@@ -189,7 +229,7 @@ export class Player {
       this.pending = [];
       this.replayed = null;
       this.rest = past.rest;
-      this.recordFrom = Math.min(this.recordFrom, this.time);
+      this.recording = shortened(this.recording, this.time);
       this.felt = past.felt;
       this.pins = past.pins;
       this.held = new Map(past.felt);
@@ -197,6 +237,17 @@ export class Player {
       this.draw();
     });
     this.onChange();
+  }
+
+  /** Begins a recording, or ends the one that goes on. */
+  record() {
+    this.recording = toggled(this.recording, this.time);
+    this.onChange();
+  }
+
+  /** Frames that a recording or, without one, all that was done spans. */
+  range(recorded = this.recording !== null) {
+    return spanOf(recorded ? this.recording : null, this.time);
   }
 
   /** Plays a script on the picture, visibly. @param {Script} script */
@@ -207,12 +258,28 @@ export class Player {
     this.play(true);
   }
 
-  /** @param {Pair} at in the user's pixels @param {(share: number) => void} onProgress */
-  async showHeat(at, onProgress) {
-    if (!this.canvas) return;
-    this.heatMap = await this.engine.heat(this.canvas.modelled(at).at, onProgress);
+  /** What a script holds is let go of, and it goes no further. */
+  stopReplay() {
+    if (!this.replayed) return;
+    this.replayed = null;
+    this.releaseAll();
+    this.onChange();
+  }
+
+  /**
+   * @param {Pair} at in the user's pixels
+   * @param {(share: number) => void} onProgress
+   * @param {() => boolean} [isWanted] whether somebody still wants to see it when it comes
+   */
+  async showHeat(at, onProgress, isWanted = () => true) {
+    const { canvas } = this;
+    if (!canvas) return false;
+    const map = await this.engine.heat(canvas.modelled(at).at, onProgress);
+    if (!isWanted() || canvas !== this.canvas) return false;
+    this.heatMap = map;
     this.draw();
     this.onChange();
+    return true;
   }
 
   hideHeat() {
@@ -221,21 +288,15 @@ export class Player {
     this.onChange();
   }
 
-  /** What was done since the start, or since the recording began; null before the first frame. @returns {Script|null} */
-  script() {
-    const to = Math.min(this.time, this.recordFrom + MAX_FRAMES);
-    return to > this.recordFrom ? this.recorder.script(this.picture?.name ?? null, this.recordFrom, to) : null;
+  /** What was done in some frames, all unless given; null where there is none. @param {{from: number, to: number}} [range] @returns {Script|null} */
+  script({ from, to } = this.range(false)) {
+    return to > from ? this.recorder.script(this.picture?.name ?? null, from, to) : null;
   }
 
-  /** Frames a second, milliseconds a step, and from a poke to the frame that shows it. */
+  /** Times in milliseconds, of what was drawn lately, and how. */
   stats() {
-    const now = performance.now();
     return {
-      fps: this.shownAt.filter((at) => now - at < 1000).length,
-      stepMs: quantile(this.stepTimes, 0.5),
-      latencyP50: quantile(this.latencies, 0.5),
-      latencyP95: quantile(this.latencies, 0.95),
-      latencies: this.latencies.length,
+      ...this.measures.summary(),
       frames: this.time,
       asleep: this.asleep,
       backend: this.engine.info.backend,
@@ -246,11 +307,12 @@ export class Player {
 
   /** @param {number} now */
   tick(now) {
-    requestAnimationFrame(this.tick);
-    if (!this.playing || this.asleep || this.inFlight || !this.compositor || now < this.nextDue - EARLY_MS) return;
-    const interval = 1000 / this.rate;
-    this.nextDue = Math.max(this.nextDue + interval, now); // what is late is not made up for
-    void this.step();
+    this.ticking = false;
+    if (this.playing && !this.asleep && !this.inFlight && this.compositor && now >= this.nextDue - EARLY_MS) {
+      this.nextDue = Math.max(this.nextDue + 1000 / this.rate, now); // what is late is not made up for
+      void this.step();
+    }
+    this.#soon();
   }
 
   /** @template T @param {() => Promise<T>} job @returns {Promise<T|undefined>} */
@@ -259,16 +321,14 @@ export class Player {
     const turn = this.busy.then(job).catch((error) => void this.#failed(error)).finally(() => {
       if (this.busy === last) this.inFlight = false;
     });
-    const last = turn.then(() => {});
-    this.busy = last;
+    const last = (this.busy = turn.then(() => {}));
     return /** @type {Promise<T|undefined>} */ (turn);
   }
 
   /** @param {Error} error */
   #failed(error) {
     this.asleep = true;
-    this.pending = [];
-    this.held = new Map(this.felt);
+    [this.pending, this.held] = [[], new Map(this.felt)];
     this.onError(error);
   }
 
@@ -284,15 +344,13 @@ export class Player {
     this.fields = fields;
     this.time++;
     this.draw();
-    const now = performance.now();
-    for (const { since } of events) if (since !== undefined) push(this.latencies, now - since);
+    this.measures.shown(fields.stepMs, events.map(({ since }) => since));
     if (this.replayed && this.time >= this.replayed.frames) {
       this.replayed = null;
       this.releaseAll(); // a script may end with something held
       this.onChange();
     }
-    push(this.stepTimes, fields.stepMs);
-    push(this.shownAt, now);
+    if (this.asleep) this.onChange();
     this.onFrame();
   }
 
@@ -320,31 +378,17 @@ export class Player {
     }
   }
 
-  /** In the model's pixels. @param {Pending} event @returns {Action} */
+  /** What the engine is told of an event. @param {Pending} event */
   #action(event) {
-    const canvas = /** @type {Canvas} */ (this.canvas);
-    switch (event.type) {
-      case 'poke':
-        if (event.kind === 'shift') this.felt.set(event.pointer, gripOf(event));
-        return { type: 'poke', pointer: event.pointer, kind: event.kind, ...canvas.modelled(event.at, event.shift) };
-      case 'drag': {
-        const to = targetOf(event);
-        this.felt.set(event.pointer, { .../** @type {Grip} */ (this.felt.get(event.pointer)), to });
-        return { type: 'drag', pointer: event.pointer, to: canvas.target(to) };
-      }
-      case 'release':
-        this.felt.delete(event.pointer);
-        return { type: 'release', pointer: event.pointer };
-      case 'rest': {
-        const { type, stiffness, momentum, anchored = true } = event;
-        return { type, stiffness, momentum, anchored };
-      }
-    }
+    if (event.type === 'poke' && event.kind === 'shift') this.felt.set(event.pointer, gripOf(event));
+    else if (event.type === 'drag') this.felt.set(event.pointer, { .../** @type {Grip} */ (this.felt.get(event.pointer)), to: targetOf(event) });
+    else if (event.type === 'release') this.felt.delete(event.pointer);
+    return actionOf(event, /** @type {Canvas} */ (this.canvas));
   }
 
   /** Falls asleep where nobody would see the next frames. @param {Fields|null} before @param {Fields} after */
   #settle(before, after) {
-    const moves = this.held.size > 0 || this.pending.length > 0 || this.replayed !== null || !alike(before, after);
+    const moves = this.held.size > this.pins.size || this.pending.length > 0 || this.replayed !== null || !alike(before, after);
     this.stillFor = moves ? 0 : this.stillFor + 1;
     const usual = Number.isFinite(this.rate) ? this.rate : 60;
     if (this.stillFor > STILL_SECONDS * usual) this.asleep = true;
@@ -353,32 +397,4 @@ export class Player {
   draw() {
     this.compositor?.draw(this.fields, { heat: this.heatMap });
   }
-}
-
-/** @param {{at: Pair, shift: Pair}} event @returns {Pair} */
-const targetOf = ({ at, shift }) => [at[0] + shift[0], at[1] + shift[1]];
-
-/** @param {{at: Pair, shift: Pair}} event @returns {Grip} */
-const gripOf = (event) => ({ at: event.at, to: targetOf(event) });
-
-/** @param {number[]} values @param {number} value */
-function push(values, value) {
-  values.push(value);
-  if (values.length > KEPT_TIMES) values.shift();
-}
-
-/** @param {number[]} values @param {number} share */
-function quantile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : null;
-}
-
-/** @param {Fields|null} before @param {Fields} after */
-function alike(before, after) {
-  for (const [part, unit] of /** @type {const} */ ([['flow', 1], ['repaint', 0.1], ['xHat', 0.1]])) {
-    const [a, b] = [before?.[part], after[part]];
-    if (!b) continue;
-    for (let i = 0; i < b.length; i++) if (Math.abs(b[i] - (a ? a[i] : 0)) > STILL * unit) return false;
-  }
-  return true;
 }

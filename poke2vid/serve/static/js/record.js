@@ -5,12 +5,13 @@
 
 import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
+import { PlainCompositor } from './compositor/plain.js';
 import { createEngine } from './engine/create.js';
-import { colourOf, drawPoke } from './ui/stage.js';
+import { actionOf, targetOf } from './script.js';
+import { COLOURS, colourOf, drawPoke } from './ui/arrows.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
-/** @typedef {import('./engine/types.js').Action} Action */
 /** @typedef {import('./engine/types.js').Pair} Pair */
 /** @typedef {import('./player.js').Player} Player */
 /** @typedef {import('./script.js').Script} Script */
@@ -18,23 +19,27 @@ import { colourOf, drawPoke } from './ui/stage.js';
 /** @typedef {{add: (canvas: HTMLCanvasElement, number: number) => Promise<void>, finish: () => Promise<Blob>}} Writer */
 /** @typedef {'mp4'|'webm'|'gif'} Format */
 
+// By name, so that nobody checks the types of others' code.
+const MEDIABUNNY = /** @type {string} */ ('../vendor/mediabunny.min.mjs');
+const GIFENC = /** @type {string} */ ('../vendor/gifenc.esm.js');
 const MAX_SIDE = { mp4: 1280, webm: 1280, gif: 480 };
 const FADES = 0.35; // seconds that an impulse's arrow stays
 
 /**
  * @param {Format} format
- * @param {Script} script
+ * @param {Script} script from the start; a part of it alone would begin at rest
  * @param {Picture} picture
  * @param {object} options
  * @param {string} options.baseUrl
  * @param {'auto'|'webgpu'|'wasm'|'server'} options.prefer
  * @param {number} options.fps
+ * @param {number} [options.from] the first frame that is written
  * @param {boolean} options.arrows
  * @param {(share: number) => void} options.onProgress
  * @param {AbortSignal} options.signal
  * @returns {Promise<Blob>}
  */
-export async function video(format, script, picture, { baseUrl, prefer, fps, arrows, onProgress, signal }) {
+export async function video(format, script, picture, { baseUrl, prefer, fps, from = 0, arrows, onProgress, signal }) {
   const engine = await createEngine(baseUrl, { prefer });
   const element = document.createElement('canvas');
   const canvas = new Canvas(picture, engine.info.resolution);
@@ -49,12 +54,13 @@ export async function video(format, script, picture, { baseUrl, prefer, fps, arr
     for (let number = 0; number <= script.frames; number++) {
       signal.throwIfAborted();
       const fields = number === 0 ? null : await engine.step(pokes.at(number - 1).map((event) => actionOf(event, canvas)));
+      onProgress(number / script.frames);
+      if (number < from) continue;
       compositor.draw(fields);
       const context = /** @type {CanvasRenderingContext2D} */ (page.getContext('2d'));
       context.drawImage(element, 0, 0, page.width, page.height);
       if (arrows) pokes.draw(context, number, fps, page.width / picture.width);
-      await writer.add(page, number);
-      onProgress(number / script.frames);
+      await writer.add(page, number - from);
     }
     return await writer.finish();
   } finally {
@@ -84,7 +90,7 @@ class Pokes {
     for (const event of events) {
       if (event.type === 'release') this.held.delete(event.pointer);
       if (event.type !== 'poke' && event.type !== 'drag') continue;
-      const to = /** @type {Pair} */ ([event.at[0] + event.shift[0], event.at[1] + event.shift[1]]);
+      const to = targetOf(event);
       if (event.type === 'drag') this.held.set(event.pointer, { at: this.held.get(event.pointer)?.at ?? to, to });
       else if (event.kind === 'shift') this.held.set(event.pointer, { at: event.at, to });
       else this.impulses.push({ at: event.at, to, frame, pointer: event.pointer });
@@ -102,26 +108,12 @@ class Pokes {
   }
 }
 
-/** In the model's pixels. @param {ScriptEvent} event @param {Canvas} canvas @returns {Action} */
-export function actionOf(event, canvas) {
-  switch (event.type) {
-    case 'poke':
-      return { type: 'poke', pointer: event.pointer, kind: event.kind, ...canvas.modelled(event.at, event.shift) };
-    case 'drag':
-      return { type: 'drag', pointer: event.pointer, to: canvas.target([event.at[0] + event.shift[0], event.at[1] + event.shift[1]]) };
-    case 'release':
-      return { type: 'release', pointer: event.pointer };
-    case 'rest':
-      return { type: 'rest', stiffness: event.stiffness, momentum: event.momentum, anchored: event.anchored ?? true };
-  }
-}
-
 /** @param {'mp4'|'webm'} format @param {HTMLCanvasElement} canvas @param {number} fps @returns {Promise<Writer>} */
 async function videoWriter(format, canvas, fps) {
   if (!('VideoEncoder' in window)) {
     throw new Error('This browser cannot encode video; save a GIF, or use a newer browser.');
   }
-  const media = await import('../vendor/mediabunny.min.mjs');
+  const media = await import(MEDIABUNNY);
   const wanted = format === 'mp4' ? ['avc', 'hevc', 'vp9', 'av1'] : ['vp9', 'vp8', 'av1'];
   const codec = await media.getFirstEncodableVideoCodec(wanted, { width: canvas.width, height: canvas.height });
   if (!codec) throw new Error(`This browser can encode no ${format.toUpperCase()} video of this size; save a GIF.`);
@@ -141,17 +133,19 @@ async function videoWriter(format, canvas, fps) {
 
 /** @param {HTMLCanvasElement} canvas @param {number} fps @returns {Promise<Writer>} */
 async function gifWriter(canvas, fps) {
-  const { GIFEncoder, applyPalette, quantize } = await import('../vendor/gifenc.esm.js');
+  const { GIFEncoder, applyPalette, quantize } = await import(GIFENC);
   const gif = GIFEncoder();
+  /** @type {number[][]|null} */
+  let palette = null; // one for all: a picture that moves keeps its colours, and only arrows bring new ones
   const hundredth = (/** @type {number} */ number) => Math.round((100 * number) / fps); // a GIF's unit of time
   return {
     add: async (_, number) => {
       const { width, height } = canvas;
       const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
       const { data } = context.getImageData(0, 0, width, height);
-      const palette = quantize(data, 256);
+      palette ??= [...quantize(data, 255 - COLOURS.length), [255, 255, 255], ...COLOURS.map(levelsOf)];
       const delay = 10 * Math.max(2, hundredth(number + 1) - hundredth(number));
-      gif.writeFrame(applyPalette(data, palette), width, height, { palette, delay });
+      gif.writeFrame(applyPalette(data, palette), width, height, { palette: number === 0 ? palette : null, delay });
       if (number % 4 === 0) await new Promise((resolve) => setTimeout(resolve));
     },
     finish: async () => {
@@ -160,6 +154,9 @@ async function gifWriter(canvas, fps) {
     },
   };
 }
+
+/** @param {string} colour `#rrggbb` */
+const levelsOf = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 
 /** Hands a file to the user. @param {Blob} blob @param {string} name */
 export function download(blob, name) {
@@ -170,8 +167,23 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** @param {Player} player @returns {Promise<Blob>} the picture as it is shown now, without arrows */
-export function frameOf(player) {
-  player.draw();
-  return /** @type {Compositor} */ (player.compositor).toBlob('image/png');
+/**
+ * The picture as it is shown now, without arrows, at its own size also where the screen gets fewer pixels.
+ *
+ * @param {Player} player
+ * @returns {Promise<Blob>}
+ */
+export async function frameOf({ compositor, picture, canvas, fields, heatMap }) {
+  if (!compositor || !picture || !canvas) throw new Error('There is no picture yet; open one first.');
+  if (compositor.width >= picture.source.width) {
+    compositor.draw(fields, { heat: heatMap });
+    return compositor.toBlob('image/png');
+  }
+  const full = new PlainCompositor(document.createElement('canvas'), picture.source, canvas);
+  try {
+    full.draw(fields, { heat: heatMap });
+    return await full.toBlob('image/png');
+  } finally {
+    full.close();
+  }
 }

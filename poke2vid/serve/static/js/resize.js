@@ -5,7 +5,11 @@
 
 /** @typedef {{data: Uint8ClampedArray, width: number, height: number}} Levels */
 
-/** Averaged where it shrinks, smooth where it grows. @param {Levels} source @param {number} width @param {number} height @returns {Levels} */
+/**
+ * Averaged where it shrinks, smooth where it grows.
+ *
+ * @param {Levels} source @param {number} width @param {number} height @returns {Levels}
+ */
 export function resize(source, width, height) {
   if (source.width === width && source.height === height) return source;
   if (width > source.width || height > source.height) return cubic(source, width, height);
@@ -135,7 +139,11 @@ function neighbours(from, to) {
   return { index, weight };
 }
 
-/** OpenCV 4 rounds the weights to 2048ths, 5 does not; that is one level in one pixel of thirty. @param {Levels} source @param {number} width @param {number} height */
+/**
+ * OpenCV 4 rounds the weights to 2048ths, 5 mostly does not; that is one level in one pixel of thirty.
+ *
+ * @param {Levels} source @param {number} width @param {number} height
+ */
 function cubic({ data, width: stride, height: rows }, width, height) {
   const result = blank(width, height);
   const across = neighbours(stride, width);

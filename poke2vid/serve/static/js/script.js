@@ -3,6 +3,8 @@
  * poke2vid/script.py reads; poke-script.schema.json describes it.
  */
 
+/** @typedef {import('./canvas.js').Canvas} Canvas */
+/** @typedef {import('./engine/types.js').Action} Action */
 /** @typedef {import('./engine/types.js').Pair} Pair */
 /** @typedef {import('./engine/types.js').PokeKind} PokeKind */
 
@@ -13,6 +15,8 @@
  * @typedef {{type: 'rest', frame: number, stiffness: number, momentum: number, anchored?: boolean}} RestEvent
  * @typedef {PokeEvent|DragEvent|ReleaseEvent|RestEvent} ScriptEvent
  * @typedef {{version: 1, image: string|null, frames: number, events: ScriptEvent[]}} Script
+ * @typedef {{at: Pair, to: Pair}} Grip what is held and where it shall go, in pixels of the user's picture
+ * @typedef {{from: number, to: number|null}} Range frames of a recording; `to` is null while it goes on
  */
 
 export const MAX_FRAMES = 10000;
@@ -25,6 +29,44 @@ const FIELDS = {
   release: { needs: ['frame'], may: ['pointer'] },
   rest: { needs: ['frame', 'stiffness', 'momentum'], may: ['anchored'] },
 };
+
+/** Where something grabbed shall go. @param {{at: Pair, shift: Pair}} event @returns {Pair} */
+export const targetOf = ({ at, shift }) => [at[0] + shift[0], at[1] + shift[1]];
+
+/** @param {{at: Pair, shift: Pair}} event @returns {Grip} */
+export const gripOf = (event) => ({ at: event.at, to: targetOf(event) });
+
+/** An event as an engine takes it: in the model's pixels. @param {ScriptEvent} event @param {Canvas} canvas @returns {Action} */
+export function actionOf(event, canvas) {
+  switch (event.type) {
+    case 'poke':
+      return { type: 'poke', pointer: event.pointer, kind: event.kind, ...canvas.modelled(event.at, event.shift) };
+    case 'drag':
+      return { type: 'drag', pointer: event.pointer, to: canvas.target(targetOf(event)) };
+    case 'release':
+      return { type: 'release', pointer: event.pointer };
+    case 'rest':
+      return { type: 'rest', stiffness: event.stiffness, momentum: event.momentum, anchored: event.anchored ?? true };
+  }
+}
+
+/** A recording that begins, or ends: null where nothing moved meanwhile. @param {Range|null} range @param {number} now @returns {Range|null} */
+export function toggled(range, now) {
+  if (range?.to !== null) return { from: now, to: null };
+  return range.from < now ? { ...range, to: now } : null;
+}
+
+/** What is left of a recording where the frames after `now` are taken back. @param {Range|null} range @param {number} now @returns {Range|null} */
+export function shortened(range, now) {
+  if (!range || range.to === null) return range && { ...range, from: Math.min(range.from, now) };
+  return range.from < now ? { ...range, to: Math.min(range.to, now) } : null;
+}
+
+/** The frames of a recording, or all of them; the last ones where there are more than a script may have. @param {Range|null} range @param {number} now */
+export function spanOf(range, now) {
+  const to = range?.to ?? now;
+  return { from: Math.max(range?.from ?? 0, to - MAX_FRAMES), to };
+}
 
 /** What is done, as it is done. */
 export class Recorder {
@@ -111,6 +153,7 @@ function firstFault(value, picture) {
   if (!Number.isInteger(value.frames) || value.frames < 1 || value.frames > MAX_FRAMES) {
     return `frames: must be a whole number from 1 to ${MAX_FRAMES}`;
   }
+  if (!['string', 'object', 'undefined'].includes(typeof value.image) || Array.isArray(value.image)) return 'image: must be a name or null';
   if (!Array.isArray(value.events)) return 'events: must be a list';
   const held = new Set();
   const inOrder = value.events.map((/** @type {any} */ event, /** @type {number} */ n) => ({ event, n }));

@@ -10,6 +10,7 @@ import { RemoteEngine } from './remote.js';
 const MAX_THREADS = 4; // of so small a model; more only wait for each other
 const FAST_MS = 16; // where a step takes no longer than a frame of the screen, nothing better is looked for
 const REMEMBERED = 'poke2vid.choice';
+const MEMORY_MS = 24 * 3600 * 1000; // other programs may have been busy when the choice was made
 
 /**
  * A ready engine. `auto` takes WebGPU where there is a real GPU and it computes what the CPU does, else WASM; where the first
@@ -28,26 +29,29 @@ export async function createEngine(baseUrl, { prefer = 'auto', onProgress = () =
   const known = remembered(key);
   /** @type {LocalEngine|null} */
   let best = null;
+  /** @type {Choice|null} */
+  let choice = null; // that made it
   let reason = new Error('This browser can run neither WebGPU nor WebAssembly; use a newer one.');
-  for (const choice of known ? [known, ...choices] : choices) {
+  for (const next of known ? [known, ...choices] : choices) {
     /** @type {LocalEngine} */
     let engine;
     try {
-      engine = await LocalEngine.start(modelUrl, model, choice, onProgress);
+      engine = await LocalEngine.start(modelUrl, model, next, onProgress);
     } catch (error) {
       reason = /** @type {Error} */ (error);
-      console.warn(`poke2vid: ${choice.backend} with ${choice.threads} threads failed: ${reason.message}`);
+      console.warn(`poke2vid: ${next.backend} with ${next.threads} threads failed: ${reason.message}`);
       continue;
     }
     if (best && best.info.stepMs <= engine.info.stepMs) engine.close();
     else {
       best?.close();
       best = engine;
+      choice = next;
     }
-    if (choice === known || best.info.stepMs <= FAST_MS || prefer === 'webgpu') break;
+    if (next === known || best.info.stepMs <= FAST_MS || prefer === 'webgpu') break;
   }
-  if (!best) throw new Error(`The model cannot be run in this browser: ${reason.message}`);
-  remember(key, { backend: /** @type {'wasm'|'webgpu'} */ (best.info.backend), threads: best.info.threads });
+  if (!best || !choice) throw new Error(`The model cannot be run in this browser: ${reason.message}`);
+  if (choice !== known) remember(key, choice);
   return best;
 }
 
@@ -56,8 +60,7 @@ async function choicesFor(prefer) {
   const cores = navigator.hardwareConcurrency || 1;
   const threads = crossOriginIsolated ? Math.min(MAX_THREADS, cores) : 1;
   /** @type {Choice[]} */
-  const choices = threads > 1 ? [{ backend: 'wasm', threads }, { backend: 'wasm', threads: 1 }] : [{ backend: 'wasm', threads }];
-  if (threads > 2) choices.splice(1, 0, { backend: 'wasm', threads: 2 });
+  const choices = [...new Set([threads, Math.min(threads, 2), 1])].map((count) => ({ backend: 'wasm', threads: count }));
   if (prefer === 'webgpu' || (prefer === 'auto' && (await hasGpu()))) choices.unshift({ backend: 'webgpu', threads: 1 });
   return choices;
 }
@@ -92,7 +95,7 @@ async function modelOf(modelUrl) {
 function remembered(key) {
   try {
     const kept = JSON.parse(localStorage.getItem(REMEMBERED) ?? 'null');
-    return kept?.key === key ? kept.choice : null;
+    return kept?.key === key && Date.now() - kept.made < MEMORY_MS ? kept.choice : null;
   } catch {
     return null; // no storage in this window
   }
@@ -101,7 +104,7 @@ function remembered(key) {
 /** @param {string} key @param {Choice} choice */
 function remember(key, choice) {
   try {
-    localStorage.setItem(REMEMBERED, JSON.stringify({ key, choice }));
+    localStorage.setItem(REMEMBERED, JSON.stringify({ key, choice, made: Date.now() }));
   } catch {
     // No storage in this window: the choice is made anew next time.
   }

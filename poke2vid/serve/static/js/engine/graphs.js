@@ -76,10 +76,25 @@ export class Graphs {
     return new this.ort.Tensor('float32', data, dims);
   }
 
+  /**
+   * @param {typeof NAMES[number]} name
+   * @param {Record<string, Tensor>} feeds
+   * @param {string[]} [fetched]
+   * @returns {Promise<any>}
+   */
+  async #run(name, feeds, fetched) {
+    try {
+      return await (fetched ? this.sessions[name].run(feeds, fetched) : this.sessions[name].run(feeds));
+    } catch (error) { // out of memory, or the GPU was lost; the runtime also throws numbers
+      const what = error instanceof Error ? error.message : String(error);
+      throw new Error(`The model cannot be computed any more; load the page again. (${name}: ${what})`);
+    }
+  }
+
   /** @param {Float32Array} x0 `b 3 r r` @param {number} batch @returns {Promise<Start>} */
   async encodeImage(x0, batch) {
     const r = this.resolution;
-    const found = await this.sessions.encode_image.run({ x_0: this.tensor(x0, [batch, 3, r, r]) });
+    const found = await this.#run('encode_image', { x_0: this.tensor(x0, [batch, 3, r, r]) });
     /** @type {Record<string, Tensor>} */
     const constant = {};
     /** @type {StateTensors} */
@@ -99,10 +114,14 @@ export class Graphs {
   /** @param {Float32Array} map `b 3 r r` @param {number} batch @returns {Promise<Tensor>} */
   async encodePoke(map, batch) {
     const r = this.resolution;
-    return (await this.sessions.encode_poke.run({ poke_map: this.tensor(map, [batch, 3, r, r]) })).phi;
+    return (await this.#run('encode_poke', { poke_map: this.tensor(map, [batch, 3, r, r]) })).phi;
   }
 
-  /** The inputs of `step` that say how. @param {number} batch @param {boolean} touched @param {import('./types.js').Rest} rest */
+  /**
+   * The inputs of `step` that say how.
+   *
+   * @param {number} batch @param {boolean} touched @param {import('./types.js').Rest} rest
+   */
   manner(batch, touched, rest) {
     return {
       touched: this.tensor(new Float32Array(batch).fill(touched ? 1 : 0), [batch, 1, 1, 1]),
@@ -123,7 +142,7 @@ export class Graphs {
     const feeds = { ...start.constant, ...manner, phi };
     state.sigma.forEach((tensor, n) => (feeds[`sigma_${n + 1}`] = tensor));
     state.velocity.forEach((tensor, n) => (feeds[`velocity_${n + 1}`] = tensor));
-    const found = await this.sessions.step.run(feeds, this.fetched);
+    const found = await this.#run('step', feeds, this.fetched);
     const levels = (/** @type {string} */ name) => state.sigma.map((_, n) => found[`next_${name}_${n + 1}`]);
     return {
       state: { sigma: levels('sigma'), velocity: levels('velocity') },
@@ -164,7 +183,11 @@ export class Graphs {
   }
 }
 
-/** A step from a picture that is not flat under a poke: its state, and its flow in shares of the frame. @param {Graphs} graphs */
+/**
+ * A step from a picture that is not flat under a poke: its state, and its flow in shares of the frame.
+ *
+ * @param {Graphs} graphs
+ */
 async function trial(graphs) {
   const r = graphs.resolution;
   const pixels = Float32Array.from({ length: 3 * r * r }, (_, i) => Math.sin(i * 0.37) * Math.cos((i % r) * 0.21));

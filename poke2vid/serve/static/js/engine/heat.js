@@ -171,17 +171,28 @@ export function inverted(flow, r) {
         const sy = Math.min(Math.max(y + dy, 0), r - 1);
         const left = Math.min(Math.floor(sx), r - 2);
         const top = Math.min(Math.floor(sy), r - 2);
-        const [fx, fy] = [sx - left, sy - top];
+        const fx = sx - left;
+        const fy = sy - top;
         const j = top * r + left;
-        const at = (/** @type {number} */ o) =>
-          (flow[o + j] * (1 - fx) + flow[o + j + 1] * fx) * (1 - fy) + (flow[o + j + r] * (1 - fx) + flow[o + j + r + 1] * fx) * fy;
-        [dx, dy] = [-at(0), -at(size)];
+        dx = -between(flow, j, r, fx, fy);
+        dy = -between(flow, size + j, r, fx, fy);
       }
       forward[i] = dx;
       forward[size + i] = dy;
     }
   }
   return forward;
+}
+
+/**
+ * Bilinear, between a cell and its neighbours to the right and below.
+ *
+ * @param {Float32Array} values @param {number} i the cell @param {number} r @param {number} fx @param {number} fy
+ */
+function between(values, i, r, fx, fy) {
+  const upper = values[i] * (1 - fx) + values[i + 1] * fx;
+  const lower = values[i + r] * (1 - fx) + values[i + r + 1] * fx;
+  return upper * (1 - fy) + lower * fy;
 }
 
 /**

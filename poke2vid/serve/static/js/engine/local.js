@@ -8,6 +8,15 @@
 /** @typedef {import('./types.js').Progress} Progress */
 /** @typedef {{backend: 'wasm'|'webgpu', threads: number}} Choice */
 
+/**
+ * A question that the worker has not answered yet.
+ *
+ * @typedef {object} Asked
+ * @property {(value: any) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {(progress: any) => void} [onProgress]
+ */
+
 const CLOSED = 'The engine was closed.';
 
 /** @implements {Engine} */
@@ -16,7 +25,7 @@ export class LocalEngine {
   constructor(info) {
     this.info = info;
     this.lastId = 0;
-    /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void, onProgress?: (progress: any) => void}>} */
+    /** @type {Map<number, Asked>} */
     this.waiting = new Map();
     /** @type {Error|null} */
     this.broken = null;

@@ -1,4 +1,8 @@
-/** The worker in which the model runs, so that the page never waits for it. Messages in: {id, op, ...}; out: {id, value | error | progress}. */
+/**
+ * The worker in which the model runs, so that the page never waits for it.
+ *
+ * In come messages {id, op, ...}; out go {id, progress} any number of times, then {id, value} or {id, error} once.
+ */
 
 import { Graphs } from './graphs.js';
 import { heat } from './heat.js';

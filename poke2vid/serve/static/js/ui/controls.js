@@ -4,11 +4,13 @@ import { AS_FAST_AS_POSSIBLE } from '../player.js';
 import { byId, keep, openDialog, read, say } from './pages.js';
 
 /** @typedef {import('../player.js').Player} Player */
+/** @typedef {import('./stage.js').Mode} Mode */
 /** @typedef {import('./stage.js').Stage} Stage */
-/** @typedef {{open: () => void, save: () => void, undo: () => void, reset: () => void, heat: () => void}} Deeds */
+/** @typedef {{open: () => void, save: () => void, undo: () => void, reset: () => void, heat: () => void, endHeat: () => boolean}} Deeds */
 
 const MODES = /** @type {const} */ (['pull', 'pin', 'push']);
 const FASTEST = 65; // the slider's end: as fast as possible
+const CLOCK_MS = 200;
 
 /** @param {() => Player|null} player @param {Stage} stage @param {Deeds} deeds */
 export function bindControls(player, stage, deeds) {
@@ -17,34 +19,57 @@ export function bindControls(player, stage, deeds) {
   byId('undo').addEventListener('click', deeds.undo);
   byId('reset').addEventListener('click', deeds.reset);
   byId('heat').addEventListener('click', deeds.heat);
+  byId('unpin').addEventListener('click', () => player()?.releaseAll());
+  byId('replay-stop').addEventListener('click', () => player()?.stopReplay());
   byId('record').addEventListener('click', () => {
     const now = player();
-    if (now) now.recordFrom = now.recordFrom ? 0 : now.time;
-    now?.onChange();
+    if (!now) return;
+    now.record();
+    const goesOn = now.recording?.to === null;
+    say(goesOn ? 'recording' : 'recording ended');
+    if (now.recording && !goesOn) deeds.save();
   });
-  for (const mode of MODES) byId(`mode-${mode}`).addEventListener('click', () => setMode(stage, mode));
-  setMode(stage, 'pull');
+  bindModes(stage);
   bindSliders(player, stage);
   bindPanel();
   document.addEventListener('keydown', (event) => onKey(event, player, stage, deeds));
+  setInterval(() => showClock(player()), CLOCK_MS);
 }
 
-/** @param {Stage} stage @param {'pull'|'pin'|'push'} mode */
+/** A group of radio buttons: one stop of the Tab key, arrows choose. @param {Stage} stage */
+function bindModes(stage) {
+  for (const mode of MODES) byId(`mode-${mode}`).addEventListener('click', () => setMode(stage, mode));
+  byId('mode-pull').parentElement.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!by) return;
+    const usable = MODES.filter((mode) => !byId(`mode-${mode}`).disabled);
+    const next = usable[(usable.indexOf(stage.mode) + by + usable.length) % usable.length];
+    setMode(stage, next);
+    byId(`mode-${next}`).focus();
+    event.preventDefault();
+  });
+  setMode(stage, 'pull');
+}
+
+/** @param {Stage} stage @param {Mode} mode */
 function setMode(stage, mode) {
   stage.mode = mode;
-  for (const other of MODES) byId(`mode-${other}`).setAttribute('aria-checked', String(other === mode));
+  for (const other of MODES) {
+    byId(`mode-${other}`).setAttribute('aria-checked', String(other === mode));
+    byId(`mode-${other}`).tabIndex = other === mode ? 0 : -1;
+  }
 }
 
 /** @param {() => Player|null} player @param {Stage} stage */
 function bindSliders(player, stage) {
   slider('strength', (value) => {
     stage.strength = value;
-    return `${value.toFixed(1)}×`;
+    return `${value.toFixed(2)}×`;
   });
   slider('speed', (value) => {
     const now = player();
     if (now) now.rate = rateOf(value);
-    return value >= FASTEST ? 'as fast as it goes' : `${value}/s`;
+    return value >= FASTEST ? 'as fast as it goes' : `${value} steps/s`;
   });
   for (const id of ['swing', 'stiffness']) {
     byId(id).addEventListener('input', () => {
@@ -52,6 +77,15 @@ function bindSliders(player, stage) {
       showRest();
     });
   }
+  byId('feel-reset').addEventListener('click', () => {
+    const now = player();
+    if (now) now.setRest(now.engine.info.defaultRest);
+    for (const id of ['strength', 'speed']) {
+      byId(id).value = byId(id).defaultValue;
+      byId(id).dispatchEvent(new Event('input'));
+    }
+    byId('strength').focus();
+  });
 }
 
 /** @param {number} value of the speed slider */
@@ -65,7 +99,11 @@ function slider(id, use) {
   const input = byId(id);
   const kept = read(id);
   if (kept) input.value = kept;
-  const change = () => (byId(`${id}-out`).textContent = use(Number(input.value)));
+  const change = () => {
+    byId(`${id}-out`).textContent = use(Number(input.value));
+    fill(input);
+    showFeelReset();
+  };
   input.addEventListener('input', () => {
     change();
     keep(id, input.value);
@@ -73,68 +111,117 @@ function slider(id, use) {
   change();
 }
 
+/** How far its track is coloured. @param {HTMLInputElement} input */
+function fill(input) {
+  const [low, high] = [Number(input.min), Number(input.max)];
+  input.style.setProperty('--fill', `${(100 * (Number(input.value) - low)) / (high - low)}%`);
+}
+
 function showRest() {
-  byId('swing-out').textContent = Number(byId('swing').value).toFixed(2);
-  byId('stiffness-out').textContent = Number(byId('stiffness').value).toFixed(2);
+  for (const id of ['swing', 'stiffness']) {
+    byId(`${id}-out`).textContent = Number(byId(id).value).toFixed(2);
+    fill(byId(id));
+  }
+}
+
+let usualRest = true;
+
+function showFeelReset() {
+  const usual = ['strength', 'speed'].every((id) => byId(id).value === byId(id).defaultValue);
+  byId('feel-reset').hidden = usual && usualRest;
 }
 
 /** What the player does now, on the buttons. @param {Player} player @param {Stage} stage */
 export function show(player, stage) {
-  const { playing } = player;
+  const { playing, rest, pins, replayed, engine, heatMap } = player;
   byId('play').setAttribute('aria-pressed', String(playing));
   byId('play').setAttribute('aria-label', playing ? 'Pause' : 'Play');
   byId('play').querySelector('use').setAttribute('href', playing ? '#i-pause' : '#i-play');
   byId('undo').disabled = !player.canUndo;
-  byId('heat').setAttribute('aria-pressed', String(stage.choosesHeat || player.heatMap !== null));
-  byId('record').setAttribute('aria-pressed', String(player.recordFrom > 0));
-  byId('legend').hidden = player.heatMap === null;
-  if (document.activeElement !== byId('swing')) byId('swing').value = String(player.rest.momentum);
-  if (document.activeElement !== byId('stiffness')) byId('stiffness').value = String(player.rest.stiffness);
+  byId('heat').setAttribute('aria-pressed', String(stage.choosesHeat || heatMap !== null));
+  byId('legend').hidden = heatMap === null;
+  byId('pins').hidden = pins.size === 0;
+  byId('pins-text').textContent = pins.size === 1 ? '1 pin holds' : `${pins.size} pins hold`;
+  byId('replaying').hidden = replayed === null;
+  showClock(player);
+  byId('swing').value = String(rest.momentum);
+  byId('stiffness').value = String(rest.stiffness);
+  const usual = engine.info.defaultRest;
+  usualRest = rest.stiffness === usual.stiffness && rest.momentum === usual.momentum;
   showRest();
-  const impulses = player.engine.info.pokeKind === 'impulse';
+  showFeelReset();
+  const impulses = engine.info.pokeKind === 'impulse';
   for (const mode of /** @type {const} */ (['pull', 'pin'])) byId(`mode-${mode}`).disabled = impulses;
   if (impulses && stage.mode !== 'push') setMode(stage, 'push');
+  stage.refresh();
 }
+
+/** How long a recording is. @param {Player|null} player */
+function showClock(player) {
+  const goesOn = player?.recording?.to === null;
+  const [button, clock] = [byId('record'), byId('record-time')];
+  button.setAttribute('aria-pressed', String(goesOn));
+  button.setAttribute('aria-label', goesOn ? 'End the recording' : 'Record a part');
+  clock.hidden = !goesOn;
+  if (goesOn && player?.recording) clock.textContent = `${((player.time - player.recording.from) / usualRate(player)).toFixed(1)} s`;
+}
+
+/** Frames a second of what is saved. @param {Player} player */
+export const usualRate = ({ rate }) => (Number.isFinite(rate) ? rate : 60);
 
 /** @param {Player} player */
 export function showStats(player) {
   const { fps, stepMs, latencyP50, latencyP95, backend, threads, asleep } = player.stats();
   const engine = backend === 'wasm' ? `WASM × ${threads}` : backend === 'webgpu' ? 'WebGPU' : 'server';
-  const speed = asleep ? 'at rest' : `${fps} frames/s`;
+  const speed = !player.playing ? 'paused' : asleep ? 'at rest' : `${fps} frames/s`;
   const step = stepMs === null ? '' : ` · step ${stepMs.toFixed(0)} ms`;
-  const wait = latencyP50 === null || latencyP95 === null ? '' : ` · poke to frame ${latencyP50.toFixed(0)} / ${latencyP95.toFixed(0)} ms`;
+  const wait = latencyP50 === null || latencyP95 === null ? '' : ` · latency ${latencyP50.toFixed(0)} / ${latencyP95.toFixed(0)} ms`;
   byId('readout').textContent = `${engine} · ${speed}${step}${wait}`;
+  byId('readout').title = 'Latency from a poke to the frame that shows it: median and 95th percentile';
 }
 
+/** On small screens a sheet from below. */
 function bindPanel() {
-  const panel = byId('panel');
+  const [panel, tune, scrim] = [byId('panel'), byId('tune'), byId('scrim')];
   const toggle = (/** @type {boolean} */ open) => {
     panel.classList.toggle('open', open);
-    byId('tune').setAttribute('aria-expanded', String(open));
+    scrim.hidden = !open;
+    tune.setAttribute('aria-expanded', String(open));
+    (open ? byId('panel-close') : tune).focus();
   };
-  byId('tune').addEventListener('click', () => toggle(!panel.classList.contains('open')));
+  tune.addEventListener('click', () => toggle(!panel.classList.contains('open')));
   byId('panel-close').addEventListener('click', () => toggle(false));
+  scrim.addEventListener('click', () => toggle(false));
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !panel.classList.contains('open')) return;
+    toggle(false);
+    event.stopImmediatePropagation();
+  });
 }
 
 /** @param {KeyboardEvent} event @param {() => Player|null} player @param {Stage} stage @param {Deeds} deeds */
 function onKey(event, player, stage, deeds) {
   const target = /** @type {HTMLElement} */ (event.target);
-  if (event.ctrlKey || event.metaKey || event.altKey || target.closest('dialog, input, textarea')) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || target.closest('dialog')) return;
   const onStage = target === stage.stage;
   /** @type {Record<string, () => void>} */
   const anywhere = {
     p: () => byId('play').click(), '.': () => byId('step').click(), z: deeds.undo, r: deeds.reset, h: deeds.heat,
     o: deeds.open, s: deeds.save, '?': () => openDialog('help-dialog'),
     Escape: () => {
+      if (deeds.endHeat()) return;
+      player()?.stopReplay();
+      stage.letGoOfKeys();
       player()?.releaseAll();
-      if (stage.choosesHeat || player()?.heatMap) deeds.heat();
       say('let go of everything');
     },
   };
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (onStage && key.startsWith('Arrow')) stage.arrow(key, event.shiftKey);
-  else if (onStage && (key === 'Enter' || key === ' ')) stage.grab();
-  else if (anywhere[key]) anywhere[key]();
-  else return;
+  else if (onStage && (key === 'Enter' || key === ' ')) {
+    if (!event.repeat) stage.grab();
+  } else if (anywhere[key]) {
+    if (!event.repeat || key === '.') anywhere[key]();
+  } else return;
   event.preventDefault();
 }

@@ -1,6 +1,8 @@
-/** What appears over the page: short messages, dialogs, the camera. */
+/** What appears over the page: short messages, dialogs, the camera; and what is remembered of a visit. */
 
 const TOAST_MS = 6000;
+const SLOW_TOAST_MS = 20_000; // where there is something to press
+const GROUND = { light: '#f6f2ea', dark: '#101216' }; // as in app.css: the browser's own bars
 
 /** @param {string} id @returns {any} */
 export const byId = (id) => {
@@ -11,14 +13,27 @@ export const byId = (id) => {
 
 let toastTimer = 0;
 
-/** One sentence that goes away again. @param {string} text @param {'error'|'done'} [kind] */
-export function toast(text, kind = 'error') {
+/**
+ * One sentence that goes away again.
+ *
+ * @param {string} text
+ * @param {'error'|'done'} [kind]
+ * @param {{label: string, act: () => void}} [action] a button beside it
+ */
+export function toast(text, kind = 'error', action) {
   const element = byId('toast');
-  element.textContent = text;
+  const button = byId('toast-action');
+  byId('toast-text').textContent = text;
+  button.hidden = !action;
+  button.textContent = action?.label ?? '';
+  button.onclick = () => {
+    element.hidden = true;
+    action?.act();
+  };
   element.className = `toast ${kind}`;
   element.hidden = false;
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => (element.hidden = true), TOAST_MS);
+  toastTimer = setTimeout(() => (element.hidden = true), action ? SLOW_TOAST_MS : TOAST_MS);
 }
 
 /** For who does not see. @param {string} text */
@@ -35,7 +50,7 @@ export function openDialog(id) {
 /** A click beside a dialog closes it. */
 export function closeOnBackdrop() {
   for (const dialog of document.querySelectorAll('dialog')) {
-    dialog.addEventListener('click', (event) => {
+    dialog.addEventListener('pointerdown', (event) => {
       if (event.target === dialog) dialog.close();
     });
   }
@@ -53,32 +68,40 @@ export async function takePhoto(onPhoto, onNoCamera) {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment', width: { ideal: 1920 } } });
   } catch (error) {
-    if (/** @type {DOMException} */ (error).name === 'NotAllowedError') {
-      return toast('The camera is not allowed for this page; allow it in the address bar, or open a picture.');
-    }
-    return onNoCamera();
+    const { name } = /** @type {DOMException} */ (error);
+    if (name === 'NotAllowedError') return toast('The camera is not allowed for this page; allow it in the address bar, or open a picture.');
+    if (matchMedia('(pointer: coarse)').matches) return onNoCamera();
+    return toast(name === 'NotFoundError' ? 'This device has no camera; open a picture.' : 'The camera cannot be used now; is another program using it?');
   }
   const video = byId('viewfinder');
   const dialog = byId('camera-dialog');
   video.srcObject = stream;
-  await video.play();
   dialog.onclose = () => stream.getTracks().forEach((track) => track.stop());
   byId('shutter').onclick = () => {
     onPhoto(video, video.videoWidth, video.videoHeight);
     dialog.close();
   };
   openDialog('camera-dialog');
+  await video.play().catch(() => {}); // closed before it began
 }
 
 /** Dark, light or as the device is; kept for the next visit. */
 export function themes() {
   const root = document.documentElement;
+  const darkDevice = matchMedia('(prefers-color-scheme: dark)');
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === 'dark' : darkDevice.matches);
+  const show = () => {
+    /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=theme-color]')).content = isDark() ? GROUND.dark : GROUND.light;
+  };
   const kept = read('theme');
   if (kept) root.dataset.theme = kept;
+  show();
+  darkDevice.addEventListener('change', show);
   byId('theme').addEventListener('click', () => {
-    const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
-    root.dataset.theme = dark ? 'light' : 'dark';
+    root.dataset.theme = isDark() ? 'light' : 'dark';
     keep('theme', root.dataset.theme);
+    show();
+    say(`${root.dataset.theme} colours`);
   });
 }
 

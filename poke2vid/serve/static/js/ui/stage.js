@@ -1,17 +1,29 @@
 /** The picture under fingers and keys: what they do becomes pokes, and what is held is drawn over it. */
 
+import { colourOf, drawCross, drawPoke } from './arrows.js';
+
 /** @typedef {import('../engine/types.js').Pair} Pair */
 /** @typedef {import('../player.js').Player} Player */
 /** @typedef {'pull'|'pin'|'push'} Mode */
 
-const COLOURS = ['#ff5d73', '#3ec9a7', '#ffb84d', '#6aa8ff', '#c58bff'];
-const KEY_POINTER = 900; // fingers count from 0
+/**
+ * What one finger, or the keys, hold.
+ *
+ * @typedef {object} Finger
+ * @property {number} pointer of the poke
+ * @property {Pair} at what was grabbed, in pixels of the user's picture
+ * @property {Pair} to where it shall go
+ * @property {Pair} from where the finger went down, in pixels of the screen
+ * @property {boolean} moved
+ * @property {boolean} pushes pokes once, when it lets go
+ * @property {boolean} pinned took a pin that was there
+ */
+
+const KEYS = -1; // their place among the fingers
 const KEY_STEP = 0.02; // of the picture's longer side
+const FAR = 4; // key steps with Shift
 const TAP_PX = 6; // a finger that moves less on the screen tapped
 const PIN_REACH_PX = 26;
-
-/** One a finger. @param {number} pointer */
-export const colourOf = (pointer) => COLOURS[Math.abs(pointer) % COLOURS.length];
 
 export class Stage {
   /**
@@ -30,31 +42,43 @@ export class Stage {
     this.strength = 1;
     this.choosesHeat = false;
     this.nextPointer = 0;
-    /** @type {Map<number, {pointer: number, at: Pair, to: Pair, from: Pair, moved: boolean, pushes: boolean, pinned: boolean}>} */
+    /** @type {Map<number, Finger>} */
     this.fingers = new Map();
     /** @type {Pair|null} */
     this.cross = null; // in pixels of the picture, once keys are used
+    this.drawing = false;
     stage.addEventListener('pointerdown', (event) => this.#down(event));
     stage.addEventListener('pointermove', (event) => this.#move(event));
     for (const name of ['pointerup', 'pointercancel']) {
       stage.addEventListener(name, (event) => this.#up(/** @type {PointerEvent} */ (event)));
     }
     stage.addEventListener('contextmenu', (event) => event.preventDefault());
-    stage.addEventListener('blur', () => this.#releaseKey());
+    stage.addEventListener('focus', () => this.refresh());
+    stage.addEventListener('blur', () => this.letGoOfKeys());
     document.addEventListener('keydown', () => stage.classList.remove('by-pointer'));
-    this.draw = this.draw.bind(this);
-    requestAnimationFrame(this.draw);
   }
 
-  /** Forgets what fingers did to another picture. */
+  /** Another canvas for another picture, and nothing held. @param {HTMLCanvasElement} element */
+  replace(element) {
+    this.picture.replaceWith(element);
+    this.picture = element;
+    this.clear();
+  }
+
+  /** Forgets what fingers did. */
   clear() {
     this.fingers.clear();
     this.cross = null;
+    this.refresh();
   }
 
   get size() {
     const picture = this.player()?.picture;
     return picture ? { width: picture.width, height: picture.height } : { width: 1, height: 1 };
+  }
+
+  get pushes() {
+    return this.mode === 'push' || this.player()?.engine.info.pokeKind === 'impulse';
   }
 
   /** Pixels of the user's picture under a point of the screen. @param {{clientX: number, clientY: number}} event @returns {Pair} */
@@ -72,6 +96,7 @@ export class Stage {
     this.stage.classList.add('by-pointer'); // a ring is for who uses keys
     this.stage.focus({ preventScroll: true });
     const at = this.at(event);
+    this.letGoOfKeys();
     this.cross = null;
     if (this.choosesHeat) {
       if (player.canvas.contains(at)) this.listeners.onHeatPoint(at);
@@ -81,14 +106,15 @@ export class Stage {
     if (pin === null && !player.canvas.contains(at)) return;
     this.listeners.onFirstTouch();
     this.stage.setPointerCapture(event.pointerId);
-    const pushes = this.mode === 'push' || player.engine.info.pokeKind === 'impulse';
-    const pointer = pin ?? this.nextPointer++;
     const grip = pin === null ? null : player.held.get(pin);
-    this.fingers.set(event.pointerId, {
-      pointer, at: grip?.at ?? at, to: grip?.to ?? at, from: [event.clientX, event.clientY], moved: false, pushes: pushes && pin === null,
-      pinned: pin !== null,
-    });
-    if (pin === null && !pushes) player.poke(pointer, at, [0, 0], 'shift', event.timeStamp);
+    const pointer = pin ?? this.nextPointer++;
+    const finger = {
+      pointer, at: grip?.at ?? at, to: grip?.to ?? at, from: /** @type {Pair} */ ([event.clientX, event.clientY]),
+      moved: false, pushes: this.pushes && pin === null, pinned: pin !== null,
+    };
+    this.fingers.set(event.pointerId, finger);
+    if (pin === null && !finger.pushes) player.poke(pointer, at, [0, 0], 'shift', event.timeStamp);
+    this.refresh();
   }
 
   /** @param {PointerEvent} event */
@@ -99,23 +125,32 @@ export class Stage {
     event.preventDefault();
     const [x, y] = finger.from;
     finger.moved ||= Math.hypot(event.clientX - x, event.clientY - y) > TAP_PX;
+    if (finger.pinned && !finger.moved) return; // it may still be a tap
     const now = this.at(event);
     finger.to = [finger.at[0] + this.strength * (now[0] - finger.at[0]), finger.at[1] + this.strength * (now[1] - finger.at[1])];
     if (!finger.pushes) player.drag(finger.pointer, finger.to, event.timeStamp);
+    this.refresh();
   }
 
   /** @param {PointerEvent} event */
   #up(event) {
     const finger = this.fingers.get(event.pointerId);
-    const player = this.player();
-    if (!finger || !player) return;
+    if (!finger) return;
     this.fingers.delete(event.pointerId);
-    const { pointer, at, to } = finger;
-    if (finger.pushes) {
-      if (event.type === 'pointerup') player.poke(pointer, at, [to[0] - at[0], to[1] - at[1]], 'impulse', event.timeStamp);
-    } else if (finger.pinned && !finger.moved) player.release(pointer); // a tap takes a pin out
-    else if (this.mode === 'pin' && finger.moved && event.type === 'pointerup') player.pins.add(pointer);
-    else if (!finger.pinned) player.release(pointer);
+    this.#letGo(finger, event.type === 'pointerup', event.timeStamp);
+  }
+
+  /** @param {Finger} finger @param {boolean} meant not taken away by the browser @param {number} [since] */
+  #letGo({ pointer, at, to, moved, pushes, pinned }, meant, since) {
+    const player = this.player();
+    if (!player) return;
+    const shift = /** @type {Pair} */ ([to[0] - at[0], to[1] - at[1]]);
+    if (pushes) {
+      if (meant && moved) player.poke(pointer, at, shift, 'impulse', since);
+    } else if (pinned && !moved) player.release(pointer); // a tap takes a pin out
+    else if (!pinned && this.mode === 'pin' && moved && meant) player.pin(pointer);
+    else if (!pinned) player.release(pointer);
+    this.refresh();
   }
 
   /** The pin under a finger. @param {PointerEvent} event @returns {number|null} */
@@ -126,15 +161,10 @@ export class Stage {
     for (const pointer of player?.pins ?? []) {
       const grip = player?.held.get(pointer);
       if (!grip) continue;
-      const [x, y] = this.#onScreen(grip.to, box.width / width);
+      const [x, y] = onScreen(grip.to, box.width / width);
       if (Math.hypot(box.left + x - clientX, box.top + y - clientY) < PIN_REACH_PX) return pointer;
     }
     return null;
-  }
-
-  /** @param {Pair} at @param {number} scale @returns {Pair} */
-  #onScreen([x, y], scale) {
-    return [(x + 0.5) * scale, (y + 0.5) * scale];
   }
 
   // Keys
@@ -144,47 +174,72 @@ export class Stage {
     const player = this.player();
     if (!player?.canvas) return;
     const { width, height } = this.size;
-    const step = KEY_STEP * Math.max(width, height) * (far ? 4 : 1);
+    const step = KEY_STEP * Math.max(width, height) * (far ? FAR : 1);
     const [dx, dy] = /** @type {Record<string, Pair>} */ ({
       ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step],
     })[key];
-    const [x, y] = this.cross ?? [(width - 1) / 2, (height - 1) / 2];
-    const grip = player.held.get(KEY_POINTER);
+    const [x, y] = this.cross ?? this.#middle();
+    const finger = this.fingers.get(KEYS);
     const bound = (/** @type {number} */ value, /** @type {number} */ size) => Math.min(Math.max(value, 0), size - 1);
-    this.cross = grip ? [x + dx, y + dy] : [bound(x + dx, width), bound(y + dy, height)];
-    if (grip) player.drag(KEY_POINTER, this.cross);
+    this.cross = finger ? [x + dx, y + dy] : [bound(x + dx, width), bound(y + dy, height)];
+    if (finger) {
+      finger.to = this.cross;
+      finger.moved = true;
+      if (!finger.pushes) player.drag(finger.pointer, finger.to);
+    }
+    this.refresh();
+  }
+
+  /** @returns {Pair} */
+  #middle() {
+    const { width, height } = this.size;
+    return [(width - 1) / 2, (height - 1) / 2];
   }
 
   /** Grabs what is under the cross, or lets go of it. */
   grab() {
     const player = this.player();
     if (!player?.canvas) return;
-    const { width, height } = this.size;
-    this.cross ??= [(width - 1) / 2, (height - 1) / 2];
-    const place = this.cross.map(Math.round).join(', ');
-    if (this.choosesHeat) this.listeners.onHeatPoint(this.cross);
-    else if (player.held.has(KEY_POINTER)) this.#releaseKey();
-    else if (player.engine.info.pokeKind === 'impulse' || this.mode === 'push') {
-      player.poke(KEY_POINTER, this.cross, [0.05 * width, 0], 'impulse');
-      this.listeners.say(`pushed at ${place}`);
-    } else {
+    const at = (this.cross ??= this.#middle());
+    if (this.choosesHeat) this.listeners.onHeatPoint(at);
+    else if (this.fingers.has(KEYS)) this.letGoOfKeys(true);
+    else {
       this.listeners.onFirstTouch();
-      player.poke(KEY_POINTER, this.cross, [0, 0]);
-      this.listeners.say(`grabbed at ${place}; pull with the arrow keys`);
+      const place = at.map(Math.round).join(', ');
+      const { pushes } = this;
+      const pointer = this.nextPointer++;
+      this.fingers.set(KEYS, { pointer, at, to: at, from: [0, 0], moved: false, pushes, pinned: false });
+      if (!pushes) player.poke(pointer, at, [0, 0]);
+      this.listeners.say(pushes ? `aim from ${place} with the arrow keys, Enter pushes` : `grabbed at ${place}; pull with the arrow keys`);
     }
+    this.refresh();
   }
 
-  #releaseKey() {
-    const player = this.player();
-    if (!player?.held.has(KEY_POINTER)) return;
-    player.release(KEY_POINTER);
-    this.listeners.say('let go');
+  /** @param {boolean} [meant] by its own key, so that a push is done and a pin stays */
+  letGoOfKeys(meant = false) {
+    const finger = this.fingers.get(KEYS);
+    this.fingers.delete(KEYS);
+    if (finger) {
+      this.#letGo(finger, meant);
+      const stays = this.player()?.pins.has(finger.pointer);
+      this.listeners.say(stays ? 'pinned' : finger.pushes && meant && finger.moved ? 'pushed' : 'let go');
+    }
+    this.refresh();
   }
 
   // Drawing
 
-  draw() {
-    requestAnimationFrame(this.draw);
+  /** Draws the overlay anew before the next frame of the screen. */
+  refresh() {
+    if (this.drawing) return;
+    this.drawing = true;
+    requestAnimationFrame(() => {
+      this.drawing = false;
+      this.#draw();
+    });
+  }
+
+  #draw() {
     const player = this.player();
     const box = this.picture.getBoundingClientRect();
     const ratio = window.devicePixelRatio || 1;
@@ -199,68 +254,16 @@ export class Stage {
     context.clearRect(0, 0, box.width, box.height);
     const scale = box.width / player.picture.width;
     for (const [pointer, { at, to }] of player.held) {
-      drawPoke(context, this.#onScreen(at, scale), this.#onScreen(to, scale), colourOf(pointer), player.pins.has(pointer));
+      drawPoke(context, onScreen(at, scale), onScreen(to, scale), colourOf(pointer), player.pins.has(pointer));
     }
     for (const { pushes, at, to, pointer } of this.fingers.values()) {
-      if (pushes) drawPoke(context, this.#onScreen(at, scale), this.#onScreen(to, scale), colourOf(pointer), false);
+      if (pushes) drawPoke(context, onScreen(at, scale), onScreen(to, scale), colourOf(pointer), false);
     }
-    if (this.cross && document.activeElement === this.stage) drawCross(context, this.#onScreen(this.cross, scale));
+    if (this.cross && document.activeElement === this.stage) drawCross(context, onScreen(this.cross, scale));
   }
 }
 
-/**
- * An arrow from what was grabbed to where it shall go.
- *
- * @param {CanvasRenderingContext2D|OffscreenCanvasRenderingContext2D} context
- * @param {Pair} from @param {Pair} to @param {string} colour @param {boolean} pinned @param {number} [unit] of lines, in pixels
- */
-export function drawPoke(context, from, to, colour, pinned, unit = 1) {
-  const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
-  const length = Math.hypot(dx, dy);
-  context.lineCap = context.lineJoin = 'round';
-  const head = Math.min(11 * unit, length * 0.6);
-  const angle = Math.atan2(dy, dx);
-  for (const [stroke, width] of /** @type {[string, number][]} */ ([['rgba(10,12,16,.55)', 6.5], [colour, 3.5]])) {
-    context.strokeStyle = stroke;
-    context.lineWidth = width * unit;
-    context.beginPath();
-    if (length > 4 * unit) {
-      context.moveTo(from[0], from[1]);
-      context.lineTo(to[0], to[1]);
-      for (const side of [-0.5, 0.5]) {
-        context.moveTo(to[0], to[1]);
-        context.lineTo(to[0] - head * Math.cos(angle + side), to[1] - head * Math.sin(angle + side));
-      }
-    }
-    context.stroke();
-  }
-  for (const [radius, fill] of /** @type {[number, string][]} */ ([[7.5, 'rgba(10,12,16,.55)'], [6, '#fff'], [4, colour]])) {
-    context.fillStyle = fill;
-    context.beginPath();
-    context.arc(from[0], from[1], radius * unit, 0, 7);
-    context.fill();
-  }
-  if (pinned) {
-    context.fillStyle = colour;
-    context.strokeStyle = '#fff';
-    context.lineWidth = 2 * unit;
-    context.beginPath();
-    context.arc(to[0], to[1], 7 * unit, 0, 7);
-    context.fill();
-    context.stroke();
-  }
-}
-
-/** @param {CanvasRenderingContext2D} context @param {Pair} at */
-function drawCross(context, [x, y]) {
-  for (const [colour, width] of /** @type {[string, number][]} */ ([['rgba(10,12,16,.6)', 4], ['#fff', 1.8]])) {
-    context.strokeStyle = colour;
-    context.lineWidth = width;
-    context.beginPath();
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-      context.moveTo(x + 5 * dx, y + 5 * dy);
-      context.lineTo(x + 14 * dx, y + 14 * dy);
-    }
-    context.stroke();
-  }
+/** @param {Pair} at @param {number} scale @returns {Pair} */
+function onScreen([x, y], scale) {
+  return [(x + 0.5) * scale, (y + 0.5) * scale];
 }

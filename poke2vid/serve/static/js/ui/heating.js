@@ -1,0 +1,83 @@
+/** The mode that shows what moves together with a point. */
+
+import { show } from './controls.js';
+import { byId, say, toast } from './pages.js';
+
+/** @typedef {import('../engine/types.js').Pair} Pair */
+/** @typedef {import('../player.js').Player} Player */
+/** @typedef {import('./stage.js').Stage} Stage */
+
+export class Heating {
+  /** @param {() => Player|null} player @param {Stage} stage */
+  constructor(player, stage) {
+    this.player = player;
+    this.stage = stage;
+    this.asked = 0; // whoever asked last gets the map
+    byId('heat-off').addEventListener('click', () => this.end());
+    byId('heat-cancel').addEventListener('click', () => this.end());
+  }
+
+  get on() {
+    return this.stage.choosesHeat || !byId('heat-pill').hidden || Boolean(this.player()?.heatMap);
+  }
+
+  /** The button: into the mode, or out of it. */
+  toggle() {
+    if (this.end() || !this.player()?.picture) return;
+    this.stage.choosesHeat = true;
+    byId('stage').classList.add('choosing');
+    this.#tell('Tap a point to see what follows it', null);
+    this.#show();
+  }
+
+  /** Whether there was something to end. */
+  end() {
+    if (!this.on) return false;
+    this.asked++;
+    this.#quiet();
+    this.player()?.hideHeat();
+    say('heat map off');
+    return true;
+  }
+
+  /** @param {Pair} at in pixels of the user's picture */
+  async at(at) {
+    const player = this.player();
+    if (!player) return;
+    const mine = ++this.asked;
+    this.stage.choosesHeat = false;
+    byId('stage').classList.remove('choosing');
+    byId('stage').classList.add('busy');
+    this.#tell('Poking all around…', 0);
+    say('computing what moves together');
+    try {
+      const isWanted = await player.showHeat(at, (share) => mine === this.asked && this.#tell('Poking all around…', share), () => mine === this.asked);
+      if (isWanted) say('The map shows what moves along with this point. Escape removes it.');
+    } catch (error) {
+      toast(/** @type {Error} */ (error).message);
+    } finally {
+      if (mine === this.asked) this.#quiet();
+    }
+  }
+
+  /** @param {string} text @param {number|null} share */
+  #tell(text, share) {
+    byId('heat-text').textContent = text;
+    byId('heat-bar').hidden = share === null;
+    byId('heat-bar').value = share ?? 0;
+    byId('heat-pill').hidden = false;
+    byId('hint').hidden = true;
+  }
+
+  #quiet() {
+    this.stage.choosesHeat = false;
+    byId('stage').classList.remove('busy', 'choosing');
+    byId('heat-pill').hidden = true;
+    this.#show();
+  }
+
+  #show() {
+    const player = this.player();
+    if (player) show(player, this.stage);
+  }
+}

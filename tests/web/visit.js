@@ -1,0 +1,3 @@
+import { registerOffline } from '../js/offline.js';
+
+registerOffline();

@@ -45,7 +45,7 @@ from poke2vid.serve.app import LOOPBACK, build_app
 from poke2vid.serve.conversation import Engine
 from poke2vid.serve.files import accepts_gzip, matches
 from poke2vid.serve.heat import HeatMap, even_shifts, forward
-from poke2vid.serve.rooms import Bucket, Compute, Limits, Room, Rooms
+from poke2vid.serve.rooms import Bucket, Compute, Limits, Moment, Room, Rooms
 from poke2vid.serve.run import configured, listen
 from poke2vid.session import Session
 from poke2vid.types import Frame, InputError, Player, PokeKind, Rest, State
@@ -314,6 +314,27 @@ def test_only_the_latest_marks_are_kept() -> None:
         assert client.ask("restore", mark=marks[1])["type"] == "restored"
         client.open()
         assert client.ask("restore", mark=marks[2])["type"] == "error"  # another picture, other moments
+
+
+def test_marks_take_no_more_memory_than_they_may() -> None:
+    player = model()
+    size = Moment(Session(player, picture()), {}).size
+    with serve(player) as server, server.client() as client:
+        client.open()
+        client.step()
+        rooms = server.rooms
+        (room,) = rooms._rooms
+        assert room.now is not None and room.now.size == size + 4 * 8 * RESOLUTION**2  # x_hat, flow and repaint
+        fitting = 3 * room.now.size
+    with serve(player, Limits(mark_bytes=fitting)) as server, server.client() as client:
+        client.open()
+        client.step()
+        marks = [client.ask("mark")["mark"] for _ in range(4)]
+        assert isinstance(client.ask("restore", mark=marks[1]), bytes)
+        assert "not kept" in client.ask("restore", mark=marks[0])["message"]
+    with serve(player, Limits(mark_bytes=1)) as server, server.client() as client:
+        client.open()
+        assert client.ask("restore", mark=client.ask("mark")["mark"])["type"] == "restored"  # the last one always
 
 
 def test_a_model_that_paints_is_sent_as_pixels() -> None:
@@ -829,18 +850,51 @@ def test_for_a_client_that_takes_no_answers_no_more_is_computed() -> None:
     assert aborted == [True]
 
 
-def test_a_client_that_stops_reading_is_let_go_while_another_is_served() -> None:
+def test_a_client_that_stops_reading_is_let_go_while_another_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "CONTROLS_SAVED", 10**9)
+    monkeypatch.setattr(transport, "MAX_UNSENT", 2**16)
     with serve(limits=Limits(send_seconds=0.3, steps_per_second=1e6)) as server, server.client() as good:
         good.open()
         with raw(server) as stalled:
             stalled.sendall(frame_of(1, b'{"type": "open", "seq": 0}') + frame_of(2, PNG))
-            stalled.settimeout(0.5)
+            stalled.settimeout(20)
             ping = frame_of(9, bytes(125)) * 4000
             with contextlib.suppress(OSError):  # ends as soon as it is thrown out
                 for _ in range(200):
                     stalled.sendall(ping)  # every one makes a pong that nobody takes
             assert [good.step().time for _ in range(20)] == list(range(1, 21))
             server.until(1)
+
+
+@pytest.mark.parametrize("opcode", [9, 10])
+def test_pings_and_pongs_without_end_are_not_looked_at(opcode: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    handler = "handle_ping" if opcode == 9 else "handle_pong"
+    handle = getattr(transport.SafeWebSocket, handler)
+    monkeypatch.setattr(transport.SafeWebSocket, handler, lambda self, *event: (seen.append(1), handle(self, *event)))
+    with serve() as server, raw(server) as made:
+        server.until(1)
+        made.sendall(frame_of(opcode, b"now and then") * 20)
+        while len(seen) < 20:
+            time.sleep(0.01)
+        server.until(1)
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                made.sendall(frame_of(opcode, b"") * 1000)
+        server.until(0)
+    assert len(seen) < 2000
+
+
+def test_a_flood_of_messages_is_read_in_sips_and_ends_with_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    take = transport.SafeWebSocket.send_receive_event_to_app
+    monkeypatch.setattr(transport.SafeWebSocket, "send_receive_event_to_app", lambda self: (seen.append(1), take(self)))
+    with serve() as server, raw(server) as made:
+        with contextlib.suppress(OSError):  # ends as soon as it is thrown out
+            for _ in range(100):
+                made.sendall(frame_of(1, b"x") * 10_000)
+        server.until(0)
+    assert len(seen) < 2 * transport.READ_BYTES // len(frame_of(1, b"x")) + transport.MAX_LATE
 
 
 def test_fragments_without_end_are_not_kept() -> None:
@@ -999,6 +1053,14 @@ def test_every_file_has_its_type_and_all_safety_headers(page: httpx.Client, addr
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-cache" and answer.headers["ETag"]
         assert bool(answer.content) == (method == "GET")
+
+
+def test_the_page_may_connect_to_its_own_server_only(page: httpx.Client) -> None:
+    host = page.base_url.netloc.decode()
+    policy = page.get("/").headers["Content-Security-Policy"]
+    assert policy.endswith(f"; connect-src 'self' ws://{host} wss://{host}")
+    for name in ("a; script-src *", "a b", "[::1]:80", ""):
+        assert serving.connections(name) == "; connect-src 'self'"
 
 
 def test_what_is_kept_zipped_is_sent_zipped_to_those_who_can_unzip(page: httpx.Client) -> None:

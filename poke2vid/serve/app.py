@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
-        "media-src 'self' blob:; worker-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; "
+        "media-src 'self' blob:; worker-src 'self'; object-src 'none'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -123,9 +124,11 @@ class Gate:
                 await WebSocket(scope, receive, send).close(1008)
             else:
                 refused = PlainTextResponse("this server does not answer by that name", 421)
-                await refused(scope, receive, _with_headers(send))
+                await refused(scope, receive, _with_headers(send, ""))
+        elif scope["type"] == "websocket":
+            await self._app(scope, receive, send)
         else:
-            await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
+            await self._app(scope, receive, _with_headers(send, Headers(scope=scope).get("host", "")))
 
     def _expected(self, headers: Headers) -> bool:
         if self._hosts is None:
@@ -136,12 +139,22 @@ class Gate:
         return False
 
 
-def _with_headers(send: Send) -> Send:
+def connections(host: str) -> str:
+    """To where the page may connect: the server that it came from. Some browsers do not count a WebSocket among 'self'."""
+    named = re.fullmatch(
+        r"[\w.-]+(:\d+)?", host, re.ASCII
+    )  # what is none could add to the policy; [::1] is no source there
+    sockets = f" ws://{host} wss://{host}" if named else ""
+    return f"; connect-src 'self'{sockets}"
+
+
+def _with_headers(send: Send, host: str) -> Send:
     async def answer(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
+            headers["Content-Security-Policy"] += connections(host)
         await send(message)
 
     return answer

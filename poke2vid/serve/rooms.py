@@ -33,7 +33,7 @@ class Limits:
         pokes_per_second: more are refused.
         steps_per_second: more are answered later.
         opens_per_minute: pictures; more are refused.
-        marks: moments that are kept; the oldest are forgotten.
+        marks, mark_bytes: moments that are kept, and the memory they may take; the oldest are forgotten.
         in_flight: requests that wait for their answer.
         open_seconds: within which a connection must have opened a picture.
         idle_seconds: after which a connection that asks for nothing is closed.
@@ -51,6 +51,7 @@ class Limits:
     steps_per_second: float = 120.0
     opens_per_minute: float = 60.0
     marks: int = 64
+    mark_bytes: int = 64 * 2**20
     in_flight: int = 2
     open_seconds: float = 10.0
     idle_seconds: float = 300.0
@@ -100,6 +101,14 @@ class Moment:
     session: Session
     pointers: dict[int, int]
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory that are this moment's own; what never changes within a session is shared."""
+        state, frame = self.session.state, self.session.frame
+        shown = () if frame is None else (frame.x_hat, frame.flow, frame.repaint)
+        own = (*state.sigma, *state.velocity, *(tensor for tensor in shown if tensor is not None))
+        return sum(tensor.nbytes for tensor in own)
+
 
 class Room:
     """What one connection has on the server.
@@ -139,7 +148,8 @@ class Room:
         assert self.now is not None
         number = next(self._numbers)
         self._marks[number] = self.now
-        if len(self._marks) > self.limits.marks:
+        fitting = self.limits.mark_bytes // max(self.now.size, 1)  # all of one picture are of one size
+        while len(self._marks) > max(1, min(self.limits.marks, fitting)):
             self._marks.popitem(last=False)
         return number
 
@@ -147,7 +157,7 @@ class Room:
         """Back to a kept moment."""
         moment = self._marks.get(number)
         if moment is None:
-            raise InputError(f"the moment {number} is not kept; only the last {self.limits.marks} marks are.")
+            raise InputError(f"the moment {number} is not kept; only the last marks are, {self.limits.marks} at most.")
         self.now = moment
         return moment
 

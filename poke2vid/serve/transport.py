@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
+import time
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from poke2vid.serve.conversation import ABORT
+from poke2vid.serve.rooms import Bucket
 
 REQUEST_SECONDS = 20.0  # within which a request's headers must have come
 MAX_FRAGMENTS = 4096  # of one message: each costs memory, also an empty one
+READ_BYTES = 4096  # at once; asyncio's 256 KiB hold 40000 empty frames, and everyone waits while they are parsed
+CONTROLS_PER_SECOND, CONTROLS_SAVED = 20, 200  # pings and pongs of one client; libraries send one in 20 seconds
+MAX_LATE = 64  # messages that are read and thrown away while a client that was shown out takes its leave
 MAX_UNSENT = 4 * 2**20  # bytes: what a client may leave in our hands, pongs included
 
 
@@ -22,12 +27,30 @@ def _silent() -> logging.Logger:
 
 
 class SafeWebSocket(WebSocketsSansIOProtocol):
-    """Ends a connection that piles up fragments or unsent answers, and lets the application end it at once."""
+    """Ends a connection that piles up fragments, pings or unsent answers, and lets the application end it at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.logger = _silent()
-        self._fragments = 0
+        self._fragments = self._late = 0
+        self._controls = Bucket(CONTROLS_PER_SECOND, CONTROLS_SAVED, time.monotonic)
         super().connection_made(transport)
+
+    def handle_ping(self) -> None:
+        if self._affordable():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._affordable():
+            super().handle_pong(event)
+
+    def _affordable(self) -> bool:
+        """Whether one more ping or pong is looked at; the connection ends where there are too many."""
+        if self.transport.is_closing():
+            return False
+        allowed = self._controls.take()
+        if not allowed:
+            self.transport.abort()
+        return allowed
 
     def handle_connect(self, event) -> None:  # type: ignore[no-untyped-def]
         super().handle_connect(event)
@@ -41,6 +64,13 @@ class SafeWebSocket(WebSocketsSansIOProtocol):
         elif not self.transport.is_closing():
             super().handle_cont(event)
 
+    def send_receive_event_to_app(self) -> None:
+        self._late += self.close_sent
+        if self._late > MAX_LATE:
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            super().send_receive_event_to_app()
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.transport.get_write_buffer_size() > MAX_UNSENT:
@@ -51,6 +81,7 @@ class PatientHttp(H11Protocol):
     """Waits for a request, but not for ever."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # also for the WebSocket that may come of it
         super().connection_made(transport)
         self._seen = self.cycle
         self._timer = self.loop.call_later(REQUEST_SECONDS, self._look)

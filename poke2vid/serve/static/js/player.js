@@ -184,7 +184,7 @@ export class Player {
 
   /** @param {Pending} event */
   #do(event) {
-    this.pending.push(event);
+    this.pending.push(this.playing ? event : { ...event, since: undefined }); // a pause is no latency
     this.#wake();
     this.onChange();
   }

@@ -1,7 +1,10 @@
 /**
- * What moves together with a point (Sec. 4.2, Fig. 5 of the paper; poke2vid/evaluate/structure): many pokes at one point of
- * the picture at rest, and for every pixel the variance of how far its motion is from the poke, in [magnitude, angle].
- * A still pixel's variance is the zero of the map, the poke's own motion its one.
+ * What moves together with a point (Sec. 4.2, Fig. 5 of the paper; poke2vid/evaluate/structure/correlation.py): many pokes at
+ * one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke, in
+ * [magnitude, angle]. A still pixel's is the zero of the map, the poke's own motion its one.
+ *
+ * The paper takes the variance, which also is small where a background is always dragged along by some wrong but constant
+ * share, or the other way; of a blossom's petals it shows the poked spot, the mean square the blossom.
  */
 
 import { disposeStart, disposeState } from './graphs.js';
@@ -84,14 +87,13 @@ async function respond(graphs, start, pokes, inTurn, onProgress) {
   return last;
 }
 
-/** Of models that say how pixels move: 1 minus the variance of the difference to the poke, over a still pixel's. */
+/** Of models that say how pixels move: 1 minus the mean square of the difference to the poke, over a still pixel's. */
 class Disagreement {
   /** @param {Pair[]} shifts @param {number} r */
   constructor(shifts, r) {
     this.shifts = shifts;
     this.r = r;
     this.longest = Math.max(...shifts.map(([dx, dy]) => Math.hypot(dx, dy)));
-    this.sum = new Float64Array(r * r);
     this.squares = new Float64Array(r * r);
     this.count = 0;
   }
@@ -102,11 +104,7 @@ class Disagreement {
     for (let offset = 0; offset < flows.length && this.count < this.shifts.length; offset += 2 * size) {
       const forward = inverted(flows.subarray(offset, offset + 2 * size), this.r);
       const shift = this.shifts[this.count++];
-      for (let i = 0; i < size; i++) {
-        const d = this.difference(forward[i], forward[size + i], shift);
-        this.sum[i] += d;
-        this.squares[i] += d * d;
-      }
+      for (let i = 0; i < size; i++) this.squares[i] += this.difference(forward[i], forward[size + i], shift) ** 2;
     }
   }
 
@@ -120,12 +118,8 @@ class Disagreement {
   }
 
   map() {
-    const away = this.shifts.map((shift) => this.difference(0, 0, shift));
-    const still = varianceOf(away.reduce((a, b) => a + b), away.reduce((a, b) => a + b * b, 0), away.length);
-    return Float32Array.from(this.sum, (sum, i) => {
-      const share = varianceOf(sum, this.squares[i], this.count) / still;
-      return Math.min(Math.max(1 - share, 0), 1);
-    });
+    const still = this.shifts.reduce((sum, shift) => sum + this.difference(0, 0, shift) ** 2, 0);
+    return Float32Array.from(this.squares, (sum) => Math.max(1 - sum / still, 0));
   }
 }
 
@@ -148,9 +142,6 @@ class Energy {
     return this.sum.map((value) => Math.min(value / Math.max(busiest, 1e-6), 1));
   }
 }
-
-/** @param {number} sum @param {number} squares @param {number} count */
-const varianceOf = (sum, squares, count) => Math.max(squares / count - (sum / count) ** 2, 0);
 
 /**
  * Where every pixel of x_0 goes, D(x) = -flow(x + D(x)), from where every pixel of the frame comes.

@@ -5,6 +5,7 @@
 
 import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
+import { MAX_MARKS } from './engine/types.js';
 import { Measures, alike } from './measures.js';
 import { Recorder, actionOf, gripOf, shortened, spanOf, targetOf, toggled } from './script.js';
 
@@ -24,7 +25,6 @@ import { Recorder, actionOf, gripOf, shortened, spanOf, targetOf, toggled } from
 /** @typedef {{mark: number, frame: number, events: number, felt: Map<number, Grip>, pins: Set<number>, rest: Rest}} Past */
 
 export const AS_FAST_AS_POSSIBLE = Infinity;
-const MAX_PAST = 60; // pokes that can be undone; the engine keeps a few more marks
 const STILL_SECONDS = 0.6;
 const EARLY_MS = 4; // a screen's next refresh may come a little before a step is due
 
@@ -223,7 +223,9 @@ export class Player {
     await this.inTurn(async () => {
       const past = this.past.pop();
       if (!past) return;
+      const older = this.past.splice(0); // forgotten, too, where the engine forgot this one
       this.fields = await this.engine.restore(past.mark);
+      this.past = older;
       this.time = past.frame;
       this.recorder.cut(past.events);
       this.pending = [];
@@ -356,11 +358,9 @@ export class Player {
 
   /** For undo. */
   async #keep() {
-    this.past.push({
-      mark: await this.engine.mark(), frame: this.time, events: this.recorder.events.length,
-      felt: new Map(this.felt), pins: new Set(this.pins), rest: { ...this.rest },
-    });
-    if (this.past.length > MAX_PAST) this.past.shift();
+    const [mark, { felt, pins, rest, time: frame }] = [await this.engine.mark(), this];
+    this.past = this.past.filter((past) => past.mark > mark - MAX_MARKS); // the engine has forgotten the others
+    this.past.push({ mark, frame, events: this.recorder.events.length, felt: new Map(felt), pins: new Set(pins), rest: { ...rest } });
     this.onChange();
   }
 

@@ -308,7 +308,7 @@ def test_what_moves_together_lights_up(page: Any) -> None:
     page.mouse.click(*place(page, petal))
     page.wait_for_selector("#legend:not([hidden])")
     heat = np.array(page.evaluate("[...poke2vid.player.heatMap]")).reshape(64, 64)
-    assert 0 <= heat.min() and heat.max() <= 1
+    assert heat.min() >= 0 and heat.max() <= 1
     height, width = before.shape[:2]
     x, y = (
         round(c)
@@ -388,3 +388,47 @@ def read_script_of(page: Any) -> Any:
     from poke2vid.script import Script
 
     return Script.model_validate(page.evaluate("poke2vid.script()"))
+
+
+def test_a_poke_ends_a_script_that_plays_and_lets_go_of_what_it_held(page: Any, picture: Path, tmp_path: Path) -> None:
+    open_picture(page, picture)
+    path = tmp_path / "pokes.json"
+    events = [
+        {"type": "poke", "frame": 0, "at": [150, 140], "shift": [45, -20], "pointer": 0},
+        {"type": "poke", "frame": 3, "at": [150, 140], "shift": [9, 0], "pointer": 0, "kind": "impulse"},
+        {"type": "poke", "frame": 5, "at": [300, 140], "shift": [45, -20], "pointer": 1},
+    ]
+    path.write_text(json.dumps({"version": 1, "frames": 2000, "events": events}))
+    page.set_input_files("#script-file", path)
+    wait_for(page, "poke2vid.player.time > 8")
+    assert page.evaluate("[...poke2vid.player.held.keys()]") == [1]  # an impulse lets its pointer go first
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for(page, "poke2vid.player.held.size === 0 && poke2vid.player.felt.size === 0")
+    assert page.evaluate("poke2vid.player.replayed") is None
+    assert page.is_hidden("#toast")
+
+
+def test_undo_takes_back_a_poke_that_no_frame_has_shown_yet_and_keeps_the_sliders_swing(
+    page: Any, picture: Path
+) -> None:
+    open_picture(page, picture)
+    pause(page)
+    page.evaluate("poke2vid.player.setRest({ stiffness: 0.3, momentum: 0.5 })")
+    drag(page, GRABBED, PULL)
+    page.evaluate("poke2vid.player.play(true)")  # so both are felt in the first step
+    wait_for_frames(page, 3)
+    page.mouse.up()
+    pause(page)
+    frames = page.evaluate("poke2vid.player.time")
+    drag(page, (0.7, 0.6), (-0.08, 0.05), let_go=True)
+    assert page.evaluate("poke2vid.player.time") == frames
+    page.keyboard.press("z")
+    wait_for(page, "!poke2vid.player.inFlight && poke2vid.player.pending.length === 0")
+    assert page.evaluate("poke2vid.player.time") == frames
+    page.keyboard.press("z")
+    wait_for(page, "!poke2vid.player.inFlight && poke2vid.player.time === 0")
+    assert page.evaluate("poke2vid.player.rest") == {"stiffness": 0.3, "momentum": 0.5}
+    page.keyboard.press(".")
+    wait_for(page, "poke2vid.player.time === 1")
+    rest = {"type": "rest", "frame": 0, "stiffness": 0.3, "momentum": 0.5}
+    assert page.evaluate("poke2vid.script().events") == [rest]

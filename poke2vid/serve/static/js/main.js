@@ -113,14 +113,18 @@ function endHint() {
 async function firstExample() {
   const examples = /** @type {Example[]} */ (await json('examples/examples.json').catch(() => []));
   listExamples(examples, (chosen) => void openExample(chosen).catch(complain));
-  if (examples.length && !wanted) await openExample(examples[0]);
+  if (examples.length) await openExample(examples[0], () => !wanted);
 }
 
-/** @param {Example} chosen */
-async function openExample(chosen) {
+let lastAsked = 0; // pictures take their time, and the one that was asked for last shall stay
+
+/** @param {Example} chosen @param {() => boolean} [isWanted] once it is there */
+async function openExample(chosen, isWanted = () => true) {
+  const mine = ++lastAsked;
   const response = await fetch(new URL(`examples/${chosen.file}`, BASE)).catch(() => null);
   if (!response?.ok) throw new Error(`The example ${chosen.title} cannot be fetched; try again.`);
-  await openPicture(await readPicture(await response.blob(), chosen.file), chosen);
+  const picture = await readPicture(await response.blob(), chosen.file);
+  if (mine === lastAsked && isWanted()) await openPicture(picture, chosen);
 }
 
 /** @param {Picture} picture @param {Example|null} [from] */
@@ -166,7 +170,10 @@ function fit() {
 async function take(file) {
   try {
     if (/json/.test(file.type) || file.name.endsWith('.json')) await playScript(await file.text());
-    else await openPicture(await readPicture(file));
+    else {
+      lastAsked++;
+      await openPicture(await readPicture(file));
+    }
   } catch (error) {
     complain(/** @type {Error} */ (error));
   }
@@ -218,7 +225,7 @@ function bind() {
 
 /** Says when all copies are there; the list of them comes last. */
 async function sayOffline() {
-  if (!navigator.serviceWorker) return;
+  if (!navigator.serviceWorker || prefer === 'server') return; // without the server there is no engine
   while (!(await caches.match('files.json'))) await new Promise((resolve) => setTimeout(resolve, OFFLINE_LOOK_MS));
   byId('offline').hidden = false;
 }

@@ -7,7 +7,7 @@ import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
 import { MAX_MARKS } from './engine/types.js';
 import { Measures, alike } from './measures.js';
-import { Recorder, actionOf, gripOf, shortened, spanOf, targetOf, toggled } from './script.js';
+import { Recorder, actionOf, holdAfter, shortened, spanOf, toggled } from './script.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
@@ -77,16 +77,16 @@ export class Player {
     this.onChange = onChange;
     this.onFrame = onFrame;
     this.onError = onError;
-    this.rest = { ...engine.info.defaultRest };
+    this.rest = this.feltRest = { ...engine.info.defaultRest };
   }
 
   #forget() {
     this.recorder = new Recorder();
     this.time = this.stillFor = 0;
     this.asleep = true;
-    [this.held, this.felt, this.pins] = [new Map(), new Map(), new Set()];
-    [this.pending, this.past] = [[], []];
+    [this.held, this.felt, this.pins, this.pending, this.past] = [new Map(), new Map(), new Set(), [], []];
     this.fields = this.replayed = this.recording = this.heatMap = null;
+    this.feltRest = { ...this.engine.info.defaultRest };
   }
 
   /**
@@ -143,9 +143,9 @@ export class Player {
 
   /** @param {number} pointer @param {Pair} at @param {Pair} shift @param {PokeKind} [kind] @param {number} [since] the event's time stamp */
   poke(pointer, at, shift, kind = 'shift', since = performance.now()) {
-    this.replayed = null;
+    this.stopReplay();
     this.#do({ type: 'poke', frame: 0, pointer, at, shift, kind, since });
-    if (kind === 'shift') this.held.set(pointer, { at, to: [at[0] + shift[0], at[1] + shift[1]] });
+    holdAfter(this.held, { type: 'poke', frame: 0, pointer, at, shift, kind });
   }
 
   /** @param {number} pointer @param {Pair} to @param {number} [since] */
@@ -215,14 +215,19 @@ export class Player {
   }
 
   get canUndo() {
-    return this.past.length > 0;
+    return this.past.length > 0 || this.pending.some(({ type }) => type === 'poke');
   }
 
   /** Back to the moment before the last poke. */
   async undo() {
     await this.inTurn(async () => {
+      if (this.pending.some(({ type }) => type === 'poke')) {
+        this.pending = this.pending.filter(({ type }) => type === 'rest');
+        return void (this.held = new Map(this.felt)); // nobody has seen it yet
+      }
       const past = this.past.pop();
       if (!past) return;
+      const feel = this.rest;
       const older = this.past.splice(0); // forgotten, too, where the engine forgot this one
       this.fields = await this.engine.restore(past.mark);
       this.past = older;
@@ -230,12 +235,13 @@ export class Player {
       this.recorder.cut(past.events);
       this.pending = [];
       this.replayed = null;
-      this.rest = past.rest;
+      this.rest = this.feltRest = past.rest;
       this.recording = shortened(this.recording, this.time);
       this.felt = past.felt;
       this.pins = past.pins;
       this.held = new Map(past.felt);
       for (const pointer of past.felt.keys()) if (!past.pins.has(pointer)) this.release(pointer); // no finger is on it any more
+      if (feel.stiffness !== past.rest.stiffness || feel.momentum !== past.rest.momentum) this.setRest(feel); // the sliders' own
       this.draw();
     });
     this.onChange();
@@ -329,23 +335,31 @@ export class Player {
 
   /** @param {Error} error */
   #failed(error) {
+    if (this.closed) return;
     this.asleep = true;
     [this.pending, this.held] = [[], new Map(this.felt)];
     this.onError(error);
   }
 
   async #step() {
-    if (!this.canvas) return;
+    const { canvas } = this;
+    if (!canvas) return;
     if (this.replayed) this.#takeFromScript(this.replayed);
     const events = this.pending;
     this.pending = [];
-    if (events.some((event) => event.type === 'poke')) await this.#keep();
-    const fields = await this.engine.step(events.map((event) => this.#action(event)));
+    const past = events.some((event) => event.type === 'poke') ? await this.#present() : null;
+    const fields = await this.engine.step(events.map((event) => actionOf(event, canvas)));
+    if (past) this.past = [...this.past.filter(({ mark }) => mark > past.mark - MAX_MARKS), past]; // the engine forgot the others
+    for (const event of events) {
+      holdAfter(this.felt, event);
+      if (event.type === 'rest') this.feltRest = { stiffness: event.stiffness, momentum: event.momentum };
+    }
     for (const { since, ...event } of events) this.recorder.add({ .../** @type {ScriptEvent} */ (event), frame: this.time });
     this.#settle(this.fields, fields);
     this.fields = fields;
     this.time++;
     this.draw();
+    if (past) this.onChange();
     this.measures.shown(fields.stepMs, events.map(({ since }) => since));
     if (this.replayed && this.time >= this.replayed.frames) {
       this.replayed = null;
@@ -356,34 +370,20 @@ export class Player {
     this.onFrame();
   }
 
-  /** For undo. */
-  async #keep() {
-    const [mark, { felt, pins, rest, time: frame }] = [await this.engine.mark(), this];
-    this.past = this.past.filter((past) => past.mark > mark - MAX_MARKS); // the engine has forgotten the others
-    this.past.push({ mark, frame, events: this.recorder.events.length, felt: new Map(felt), pins: new Set(pins), rest: { ...rest } });
-    this.onChange();
+  /** This moment, to come back to. @returns {Promise<Past>} */
+  async #present() {
+    const mark = await this.engine.mark();
+    const { time: frame, felt, pins, feltRest: rest } = this;
+    return { mark, frame, events: this.recorder.events.length, felt: new Map(felt), pins: new Set(pins), rest };
   }
 
   /** @param {Script} script */
   #takeFromScript(script) {
-    for (const event of script.events) {
-      if (event.frame !== this.time) continue;
+    for (const event of script.events.filter(({ frame }) => frame === this.time)) {
       this.pending.push(event);
-      if (event.type === 'poke' && event.kind === 'shift') this.held.set(event.pointer, gripOf(event));
-      else if (event.type === 'drag') {
-        const grip = this.held.get(event.pointer);
-        if (grip) this.held.set(event.pointer, { ...grip, to: targetOf(event) });
-      } else if (event.type === 'release') this.held.delete(event.pointer);
-      else if (event.type === 'rest') this.rest = { stiffness: event.stiffness, momentum: event.momentum };
+      holdAfter(this.held, event);
+      if (event.type === 'rest') this.rest = { stiffness: event.stiffness, momentum: event.momentum };
     }
-  }
-
-  /** What the engine is told of an event. @param {Pending} event */
-  #action(event) {
-    if (event.type === 'poke' && event.kind === 'shift') this.felt.set(event.pointer, gripOf(event));
-    else if (event.type === 'drag') this.felt.set(event.pointer, { .../** @type {Grip} */ (this.felt.get(event.pointer)), to: targetOf(event) });
-    else if (event.type === 'release') this.felt.delete(event.pointer);
-    return actionOf(event, /** @type {Canvas} */ (this.canvas));
   }
 
   /** Falls asleep where nobody would see the next frames. @param {Fields|null} before @param {Fields} after */

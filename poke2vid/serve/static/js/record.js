@@ -7,7 +7,7 @@ import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
 import { PlainCompositor } from './compositor/plain.js';
 import { createEngine } from './engine/create.js';
-import { actionOf, targetOf } from './script.js';
+import { actionOf, holdAfter, targetOf } from './script.js';
 import { COLOURS, colourOf, drawPoke } from './ui/arrows.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
@@ -88,12 +88,9 @@ class Pokes {
   at(frame) {
     const events = this.byFrame.get(frame) ?? [];
     for (const event of events) {
-      if (event.type === 'release') this.held.delete(event.pointer);
-      if (event.type !== 'poke' && event.type !== 'drag') continue;
-      const to = targetOf(event);
-      if (event.type === 'drag') this.held.set(event.pointer, { at: this.held.get(event.pointer)?.at ?? to, to });
-      else if (event.kind === 'shift') this.held.set(event.pointer, { at: event.at, to });
-      else this.impulses.push({ at: event.at, to, frame, pointer: event.pointer });
+      holdAfter(this.held, event);
+      if (event.type !== 'poke' || event.kind !== 'impulse') continue;
+      this.impulses.push({ at: event.at, to: targetOf(event), frame, pointer: event.pointer });
     }
     return events;
   }

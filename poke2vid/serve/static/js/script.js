@@ -36,6 +36,22 @@ export const targetOf = ({ at, shift }) => [at[0] + shift[0], at[1] + shift[1]];
 /** @param {{at: Pair, shift: Pair}} event @returns {Grip} */
 export const gripOf = (event) => ({ at: event.at, to: targetOf(event) });
 
+/**
+ * What is held after an event; changes `held`. A finger that touches anew lets go first, also for a push.
+ *
+ * @param {Map<number, Grip>} held @param {ScriptEvent} event
+ */
+export function holdAfter(held, event) {
+  if (event.type === 'rest') return;
+  const before = held.get(event.pointer);
+  if (event.type === 'drag') {
+    if (before) held.set(event.pointer, { ...before, to: targetOf(event) });
+    return;
+  }
+  held.delete(event.pointer);
+  if (event.type === 'poke' && event.kind === 'shift') held.set(event.pointer, gripOf(event));
+}
+
 /** An event as an engine takes it: in the model's pixels. @param {ScriptEvent} event @param {Canvas} canvas @returns {Action} */
 export function actionOf(event, canvas) {
   switch (event.type) {
@@ -94,21 +110,19 @@ export class Recorder {
    * @returns {Script}
    */
   script(image, from, to) {
-    /** @type {Map<number, PokeEvent>} */
+    /** @type {Map<number, Grip>} */
     const held = new Map();
     /** @type {RestEvent|null} */
     let rest = null;
     for (const event of this.events.filter(({ frame }) => frame < from)) {
-      if (event.type === 'poke' && event.kind === 'shift') held.set(event.pointer, event);
-      else if (event.type === 'release') held.delete(event.pointer);
-      else if (event.type === 'rest') rest = event;
-      else if (event.type === 'drag') {
-        const poke = held.get(event.pointer);
-        const shift = poke && [event.at[0] + event.shift[0] - poke.at[0], event.at[1] + event.shift[1] - poke.at[1]];
-        if (poke) held.set(event.pointer, { ...poke, shift: /** @type {Pair} */ (shift) });
-      }
+      holdAfter(held, event);
+      if (event.type === 'rest') rest = event;
     }
-    const before = [...(rest ? [rest] : []), ...held.values()].map((event) => ({ ...event, frame: 0 }));
+    /** @type {ScriptEvent[]} */
+    const before = rest ? [{ .../** @type {RestEvent} */ (rest), frame: 0 }] : [];
+    for (const [pointer, { at, to }] of held) {
+      before.push({ type: 'poke', frame: 0, pointer, at, shift: [to[0] - at[0], to[1] - at[1]], kind: 'shift' });
+    }
     const during = this.events.filter(({ frame }) => frame >= from && frame < to);
     return {
       version: 1, image, frames: to - from,

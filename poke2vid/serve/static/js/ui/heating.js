@@ -54,7 +54,7 @@ export class Heating {
       const isWanted = await player.showHeat(at, (share) => mine === this.asked && this.#tell('Poking all around…', share), () => mine === this.asked);
       if (isWanted) say('The map shows what moves along with this point. Escape removes it.');
     } catch (error) {
-      toast(/** @type {Error} */ (error).message);
+      if (mine === this.asked) toast(/** @type {Error} */ (error).message);
     } finally {
       if (mine === this.asked) this.#quiet();
     }

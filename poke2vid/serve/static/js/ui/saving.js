@@ -1,6 +1,7 @@
 /** The dialog in which a video, a picture or a script is saved. */
 
 import { download, frameOf, video } from '../record.js';
+import { MAX_FRAMES } from '../script.js';
 import { usualRate } from './controls.js';
 import { byId, openDialog, toast } from './pages.js';
 
@@ -43,7 +44,8 @@ function describe(player) {
   const { from, to } = chosenRange(player);
   const seconds = ((to - from) / usualRate(player)).toFixed(1);
   const what = player.recording && byId('only-recorded').checked ? 'the part you recorded' : 'everything since the picture was opened';
-  byId('save-what').textContent = to > from ? `${seconds} seconds: ${what}.` : 'Nothing has moved yet. Poke first to save a video.';
+  const late = from > 0 && to > MAX_FRAMES ? ` A script holds ${MAX_FRAMES} frames, so yours begins at rest later on.` : '';
+  byId('save-what').textContent = to > from ? `${seconds} seconds: ${what}.${late}` : 'Nothing has moved yet. Poke first to save a video.';
   for (const button of choices()) button.disabled = to <= from && button.dataset.save !== 'png';
 }
 
@@ -75,7 +77,8 @@ async function made(kind, name, player, how, signal) {
   if (kind === 'png') return { blob: await frameOf(player), file: `${name}.png` };
   const { from, to } = chosenRange(player);
   if (kind === 'json') {
-    const script = JSON.stringify(player.script({ from, to }), null, 1);
+    // From the start where it can be, so that it gives the same frames again; a part would begin at rest.
+    const script = JSON.stringify(player.script({ from: to > MAX_FRAMES ? from : 0, to }), null, 1);
     return { blob: new Blob([script], { type: 'application/json' }), file: `${name}-pokes.json` };
   }
   const whole = player.script({ from: 0, to });

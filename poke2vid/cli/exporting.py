@@ -38,7 +38,7 @@ def export(
             )
         print(f"{about['resolution']} pixels, opset {about['opset']} -> {out}")
     if web is not None:
-        written = export_page(model, web)
+        written = export_page(model, web, half=half)
         size = sum(path.stat().st_size for path in written)
         print(
             f"{len(written)} files, {size / 1e6:.1f} MB -> {web}; put them on any web host, or: python -m http.server -d {web}"

@@ -65,12 +65,13 @@ def _require_passed(found: Check, path: Path) -> None:
     )
 
 
-def graphs_of(model: Path | None, place: Path) -> Path:
+def graphs_of(model: Path | None, place: Path, *, half: bool = True) -> Path:
     """A folder with a model's graphs: an export as it is, the base's as they come with the package, else made in `place`.
 
     Args:
         model: as for `load_model`, or a folder that `poke2vid export` wrote.
         place: where graphs may be made; must not exist yet, or be empty.
+        half: whether graphs that are made come in half precision, too.
     """
     if model is not None and (model / DESCRIPTION).is_file():
         read_description(model)
@@ -79,11 +80,11 @@ def graphs_of(model: Path | None, place: Path) -> Path:
     if PREBUILT.is_dir() and read_description(PREBUILT)["weights"] == weights_digest(LiveModel(loaded.model)):
         return PREBUILT
     with replacing(place) as fresh:
-        _written(loaded, fresh, half=True)
+        _written(loaded, fresh, half=half)
     return place
 
 
-def export_page(model: Path | None, out: Path) -> list[Path]:
+def export_page(model: Path | None, out: Path, *, half: bool = True) -> list[Path]:
     """The page with its model as static files for any web host, in a folder of their own.
 
     Returns:
@@ -93,7 +94,7 @@ def export_page(model: Path | None, out: Path) -> list[Path]:
         InputError: as `export_model`.
     """
     with replacing(out) as fresh:
-        graphs = graphs_of(model, fresh / "model")
+        graphs = graphs_of(model, fresh / "model", half=half)
         files: Files = dict(site_files())
         if graphs != fresh / "model":
             files |= {f"model/{path.name}": path for path in sorted(graphs.iterdir()) if path.is_file()}

@@ -1,8 +1,8 @@
 """What moves together with a point, cut into short slices of work; the page's own engine does the same (heat.js).
 
-Many pokes at one point of the picture at rest, and for every pixel the variance of how far its motion is from the poke
-(Sec. 4.2, Fig. 5, see evaluate/structure/correlation.py). The model says itself how pixels move, so nothing is tracked. A
-model that paints says nothing of the kind: there the map is how much a pixel changes.
+Many pokes at one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke (after
+Sec. 4.2, Fig. 5; evaluate/structure/correlation.py says where the paper's variance is fragile). The model says itself how pixels
+move, so nothing is tracked. A model that paints says nothing of the kind: there the map is how much a pixel changes.
 """
 
 from collections.abc import Iterator
@@ -73,9 +73,9 @@ class HeatMap:
             return _energy(torch.cat([frame.x_hat for frame in self._last]), self._x_0)
         backward = torch.cat([frame.flow for frame in self._last if frame.flow is not None])
         flows = np.stack([forward(flow) for flow in backward.numpy(force=True)])
-        variance = correlation.motion_variance(flows, self._shifts.astype(np.float32))
-        still = correlation.still_difference(self._shifts).var()
-        return correlation.heat(variance / still).astype(np.float32)
+        apart = correlation.mean_square(flows, self._shifts.astype(np.float32))
+        still = (correlation.still_difference(self._shifts) ** 2).mean()
+        return correlation.heat(apart / still).astype(np.float32)
 
 
 def forward(flow: Float32[np.ndarray, "2 r r"]) -> Float32[np.ndarray, "2 r r"]:

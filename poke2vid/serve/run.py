@@ -82,7 +82,7 @@ def graphs(model: Path | None, place: Path) -> Path:
 
     if model is not None:
         print(f"poke2vid: preparing {model} for browsers ...", file=sys.stderr, flush=True)
-    return graphs_of(model, place)
+    return graphs_of(model, place, half=False)  # a tab is as fast with the others
 
 
 def page(engine: EngineKind, graphs: Path | None) -> Files:

@@ -164,8 +164,8 @@ def text(found: dict[str, Any], version: str) -> str:
         f"# live_browser\n\nThe page in headless Chromium {version}, WebAssembly on the CPU and WebGL in software on the same "
         f"cores, a picture of {SHOWN_SIDE} x {SHOWN_SIDE}, random weights. A step is the engine alone, called from the page, "
         "worker and messages included. Poke to frame: from the time stamp of the pointer's event to the end of drawing the "
-        "frame that contains it (a pixel is read back, so it is drawn), at 25 steps a second, so up to 40 ms of it are the wait "
-        "for the next step. A program: ONNX "
+        "frame that contains it (a pixel is read back, so it is drawn), at 25 steps a second, so up to 40 ms of it are the "
+        "wait for the next step. A program: ONNX "
         "Runtime's CPU provider, one thread, in this process.\n\n" + table(header, rows)
     )
 

@@ -1,8 +1,9 @@
 """What moves together with a point, cut into short slices of work; the page's own engine does the same (heat.js).
 
-Many pokes at one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke (after
-Sec. 4.2, Fig. 5; evaluate/structure/correlation.py says where the paper's variance is fragile). The model says itself how pixels
-move, so nothing is tracked. A model that paints says nothing of the kind: there the map is how much a pixel changes.
+Many pokes at one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke
+(after Sec. 4.2, Fig. 5; evaluate/structure/correlation.py says where the paper's variance is fragile). The model says itself
+how pixels move, so nothing is tracked. A model that paints says nothing of the kind: there the map is how much a pixel
+changes.
 """
 
 from collections.abc import Iterator

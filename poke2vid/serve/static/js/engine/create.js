@@ -1,5 +1,6 @@
 /** Which engine, and which of the ways in which this browser can compute. */
 
+import { webglSupport } from '../compositor/webgl.js';
 import { LocalEngine } from './local.js';
 import { RemoteEngine } from './remote.js';
 
@@ -57,12 +58,21 @@ export async function createEngine(baseUrl, { prefer = 'auto', onProgress = () =
 
 /** What could be tried, the best guess first. @param {'auto'|'webgpu'|'wasm'} prefer @returns {Promise<Choice[]>} */
 async function choicesFor(prefer) {
-  const cores = navigator.hardwareConcurrency || 1;
-  const threads = crossOriginIsolated ? Math.min(MAX_THREADS, cores) : 1;
+  const threads = crossOriginIsolated ? Math.max(1, Math.min(MAX_THREADS, spareCores())) : 1;
   /** @type {Choice[]} */
   const choices = [...new Set([threads, Math.min(threads, 2), 1])].map((count) => ({ backend: 'wasm', threads: count }));
   if (prefer === 'webgpu' || (prefer === 'auto' && (await hasGpu()))) choices.unshift({ backend: 'webgpu', threads: 1 });
   return choices;
+}
+
+/**
+ * One is left to the page, unless there are two and a GPU draws: a step waits for the slowest of its threads, and where one of
+ * them shared its core with whatever draws, two threads took twice as long as one alone.
+ */
+function spareCores() {
+  const cores = navigator.hardwareConcurrency || 1;
+  const drawsItself = webglSupport()?.slow ?? true;
+  return cores > 2 || drawsItself ? cores - 1 : cores;
 }
 
 /** Whether there is a GPU, and not a program that plays one: that is slower than WASM. */

@@ -35,6 +35,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import poke2vid
+from poke2vid.export.run import PREBUILT
 from poke2vid.live import LiveModel
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import save_model
@@ -46,7 +47,7 @@ from poke2vid.serve.conversation import Engine
 from poke2vid.serve.files import accepts_gzip, matches
 from poke2vid.serve.heat import HeatMap, even_shifts, forward
 from poke2vid.serve.rooms import Bucket, Compute, Limits, Moment, Room, Rooms
-from poke2vid.serve.run import configured, listen
+from poke2vid.serve.run import build_engine, configured, listen
 from poke2vid.session import Session
 from poke2vid.types import Frame, InputError, Player, PokeKind, Rest, State
 
@@ -1213,3 +1214,12 @@ def test_what_is_packed_fits_half_precision() -> None:
     packed = protocol.pack_frame(Frame(torch.zeros(1, 3, 4, 4), flow, torch.zeros(1, 3, 4, 4)), 1, 2**32 + 5, 1.0)
     assert np.isfinite(np.frombuffer(packed[16:], "<f2")).all()
     assert struct.unpack("<I", packed[8:12]) == (5,)
+
+
+def test_a_server_computes_with_the_graphs_of_an_export_too() -> None:
+    async def build() -> tuple[str, int]:
+        engine = build_engine(PREBUILT, Limits())
+        engine.compute.close()
+        return engine.decoder, engine.player.resolution
+
+    assert asyncio.run(build()) == ("motion", 64)

@@ -194,16 +194,21 @@ def summary(clients: list[Client], phase: str, seconds: float) -> dict[str, Any]
 
 
 def flatness(memory: list[tuple[float, float]]) -> dict[str, Any]:
-    """How the server's memory goes on after it has settled."""
+    """How the server's memory goes on after it has settled; its slope within each phase, for another pace needs other buffers."""
     times, sizes = np.array(memory).T
-    settled = times - times[0] >= min(SETTLED, (times[-1] - times[0]) / 2)
-    slope = np.polyfit(times[settled] - times[0], sizes[settled], 1)[0] * 60 if settled.sum() > 2 else 0.0
+    passed, phase = times - times[0], (times[-1] - times[0]) / len(PHASES)
+    wait = min(SETTLED, phase / 2)
+    settled = passed >= wait
+    slopes = []
+    for number in range(len(PHASES)):
+        inside = (passed >= number * phase + wait) & (passed <= (number + 1) * phase)
+        slopes.append(np.polyfit(passed[inside], sizes[inside], 1)[0] * 60 if inside.sum() > 2 else 0.0)
     every = max(1, len(sizes) // 60)
     return {
         "mb_settled": round(float(sizes[settled][0]), 1),
         "mb_at_the_end": round(float(sizes[-1]), 1),
         "mb_at_most": round(float(sizes.max()), 1),
-        "mb_a_minute": round(float(slope), 3),
+        "mb_a_minute": [round(float(slope), 3) for slope in slopes],
         "mb": [round(float(size), 1) for size in sizes[::every]],
     }
 
@@ -224,7 +229,7 @@ def page(values: dict[str, Any]) -> str:
         + table(header, rows)
         + f"\n\nDropped connections: {len(values['dropped'])}.\n\nThe server's memory: {memory['mb_settled']} MB once "
         f"settled, {memory['mb_at_the_end']} MB at the end, {memory['mb_at_most']} MB at most, "
-        f"{memory['mb_a_minute']:+.2f} MB a minute."
+        f"{' and '.join(f'{slope:+.2f}' for slope in memory['mb_a_minute'])} MB a minute within the phases."
     )
 
 

@@ -97,14 +97,14 @@ def page(engine: EngineKind, graphs: Path | None) -> Files:
 
 def build_engine(model: Path | None, limits: Limits) -> Engine:
     """What computes for clients: a model, or the graphs of an export."""
+    torch.set_num_threads(1)  # the threads of `Compute` are enough
+    _keep_memory_flat()
     if model is not None and (model / "model.json").is_file():
         from poke2vid.export.engine import OnnxPlayer  # with a library that a model does not need
 
         player = OnnxPlayer(model)
         return Engine(player, player.about["decoder"], Rooms(limits), Compute())
     loaded = load_model(model)
-    torch.set_num_threads(1)  # the threads of `Compute` are enough
-    _keep_memory_flat()
     return Engine(live(loaded.model), loaded.model.config.decoder, Rooms(limits), Compute())
 
 

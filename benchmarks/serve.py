@@ -194,7 +194,7 @@ def summary(clients: list[Client], phase: str, seconds: float) -> dict[str, Any]
 
 
 def flatness(memory: list[tuple[float, float]]) -> dict[str, Any]:
-    """How the server's memory goes on after it has settled; its slope within each phase, for another pace needs other buffers."""
+    """How the server's memory goes on after it has settled; by phase, for another pace needs other buffers."""
     times, sizes = np.array(memory).T
     passed, phase = times - times[0], (times[-1] - times[0]) / len(PHASES)
     wait = min(SETTLED, phase / 2)

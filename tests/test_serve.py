@@ -687,6 +687,17 @@ def test_too_many_pictures_are_refused() -> None:
         assert client.open()["type"] == "opened"
 
 
+def test_too_many_heat_maps_are_refused() -> None:
+    clock = Clock()
+    with serve(limits=Limits(heats_per_minute=4), clock=clock) as server, server.client() as client:
+        client.open()
+        assert client.ask("heat", at=[5, 5])["type"] == "heat"
+        client.receive()
+        assert "4 heat maps a minute" in client.ask("heat", at=[5, 5])["message"]
+        clock.now += 16
+        assert client.ask("heat", at=[5, 5])["type"] == "heat"
+
+
 @pytest.mark.parametrize("message", ["x" * 70_000, bytes(300_000), "é" * 40_000])
 def test_a_message_that_is_too_large_ends_the_connection(message: str | bytes) -> None:
     with serve(limits=Limits(picture_bytes=200_000)) as server, server.client() as client:

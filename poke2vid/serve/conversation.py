@@ -247,6 +247,10 @@ class Conversation:
 
     async def _heat(self, request: protocol.Heat) -> None:
         canvas = self._moment().session.canvas
+        if not self._room.heats.take():
+            raise InputError(
+                f"a client may ask for {self._limits.heats_per_minute:g} heat maps a minute; wait a little."
+            )
         poke = Poke(request.at, (0.0, 0.0))
         poking.check(poke, canvas.size[1], canvas.size[0], "the point")
         heat = HeatMap(self._engine.player, canvas.x_0, canvas.modelled(poke).location)

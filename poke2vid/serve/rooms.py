@@ -33,6 +33,7 @@ class Limits:
         pokes_per_second: more are refused.
         steps_per_second: more are answered later.
         opens_per_minute: pictures; more are refused.
+        heats_per_minute: heat maps; more are refused.
         marks, mark_bytes: moments that are kept, and the memory they may take; the oldest are forgotten.
         in_flight: requests that wait for their answer.
         open_seconds: within which a connection must have opened a picture.
@@ -50,6 +51,7 @@ class Limits:
     pokes_per_second: float = 100.0
     steps_per_second: float = 120.0
     opens_per_minute: float = 60.0
+    heats_per_minute: float = 30.0
     marks: int = 64
     mark_bytes: int = 64 * 2**20
     in_flight: int = 2
@@ -128,6 +130,7 @@ class Room:
         self.pokes = Bucket(limits.pokes_per_second, limits.pokes_per_second, clock)
         self.steps = Bucket(limits.steps_per_second, limits.steps_per_second / 4, clock)
         self.opens = Bucket(limits.opens_per_minute / 60, limits.opens_per_minute / 4, clock)
+        self.heats = Bucket(limits.heats_per_minute / 60, limits.heats_per_minute / 4, clock)
         self.offences = Bucket(5, 50, clock)
         self._marks: OrderedDict[int, Moment] = OrderedDict()
         self._numbers = itertools.count(1)

@@ -135,7 +135,6 @@ function showFeelReset() {
 export function show(player, stage) {
   const { playing, rest, pins, replayed, engine, heatMap } = player;
   byId('play').setAttribute('aria-pressed', String(playing));
-  byId('play').setAttribute('aria-label', playing ? 'Pause' : 'Play');
   byId('play').querySelector('use').setAttribute('href', playing ? '#i-pause' : '#i-play');
   byId('undo').disabled = !player.canUndo;
   byId('heat').setAttribute('aria-pressed', String(stage.choosesHeat || heatMap !== null));
@@ -161,7 +160,6 @@ function showClock(player) {
   const goesOn = player?.recording?.to === null;
   const [button, clock] = [byId('record'), byId('record-time')];
   button.setAttribute('aria-pressed', String(goesOn));
-  button.setAttribute('aria-label', goesOn ? 'End the recording' : 'Record a part');
   clock.hidden = !goesOn;
   if (goesOn && player?.recording) clock.textContent = `${((player.time - player.recording.from) / usualRate(player)).toFixed(1)} s`;
 }

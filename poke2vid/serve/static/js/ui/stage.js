@@ -13,6 +13,8 @@ import { colourOf, drawCross, drawPoke } from './arrows.js';
  * @property {number} pointer of the poke
  * @property {Pair} at what was grabbed, in pixels of the user's picture
  * @property {Pair} to where it shall go
+ * @property {Pair} began where the finger came down, in pixels of the user's picture
+ * @property {Pair} base where it went then: a pin is not where it was grabbed
  * @property {Pair} from where the finger went down, in pixels of the screen
  * @property {boolean} moved
  * @property {boolean} pushes pokes once, when it lets go
@@ -110,6 +112,7 @@ export class Stage {
     const pointer = pin ?? this.nextPointer++;
     const finger = {
       pointer, at: grip?.at ?? at, to: grip?.to ?? at, from: /** @type {Pair} */ ([event.clientX, event.clientY]),
+      began: at, base: grip?.to ?? at,
       moved: false, pushes: this.pushes && pin === null, pinned: pin !== null,
     };
     this.fingers.set(event.pointerId, finger);
@@ -127,7 +130,8 @@ export class Stage {
     finger.moved ||= Math.hypot(event.clientX - x, event.clientY - y) > TAP_PX;
     if (finger.pinned && !finger.moved) return; // it may still be a tap
     const now = this.at(event);
-    finger.to = [finger.at[0] + this.strength * (now[0] - finger.at[0]), finger.at[1] + this.strength * (now[1] - finger.at[1])];
+    const { base, began } = finger;
+    finger.to = [base[0] + this.strength * (now[0] - began[0]), base[1] + this.strength * (now[1] - began[1])];
     if (!finger.pushes) player.drag(finger.pointer, finger.to, event.timeStamp);
     this.refresh();
   }
@@ -208,7 +212,7 @@ export class Stage {
       const place = at.map(Math.round).join(', ');
       const { pushes } = this;
       const pointer = this.nextPointer++;
-      this.fingers.set(KEYS, { pointer, at, to: at, from: [0, 0], moved: false, pushes, pinned: false });
+      this.fingers.set(KEYS, { pointer, at, to: at, from: [0, 0], began: at, base: at, moved: false, pushes, pinned: false });
       if (!pushes) player.poke(pointer, at, [0, 0]);
       this.listeners.say(pushes ? `aim from ${place} with the arrow keys, Enter pushes` : `grabbed at ${place}; pull with the arrow keys`);
     }

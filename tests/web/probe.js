@@ -127,7 +127,7 @@ export function closeEngine() {
 /**
  * What a compositor draws of the open picture.
  *
- * @param {'webgl'|'plain'} prefer
+ * @param {'any-webgl'|'plain'} prefer
  * @param {{flow: string|null, repaint: string|null, xHat: string|null}[]} frames
  * @param {string} heat
  */
@@ -153,7 +153,7 @@ export async function composed(prefer, frames, heat) {
 /** Whether what was drawn is there again after the GPU was lost. */
 export async function afterLoss() {
   const element = document.createElement('canvas');
-  const compositor = createCompositor(element, picture, canvas, { prefer: 'webgl' });
+  const compositor = createCompositor(element, picture, canvas, { prefer: 'any-webgl' });
   const before = compositor.pixels().data;
   const extension = /** @type {WebGL2RenderingContext} */ (element.getContext('webgl2')).getExtension('WEBGL_lose_context');
   const event = (/** @type {string} */ name) =>

@@ -30,7 +30,7 @@ import { WebGLCompositor, webglSupport } from './compositor/webgl.js';
  */
 
 const MAX_SIDE = 4096;
-const MAX_SLOW_SIDE = 1024; // where the CPU draws every pixel
+const MAX_SLOW_SIDE = 768; // where the CPU draws every pixel: 30 ms a frame
 
 /**
  * A compositor that draws on `element`, whose size becomes that of the picture, or less where the device cannot do as much.
@@ -39,11 +39,13 @@ const MAX_SLOW_SIDE = 1024; // where the CPU draws every pixel
  * @param {HTMLCanvasElement} element
  * @param {Picture} picture
  * @param {Canvas} canvas the same picture on the model's canvas
- * @param {{maxSide?: number, prefer?: 'webgl'|'plain'}} [options]
+ * @param {{maxSide?: number, prefer?: 'webgl'|'any-webgl'|'plain'}} [options] `webgl` where a GPU draws, else `plain`;
+ *   `any-webgl` also where a program plays the GPU: that takes the cores that the model runs on, and is slower
  * @returns {Compositor}
  */
 export function createCompositor(element, picture, canvas, { maxSide = MAX_SIDE, prefer = 'webgl' } = {}) {
-  const support = prefer === 'webgl' ? webglSupport() : null;
+  const found = prefer === 'plain' ? null : webglSupport();
+  const support = found?.slow && prefer === 'webgl' ? null : found;
   const limit = !support || support.slow ? MAX_SLOW_SIDE : MAX_SIDE;
   const most = Math.min(maxSide, limit, support?.maxTexture ?? limit);
   const source = shrunk(picture, most);

@@ -360,8 +360,11 @@ def test_it_works_offline_once_it_was_loaded(browser: Any, url: str) -> None:
     page.context.set_offline(True)
     page.reload()
     page.wait_for_selector("#loading", state="hidden")
-    drag(page, GRABBED, PULL, let_go=True)
-    wait_for_frames(page, 3)
+    before = shown(page)
+    drag(page, GRABBED, PULL)
+    wait_for_frames(page, 8)
+    assert np.abs(shown(page) - before).mean() > 0.3
+    page.mouse.up()
     page.context.close()
 
 

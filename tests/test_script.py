@@ -61,7 +61,8 @@ def test_the_published_schema_is_the_one_the_program_checks_by(path: Path) -> No
 
 def test_the_schema_is_one_and_takes_the_bundled_script() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
-    jsonschema.validate(json.loads((EXAMPLES / "robot-pokes.json").read_text(encoding="utf-8")), schema())
+    bundled = json.loads((EXAMPLES / "robot-pokes.json").read_text(encoding="utf-8"))
+    assert list(jsonschema.Draft202012Validator(schema()).iter_errors(bundled)) == []
 
 
 POKE: dict[str, Any] = {"type": "poke", "frame": 0, "at": [20, 10], "shift": [8, 0]}

@@ -1,5 +1,6 @@
 """Honest timing: warm-up, interleaved rounds, medians with their spread, ratios within rounds; and what machine it was."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -162,9 +163,24 @@ def _busy_seconds() -> float | None:
 
 
 def _own_seconds() -> float:
-    """Processor time of this process and of its finished children."""
+    """Processor time of this process, of its finished children, and of all that came of it and still runs."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + _living_seconds()
+
+
+def _living_seconds() -> float:
+    """Processor time of the processes below this one, and of their finished children; 0 where the kernel does not say."""
+    parents, spent = dict[int, int](), dict[int, int]()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile
+            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+            pid = int(path.parent.name)
+            parents[pid], spent[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+    below, found = {os.getpid()}, set[int]()
+    while below:
+        below = {pid for pid, parent in parents.items() if parent in below}
+        found |= below
+    return sum(spent[pid] for pid in found) / os.sysconf("SC_CLK_TCK")
 
 
 # Linux counts what a process inherits when it is forked as its own peak, so a large one must not start what is measured.

@@ -1,7 +1,8 @@
-"""A trained model made fit for a live session: what nothing touches stays, and what was let go of swings back.
+"""A trained model made fit for a live session: what nothing touches stays, what was let go of swings back, and what is held
+still comes to rest.
 
 Ours, not the paper's (docs/decisions/020): F was trained on clips of a second, and creeps away from a picture that is left
-alone for a minute. While a poke is held a step is the paper's, to the bit.
+alone for a minute. For the first `STEADY` frames of a poke a step is the paper's, to the bit.
 """
 
 from dataclasses import replace
@@ -12,6 +13,10 @@ from torch import Tensor, nn
 
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.types import AS_TRAINED, Frame, LivePlayer, Player, PokeKind, Rest, State
+
+STEADY = 25  # frames that a poke acts in full; longer than any clip that models are trained or judged on
+FADING = 0.9  # of the pace, from frame to frame after that: nine more frames' worth in all
+STOPPED = 1e-3  # a pace below it is none
 
 _REST: dict[PokeKind, Rest] = {  # an impulse's response is all F's own; only its creeping at rest is taken away
     "shift": Rest(),
@@ -25,7 +30,10 @@ class LiveModel(nn.Module):
         v_i+1     = rho v_i - k d                                          a damped spring in the space of states
         sigma_i+1 = F(sigma_i, 0) - (F(sigma_0, 0) - sigma_0) + v_i+1      sigma_0 is a fixed point, exactly
 
-    and while something does, sigma_i+1 = F(sigma_i, phi) and v_i+1 = 0.
+    and while something does, with n the frames since what touches it changed and lambda_n = `pace(n)`,
+
+        sigma_i+1 = sigma_i + lambda_n (F(sigma_i, phi) - sigma_i)         F alone for n < STEADY, where lambda is 1
+        v_i+1     = 0
     """
 
     def __init__(self, model: PokeVideo) -> None:
@@ -58,14 +66,31 @@ class LiveModel(nn.Module):
         """The paper's step, also where nothing touches the object."""
         return self.live_step(state, phi, AS_TRAINED)
 
-    def live_step(self, state: State, phi: Tensor | None, rest: Rest) -> tuple[State, Frame]:
+    def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
         drive = self.model.dynamics.rest_drive() if phi is None else phi
         after = self.model.dynamics.advance(state.sigma, drive)
         if phi is None and rest.anchored:
             state = rested(state, after, rest.stiffness, rest.momentum)
         else:
-            state = replace(state, sigma=after, velocity=tuple(torch.zeros_like(v) for v in state.velocity))
+            sigma = paced(state.sigma, after, pace(unchanged, rest))
+            state = replace(state, sigma=sigma, velocity=tuple(torch.zeros_like(v) for v in state.velocity))
         return state, self.model.decode(self.model.dynamics.predicted(state.sigma), state.context)
+
+
+def pace(unchanged: int, rest: Rest) -> float:
+    """lambda_n: which share of F's step is taken when what touches the object has been the same for `unchanged` frames.
+
+    F was never asked to hold an object for longer than a clip, and goes on pulling at it for minutes.
+    """
+    faded = FADING ** max(0, unchanged - STEADY + 1)
+    return 1.0 if not rest.anchored else faded if faded >= STOPPED else 0.0
+
+
+def paced(sigma: tuple[Tensor, ...], after: tuple[Tensor, ...], share: float) -> tuple[Tensor, ...]:
+    """A share of the way from a state to the next."""
+    if share == 1:
+        return after
+    return tuple(now + share * (later - now) for now, later in zip(sigma, after, strict=True))
 
 
 def rested(state: State, after: tuple[Tensor, ...], stiffness: float | Tensor, momentum: float | Tensor) -> State:

@@ -59,6 +59,7 @@ class _Now:
     impulses: tuple[Poke, ...] = ()
     next_pointer: int = 0
     rest: Rest = AS_TRAINED
+    unchanged: int = 0  # for how many frames the same has touched the object, or nothing
     done: tuple[Done, ...] = ()
 
 
@@ -66,7 +67,8 @@ class Session:
     """One picture and what is being done to it. Locations and shifts are in pixels of the picture the user gave.
 
     The same calls give the same frames, bit for bit on one machine. While nothing touches the picture it stays exactly as it
-    is, and what was let go of comes back (`Rest`, docs/decisions/020). Not for several threads at once.
+    is, what was let go of comes back, and what is held still comes to rest (`Rest`, docs/decisions/020). Not for several
+    threads at once.
 
     Attributes:
         player: what computes.
@@ -225,11 +227,12 @@ class Session:
         """The next frame as the model makes it; for those who show it themselves."""
         now, phi = self._now, self._interaction()
         if isinstance(self._live, LivePlayer):
-            state, frame = self._live.live_step(now.state, phi, now.rest)
+            state, frame = self._live.live_step(now.state, phi, now.rest, now.unchanged)
         else:
             state, frame = self._live.step(now.state, phi)
         self._phi_is_current = not now.impulses
-        self._now = replace(now, state=state, frame=frame, time=now.time + 1, impulses=())
+        unchanged = 0 if now.impulses else now.unchanged + 1
+        self._now = replace(now, state=state, frame=frame, time=now.time + 1, impulses=(), unchanged=unchanged)
         return frame
 
     def fork(self) -> "Session":
@@ -268,6 +271,7 @@ class Session:
             "impulses": [asdict(poke) for poke in now.impulses],
             "next_pointer": now.next_pointer,
             "rest": asdict(now.rest),
+            "unchanged": now.unchanged,
             "done": [asdict(done) for done in now.done],
         }
         snapshot.write(Path(path), self.player, self.canvas, now.state, now.frame, about)
@@ -300,6 +304,7 @@ class Session:
                 tuple(snapshot.poke_of(poke) for poke in about["impulses"]),
                 int(about["next_pointer"]),
                 session.rest,
+                int(about["unchanged"]),
                 tuple(_done_of(done) for done in about["done"]),
             )
         session._phi_is_current = False
@@ -313,6 +318,8 @@ class Session:
             if again and done.type in ("drag", "rest"):  # only the last of several between two frames is felt
                 before = before[:-1]
             changes["done"] = (*before, done)
+        if done.type != "rest":
+            changes["unchanged"] = 0
         self._now = replace(self._now, **changes)
         self._phi_is_current = False
 

@@ -13,7 +13,7 @@ from poke2vid.canvas import Canvas, Picture
 from poke2vid.files import digest_of, read_tensors, write_tensors
 from poke2vid.types import Frame, InputError, Player, Poke, State
 
-FORMAT, VERSION = "poke2vid-session", 1
+FORMAT, VERSION = "poke2vid-session", 2
 _PARTS = tuple(field.name for field in fields(State))
 
 

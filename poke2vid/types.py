@@ -99,12 +99,13 @@ class State:
 
 @dataclass(frozen=True)
 class Rest:
-    """How an object moves while nothing touches it; ours, not the paper's (docs/decisions/020).
+    """How an object moves while nothing touches it, or nothing new; ours, not the paper's (docs/decisions/020).
 
     Attributes:
         stiffness: k, the share of its distance from sigma_0 that pulls the state back in every frame; 0 ... 1.
         momentum: rho, the share of its speed that it keeps from frame to frame; 0 creeps back, 0.8 swings; 0 ... 0.99.
-        anchored: False leaves everything to the trained F, which creeps away from a picture that nobody touches.
+        anchored: False leaves everything to the trained F, which creeps away from a picture that nobody touches, and goes on
+            deforming one that is held still for long.
     """
 
     stiffness: float = 0.1
@@ -225,5 +226,6 @@ class LivePlayer(Player, Protocol):
     def default_rest(self) -> Rest:
         """What suits it: an object that was pulled swings back; one that was pushed moves on as it was trained to."""
 
-    def live_step(self, state: State, phi: Tensor | None, rest: Rest) -> tuple[State, Frame]:
-        """As `step` where phi is given; else the next state under `rest`."""
+    def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
+        """Where phi is given, as `step`, but coming to rest once phi has been the same for `unchanged` frames and that is
+        long; else the next state under `rest`."""

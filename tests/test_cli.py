@@ -273,6 +273,18 @@ def test_a_large_pictures_pokes_are_told_in_its_own_pixels(run: Run, tmp_path: P
     assert (poke["at"], poke["shift"], poke["target"]) == ([1100, 500], [-100, 50], [1000, 550])
 
 
+def test_an_export_is_poked_as_the_model_that_it_came_from(
+    run: Run, tmp_path: Path, picture: Path, model_file: Path
+) -> None:
+    assert run("export", str(model_file), "--out", str(tmp_path / "graphs"), "--no-fp16").code == 0
+    found = []
+    for model in (model_file, tmp_path / "graphs"):
+        out = tmp_path / f"{model.name}.json"
+        assert run("animate", str(picture), *POKE, "--model", str(model), "-o", str(out)).code == 0
+        found.append(numbers(out)["pokes"][0]["arrived"])
+    np.testing.assert_allclose(found[0], found[1], atol=0.02)
+
+
 def test_without_a_model_the_shipped_one_is_used(run: Run, tmp_path: Path, picture: Path, model_file: Path) -> None:
     from poke2vid.model import files
 

@@ -87,7 +87,7 @@ def phi_of(player: LivePlayer, batch: int) -> torch.Tensor:
 def test_every_kind_of_model_computes_the_same_outside_pytorch(
     exported: Callable[[str], Path], kind: str, batch: int
 ) -> None:
-    """Touched, let go of, and as trained, for one picture and for several at once."""
+    """Touched, held for long, let go of, and as trained, for one picture and for several at once."""
     live, player = LiveModel(model(kind)), OnnxPlayer(exported(kind))
     assert isinstance(player, LivePlayer)
     assert (player.resolution, player.poke_kind) == (SIDE, live.poke_kind)
@@ -96,9 +96,10 @@ def test_every_kind_of_model_computes_the_same_outside_pytorch(
     phi = phi_of(live, batch)
     torch.testing.assert_close(phi_of(player, batch), phi, rtol=0, atol=1e-4)
     rest = Rest(0.2, 0.7)
-    for drive, law in [(phi, rest), (phi, rest), (None, rest), (None, rest), (None, AS_TRAINED), (phi, rest)]:
-        ours, expected = live.live_step(ours, drive, law)
-        theirs, frame = player.live_step(theirs, drive, law)
+    done = [(phi, rest, 0), (phi, rest, 1), (phi, rest, 30), (phi, rest, 200), (None, rest, 0), (None, rest, 40)]
+    for drive, law, unchanged in [*done, (None, AS_TRAINED, 0), (phi, AS_TRAINED, 30), (phi, rest, 0)]:
+        ours, expected = live.live_step(ours, drive, law, unchanged)
+        theirs, frame = player.live_step(theirs, drive, law, unchanged)
         for part in STATE_INPUTS:
             for a, b in zip(getattr(theirs, part), getattr(ours, part), strict=True):
                 torch.testing.assert_close(a, b, rtol=0, atol=1e-4)

@@ -111,6 +111,59 @@ def test_a_held_poke_is_the_paper_s_step_to_the_bit() -> None:
             assert torch.equal(frame.x_hat, expected.x_hat)
 
 
+@torch.no_grad()
+def test_what_is_held_still_comes_to_rest_once_no_clip_was_ever_as_long() -> None:
+    """sigma' = sigma + lambda (F(sigma, phi) - sigma), lambda 1 for 25 frames, then a tenth less each frame, at last 0."""
+    player = live_model()
+    phi, F = phi_of(player), player.model.dynamics
+    state, sigma = player.start(x_0()), player.start(x_0()).sigma
+    for n in range(120):
+        before = state.sigma
+        state, _ = player.live_step(state, phi, Rest(), n)
+        share = 1.0 if n < 25 else 0.9 ** (n - 24)
+        sigma = tuple(
+            s + (share if share > 1e-3 else 0) * (a - s) for s, a in zip(sigma, F.advance(sigma, phi), strict=True)
+        )
+        for found, expected in zip(state.sigma, sigma, strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    assert all(torch.equal(now, last) for now, last in zip(state.sigma, before, strict=True))
+    longer, _ = player.live_step(state, phi, AS_TRAINED, 120)
+    assert max(float((a - b).abs().max()) for a, b in zip(longer.sigma, state.sigma, strict=True)) > 1e-3
+
+
+def test_a_session_holds_a_picture_for_minutes_as_it_was_after_seconds_and_follows_a_drag_again() -> None:
+    session = load().open(EXAMPLES / "flower.jpg")
+    pointer = session.poke((300.0, 170.0), (40.0, -20.0))
+    flows = []
+    for _ in range(LONG):
+        frame = session.advance()
+        assert frame.flow is not None
+        flows.append(frame.flow)
+    assert torch.equal(flows[120], flows[-1])
+    assert float((flows[24] - flows[-1]).norm(dim=1).mean()) < 0.5 * float(flows[24].norm(dim=1).mean())
+    session.drag(pointer, (260.0, 190.0))
+    for _ in range(10):
+        frame = session.advance()
+    assert frame.flow is not None
+    assert float((frame.flow - flows[-1]).norm(dim=1).max()) > 1
+
+
+def test_only_what_touches_the_object_anew_lets_a_held_poke_act_in_full_again() -> None:
+    session = load().open(EXAMPLES / "flower.jpg")
+    session.poke((300.0, 170.0), (40.0, -20.0))
+    for _ in range(60):
+        before = session.advance()
+    session.rest = Rest(0.2, 0.5)
+    softly = session.fork()
+    session.poke((100.0, 100.0), (5.0, 5.0), "impulse")
+    moves = []
+    for one in (softly, session):
+        frame = one.advance()
+        assert frame.flow is not None and before.flow is not None
+        moves.append(float((frame.flow - before.flow).abs().max()))
+    assert moves[0] < 0.2 * moves[1]
+
+
 def test_as_trained_is_the_paper_s_step_also_where_nothing_touches_the_object() -> None:
     player = live_model()
     state, plain = player.start(x_0()), player.model.start(x_0())

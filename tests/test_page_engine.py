@@ -188,6 +188,12 @@ SCRIPT[21] = [{"type": "rest", "stiffness": 0.0, "momentum": 0.0, "anchored": Fa
 SCRIPT[23] = [{"type": "poke", "pointer": 3, "at": AT, "shift": (-30, 10), "kind": "impulse"}]
 
 
+HELD: list[list[dict[str, Any]]] = [[] for _ in range(60)]  # for so long that a held poke fades, and acts again
+HELD[0] = [{"type": "poke", "pointer": 3, "at": AT, "shift": (40.5, -20), "kind": "shift"}]
+HELD[40] = [{"type": "rest", "stiffness": 0.2, "momentum": 0.9}]
+HELD[45] = [{"type": "poke", "pointer": 4, "at": (100, 40), "shift": (25, 0), "kind": "impulse"}]
+
+
 def played(session: Session, script: list[list[dict[str, Any]]]) -> list[Frame]:
     pointers: dict[int, int] = {}
     frames = []
@@ -252,6 +258,8 @@ def test_a_script_gives_the_frames_that_a_session_gives(probe: Probe, fresh: dic
     assert [fields["time"] for fields in found] == list(range(1, 26))
     assert max(float(frame.flow.abs().max()) for frame in expected if frame.flow is not None) > 2
     assert worst(found, expected) < FLOW_TOLERANCE
+    probe("reopen")
+    assert worst(probe("steps", HELD), played(load().open(picture), HELD)) < FLOW_TOLERANCE
     probe("reopen")  # starts over, and asks ahead
     assert probe("steps", SCRIPT, True) == found
 
@@ -519,6 +527,8 @@ def test_an_engine_on_the_server_gives_the_frames_that_a_session_gives(remote: P
     assert (info["backend"], info["resolution"], info["decoder"]) == ("server", 64, "motion")
     expected = played(load().open(picture), SCRIPT)
     mark = remote("mark")
+    assert worst(remote("steps", HELD), played(load().open(picture), HELD)) < HALF_TOLERANCE
+    assert remote("restore", mark) is None
     found = remote("steps", SCRIPT, True)  # more at once than the server takes
     assert worst(found, expected) < HALF_TOLERANCE
     assert remote("restore", mark) is None

@@ -718,6 +718,31 @@ def test_the_server_can_be_full() -> None:
             assert again.open()["type"] == "opened"
 
 
+def test_one_address_cannot_take_all_sessions_unless_it_is_this_machine_where_a_proxy_may_speak_for_many() -> None:
+    async def entered(addresses: list[str]) -> list[bool]:
+        rooms = Rooms(Limits(sessions=5, sessions_per_address=2))
+        found = [rooms.enter(address) for address in addresses]
+        first = found[0]
+        assert isinstance(first, Room)
+        rooms.leave(first)
+        again = rooms.enter(addresses[0])
+        assert isinstance(again, Room)
+        reasons = {one for one in found if isinstance(one, str)}
+        assert all("2 sessions are open from your address" in reason for reason in reasons)
+        return [isinstance(one, Room) for one in found]
+
+    stranger, mapped = "203.0.113.7", "::ffff:203.0.113.7"
+    assert asyncio.run(entered([stranger, stranger, stranger, mapped, "2001:db8::1"])) == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
+    for own in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", ""):
+        assert asyncio.run(entered([own] * 4)) == [True] * 4
+
+
 def test_who_talks_nonsense_without_end_is_shown_out() -> None:
     with serve() as server, server.client() as client:
         for _ in range(80):
@@ -848,7 +873,7 @@ def test_for_a_client_that_takes_no_answers_no_more_is_computed() -> None:
         good = Line(asks(255, 40), 40)
         talks = []
         for engine, line in ((strict, stalled), (patient, good)):
-            room = engine.rooms.enter()
+            room = engine.rooms.enter("")
             assert isinstance(room, Room)
             talks.append(conversation.Conversation(engine, room, line).run())
         await asyncio.gather(*talks)

@@ -17,7 +17,7 @@ from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import POKE_GAIN, rasterise
 from poke2vid.script import Script, read_script, recorded, replay
-from poke2vid.session import Animator, Session
+from poke2vid.session import Animator, Session, load
 from poke2vid.types import Frame, InputError, Poke, PokeKind, Rest, State
 
 RESOLUTION = 32
@@ -339,6 +339,15 @@ def test_a_saved_and_loaded_session_goes_on_bit_for_bit(tmp_path: Path, decoder:
         one.release(pointer)
     np.testing.assert_array_equal(frames(loaded, 4), frames(session, 4))
     assert recorded(loaded) == recorded(session)
+
+
+def test_a_poke_that_has_been_held_for_long_goes_on_bit_for_bit_from_a_file(tmp_path: Path) -> None:
+    animator = load()
+    session = animator.open(picture(300, 300))
+    session.poke((150.0, 110.0), (25.0, 0.0))
+    frames(session, 30)
+    session.save(tmp_path / "session.safetensors")
+    np.testing.assert_array_equal(frames(animator.resume(tmp_path / "session.safetensors"), 10), frames(session, 10))
 
 
 def test_a_session_is_saved_before_its_first_step_too(tmp_path: Path) -> None:

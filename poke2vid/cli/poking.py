@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import ModelOption
-
 
 def animate(
     image: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF, BMP or GIF, of any size.")],
@@ -35,14 +33,17 @@ def animate(
         int | None, typer.Option("--frames", min=1, max=10_000, help="How many frames to predict. Default: 25.")
     ] = None,
     fps: Annotated[float, typer.Option("--fps", min=1, max=120, help="Frames a second of the video.")] = 25.0,
-    model: ModelOption = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="A model file, a run's folder or an export; without it the shipped base."),
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Draw no arrow and no target dot.")] = False,
 ) -> None:
     """Poke a picture and write what happens."""
     from poke2vid.animate import animate as run
     from poke2vid.animate import choose_script
+    from poke2vid.export.engine import load
     from poke2vid.model.files import use_suitable_threads
-    from poke2vid.session import load
 
     animator = load(model)
     use_suitable_threads(animator.player)

@@ -20,6 +20,9 @@ def serve(
     ] = "browser",
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = False,
     sessions: Annotated[int, typer.Option("--sessions", min=1, help="With --engine server: clients at once.")] = 16,
+    sessions_per_address: Annotated[
+        int, typer.Option("--sessions-per-address", min=1, help="Of those, from one other machine.")
+    ] = 8,
     picture_mb: Annotated[
         float, typer.Option("--picture-mb", min=0.1, max=64, help="Largest file of a picture, in MiB.")
     ] = 16.0,
@@ -45,6 +48,7 @@ def serve(
         raise InputError(f"there is no engine {engine!r}; choose one of {', '.join(kinds)}.")
     limits = Limits(
         sessions=sessions,
+        sessions_per_address=sessions_per_address,
         picture_bytes=int(picture_mb * 2**20),
         picture_pixels=int(picture_megapixels * 1e6),
         pokes_per_second=pokes_per_second,

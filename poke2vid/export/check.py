@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from poke2vid.canvas import Canvas
 from poke2vid.export.engine import OnnxPlayer, Precision
-from poke2vid.live import LiveModel
+from poke2vid.live import STEADY, LiveModel
 from poke2vid.pictures import read_picture
 from poke2vid.pokes import rasterise
 from poke2vid.types import Frame, LivePlayer, Poke, State
@@ -76,7 +76,7 @@ def poke_map_for(side: int) -> Tensor:
 
 
 def _one_step(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> float:
-    """All three graphs: from a picture, from a poke, one touched and one untouched step from the same states."""
+    """All three graphs: from a picture, from a poke; a step touched, touched for long, and untouched, from the same states."""
     batch = len(x_0)
     poke_map = poke_map_for(live.resolution).expand(batch, -1, -1, -1)
     rest = live.default_rest
@@ -86,9 +86,9 @@ def _one_step(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> float:
     worst.append(_difference(phi, player.encode_poke(poke_map)))
     moving, _ = live.live_step(expected, phi, rest)
     for state in (expected, moving):
-        for drive in (phi, None):
-            ours, frame = live.live_step(state, drive, rest)
-            theirs, shown = player.live_step(state, drive, rest)
+        for drive, unchanged in ((phi, 0), (phi, STEADY + 5), (None, 0)):
+            ours, frame = live.live_step(state, drive, rest, unchanged)
+            theirs, shown = player.live_step(state, drive, rest, unchanged)
             worst += [_state_difference(ours, theirs), _frame_difference(frame, shown)]
     return max(worst)
 

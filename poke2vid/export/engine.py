@@ -12,11 +12,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from poke2vid import session
 from poke2vid.export.graphs import STATE_INPUTS, Signature
 from poke2vid.export.write import DESCRIPTION, FORMAT, GRAPHS, VERSION
+from poke2vid.live import pace
+from poke2vid.session import Animator
 from poke2vid.types import AS_TRAINED, Frame, InputError, PokeKind, Rest, State
 
 Precision = Literal["fp32", "fp16"]
+
+
+def load(model: Path | None) -> Animator:
+    """What can be poked: as `session.load`, or a folder that `poke2vid export` wrote.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    if model is None or not (model / DESCRIPTION).is_file():
+        return session.load(model)
+    player = OnnxPlayer(model)
+    return Animator(player, player.about)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -95,7 +110,7 @@ class OnnxPlayer:
         """The paper's step, also where nothing touches the object."""
         return self.live_step(state, phi, AS_TRAINED)
 
-    def live_step(self, state: State, phi: Tensor | None, rest: Rest) -> tuple[State, Frame]:
+    def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
         batch = len(state.sigma[0])
         assert self._rest_phi is not None, "a state comes from start"
         drive = np.repeat(self._rest_phi[:1], batch, axis=0) if phi is None else _batched(phi.numpy(force=True), batch)
@@ -103,6 +118,7 @@ class OnnxPlayer:
         values = [
             drive,
             np.full((batch, 1, 1, 1), touched, np.float32),
+            np.full((batch, 1, 1, 1), pace(unchanged, rest), np.float32),
             np.array([rest.stiffness], np.float32),
             np.array([rest.momentum], np.float32),
             *(level.numpy(force=True) for part in STATE_INPUTS for level in getattr(state, part)),

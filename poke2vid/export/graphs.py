@@ -39,7 +39,7 @@ class Signature:
     @property
     def step_inputs(self) -> tuple[str, ...]:
         parts = chain.from_iterable(self._levels(part) for part in STATE_INPUTS[:-1])
-        return ("phi", "touched", "stiffness", "momentum", *parts, *self._context())
+        return ("phi", "touched", "pace", "stiffness", "momentum", *parts, *self._context())
 
     @property
     def step_outputs(self) -> tuple[str, ...]:
@@ -90,6 +90,7 @@ class Step(nn.Module):
         self,
         phi: Float[Tensor, "b c h_1 w_1"],
         touched: Float[Tensor, "b 1 1 1"],
+        pace: Float[Tensor, "b 1 1 1"],
         stiffness: Float[Tensor, " 1"],
         momentum: Float[Tensor, " 1"],
         *parts: Tensor,
@@ -101,7 +102,9 @@ class Step(nn.Module):
         after = model.dynamics.advance(sigma, phi)
         free = rested(State(sigma, context, velocity, home, drift), after, stiffness, momentum)
         held = touched > 0.5
-        next_sigma = tuple(torch.where(held, a, b) for a, b in zip(after, free.sigma, strict=True))
+        slow = tuple(now + pace * (later - now) for now, later in zip(sigma, after, strict=True))
+        driven = tuple(torch.where(pace < 1, a, b) for a, b in zip(slow, after, strict=True))  # F alone, to the bit
+        next_sigma = tuple(torch.where(held, a, b) for a, b in zip(driven, free.sigma, strict=True))
         next_velocity = tuple(torch.where(held, 0.0, v) for v in free.velocity)
         frame = model.decode(model.dynamics.predicted(next_sigma), context)
         shown = (

@@ -18,18 +18,19 @@ from poke2vid import __version__
 from poke2vid.export.graphs import BATCH, STATE_INPUTS, EncodeImage, EncodePoke, Signature, Step
 from poke2vid.export.rewrite import with_plain_elu
 from poke2vid.files import digest_of
-from poke2vid.live import LiveModel
+from poke2vid.live import FADING, STEADY, STOPPED, LiveModel
 from poke2vid.model.files import LoadedModel
 from poke2vid.pokes import MAX_SHIFT, patch_radius
 from poke2vid.types import POKE_GAIN
 
-FORMAT, VERSION, OPSET = "poke2vid-onnx", 1, 20
+FORMAT, VERSION, OPSET = "poke2vid-onnx", 2, 20
 DESCRIPTION = "model.json"
 GRAPHS = ("encode_image", "encode_poke", "step")
 UNITS = {
     "x_0": "the picture padded to a square and shrunk, RGB in [-1, 1], b 3 r r",
     "poke_map": "b 3 r r: around each l (dx, dy) as shares of the side times poke_gain, and 1; zero elsewhere; pokes summed",
     "touched": "1 where something touches the object in this step (phi is encode_poke's), 0 where nothing does (rest_phi)",
+    "pace": "lambda of what is held: 1, and less once it has been held still for long; live.py says how much",
     "stiffness": "k of the law of rest, 0 ... 1",
     "momentum": "rho of the law of rest, 0 ... 0.99",
     "home": "sigma as encode_image gave it; velocity is zero at first",
@@ -40,7 +41,7 @@ UNITS = {
 # What onnxruntime-web's WebGPU provider has kernels for as well as WebAssembly, of what models like ours need.
 OPERATORS = {
     "Add", "Atanh", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "Div", "Elu", "Exp", "Expand", "Gather",
-    "Greater", "GridSample", "Identity", "InstanceNormalization", "LeakyRelu", "Log", "MatMul", "Max", "Min", "Mul",
+    "Greater", "GridSample", "Identity", "InstanceNormalization", "LeakyRelu", "Less", "Log", "MatMul", "Max", "Min", "Mul",
     "Neg", "Pow", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Split",
     "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
 }  # fmt: skip
@@ -100,6 +101,7 @@ def describe(live: LiveModel, loaded: LoadedModel, signature: Signature) -> dict
         "patch_radius": patch_radius(live.resolution),
         "max_shift": MAX_SHIFT,
         "default_rest": {"stiffness": rest.stiffness, "momentum": rest.momentum},
+        "pace": {"steady": STEADY, "fading": FADING, "stopped": STOPPED},
         "levels": [{"channels": c, "side": s} for c, s in levels],
         "num_levels": signature.num_levels,
         "num_context": signature.num_context,
@@ -119,7 +121,7 @@ def _programs(
     with torch.no_grad():
         x_0 = torch.zeros(batch, 3, side, side)
         state, phi = live.start(x_0), live.encode_poke(x_0)
-    scalars = (torch.ones(batch, 1, 1, 1), torch.tensor([0.1]), torch.tensor([0.8]))
+    scalars = (torch.ones(batch, 1, 1, 1), torch.ones(batch, 1, 1, 1), torch.tensor([0.1]), torch.tensor([0.8]))
     # Cloned: at the start sigma is home, and the exporter would take one tensor given twice for one input.
     parts = tuple(t.clone() for part in STATE_INPUTS for t in getattr(state, part))
     return {
@@ -134,7 +136,7 @@ def _exported(
 ) -> onnx.ModelProto:
     dim = torch.export.Dim(BATCH)
     shapes = [None if name in ("stiffness", "momentum") else {0: dim} for name in inputs]
-    fixed = len(arguments) if len(arguments) <= 1 else 4  # a step takes four tensors by name and the rest as one tuple
+    fixed = len(arguments) if len(arguments) <= 1 else 5  # a step takes five tensors by name and the rest as one tuple
     dynamic = (*shapes[:fixed], tuple(shapes[fixed:])) if len(arguments) > 1 else tuple(shapes)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(

@@ -46,9 +46,9 @@ class Engine:
     async def converse(self, websocket: WebSocket) -> None:
         """A whole connection, from its opening handshake to its end."""
         await websocket.accept()
-        room = self.rooms.enter()
-        if room is None:
-            await websocket.close(LATER, "the server is full, try again later")
+        room = self.rooms.enter(websocket.client.host if websocket.client else "")
+        if isinstance(room, str):
+            await websocket.close(LATER, room)
             return
         try:
             await Conversation(self, room, websocket).run()

@@ -1,6 +1,7 @@
 """Who may use the server, and how much of it: limits, sessions that expire, and a fair share of the processor."""
 
 import asyncio
+import ipaddress
 import itertools
 import os
 import time
@@ -25,6 +26,7 @@ class Limits:
 
     Attributes:
         sessions: at once, over all clients.
+        sessions_per_address: at once from one address; this machine's own may have all, for a proxy speaks from there.
         picture_bytes, picture_pixels: of a picture that is sent.
         text_bytes: of a JSON message.
         actions: in one step.
@@ -42,6 +44,7 @@ class Limits:
     """
 
     sessions: int = 16
+    sessions_per_address: int = 8
     picture_bytes: int = 16 * 2**20
     picture_pixels: int = 16 * 2**20
     text_bytes: int = 64 * 2**10
@@ -187,26 +190,39 @@ class Rooms:
 
     def __init__(self, limits: Limits, clock: Clock = time.monotonic) -> None:
         self.limits, self._clock = limits, clock
-        self._rooms: set[Room] = set()
+        self._rooms: dict[Room, str] = {}
 
     def __len__(self) -> int:
         return len(self._rooms)
 
-    def enter(self) -> Room | None:
-        """A room, or None where all are taken."""
+    def enter(self, address: str) -> Room | str:
+        """A room for who comes from an address, or why there is none."""
         if len(self._rooms) >= self.limits.sessions:
-            return None
+            return "the server is full, try again later"
+        taken = sum(other == address for other in self._rooms.values())
+        if taken >= self.limits.sessions_per_address and not from_this_machine(address):
+            return f"{taken} sessions are open from your address, and that is all it may have; close one"
         room = Room(self.limits, self._clock)
-        self._rooms.add(room)
+        self._rooms[room] = address
         return room
 
     def leave(self, room: Room) -> None:
-        self._rooms.discard(room)
+        self._rooms.pop(room, None)
 
     def expire(self) -> None:
         """Ends all that were left alone for too long."""
         for room in self._rooms:
             room.expire()
+
+
+def from_this_machine(address: str) -> bool:
+    """Whether who speaks from there is on this machine."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # a socket without an address
+        return address == ""
+    mapped = getattr(found, "ipv4_mapped", None)
+    return bool((mapped or found).is_loopback)
 
 
 class Compute:

@@ -95,8 +95,8 @@ async function modelOf(modelUrl) {
   }
   if (!response.ok) throw new Error(`The model cannot be fetched (${response.status} for model/model.json).`);
   const model = await response.json();
-  if (model.format !== 'poke2vid-onnx' || model.version !== 1) {
-    throw new Error(`The model has format ${model.format} ${model.version}, this page runs poke2vid-onnx 1.`);
+  if (model.format !== 'poke2vid-onnx' || model.version !== 2) {
+    throw new Error(`The model has format ${model.format} ${model.version}, this page runs poke2vid-onnx 2.`);
   }
   return model;
 }

@@ -121,9 +121,11 @@ export class Graphs {
    * The inputs of `step` that say how.
    *
    * @param {number} batch @param {boolean} touched @param {import('./types.js').Rest} rest
+   * @param {number} [pace] of what is held; less than 1 once it has been held still for long
    */
-  manner(batch, touched, rest) {
+  manner(batch, touched, rest, pace = 1) {
     return {
+      pace: this.tensor(new Float32Array(batch).fill(pace), [batch, 1, 1, 1]),
       touched: this.tensor(new Float32Array(batch).fill(touched ? 1 : 0), [batch, 1, 1, 1]),
       stiffness: this.tensor([rest.stiffness], [1]),
       momentum: this.tensor([rest.momentum], [1]),
@@ -274,10 +276,13 @@ async function hasHalf() {
 
 /** @param {string[]} urls @param {(progress: Progress) => void} onProgress @returns {Promise<Uint8Array[]>} */
 async function download(urls, onProgress) {
-  const responses = await Promise.all(urls.map((url) => fetch(url)));
-  responses.forEach((response) => {
-    if (!response.ok) throw new Error(`The model's file ${response.url} cannot be fetched (${response.status}).`);
-  });
+  const fetched = async (/** @type {string} */ url) => {
+    const response = await fetch(url).catch(() => null);
+    if (response?.ok) return response;
+    const name = url.slice(url.lastIndexOf('/') + 1);
+    throw new Error(`The model's file ${name} cannot be fetched${response ? ` (${response.status})` : ''}; check the connection and try again.`);
+  };
+  const responses = await Promise.all(urls.map(fetched));
   const total = responses.reduce((sum, response) => sum + Number(response.headers.get('Content-Length') ?? 0), 0);
   let loaded = 0;
   const read = async (/** @type {Response} */ response) => {

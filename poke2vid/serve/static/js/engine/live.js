@@ -38,6 +38,7 @@ class Shared {
  * @property {Shared} state
  * @property {Touch} touch
  * @property {number} time
+ * @property {number} unchanged for how many frames the same has touched the object, or nothing
  * @property {Fields|null} fields the last prediction
  */
 
@@ -52,6 +53,7 @@ export class LiveState {
       state: new Shared(start.state, false),
       touch: { held: new Map(), impulses: [], rest: { ...graphs.model.default_rest, anchored: true } },
       time: 0,
+      unchanged: 0,
       fields: null,
     };
     /** @type {Map<number, Moment>} */
@@ -78,9 +80,10 @@ export class LiveState {
     const before = this.now;
     const touch = actions.reduce((t, action) => applied(t, action, this.graphs.model), before.touch);
     if (actions.length) this.phiIsCurrent = false;
+    const unchanged = actions.some(({ type }) => type !== 'rest') ? 0 : before.unchanged;
     const touched = touch.held.size + touch.impulses.length > 0;
     const phi = await this.drive(touch);
-    const manner = this.mannerOf(touched || !touch.rest.anchored, touch.rest);
+    const manner = this.mannerOf(touched || !touch.rest.anchored, touch.rest, unchanged);
     const { state, ...fields } = await this.graphs.step(this.start, before.state.tensors, phi, manner);
     before.state.release();
     this.phiIsCurrent = touch.impulses.length === 0;
@@ -89,6 +92,7 @@ export class LiveState {
       state: new Shared(state, true),
       touch: touch.impulses.length ? { ...touch, impulses: [] } : touch,
       time,
+      unchanged: touch.impulses.length ? 0 : unchanged + 1,
       fields: { time, ...fields, stepMs: performance.now() - began },
     };
     return copied(this.now.fields);
@@ -139,12 +143,25 @@ export class LiveState {
     this.phi = phi;
   }
 
-  /** @param {boolean} touched @param {Touch['rest']} rest */
-  mannerOf(touched, rest) {
-    const key = `${touched} ${rest.stiffness} ${rest.momentum}`;
-    if (key !== this.manner.key) this.manner = { key, tensors: this.graphs.manner(1, touched, rest) };
+  /** @param {boolean} touched @param {Touch['rest']} rest @param {number} unchanged */
+  mannerOf(touched, rest, unchanged) {
+    const pace = paceOf(unchanged, rest, this.graphs.model.pace);
+    const key = `${touched} ${pace} ${rest.stiffness} ${rest.momentum}`;
+    if (key !== this.manner.key) this.manner = { key, tensors: this.graphs.manner(1, touched, rest, pace) };
     return this.manner.tensors;
   }
+}
+
+/**
+ * Which share of a step is taken when the same has touched the object for some frames (poke2vid/live.py, pace).
+ *
+ * @param {number} unchanged
+ * @param {Touch['rest']} rest
+ * @param {{steady: number, fading: number, stopped: number}} law
+ */
+export function paceOf(unchanged, { anchored }, { steady, fading, stopped }) {
+  const faded = fading ** Math.max(0, unchanged - steady + 1);
+  return !anchored ? 1 : faded >= stopped ? faded : 0;
 }
 
 /** For the page, whose arrays are handed over; the originals may have to be shown again. @param {Fields|null} fields */

@@ -337,8 +337,7 @@ def test_several_fingers_pull_at_once_on_a_phone(browser: Any, url: str) -> None
     assert page.evaluate("poke2vid.player.held.size") == 2
     assert page.evaluate("scrollY") == 0
     touch("touchEnd", 0)
-    wait_for_frames(page, 1)
-    assert page.evaluate("poke2vid.player.held.size") == 0
+    wait_for(page, "poke2vid.player.held.size === 0")
     widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert widths[0] <= widths[1]
     assert page.complaints == []
@@ -384,6 +383,105 @@ def test_the_same_page_moves_pictures_on_the_server(browser: Any, server_url: st
     page.mouse.up()
     assert page.complaints == []
     page.context.close()
+
+
+def test_a_flick_that_is_over_between_two_frames_still_moves_what_it_touched(page: Any, picture: Path) -> None:
+    """Held for a few frames more, so that it is seen; and the script says what was done, so that it plays alike."""
+    open_picture(page, picture)
+    before = shown(page)
+    x, y = place(page, GRABBED)
+    box = page.locator("#picture").bounding_box()
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + PULL[0] * box["width"], y + PULL[1] * box["height"])
+    page.mouse.up()
+    wait_for_frames(page, 7)
+    pause(page)
+    assert near(np.abs(shown(page) - before), GRABBED, PULL) > 4
+    page.evaluate("poke2vid.player.play(true)")
+    wait_for(page, "poke2vid.player.held.size === 0 && poke2vid.player.felt.size === 0")
+    poke, *_, release = page.evaluate("poke2vid.script().events")
+    assert (poke["type"], release["type"]) == ("poke", "release")
+    assert release["frame"] - poke["frame"] == 8
+    page.mouse.click(x, y)  # no flick: let go of at once
+    assert page.evaluate("poke2vid.player.held.size") == 0
+
+
+def test_a_tap_says_how_to_push(page: Any) -> None:
+    page.click("#mode-push")
+    page.mouse.click(*place(page, GRABBED))
+    page.wait_for_selector("#toast:not([hidden])")
+    assert "drag" in page.inner_text("#toast")
+    assert page.evaluate("poke2vid.player.canUndo") is False
+
+
+def test_keys_of_one_letter_can_be_switched_off_for_good(page: Any) -> None:
+    page.keyboard.press("?")
+    page.uncheck("#single-keys")
+    page.keyboard.press("Escape")
+    for _ in range(2):
+        page.keyboard.press("p")
+        assert page.get_attribute("#play", "aria-pressed") == "true"
+        page.focus("#stage")
+        page.keyboard.press("Enter")
+        assert page.evaluate("poke2vid.player.held.size") == 1
+        page.keyboard.press("Escape")
+        assert page.evaluate("poke2vid.player.held.size") == 0
+        page.reload()
+        page.wait_for_selector("#loading", state="hidden")
+    page.click("#help")
+    page.check("#single-keys")
+
+
+def test_a_phone_on_its_side_has_examples_picture_and_controls_beside_each_other(browser: Any, url: str) -> None:
+    page = opened(browser, url, viewport={"width": 667, "height": 375}, has_touch=True, is_mobile=True)
+    strip, table, dock = (page.locator(name).bounding_box() for name in (".strip", "#picture", ".dock"))
+    assert strip["x"] + strip["width"] <= table["x"] and table["x"] + table["width"] <= dock["x"]
+    assert all(box["y"] >= 0 and box["y"] + box["height"] <= 375 for box in (strip, table, dock))
+    page.tap("#examples li:nth-child(3) button")
+    wait_for(page, "poke2vid.player.picture.name !== null && !poke2vid.player.inFlight")
+    assert page.locator("#examples [aria-current=true]").count() == 1
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_what_was_done_can_be_played_again_after_the_server_has_let_go(
+    browser: Any, server_url: str, picture: Path
+) -> None:
+    page = opened(browser, server_url)
+    open_picture(page, picture)
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for(page, "poke2vid.player.held.size === 0 && poke2vid.player.felt.size === 0")
+    done = page.evaluate("poke2vid.script().events")
+    page.evaluate("poke2vid.engine.socket.close()")
+    page.wait_for_timeout(200)
+    page.mouse.click(*place(page, GRABBED))
+    page.wait_for_selector("#toast-action:has-text('Start again')")
+    page.click("#toast-action")
+    page.wait_for_selector("#toast-action:has-text('Play it again')")
+    assert page.evaluate("poke2vid.player.picture.name") == picture.name
+    page.click("#toast-action")
+    wait_for(page, "poke2vid.player.time > 0 && !poke2vid.player.replayed")
+    assert page.evaluate("poke2vid.script().events")[: len(done)] == done
+    page.context.close()
+
+
+def test_a_gif_lasts_as_long_as_what_was_done_also_at_the_pace_of_a_screen(page: Any, picture: Path) -> None:
+    """Viewers show no more than fifty frames a second."""
+    open_picture(page, picture)
+    page.evaluate("poke2vid.player.rate = 60")
+    drag(page, GRABBED, PULL)
+    wait_for_frames(page, 30)
+    pause(page)
+    page.mouse.up()
+    frames = page.evaluate("poke2vid.player.time")
+    with Image.open(downloaded(page, "gif")) as saved:
+        delays = []
+        for number in range(saved.n_frames):
+            saved.seek(number)
+            delays.append(saved.info["duration"])
+    assert min(delays) >= 20
+    assert abs(sum(delays) - 1000 * (frames + 1) / 60) <= 30
 
 
 def read_script_of(page: Any) -> Any:

@@ -34,7 +34,7 @@ let touched = false;
 const stage = new Stage(
   { stage: byId('stage'), picture: byId('picture'), overlay: byId('overlay') },
   () => player,
-  { onFirstTouch: endHint, onHeatPoint: (at) => void heating.at(at), say },
+  { onFirstTouch: endHint, onHeatPoint: (at) => void heating.at(at), onTap: sayPush, say },
 );
 const heating = new Heating(() => player, stage);
 
@@ -42,6 +42,7 @@ const heating = new Heating(() => player, stage);
 async function start() {
   showLoading({ stage: 'runtime', loaded: 0, total: 0 });
   try {
+    const done = player?.script();
     player?.close();
     player = null;
     const config = await json('config.json');
@@ -53,6 +54,7 @@ async function start() {
     aboutModel(engine);
     if (wanted) await openPicture(wanted, example);
     else showEmpty();
+    if (done) toast('What you did is kept.', 'done', { label: 'Play it again', act: () => void player?.replay(done) });
   } catch (error) {
     showFailure(/** @type {Error} */ (error).message);
   }
@@ -87,6 +89,10 @@ function aboutModel({ info }) {
   const from = info.model?.origin?.trained_on;
   byId('about-model').textContent =
     `This model sees ${info.resolution} × ${info.resolution} pixels${from ? ` and was trained on ${from}` : ''}. It moves your picture at its own size.`;
+}
+
+function sayPush() {
+  toast('To push, drag the way it shall go and let go.', 'done');
 }
 
 // A hint for who has not touched anything yet

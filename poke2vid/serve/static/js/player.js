@@ -5,6 +5,7 @@
 
 import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
+import { Flicks } from './flick.js';
 import { MAX_MARKS } from './engine/types.js';
 import { Measures, alike } from './measures.js';
 import { Recorder, actionOf, holdAfter, shortened, spanOf, toggled } from './script.js';
@@ -57,6 +58,7 @@ export class Player {
   felt = new Map();
   /** @type {Set<number>} pointers that hold without a finger */
   pins = new Set();
+  flicks = new Flicks();
   /** @type {Pending[]} */
   pending = [];
   /** @type {Past[]} */
@@ -85,6 +87,7 @@ export class Player {
     this.time = this.stillFor = 0;
     this.asleep = true;
     [this.held, this.felt, this.pins, this.pending, this.past] = [new Map(), new Map(), new Set(), [], []];
+    this.flicks = new Flicks();
     this.fields = this.replayed = this.recording = this.heatMap = null;
     this.feltRest = { ...this.engine.info.defaultRest };
   }
@@ -146,6 +149,7 @@ export class Player {
     this.stopReplay();
     this.#do({ type: 'poke', frame: 0, pointer, at, shift, kind, since });
     holdAfter(this.held, { type: 'poke', frame: 0, pointer, at, shift, kind });
+    if (kind === 'shift') this.flicks.grab(pointer, this.time);
   }
 
   /** @param {number} pointer @param {Pair} to @param {number} [since] */
@@ -158,8 +162,14 @@ export class Player {
     else this.#do({ type: 'drag', frame: 0, pointer, at: to, shift: [0, 0], since });
   }
 
+  /** By a finger that has dragged it: at once, or when a flick has had its time. @param {number} pointer */
+  letGo(pointer) {
+    if (!this.flicks.waits(pointer, this.time)) this.release(pointer);
+  }
+
   /** @param {number} pointer */
   release(pointer) {
+    this.flicks.forget(pointer);
     this.pins.delete(pointer);
     if (this.held.delete(pointer)) this.#do({ type: 'release', frame: 0, pointer });
   }
@@ -274,24 +284,9 @@ export class Player {
     this.onChange();
   }
 
-  /**
-   * @param {Pair} at in the user's pixels
-   * @param {(share: number) => void} onProgress
-   * @param {() => boolean} [isWanted] whether somebody still wants to see it when it comes
-   */
-  async showHeat(at, onProgress, isWanted = () => true) {
-    const { canvas } = this;
-    if (!canvas) return false;
-    const map = await this.engine.heat(canvas.modelled(at).at, onProgress);
-    if (!isWanted() || canvas !== this.canvas) return false;
+  /** What moves together with a point; null takes the map away. @param {Float32Array|null} map */
+  showHeat(map) {
     this.heatMap = map;
-    this.draw();
-    this.onChange();
-    return true;
-  }
-
-  hideHeat() {
-    this.heatMap = null;
     this.draw();
     this.onChange();
   }
@@ -345,6 +340,7 @@ export class Player {
     const { canvas } = this;
     if (!canvas) return;
     if (this.replayed) this.#takeFromScript(this.replayed);
+    for (const pointer of this.flicks.due(this.time)) this.release(pointer);
     const events = this.pending;
     this.pending = [];
     const past = events.some((event) => event.type === 'poke') ? await this.#present() : null;

@@ -23,6 +23,7 @@ import { COLOURS, colourOf, drawPoke } from './ui/arrows.js';
 const MEDIABUNNY = /** @type {string} */ ('../vendor/mediabunny.min.mjs');
 const GIFENC = /** @type {string} */ ('../vendor/gifenc.esm.js');
 const MAX_SIDE = { mp4: 1280, webm: 1280, gif: 480 };
+const SHORTEST = 2; // hundredths of a second between two frames of a GIF
 const FADES = 0.35; // seconds that an impulse's arrow stays
 
 /**
@@ -41,10 +42,12 @@ const FADES = 0.35; // seconds that an impulse's arrow stays
  */
 export async function video(format, script, picture, { baseUrl, prefer, fps, from = 0, arrows, onProgress, signal }) {
   const engine = await createEngine(baseUrl, { prefer });
-  const element = document.createElement('canvas');
-  const canvas = new Canvas(picture, engine.info.resolution);
-  const compositor = createCompositor(element, picture, canvas, { maxSide: MAX_SIDE[format] });
+  /** @type {Compositor|null} */
+  let compositor = null;
   try {
+    const element = document.createElement('canvas');
+    const canvas = new Canvas(picture, engine.info.resolution);
+    compositor = createCompositor(element, picture, canvas, { maxSide: MAX_SIDE[format] });
     const page = document.createElement('canvas');
     page.width = Math.max(2, compositor.width - (compositor.width % 2)); // video has even sides
     page.height = Math.max(2, compositor.height - (compositor.height % 2));
@@ -64,7 +67,7 @@ export async function video(format, script, picture, { baseUrl, prefer, fps, fro
     }
     return await writer.finish();
   } finally {
-    compositor.close();
+    compositor?.close();
     engine.close();
   }
 }
@@ -135,13 +138,18 @@ async function gifWriter(canvas, fps) {
   /** @type {number[][]|null} */
   let palette = null; // one for all: a picture that moves keeps its colours, and only arrows bring new ones
   const hundredth = (/** @type {number} */ number) => Math.round((100 * number) / fps); // a GIF's unit of time
+  let due = 0;
   return {
     add: async (_, number) => {
+      const begins = hundredth(number);
+      if (begins < due) return; // viewers show no more than fifty frames a second, and would play the others slowly
+      const next = [1, 2].map((k) => hundredth(number + k)).find((end) => end - begins >= SHORTEST) ?? begins + SHORTEST;
+      due = next;
       const { width, height } = canvas;
       const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
       const { data } = context.getImageData(0, 0, width, height);
       palette ??= [...quantize(data, 255 - COLOURS.length), [255, 255, 255], ...COLOURS.map(levelsOf)];
-      const delay = 10 * Math.max(2, hundredth(number + 1) - hundredth(number));
+      const delay = 10 * (next - begins);
       gif.writeFrame(applyPalette(data, palette), width, height, { palette: number === 0 ? palette : null, delay });
       if (number % 4 === 0) await new Promise((resolve) => setTimeout(resolve));
     },

@@ -74,16 +74,19 @@ async function respond(graphs, start, pokes, inTurn, onProgress) {
   let state = start.state;
   /** @type {{flow: Float32Array|null, xHat: Float32Array|null}} */
   let last = { flow: null, xHat: null };
-  for (let i = 0; i < STEPS; i++) {
-    const drive = i === 0 || rules.poke_kind === 'shift' ? phi : start.restPhi;
-    const done = await inTurn(() => graphs.step(start, state, drive, manner));
+  try {
+    for (let i = 0; i < STEPS; i++) {
+      const drive = i === 0 || rules.poke_kind === 'shift' ? phi : start.restPhi;
+      const done = await inTurn(() => graphs.step(start, state, drive, manner));
+      if (state !== start.state) disposeState(state);
+      state = done.state;
+      last = done;
+      onProgress((i + 1) / STEPS);
+    }
+  } finally {
     if (state !== start.state) disposeState(state);
-    state = done.state;
-    last = done;
-    onProgress((i + 1) / STEPS);
+    phi.dispose();
   }
-  disposeState(state);
-  phi.dispose();
   return last;
 }
 

@@ -32,6 +32,8 @@ export function bindControls(player, stage, deeds) {
   bindModes(stage);
   bindSliders(player, stage);
   bindPanel();
+  byId('single-keys').checked = read('single-keys') !== 'off';
+  byId('single-keys').addEventListener('change', () => keep('single-keys', byId('single-keys').checked ? 'on' : 'off'));
   document.addEventListener('keydown', (event) => onKey(event, player, stage, deeds));
   setInterval(() => showClock(player()), CLOCK_MS);
 }
@@ -218,7 +220,7 @@ function onKey(event, player, stage, deeds) {
   if (onStage && key.startsWith('Arrow')) stage.arrow(key, event.shiftKey);
   else if (onStage && (key === 'Enter' || key === ' ')) {
     if (!event.repeat) stage.grab();
-  } else if (anywhere[key]) {
+  } else if (anywhere[key] && (key === 'Escape' || byId('single-keys').checked)) {
     if (!event.repeat || key === '.') anywhere[key]();
   } else return;
   event.preventDefault();

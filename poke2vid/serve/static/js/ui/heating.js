@@ -35,7 +35,7 @@ export class Heating {
     if (!this.on) return false;
     this.asked++;
     this.#quiet();
-    this.player()?.hideHeat();
+    this.player()?.showHeat(null);
     say('heat map off');
     return true;
   }
@@ -43,7 +43,8 @@ export class Heating {
   /** @param {Pair} at in pixels of the user's picture */
   async at(at) {
     const player = this.player();
-    if (!player) return;
+    if (!player?.canvas) return;
+    const { canvas } = player;
     const mine = ++this.asked;
     this.stage.choosesHeat = false;
     byId('stage').classList.remove('choosing');
@@ -51,8 +52,11 @@ export class Heating {
     this.#tell('Poking all around…', 0);
     say('computing what moves together');
     try {
-      const isWanted = await player.showHeat(at, (share) => mine === this.asked && this.#tell('Poking all around…', share), () => mine === this.asked);
-      if (isWanted) say('The map shows what moves along with this point. Escape removes it.');
+      const tell = (/** @type {number} */ share) => mine === this.asked && this.#tell('Poking all around…', share);
+      const map = await player.engine.heat(canvas.modelled(at).at, tell);
+      if (mine !== this.asked || canvas !== player.canvas) return; // nobody waits for it any more
+      player.showHeat(map);
+      say('The map shows what moves along with this point. Escape removes it.');
     } catch (error) {
       if (mine === this.asked) toast(/** @type {Error} */ (error).message);
     } finally {

@@ -31,7 +31,7 @@ export class Stage {
   /**
    * @param {{stage: HTMLElement, picture: HTMLCanvasElement, overlay: HTMLCanvasElement}} elements
    * @param {() => Player|null} player
-   * @param {{onFirstTouch: () => void, onHeatPoint: (at: Pair) => void, say: (text: string) => void}} listeners
+   * @param {{onFirstTouch: () => void, onHeatPoint: (at: Pair) => void, onTap: () => void, say: (text: string) => void}} listeners
    */
   constructor({ stage, picture, overlay }, player, listeners) {
     this.stage = stage;
@@ -151,8 +151,10 @@ export class Stage {
     const shift = /** @type {Pair} */ ([to[0] - at[0], to[1] - at[1]]);
     if (pushes) {
       if (meant && moved) player.poke(pointer, at, shift, 'impulse', since);
+      else if (meant) this.listeners.onTap();
     } else if (pinned && !moved) player.release(pointer); // a tap takes a pin out
     else if (!pinned && this.mode === 'pin' && moved && meant) player.pin(pointer);
+    else if (!pinned && moved && meant) player.letGo(pointer);
     else if (!pinned) player.release(pointer);
     this.refresh();
   }

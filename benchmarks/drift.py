@@ -13,6 +13,7 @@ from timing import RESULTS, Machine, table, write_results
 from tqdm import tqdm
 
 import poke2vid
+from poke2vid.live import STEADY
 from poke2vid.session import Animator, Session, load
 from poke2vid.types import AS_TRAINED, Frame, Rest
 
@@ -48,7 +49,7 @@ def main(
     page = (
         f"# drift\n\nMean over {len(pictures)} bundled pictures, after {' / '.join(map(str, marks))} frames, in pixels of the "
         f"model: of a picture that nobody touches; of one that was pulled by a tenth of its width for {PULLED} frames and let "
-        "go; and of one that is held all the time, where the law of rest does not act and the paper's F is alone.\n\n"
+        f"go; and of one that is held all the time, where F is alone for {STEADY} frames and then fades.\n\n"
         + table(("model", "law", "untouched", "let go", "held"), rows)
     )
     write_results(

@@ -8,6 +8,7 @@ import { createCompositor } from './compositor.js';
 import { Flicks } from './flick.js';
 import { MAX_MARKS } from './engine/types.js';
 import { Measures, alike } from './measures.js';
+import { Pace } from './pace.js';
 import { Recorder, actionOf, holdAfter, shortened, spanOf, toggled } from './script.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
@@ -27,7 +28,6 @@ import { Recorder, actionOf, holdAfter, shortened, spanOf, toggled } from './scr
 
 export const AS_FAST_AS_POSSIBLE = Infinity;
 const STILL_SECONDS = 0.6;
-const EARLY_MS = 4; // a screen's next refresh may come a little before a step is due
 
 export class Player {
   rate = 25; // steps a second
@@ -41,9 +41,9 @@ export class Player {
   measures = new Measures();
   busy = Promise.resolve(); // one thing after another
   inFlight = false;
-  ticking = false;
+  isAsked = false; // for a step that has not begun
   closed = false;
-  nextDue = 0;
+  pace = new Pace(() => this.playing && !this.asleep && !this.closed && this.compositor !== null, () => this.#ask());
 
   // What one picture has seen; #forget makes all of it anew.
   recorder = new Recorder();
@@ -202,14 +202,7 @@ export class Player {
   #wake() {
     this.asleep = false;
     this.stillFor = 0;
-    this.#soon();
-  }
-
-  /** Asks the screen for its next frame, where there is something to do in it. */
-  #soon() {
-    if (this.ticking || !this.playing || this.asleep || this.closed || !this.compositor) return;
-    this.ticking = true;
-    requestAnimationFrame((now) => this.tick(now));
+    this.pace.go();
   }
 
   /** @param {boolean} playing */
@@ -219,9 +212,14 @@ export class Player {
     this.onChange();
   }
 
-  /** Also while paused. */
-  step() {
-    return this.inTurn(() => this.#step());
+  /** Also while paused. @param {() => boolean} [isWanted] when its turn comes */
+  async step(isWanted = () => true) {
+    const done = await this.inTurn(async () => (isWanted() ? this.#step() : null));
+    if (!done) return;
+    await new Promise((resolve) => setTimeout(resolve)); // the next step begins before this one is drawn
+    this.draw();
+    this.measures.shown(done.stepMs, done.since);
+    this.onFrame();
   }
 
   get canUndo() {
@@ -308,14 +306,15 @@ export class Player {
     };
   }
 
-  /** @param {number} now */
-  tick(now) {
-    this.ticking = false;
-    if (this.playing && !this.asleep && !this.inFlight && this.compositor && now >= this.nextDue - EARLY_MS) {
-      this.nextDue = Math.max(this.nextDue + 1000 / this.rate, now); // what is late is not made up for
-      void this.step();
-    }
-    this.#soon();
+  /** One step more, which waits for the one that goes on, but takes what was done until it begins. */
+  #ask() {
+    if (this.isAsked) return;
+    this.isAsked = true;
+    this.pace.took(this.rate);
+    void this.step(() => {
+      this.isAsked = false;
+      return this.playing && !this.asleep;
+    });
   }
 
   /** @template T @param {() => Promise<T>} job @returns {Promise<T|undefined>} */
@@ -338,7 +337,7 @@ export class Player {
 
   async #step() {
     const { canvas } = this;
-    if (!canvas) return;
+    if (!canvas) return null;
     if (this.replayed) this.#takeFromScript(this.replayed);
     for (const pointer of this.flicks.due(this.time)) this.release(pointer);
     const events = this.pending;
@@ -354,16 +353,14 @@ export class Player {
     this.#settle(this.fields, fields);
     this.fields = fields;
     this.time++;
-    this.draw();
     if (past) this.onChange();
-    this.measures.shown(fields.stepMs, events.map(({ since }) => since));
     if (this.replayed && this.time >= this.replayed.frames) {
       this.replayed = null;
       this.releaseAll(); // a script may end with something held
       this.onChange();
     }
     if (this.asleep) this.onChange();
-    this.onFrame();
+    return { stepMs: fields.stepMs, since: events.map(({ since }) => since) };
   }
 
   /** This moment, to come back to. @returns {Promise<Past>} */

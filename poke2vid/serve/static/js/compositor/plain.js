@@ -14,6 +14,9 @@ import { DIM_UNDER_HEAT, GREY_UNDER_HEAT, HEAT_OPACITY, heatColours } from './ov
  * @typedef {{count: number, index: Int32Array, weight: Float32Array}} Taps
  */
 
+const OPAQUE = 255 << 24; // every machine that runs a browser is little endian
+const STILL = 1e-3; // of a pixel of the model, and of the range of colours: a tenth of a level
+
 /** @implements {Compositor} */
 export class PlainCompositor {
   /** @param {HTMLCanvasElement} element @param {HTMLCanvasElement} source @param {Canvas} canvas */
@@ -26,7 +29,9 @@ export class PlainCompositor {
     this.context = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d', { willReadFrequently: true }));
     const from = /** @type {CanvasRenderingContext2D} */ (source.getContext('2d', { willReadFrequently: true }));
     this.picture = from.getImageData(0, 0, this.width, this.height).data;
+    this.levels = new Uint32Array(this.picture.buffer); // a pixel in each, red in the lowest byte
     this.drawn = new ImageData(this.width, this.height);
+    this.out = new Uint32Array(this.drawn.data.buffer);
     this.r = canvas.resolution;
     this.map = canvas.modelMap(this.width, this.height);
     this.flow = new RowReader(2, linearWeights, this);
@@ -40,6 +45,7 @@ export class PlainCompositor {
   /** @param {Fields|null} fields @param {Overlay} [overlay] */
   draw(fields, { heat = null, dim = heat ? DIM_UNDER_HEAT : 1 } = {}) {
     const { width, height, picture, colour } = this;
+    if (fields?.flow && !fields.xHat && !heat && dim === 1) return this.#move(fields.flow, fields.repaint);
     const [scaleX, scaleY] = this.map.scale;
     const out = this.drawn.data;
     for (let y = 0, o = 0; y < height; y++) {
@@ -56,6 +62,64 @@ export class PlainCompositor {
         if (heat) this.#lay(heat, x, y, dx, dy, dim);
         for (let c = 0; c < 3; c++) out[o + c] = heat ? colour[c] : dim * colour[c]; // rounded and clamped by the array
         out[o + 3] = 255;
+      }
+    }
+    this.context.putImageData(this.drawn, 0, 0);
+  }
+
+  /**
+   * The same for the usual case, which must not hold the page up: no loops over colours, and what is still is copied.
+   *
+   * @param {Float32Array} flowCells @param {Float32Array|null} repaintCells
+   */
+  #move(flowCells, repaintCells) {
+    const { width, height, r, levels, out } = this;
+    const { index, weight } = this.flow.across; // linear: two neighbours each
+    const flow = this.flow.cells;
+    const paint = this.repaint.cells;
+    const perX = 1 / this.map.scale[0];
+    const perY = 1 / this.map.scale[1];
+    const right = width - 1;
+    const bottom = height - 1;
+    for (let y = 0; y < height; y++) {
+      const moves = this.flow.mix(flowCells, y);
+      const paints = repaintCells !== null && this.repaint.mix(repaintCells, y);
+      const begin = width * y;
+      if (!moves && !paints) {
+        out.set(levels.subarray(begin, begin + width), begin);
+        continue;
+      }
+      for (let x = 0; x < width; x++) {
+        const k = index[2 * x];
+        const l = index[2 * x + 1];
+        const share = weight[2 * x + 1];
+        const toX = x + (flow[k] + share * (flow[l] - flow[k])) * perX;
+        const toY = y + (flow[r + k] + share * (flow[r + l] - flow[r + k])) * perY;
+        const cx = toX < 0 ? 0 : toX > right ? right : toX;
+        const cy = toY < 0 ? 0 : toY > bottom ? bottom : toY;
+        const left = cx | 0;
+        const top = cy | 0;
+        const fx = cx - left;
+        const fy = cy - top;
+        const i = top * width + left;
+        const below = top < bottom ? width : 0;
+        const a = levels[i];
+        const b = levels[left < right ? i + 1 : i];
+        const c = levels[i + below];
+        const d = levels[left < right ? i + 1 + below : i + below];
+        const wd = fx * fy;
+        const wc = fy - wd;
+        const wb = fx - wd;
+        const wa = 1 - fx - wc;
+        let red = (a & 255) * wa + (b & 255) * wb + (c & 255) * wc + (d & 255) * wd + 0.5;
+        let green = ((a >>> 8) & 255) * wa + ((b >>> 8) & 255) * wb + ((c >>> 8) & 255) * wc + ((d >>> 8) & 255) * wd + 0.5;
+        let blue = ((a >>> 16) & 255) * wa + ((b >>> 16) & 255) * wb + ((c >>> 16) & 255) * wc + ((d >>> 16) & 255) * wd + 0.5;
+        if (paints) {
+          red = Math.min(Math.max(red + 127.5 * (paint[k] + share * (paint[l] - paint[k])), 0), 255);
+          green = Math.min(Math.max(green + 127.5 * (paint[r + k] + share * (paint[r + l] - paint[r + k])), 0), 255);
+          blue = Math.min(Math.max(blue + 127.5 * (paint[2 * r + k] + share * (paint[2 * r + l] - paint[2 * r + k])), 0), 255);
+        }
+        out[begin + x] = OPAQUE | (blue << 16) | (green << 8) | red;
       }
     }
     this.context.putImageData(this.drawn, 0, 0);
@@ -139,7 +203,13 @@ class RowReader {
 
   /** Of the picture's row y, plane by plane; overwritten by the next call. @param {Float32Array} values @param {number} y */
   row(values, y) {
-    const { r, planes, width, cells, pixels, down } = this;
+    this.mix(values, y);
+    return this.spread();
+  }
+
+  /** The row of cells that lies at the picture's row y; whether anything in it is more than nothing. @param {Float32Array} values @param {number} y */
+  mix(values, y) {
+    const { r, planes, cells, down } = this;
     cells.fill(0);
     for (let k = down.count * y; k < down.count * (y + 1); k++) {
       const weight = down.weight[k];
@@ -148,6 +218,13 @@ class RowReader {
         for (let i = 0; i < r; i++) cells[plane * r + i] += weight * values[from + i];
       }
     }
+    for (let i = 0; i < cells.length; i++) if (cells[i] > STILL || cells[i] < -STILL) return true;
+    return false;
+  }
+
+  /** The mixed cells at every pixel of the row. */
+  spread() {
+    const { r, planes, width, cells, pixels } = this;
     const { count, index, weight } = this.across;
     for (let plane = 0, o = 0; plane < planes; plane++) {
       for (let x = 0, k = 0; x < width; x++, o++) {

@@ -101,13 +101,19 @@ export function webglSupport() {
   try {
     const fast = context(true);
     const gl = fast ?? context(false);
-    support = gl && { slow: !fast, maxTexture: gl.getParameter(gl.MAX_TEXTURE_SIZE) };
+    support = gl && { slow: !fast || isProgram(gl), maxTexture: gl.getParameter(gl.MAX_TEXTURE_SIZE) };
     if (gl) programOf(gl);
     gl?.getExtension('WEBGL_lose_context')?.loseContext(); // browsers allow only a few
   } catch {
     support = null;
   }
   return support;
+}
+
+/** Whether a program plays the GPU; not every browser counts that as slow. @param {WebGL2RenderingContext} gl */
+function isProgram(gl) {
+  const named = gl.getExtension('WEBGL_debug_renderer_info')?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER;
+  return /swiftshader|llvmpipe|softpipe|basic render|software/i.test(String(gl.getParameter(named)));
 }
 
 /** @implements {Compositor} */

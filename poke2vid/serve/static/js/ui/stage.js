@@ -26,6 +26,8 @@ const KEY_STEP = 0.02; // of the picture's longer side
 const FAR = 4; // key steps with Shift
 const TAP_PX = 6; // a finger that moves less on the screen tapped
 const PIN_REACH_PX = 26;
+// Browsers keep moves back until the screen's next refresh; a step that begins before it would not know of them.
+const MOVES = 'onpointerrawupdate' in window ? 'pointerrawupdate' : 'pointermove';
 
 export class Stage {
   /**
@@ -50,7 +52,7 @@ export class Stage {
     this.cross = null; // in pixels of the picture, once keys are used
     this.drawing = false;
     stage.addEventListener('pointerdown', (event) => this.#down(event));
-    stage.addEventListener('pointermove', (event) => this.#move(event));
+    stage.addEventListener(MOVES, (event) => this.#move(/** @type {PointerEvent} */ (event)));
     for (const name of ['pointerup', 'pointercancel']) {
       stage.addEventListener(name, (event) => this.#up(/** @type {PointerEvent} */ (event)));
     }

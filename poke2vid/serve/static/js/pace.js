@@ -1,0 +1,41 @@
+/**
+ * When a step is due. The screen's refreshes drive it, so that a hidden page rests; what is due between two of them does not wait
+ * for the second.
+ */
+
+const REFRESH_MS = 17;
+
+export class Pace {
+  /** @param {() => boolean} isWanted whether there is anything to do @param {() => void} ask for a step */
+  constructor(isWanted, ask) {
+    this.isWanted = isWanted;
+    this.ask = ask;
+    this.ticking = false;
+    this.due = 0;
+  }
+
+  /** Goes on, where there is something to do. */
+  go() {
+    if (this.ticking || !this.isWanted()) return;
+    this.ticking = true;
+    requestAnimationFrame((now) => this.#tick(now));
+  }
+
+  /** @param {number} now */
+  #tick(now) {
+    this.ticking = false;
+    const wait = this.due - now;
+    if (wait <= 0) this.#ask();
+    else if (wait < REFRESH_MS) setTimeout(() => this.#ask(), wait);
+    this.go();
+  }
+
+  #ask() {
+    if (this.isWanted()) this.ask();
+  }
+
+  /** A step was taken; what is late is not made up for. @param {number} rate steps a second */
+  took(rate) {
+    this.due = Math.max(this.due + 1000 / rate, performance.now());
+  }
+}

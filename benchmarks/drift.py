@@ -22,26 +22,32 @@ AT, SHIFT = (0.47, 0.4), (0.08, -0.04)  # of the picture's width: a tenth at mos
 PULLED = 15  # frames that the poke is held before it is let go
 LAWS: dict[str, Rest] = {"F alone": AS_TRAINED, "creep taken away": Rest(0.0, 0.0), "law of rest": Rest()}
 
+SWEPT = {f"k = {k}, rho = {rho}": Rest(k, rho) for k in (0.05, 0.1, 0.2) for rho in (0.0, 0.7, 0.8, 0.93)}
+
 
 def main(
     models: Annotated[list[Path] | None, typer.Argument(help="Models beside the base in the package.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for drift.json and drift.md.")] = RESULTS,
     frames: Annotated[int, typer.Option("--frames", min=1)] = 1000,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Other stiffnesses and momenta, let go of; drift_sweep.*.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Thirty frames of one picture: does it run?")] = False,
 ) -> None:
     """Leave pictures alone, poke them, hold them and let go."""
     torch.set_num_threads(1)
     frames = 30 if quick else frames
     pictures = sorted(PICTURES.glob("*.jpg"))[: 1 if quick else None]
+    cases = ("let go",) if sweep else ("untouched", "let go", "held")
     marks = [m for m in (10, 25, 100, frames) if m <= frames]
     values: dict[str, dict[str, dict[str, list[float]]]] = {}
     rows = []
     with Machine() as machine:
         for path in (None, *(models or [])):
             animator, name = load(path), "small64, the base" if path is None else path.stem
-            for law, rest in tqdm(LAWS.items(), desc=name, disable=None):
+            for law, rest in tqdm((SWEPT if sweep else LAWS).items(), desc=name, disable=None):
                 found = {}
-                for case in ("untouched", "let go", "held"):
+                for case in cases:
                     totals = run(animator, pictures, rest, case, frames)
                     found[case] = [round(totals[mark - 1] / len(pictures), 4) for mark in marks]
                 values.setdefault(name, {})[law] = found
@@ -50,10 +56,14 @@ def main(
         f"# drift\n\nMean over {len(pictures)} bundled pictures, after {' / '.join(map(str, marks))} frames, in pixels of the "
         f"model: of a picture that nobody touches; of one that was pulled by a tenth of its width for {PULLED} frames and let "
         f"go; and of one that is held all the time, where F is alone for {STEADY} frames and then fades.\n\n"
-        + table(("model", "law", "untouched", "let go", "held"), rows)
+        + table(("model", "law", *cases), rows)
     )
     write_results(
-        out, "drift", machine, {"frames": marks, "pictures": [p.name for p in pictures], "drift": values}, page
+        out,
+        "drift_sweep" if sweep else "drift",
+        machine,
+        {"frames": marks, "pictures": [p.name for p in pictures], "drift": values},
+        page,
     )
 
 

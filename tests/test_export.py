@@ -282,7 +282,7 @@ def copied(folder: Path, to: Path) -> Path:
         (lambda f: _edit(f, resolution=None), "does not describe"),
         (lambda f: (f / "step.onnx").unlink(), "step.onnx cannot be read"),
         (lambda f: (f / "step.onnx").write_bytes(b"graph"), "not the graph that was exported"),
-        (lambda f: _edit(f, version=2), r"has format \('poke2vid-onnx', 2\)"),
+        (lambda f: _edit(f, version=99), r"has format \('poke2vid-onnx', 99\)"),
     ],
 )
 def test_a_folder_that_is_no_export_or_a_damaged_one_is_refused(

@@ -21,7 +21,7 @@ HELD, LET_GO = 10, 15  # frames of the rollout
 # whichever is more: states and frames have values up to about 1, flow is in pixels.
 STEP_LIMITS: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
 # Of frames of a rollout: pixels of the model where it warps, intensity of [-1, 1] where it paints. Errors add up.
-ROLLOUT_LIMITS: dict[Precision, float] = {"fp32": 5e-3, "fp16": 0.5}
+ROLLOUT_LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.1}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
  */
 
 const REFRESH_MS = 17;
+const EARLY_MS = 1; // a timer may be this much too soon
 
 export class Pace {
   /** @param {() => boolean} isWanted whether there is anything to do @param {() => void} ask for a step */
@@ -31,7 +32,7 @@ export class Pace {
   }
 
   #ask() {
-    if (this.isWanted()) this.ask();
+    if (this.due - performance.now() < EARLY_MS && this.isWanted()) this.ask(); // two of these may come for one step
   }
 
   /** A step was taken; what is late is not made up for. @param {number} rate steps a second */

@@ -52,10 +52,17 @@ def main(
                     found[case] = [round(totals[mark - 1] / len(pictures), 4) for mark in marks]
                 values.setdefault(name, {})[law] = found
                 rows.append((name, law, *(" / ".join(f"{v:.3f}" for v in found[case]) for case in found)))
+    what = (
+        "of a picture that was"
+        if sweep
+        else (
+            "of a picture that nobody touches; of one that is held all the time, where F is alone for "
+            f"{STEADY} frames and then fades; and of one that was"
+        )
+    )
     page = (
         f"# drift\n\nMean over {len(pictures)} bundled pictures, after {' / '.join(map(str, marks))} frames, in pixels of the "
-        f"model: of a picture that nobody touches; of one that was pulled by a tenth of its width for {PULLED} frames and let "
-        f"go; and of one that is held all the time, where F is alone for {STEADY} frames and then fades.\n\n"
+        f"model: {what} pulled by a tenth of its width for {PULLED} frames and let go.\n\n"
         + table(("model", "law", *cases), rows)
     )
     write_results(

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 import poke2vid
 from poke2vid.canvas import Canvas
-from poke2vid.export.check import HELD, LET_GO, ROLLOUT_LIMITS
+from poke2vid.export.check import HELD, LET_GO
 from poke2vid.export.engine import OnnxPlayer, Precision
 from poke2vid.export.run import export_model
 from poke2vid.live import LiveModel
@@ -95,7 +95,6 @@ def page(found: dict[str, dict[str, list[float]]], count: int) -> str:
             precision,
             f"{statistics.median(values):.2g}",
             f"{max(values):.2g}",
-            "" if name.startswith("paper") else f"{ROLLOUT_LIMITS[precision]:g}",
         )
         for name, by_precision in found.items()
         for precision, values in by_precision.items()
@@ -104,7 +103,7 @@ def page(found: dict[str, dict[str, list[float]]], count: int) -> str:
         f"# graphs\n\nExported graphs beside their model, {HELD + LET_GO} frames, poked and let go, {count} pokes each: "
         "the largest difference of flow anywhere, in pixels of the model; of models that paint (paper64, paper128) of x_hat, "
         "of [-1, 1]. The base is the one in the package, the others have drawn weights.\n\n"
-        + table(("model", "precision", "median", "largest", "limit of `export`"), rows)
+        + table(("model", "precision", "median", "largest"), rows)
     )
 
 

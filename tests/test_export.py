@@ -21,10 +21,11 @@ from poke2vid.export.check import STEP_LIMITS, Check
 from poke2vid.export.engine import OnnxPlayer, read_description
 from poke2vid.export.folder import is_export
 from poke2vid.export.graphs import STATE_INPUTS
+from poke2vid.export.names import GRAPHS
 from poke2vid.export.rewrite import with_plain_elu
 from poke2vid.export.run import PREBUILT, export_model, export_page, graphs_of
 from poke2vid.export.site import site_files
-from poke2vid.export.write import GRAPHS, OPERATORS, describe, signature_of, weights_digest
+from poke2vid.export.write import OPERATORS, describe, signature_of, weights_digest
 from poke2vid.files import digest_of
 from poke2vid.live import LiveModel
 from poke2vid.model.config import ModelConfig

@@ -403,6 +403,20 @@ def test_a_flick_that_is_over_between_two_frames_still_moves_what_it_touched(pag
     poke, *_, release = page.evaluate("poke2vid.script().events")
     assert (poke["type"], release["type"]) == ("poke", "release")
     assert release["frame"] - poke["frame"] == 8
+    drag(page, (0.7, 0.6), (-0.08, 0.05))  # and while another one moves
+    page.evaluate(
+        """() => {
+            const { player } = poke2vid;
+            player.poke(99, [100, 100], [0, 0]);
+            player.drag(99, [140, 90]);
+            player.letGo(99);
+        }"""
+    )
+    wait_for(page, "poke2vid.script().events.filter(({ pointer }) => pointer === 99).length === 3")
+    flick = page.evaluate("poke2vid.script().events.filter(({ pointer }) => pointer === 99)")
+    assert flick[-1]["frame"] - flick[0]["frame"] == 8
+    page.mouse.up()
+    wait_for(page, "poke2vid.player.held.size === 0")
     page.mouse.click(x, y)  # no flick: let go of at once
     assert page.evaluate("poke2vid.player.held.size") == 0
 
@@ -438,14 +452,18 @@ def test_a_phone_on_its_side_has_examples_picture_and_controls_beside_each_other
     strip, table, dock = (page.locator(name).bounding_box() for name in (".strip", "#picture", ".dock"))
     assert strip["x"] + strip["width"] <= table["x"] and table["x"] + table["width"] <= dock["x"]
     assert all(box["y"] >= 0 and box["y"] + box["height"] <= 375 for box in (strip, table, dock))
-    page.tap("#examples li:nth-child(3) button")
-    wait_for(page, "poke2vid.player.picture.name !== null && !poke2vid.player.inFlight")
-    assert page.locator("#examples [aria-current=true]").count() == 1
+    credit = page.locator("#credit").bounding_box()
+    assert "CC" in page.inner_text("#credit") and credit["y"] >= table["y"] + table["height"]
+    third = page.locator("#examples li:nth-child(3) button")
+    assert third.get_attribute("aria-current") != "true"
+    third.tap()
+    wait_for(page, "document.querySelector('#examples li:nth-child(3) button').getAttribute('aria-current') === 'true'")
+    assert page.evaluate("poke2vid.player.picture.name") == "person.jpg"
     assert page.complaints == []
     page.context.close()
 
 
-def test_what_was_done_can_be_played_again_after_the_server_has_let_go(
+def test_what_was_done_can_be_played_again_after_the_server_was_away(
     browser: Any, server_url: str, picture: Path
 ) -> None:
     page = opened(browser, server_url)
@@ -453,17 +471,104 @@ def test_what_was_done_can_be_played_again_after_the_server_has_let_go(
     drag(page, GRABBED, PULL, let_go=True)
     wait_for(page, "poke2vid.player.held.size === 0 && poke2vid.player.felt.size === 0")
     done = page.evaluate("poke2vid.script().events")
+    page.evaluate(
+        """() => {
+            window.Usual = WebSocket;
+            window.WebSocket = class extends Usual { constructor() { super(location.href.replace('http', 'ws') + 'away'); } };
+        }"""
+    )
     page.evaluate("poke2vid.engine.socket.close()")
     page.wait_for_timeout(200)
     page.mouse.click(*place(page, GRABBED))
     page.wait_for_selector("#toast-action:has-text('Start again')")
     page.click("#toast-action")
+    page.wait_for_selector("#retry:not([hidden])")  # it is still away
+    page.evaluate("() => { window.WebSocket = Usual; }")
+    page.click("#retry")
     page.wait_for_selector("#toast-action:has-text('Play it again')")
-    assert page.evaluate("poke2vid.player.picture.name") == picture.name
+    page.click("#examples li:nth-child(2) button")  # another picture meanwhile
+    wait_for(page, "poke2vid.player.picture.name === 'robot.jpg'")
     page.click("#toast-action")
     wait_for(page, "poke2vid.player.time > 0 && !poke2vid.player.replayed")
+    assert page.evaluate("poke2vid.player.picture.name") == picture.name
     assert page.evaluate("poke2vid.script().events")[: len(done)] == done
     page.context.close()
+
+
+def test_undo_while_paused_takes_one_poke_back_and_nothing_else(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    drag(page, GRABBED, PULL)
+    wait_for_frames(page, 9)
+    pause(page)
+    page.mouse.up()  # the release is on its way
+    page.click("#mode-pin")
+    for at in ((0.7, 0.6), (0.5, 0.2)):
+        drag(page, at, (-0.08, 0.05), let_go=True)
+    assert page.evaluate("[...poke2vid.player.pins]") == page.evaluate("[...poke2vid.player.held.keys()]") == [1, 2]
+    page.focus("#stage")
+    page.keyboard.press("z")
+    wait_for(page, "!poke2vid.player.inFlight")
+    assert page.evaluate("[...poke2vid.player.pins]") == page.evaluate("[...poke2vid.player.held.keys()]") == [1]
+    page.keyboard.press("z")
+    wait_for(page, "!poke2vid.player.inFlight")
+    assert page.is_hidden("#pins")
+    page.evaluate("poke2vid.player.play(true)")
+    wait_for(page, "poke2vid.player.asleep && poke2vid.player.felt.size === 0")
+    types = [event["type"] for event in page.evaluate("poke2vid.script().events")]
+    assert types.count("poke") == types.count("release") == 1
+
+
+def test_what_undo_comes_back_to_swings_on(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for(page, "poke2vid.player.felt.size === 0")
+    wait_for_frames(page, 2)
+    page.mouse.click(*place(page, (0.7, 0.6)))
+    wait_for(page, "poke2vid.player.asleep")
+    page.keyboard.press("z")
+    wait_for(page, "!poke2vid.player.asleep")
+    wait_for(page, "poke2vid.player.asleep")
+    assert np.abs(shown(page) - read_picture(picture)).mean() < 0.5
+
+
+def test_a_step_that_fails_leaves_nobody_holding_who_let_go(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    drag(page, GRABBED, PULL)
+    wait_for_frames(page, 9)
+    pause(page)
+    page.mouse.up()
+    page.evaluate(
+        """() => {
+            const { engine } = poke2vid;
+            const step = engine.step.bind(engine);
+            engine.step = async () => { engine.step = step; throw new Error('Not now.'); };
+        }"""
+    )
+    page.evaluate("poke2vid.player.play(true)")
+    page.wait_for_selector("#toast:has-text('Not now.')")
+    assert page.evaluate("[poke2vid.player.held.size, poke2vid.player.felt.size]") == [0, 1]
+    page.mouse.click(*place(page, (0.7, 0.6)))
+    wait_for(page, "poke2vid.player.asleep && poke2vid.player.felt.size === 0 && poke2vid.player.held.size === 0")
+
+
+def test_a_script_does_not_play_on_a_picture_that_could_not_be_put_back(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for(page, "poke2vid.player.asleep")
+    script = page.evaluate("poke2vid.script()")
+    page.evaluate("() => { poke2vid.engine.open = async () => { throw new Error('Too often.'); }; }")
+    assert page.evaluate("(script) => poke2vid.player.replay(script)", script) is False
+    assert page.evaluate("poke2vid.player.replayed") is None
+    page.wait_for_selector("#toast:has-text('Too often.')")
+
+
+def test_starting_over_ends_a_heat_map_that_is_on_its_way(page: Any) -> None:
+    page.keyboard.press("h")
+    page.mouse.click(*place(page, (0.47, 0.4)))
+    page.keyboard.press("r")
+    wait_for(page, "!poke2vid.player.inFlight")
+    page.wait_for_timeout(500)
+    assert page.is_hidden("#toast") and page.is_hidden("#heat-pill") and page.is_hidden("#legend")
 
 
 def test_a_gif_lasts_as_long_as_what_was_done_also_at_the_pace_of_a_screen(page: Any, picture: Path) -> None:

@@ -731,14 +731,10 @@ def test_one_address_cannot_take_all_sessions_unless_it_is_this_machine_where_a_
         assert all("2 sessions are open from your address" in reason for reason in reasons)
         return [isinstance(one, Room) for one in found]
 
-    stranger, mapped = "203.0.113.7", "::ffff:203.0.113.7"
-    assert asyncio.run(entered([stranger, stranger, stranger, mapped, "2001:db8::1"])) == [
-        True,
-        True,
-        False,
-        True,
-        True,
-    ]
+    stranger, mapped, other = "203.0.113.7", "::ffff:203.0.113.7", "203.0.113.8"
+    assert asyncio.run(entered([stranger, mapped, stranger, mapped, other])) == [True, True, False, False, True]
+    home = [f"2001:db8::{k}" for k in range(3)]
+    assert asyncio.run(entered([*home, "2001:db8:0:1::1"])) == [True, True, False, True]
     for own in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", ""):
         assert asyncio.run(entered([own] * 4)) == [True] * 4
 

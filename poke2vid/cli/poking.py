@@ -42,10 +42,17 @@ def animate(
     """Poke a picture and write what happens."""
     from poke2vid.animate import animate as run
     from poke2vid.animate import choose_script
-    from poke2vid.export.engine import load
+    from poke2vid.export.names import holds_graphs
     from poke2vid.model.files import use_suitable_threads
+    from poke2vid.session import Animator, load
 
-    animator = load(model)
+    if model is not None and holds_graphs(model):
+        from poke2vid.export.engine import OnnxPlayer  # with a library that a model does not need
+
+        player = OnnxPlayer(model)
+        animator = Animator(player, player.about)
+    else:
+        animator = load(model)
     use_suitable_threads(animator.player)
     events = choose_script(script, at or [], shift or [], kind, frames)
     numbers = run(animator, image, events, output, fps=fps, plain=plain)

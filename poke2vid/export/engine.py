@@ -12,26 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from poke2vid import session
 from poke2vid.export.graphs import STATE_INPUTS, Signature
-from poke2vid.export.write import DESCRIPTION, FORMAT, GRAPHS, VERSION
+from poke2vid.export.names import DESCRIPTION, FORMAT, GRAPHS, VERSION
 from poke2vid.live import pace
-from poke2vid.session import Animator
 from poke2vid.types import AS_TRAINED, Frame, InputError, PokeKind, Rest, State
 
 Precision = Literal["fp32", "fp16"]
-
-
-def load(model: Path | None) -> Animator:
-    """What can be poked: as `session.load`, or a folder that `poke2vid export` wrote.
-
-    Raises:
-        InputError: if it is neither.
-    """
-    if model is None or not (model / DESCRIPTION).is_file():
-        return session.load(model)
-    player = OnnxPlayer(model)
-    return Animator(player, player.about)
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from poke2vid.export.write import DESCRIPTION, FORMAT
+from poke2vid.export.names import DESCRIPTION, FORMAT
 from poke2vid.files import reason
 from poke2vid.types import InputError
 

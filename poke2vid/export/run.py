@@ -9,8 +9,9 @@ import torch
 from poke2vid.export.check import Check, check
 from poke2vid.export.engine import OnnxPlayer, Precision, read_description
 from poke2vid.export.folder import FILES, replacing
+from poke2vid.export.names import DESCRIPTION, holds_graphs
 from poke2vid.export.site import Files, config_json, content, files_json, site_files
-from poke2vid.export.write import DESCRIPTION, weights_digest, write_graphs
+from poke2vid.export.write import weights_digest, write_graphs
 from poke2vid.files import write_json
 from poke2vid.live import LiveModel
 from poke2vid.model.files import LoadedModel, load_model
@@ -73,7 +74,7 @@ def graphs_of(model: Path | None, place: Path, *, half: bool = True) -> Path:
         place: where graphs may be made; must not exist yet, or be empty.
         half: whether graphs that are made come in half precision, too.
     """
-    if model is not None and (model / DESCRIPTION).is_file():
+    if model is not None and holds_graphs(model):
         read_description(model)
         return model
     loaded = load_model(model)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from poke2vid import __version__
 from poke2vid.export.graphs import BATCH, STATE_INPUTS, EncodeImage, EncodePoke, Signature, Step
+from poke2vid.export.names import FORMAT, VERSION
 from poke2vid.export.rewrite import with_plain_elu
 from poke2vid.files import digest_of
 from poke2vid.live import FADING, STEADY, STOPPED, LiveModel
@@ -23,9 +24,7 @@ from poke2vid.model.files import LoadedModel
 from poke2vid.pokes import MAX_SHIFT, patch_radius
 from poke2vid.types import POKE_GAIN
 
-FORMAT, VERSION, OPSET = "poke2vid-onnx", 2, 20
-DESCRIPTION = "model.json"
-GRAPHS = ("encode_image", "encode_poke", "step")
+OPSET = 20
 UNITS = {
     "x_0": "the picture padded to a square and shrunk, RGB in [-1, 1], b 3 r r",
     "poke_map": "b 3 r r: around each l (dx, dy) as shares of the side times poke_gain, and 1; zero elsewhere; pokes summed",

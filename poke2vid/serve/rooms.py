@@ -199,11 +199,12 @@ class Rooms:
         """A room for who comes from an address, or why there is none."""
         if len(self._rooms) >= self.limits.sessions:
             return "the server is full, try again later"
-        taken = sum(other == address for other in self._rooms.values())
-        if taken >= self.limits.sessions_per_address and not from_this_machine(address):
+        place = place_of(address)
+        taken = sum(other == place for other in self._rooms.values())
+        if place and taken >= self.limits.sessions_per_address:
             return f"{taken} sessions are open from your address, and that is all it may have; close one"
         room = Room(self.limits, self._clock)
-        self._rooms[room] = address
+        self._rooms[room] = place
         return room
 
     def leave(self, room: Room) -> None:
@@ -215,14 +216,16 @@ class Rooms:
             room.expire()
 
 
-def from_this_machine(address: str) -> bool:
-    """Whether who speaks from there is on this machine."""
+def place_of(address: str) -> str:
+    """Whom an address belongs to: itself, of IPv6 the half that a household is given; "" on this machine."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:  # a socket without an address
-        return address == ""
-    mapped = getattr(found, "ipv4_mapped", None)
-    return bool((mapped or found).is_loopback)
+        return address
+    plain = getattr(found, "ipv4_mapped", None) or found
+    if plain.is_loopback:
+        return ""
+    return str(plain) if plain.version == 4 else str(ipaddress.ip_network((int(plain), 64), strict=False))
 
 
 class Compute:

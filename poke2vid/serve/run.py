@@ -19,6 +19,7 @@ import torch
 import uvicorn
 from starlette.types import ASGIApp
 
+from poke2vid.export.names import holds_graphs
 from poke2vid.export.site import EngineKind, Files, config_json, files_json, site_files
 from poke2vid.live import live
 from poke2vid.model.files import load_model
@@ -99,7 +100,7 @@ def build_engine(model: Path | None, limits: Limits) -> Engine:
     """What computes for clients: a model, or the graphs of an export."""
     torch.set_num_threads(1)  # the threads of `Compute` are enough
     _keep_memory_flat()
-    if model is not None and (model / "model.json").is_file():
+    if model is not None and holds_graphs(model):
         from poke2vid.export.engine import OnnxPlayer  # with a library that a model does not need
 
         player = OnnxPlayer(model)

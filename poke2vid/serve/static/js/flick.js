@@ -8,26 +8,31 @@ export const FLICK_FRAMES = 8; // a model takes about ten to bring what is pulle
 export class Flicks {
   constructor() {
     /** @type {Map<number, number>} */
-    this.grabbed = new Map(); // frame of every poke that may still become a flick
-    /** @type {Map<number, number>} */
-    this.leaving = new Map(); // frame at which it is let go of
+    this.grabbed = new Map(); // since which frame a poke is felt
+    /** @type {Set<number>} */
+    this.leaving = new Set();
   }
 
-  /** A finger has poked. @param {number} pointer @param {number} frame */
+  /** A poke is felt. @param {number} pointer @param {number} frame */
   grab(pointer, frame) {
     this.grabbed.set(pointer, frame);
   }
 
   /** A finger lets go: whether that has to wait. @param {number} pointer @param {number} frame */
   waits(pointer, frame) {
-    const due = (this.grabbed.get(pointer) ?? -Infinity) + FLICK_FRAMES;
-    if (due > frame) this.leaving.set(pointer, due);
-    return due > frame;
+    if (this.#isDue(pointer, frame)) return false;
+    this.leaving.add(pointer);
+    return true;
   }
 
   /** Who is let go of now. @param {number} frame */
   due(frame) {
-    return [...this.leaving].filter(([, due]) => due <= frame).map(([pointer]) => pointer);
+    return [...this.leaving].filter((pointer) => this.#isDue(pointer, frame));
+  }
+
+  /** @param {number} pointer @param {number} frame */
+  #isDue(pointer, frame) {
+    return frame >= (this.grabbed.get(pointer) ?? Infinity) + FLICK_FRAMES; // none yet: it is on its way
   }
 
   /** @param {number} pointer */

@@ -2,6 +2,7 @@
 
 import { pictureOf, readPicture } from './canvas.js';
 import { createEngine } from './engine/create.js';
+import { statsOf } from './measures.js';
 import { registerOffline } from './offline.js';
 import { Player } from './player.js';
 import { parseScript } from './script.js';
@@ -14,7 +15,9 @@ import { Stage } from './ui/stage.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./engine/types.js').Engine} Engine */
+/** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./ui/intake.js').Example} Example */
+/** @typedef {{script: Script, picture: Picture, example: Example|null}} Kept */
 
 const BASE = new URL('./', location.href).href;
 const STATS_MS = 500;
@@ -30,6 +33,9 @@ let wanted = null;
 /** @type {Example|null} the example that it is */
 let example = null;
 let touched = false;
+let lastStart = 0;
+/** @type {Kept|null} */
+let kept = null;
 
 const stage = new Stage(
   { stage: byId('stage'), picture: byId('picture'), overlay: byId('overlay') },
@@ -41,8 +47,10 @@ const heating = new Heating(() => player, stage);
 /** To the first picture, or with the one that was there to a new engine. */
 async function start() {
   showLoading({ stage: 'runtime', loaded: 0, total: 0 });
+  const mine = ++lastStart;
   try {
-    const done = player?.script();
+    const script = player?.script();
+    if (script && player?.picture) kept = { script, picture: player.picture, example };
     player?.close();
     player = null;
     const config = await json('config.json');
@@ -50,14 +58,25 @@ async function start() {
     prefer = config.engine === 'server' ? 'server' : /** @type {any} */ (asked) ?? 'auto';
     if (prefer === 'server') sayServer();
     const [engine] = await Promise.all([createEngine(BASE, { prefer, onProgress: showLoading }), wanted ? null : firstExample()]);
+    if (mine !== lastStart) return engine.close(); // asked for again meanwhile
     player = playerOf(engine);
     aboutModel(engine);
     if (wanted) await openPicture(wanted, example);
     else showEmpty();
-    if (done) toast('What you did is kept.', 'done', { label: 'Play it again', act: () => void player?.replay(done) });
+    if (kept) offer(kept);
+    kept = null;
   } catch (error) {
-    showFailure(/** @type {Error} */ (error).message);
+    if (mine === lastStart) showFailure(/** @type {Error} */ (error).message);
   }
+}
+
+/** What was done before an engine was lost, to be done again. @param {Kept} lost */
+function offer({ script, picture, example: from }) {
+  const again = async () => {
+    if (wanted !== picture) await openPicture(picture, from);
+    await play(script);
+  };
+  toast('What you did is kept.', 'done', { label: 'Play it again', act: () => void again().catch(complain) });
 }
 
 /** @param {Engine} engine */
@@ -68,7 +87,7 @@ function playerOf(engine) {
     onError: (error) => toast(error.message, 'error', { label: 'Start again', act: () => void start() }),
   });
   made.rate = chosenRate();
-  Object.assign(window, { poke2vid: { engine, player: made, stage, script: () => made.script(), stats: () => made.stats() } });
+  Object.assign(window, { poke2vid: { engine, player: made, stage, script: () => made.script(), stats: () => statsOf(made) } });
   return made;
 }
 
@@ -188,11 +207,15 @@ async function take(file) {
 /** @param {string} text */
 async function playScript(text) {
   if (!player?.picture) throw new Error('A script needs a picture to be played on; open one first.');
-  const script = parseScript(text, player.picture);
+  await play(parseScript(text, player.picture));
+}
+
+/** @param {Script} script of the picture that is there */
+async function play(script) {
   endHint();
+  heating.end();
   stage.clear();
-  await player.replay(script);
-  say(`playing a script of ${script.frames} frames`);
+  if (await player?.replay(script)) say(`playing a script of ${script.frames} frames`);
 }
 
 async function watch() {
@@ -213,7 +236,10 @@ function bind() {
     open: () => byId('file').click(),
     save: () => openSave(player),
     undo: () => void player?.undo().then(() => say('undone')),
-    reset: () => void player?.reset().then(() => say('started over')),
+    reset: () => {
+      heating.end();
+      void player?.reset().then((done) => done && say('started over'));
+    },
     heat: () => heating.toggle(),
     endHeat: () => heating.end(),
   });

@@ -1,6 +1,7 @@
 /** How fast it goes, and whether anything still moves. */
 
 /** @typedef {import('./engine/types.js').Fields} Fields */
+/** @typedef {import('./player.js').Player} Player */
 
 const KEPT_TIMES = 240;
 const STILL = 0.004; // model pixels from frame to frame: nobody sees less
@@ -32,6 +33,12 @@ export class Measures {
       latencies: this.latencies.length,
     };
   }
+}
+
+/** Times in milliseconds, of what was drawn lately, and how. @param {Player} player */
+export function statsOf({ measures, time, asleep, engine, compositor }) {
+  const { backend, threads } = engine.info;
+  return { ...measures.summary(), frames: time, asleep, backend, threads, compositor: compositor?.kind ?? null };
 }
 
 /** @param {number[]} values @param {number} value */

@@ -35,8 +35,9 @@ export class Pace {
     if (this.due - performance.now() < EARLY_MS && this.isWanted()) this.ask(); // two of these may come for one step
   }
 
-  /** A step was taken; what is late is not made up for. @param {number} rate steps a second */
+  /** A step was taken; what is late by more than a step is not made up for. @param {number} rate steps a second */
   took(rate) {
-    this.due = Math.max(this.due + 1000 / rate, performance.now());
+    const [now, period] = [performance.now(), 1000 / rate];
+    this.due = now - this.due > period ? now + period : this.due + period;
   }
 }

@@ -9,7 +9,7 @@ import { Flicks } from './flick.js';
 import { MAX_MARKS } from './engine/types.js';
 import { Measures, alike } from './measures.js';
 import { Pace } from './pace.js';
-import { Recorder, actionOf, holdAfter, shortened, spanOf, toggled } from './script.js';
+import { Recorder, actionOf, heldAfter, holdAfter, shortened, spanOf, toggled, withoutLastPoke } from './script.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
@@ -119,12 +119,14 @@ export class Player {
     if (failure) throw failure;
   }
 
-  /** The same picture at rest. */
+  /** The same picture at rest; whether it is. @returns {Promise<boolean>} */
   async reset() {
-    await this.inTurn(async () => {
+    const done = this.inTurn(async () => {
       if (this.canvas) await this.engine.open(this.canvas.x0);
       this.#startOver();
+      return true;
     });
+    return (await done) ?? false;
   }
 
   #startOver() {
@@ -149,7 +151,6 @@ export class Player {
     this.stopReplay();
     this.#do({ type: 'poke', frame: 0, pointer, at, shift, kind, since });
     holdAfter(this.held, { type: 'poke', frame: 0, pointer, at, shift, kind });
-    if (kind === 'shift') this.flicks.grab(pointer, this.time);
   }
 
   /** @param {number} pointer @param {Pair} to @param {number} [since] */
@@ -181,7 +182,7 @@ export class Player {
   }
 
   releaseAll() {
-    for (const pointer of [...this.held.keys()]) this.release(pointer);
+    for (const pointer of [...this.held.keys(), ...this.pins]) this.release(pointer);
   }
 
   /** @param {Rest} rest */
@@ -230,8 +231,8 @@ export class Player {
   async undo() {
     await this.inTurn(async () => {
       if (this.pending.some(({ type }) => type === 'poke')) {
-        this.pending = this.pending.filter(({ type }) => type === 'rest');
-        return void (this.held = new Map(this.felt)); // nobody has seen it yet
+        this.pending = withoutLastPoke(this.pending); // nobody has seen it yet
+        return this.#holdOnly(heldAfter(this.felt, this.pending));
       }
       const past = this.past.pop();
       if (!past) return;
@@ -250,9 +251,16 @@ export class Player {
       this.held = new Map(past.felt);
       for (const pointer of past.felt.keys()) if (!past.pins.has(pointer)) this.release(pointer); // no finger is on it any more
       if (feel.stiffness !== past.rest.stiffness || feel.momentum !== past.rest.momentum) this.setRest(feel); // the sliders' own
+      if (this.fields && !alike(null, this.fields)) this.#wake(); // it may swing on from there
       this.draw();
     });
     this.onChange();
+  }
+
+  /** @param {Map<number, Grip>} held */
+  #holdOnly(held) {
+    this.held = held;
+    this.pins = new Set([...this.pins].filter((pin) => held.has(pin)));
   }
 
   /** Begins a recording, or ends the one that goes on. */
@@ -266,12 +274,13 @@ export class Player {
     return spanOf(recorded ? this.recording : null, this.time);
   }
 
-  /** Plays a script on the picture, visibly. @param {Script} script */
+  /** Plays a script on the picture, visibly; whether it begins. @param {Script} script */
   async replay(script) {
     this.rest = { ...this.engine.info.defaultRest };
-    await this.reset();
+    if (!(await this.reset())) return false;
     this.replayed = script;
     this.play(true);
+    return true;
   }
 
   /** What a script holds is let go of, and it goes no further. */
@@ -292,18 +301,6 @@ export class Player {
   /** What was done in some frames, all unless given; null where there is none. @param {{from: number, to: number}} [range] @returns {Script|null} */
   script({ from, to } = this.range(false)) {
     return to > from ? this.recorder.script(this.picture?.name ?? null, from, to) : null;
-  }
-
-  /** Times in milliseconds, of what was drawn lately, and how. */
-  stats() {
-    return {
-      ...this.measures.summary(),
-      frames: this.time,
-      asleep: this.asleep,
-      backend: this.engine.info.backend,
-      threads: this.engine.info.threads,
-      compositor: this.compositor?.kind ?? null,
-    };
   }
 
   /** One step more, which waits for the one that goes on, but takes what was done until it begins. */
@@ -331,7 +328,9 @@ export class Player {
   #failed(error) {
     if (this.closed) return;
     this.asleep = true;
-    [this.pending, this.held] = [[], new Map(this.felt)];
+    const released = [...this.felt.keys()].filter((pointer) => !this.held.has(pointer));
+    this.pending = released.map((pointer) => ({ type: 'release', frame: 0, pointer }));
+    this.#holdOnly(heldAfter(this.felt, this.pending)); // what else was on its way is lost
     this.onError(error);
   }
 
@@ -347,6 +346,7 @@ export class Player {
     if (past) this.past = [...this.past.filter(({ mark }) => mark > past.mark - MAX_MARKS), past]; // the engine forgot the others
     for (const event of events) {
       holdAfter(this.felt, event);
+      if (event.type === 'poke') this.flicks.grab(event.pointer, this.time);
       if (event.type === 'rest') this.feltRest = { stiffness: event.stiffness, momentum: event.momentum };
     }
     for (const { since, ...event } of events) this.recorder.add({ .../** @type {ScriptEvent} */ (event), frame: this.time });

@@ -52,6 +52,20 @@ export function holdAfter(held, event) {
   if (event.type === 'poke' && event.kind === 'shift') held.set(event.pointer, gripOf(event));
 }
 
+/** What is held once more was done. @param {Map<number, Grip>} held @param {ScriptEvent[]} events */
+export function heldAfter(held, events) {
+  const after = new Map(held);
+  for (const event of events) holdAfter(after, event);
+  return after;
+}
+
+/** All but the last poke, and what its pointer did since. @template {ScriptEvent} T @param {T[]} events @returns {T[]} */
+export function withoutLastPoke(events) {
+  const last = events.findLastIndex(({ type }) => type === 'poke');
+  const { pointer } = /** @type {PokeEvent} */ (/** @type {ScriptEvent} */ (events[last]));
+  return events.filter((event, i) => i < last || event.type === 'rest' || event.pointer !== pointer);
+}
+
 /** An event as an engine takes it: in the model's pixels. @param {ScriptEvent} event @param {Canvas} canvas @returns {Action} */
 export function actionOf(event, canvas) {
   switch (event.type) {

@@ -15,7 +15,7 @@ import { DIM_UNDER_HEAT, GREY_UNDER_HEAT, HEAT_OPACITY, heatColours } from './ov
  */
 
 const OPAQUE = 255 << 24; // every machine that runs a browser is little endian
-const STILL = 1e-3; // of a pixel of the model, and of the range of colours: a tenth of a level
+const STILL = 1e-4; // of a pixel of the model, and of the range of colours: nowhere half a level
 
 /** @implements {Compositor} */
 export class PlainCompositor {

@@ -15,6 +15,7 @@
  */
 
 const MAX_IN_FLIGHT = 2; // the server refuses more
+const CONNECT_MS = 10_000; // a machine that is off says nothing for minutes
 const HEADER = 16; // bytes before the fields of a binary frame
 const FLOW = 1;
 const REPAINT = 2;
@@ -97,12 +98,21 @@ export class RemoteEngine {
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(this.url);
       socket.binaryType = 'arraybuffer';
-      socket.onopen = () => resolve();
+      const away = () => reject(new Error('The server cannot be reached; check that it runs, and load the page again.'));
+      const waited = setTimeout(() => {
+        socket.close();
+        away();
+      }, CONNECT_MS);
+      socket.onopen = () => {
+        clearTimeout(waited);
+        resolve();
+      };
       socket.onmessage = ({ data }) => this.#receive(data);
       socket.onclose = ({ reason }) => {
         const error = new Error(reason ? `The server closed the connection: ${reason}` : LOST);
         if (socket === this.socket) this.#fail(error);
-        reject(new Error('The server cannot be reached; check that it runs, and load the page again.'));
+        clearTimeout(waited);
+        away();
       };
       this.socket = socket;
     });

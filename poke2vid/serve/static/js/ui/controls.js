@@ -1,5 +1,6 @@
 /** The buttons, sliders and keys. */
 
+import { statsOf } from '../measures.js';
 import { AS_FAST_AS_POSSIBLE } from '../player.js';
 import { byId, keep, openDialog, read, say } from './pages.js';
 
@@ -171,7 +172,7 @@ export const usualRate = ({ rate }) => (Number.isFinite(rate) ? rate : 60);
 
 /** @param {Player} player */
 export function showStats(player) {
-  const { fps, stepMs, latencyP50, latencyP95, backend, threads, asleep } = player.stats();
+  const { fps, stepMs, latencyP50, latencyP95, backend, threads, asleep } = statsOf(player);
   const engine = backend === 'wasm' ? `WASM × ${threads}` : backend === 'webgpu' ? 'WebGPU' : 'server';
   const speed = !player.playing ? 'paused' : asleep ? 'at rest' : `${fps} frames/s`;
   const step = stepMs === null ? '' : ` · step ${stepMs.toFixed(0)} ms`;

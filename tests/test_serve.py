@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import logging
+import mmap
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -737,6 +739,24 @@ def test_one_address_cannot_take_all_sessions_unless_it_is_this_machine_where_a_
     assert asyncio.run(entered([*home, "2001:db8:0:1::1"])) == [True, True, False, True]
     for own in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", ""):
         assert asyncio.run(entered([own] * 4)) == [True] * 4
+
+
+@pytest.mark.skipif(not platform.libc_ver()[0].startswith("glibc"), reason="needs glibc")
+def test_memory_that_is_free_goes_back_to_the_system_from_below_what_is_in_use() -> None:
+    code = """
+from pathlib import Path
+from poke2vid.serve.memory import give_back, take_from_one_pool
+resident = lambda: int(Path("/proc/self/statm").read_text().split()[1])
+take_from_one_pool()
+blocks = [b"x" * 2**16 for _ in range(2000)]
+last = blocks[-1]
+del blocks
+before = resident()
+give_back()
+print(before - resident())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) * mmap.PAGESIZE > 100e6
 
 
 def test_who_talks_nonsense_without_end_is_shown_out() -> None:

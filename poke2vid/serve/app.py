@@ -17,9 +17,11 @@ from starlette.websockets import WebSocket
 from poke2vid import __version__
 from poke2vid.serve.conversation import Engine
 from poke2vid.serve.files import respond, table
+from poke2vid.serve.memory import give_back
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 EXPIRY_SECONDS = 1.0  # between two looks for sessions that were left alone
+TRIM_SECONDS = 10.0  # between two times at which free memory is given back
 
 HEADERS = {
     # Together these two give the page shared memory, which WebAssembly threads need.
@@ -51,10 +53,11 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        expiring = asyncio.create_task(_expire(engine)) if engine is not None else None
+        keeping = [] if engine is None else [asyncio.create_task(task(engine)) for task in (_expire, _trim)]
         yield
-        if engine is not None and expiring is not None:
-            expiring.cancel()
+        for task in keeping:
+            task.cancel()
+        if engine is not None:
             engine.compute.close()
 
     app = FastAPI(title="poke2vid", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
@@ -81,6 +84,12 @@ async def _expire(engine: Engine) -> None:
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         engine.rooms.expire()
+
+
+async def _trim(engine: Engine) -> None:
+    while True:
+        await asyncio.sleep(TRIM_SECONDS)
+        await engine.compute(give_back)
 
 
 def _guarded(engine: Engine) -> Callable[[WebSocket], Awaitable[None]]:

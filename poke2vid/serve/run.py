@@ -1,7 +1,6 @@
 """What `poke2vid serve` does: a page, graphs or an engine behind it, a socket, and a server until somebody stops it."""
 
 import contextlib
-import ctypes
 import errno
 import logging
 import os
@@ -25,11 +24,10 @@ from poke2vid.live import live
 from poke2vid.model.files import load_model
 from poke2vid.serve.app import LOOPBACK, build_app
 from poke2vid.serve.conversation import Engine
+from poke2vid.serve.memory import take_from_one_pool
 from poke2vid.serve.rooms import Compute, Limits, Rooms
 from poke2vid.serve.transport import PatientHttp, SafeWebSocket
 from poke2vid.types import InputError
-
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def serve(
@@ -99,7 +97,7 @@ def page(engine: EngineKind, graphs: Path | None) -> Files:
 def build_engine(model: Path | None, limits: Limits) -> Engine:
     """What computes for clients: a model, or the graphs of an export."""
     torch.set_num_threads(1)  # the threads of `Compute` are enough
-    _keep_memory_flat()
+    take_from_one_pool()
     if model is not None and holds_graphs(model):
         from poke2vid.export.engine import OnnxPlayer  # with a library that a model does not need
 
@@ -107,17 +105,6 @@ def build_engine(model: Path | None, limits: Limits) -> Engine:
         return Engine(player, player.about["decoder"], Rooms(limits), Compute())
     loaded = load_model(model)
     return Engine(live(loaded.model), loaded.model.config.decoder, Rooms(limits), Compute())
-
-
-def _keep_memory_flat() -> None:
-    """Has all threads take memory from one pool, where the C library offers that.
-
-    glibc gives each thread a pool of its own, and what one thread made and another freed stays there for a while: eight
-    clients were served from 724 ... 948 MB, up and down, and from one pool from 697 MB without a change.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def configured(app: ASGIApp, limits: Limits) -> uvicorn.Config:

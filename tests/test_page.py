@@ -403,6 +403,11 @@ def test_a_flick_that_is_over_between_two_frames_still_moves_what_it_touched(pag
     poke, *_, release = page.evaluate("poke2vid.script().events")
     assert (poke["type"], release["type"]) == ("poke", "release")
     assert release["frame"] - poke["frame"] == 8
+    events = [{"type": "poke", "frame": 0, "at": [9, 9], "shift": [9, 0], "pointer": 99}]
+    events += [{"type": "release", "frame": 2, "pointer": 99}]  # whose pointer is used again below
+    script = {"version": 1, "image": None, "frames": 20, "events": [{"kind": "shift", **event} for event in events]}
+    page.evaluate("(script) => poke2vid.player.replay(script)", script)
+    wait_for(page, "!poke2vid.player.replayed && poke2vid.player.time > 0")
     drag(page, (0.7, 0.6), (-0.08, 0.05))  # and while another one moves
     page.evaluate(
         """() => {
@@ -412,8 +417,9 @@ def test_a_flick_that_is_over_between_two_frames_still_moves_what_it_touched(pag
             player.letGo(99);
         }"""
     )
-    wait_for(page, "poke2vid.script().events.filter(({ pointer }) => pointer === 99).length === 3")
-    flick = page.evaluate("poke2vid.script().events.filter(({ pointer }) => pointer === 99)")
+    mine = "poke2vid.script().events.filter(({ pointer, frame }) => pointer === 99 && frame >= 20)"
+    wait_for(page, f"{mine}.length === 3")
+    flick = page.evaluate(mine)
     assert flick[-1]["frame"] - flick[0]["frame"] == 8
     page.mouse.up()
     wait_for(page, "poke2vid.player.held.size === 0")
@@ -522,8 +528,9 @@ def test_what_undo_comes_back_to_swings_on(page: Any, picture: Path) -> None:
     open_picture(page, picture)
     drag(page, GRABBED, PULL, let_go=True)
     wait_for(page, "poke2vid.player.felt.size === 0")
-    wait_for_frames(page, 2)
+    pause(page)
     page.mouse.click(*place(page, (0.7, 0.6)))
+    page.evaluate("poke2vid.player.play(true)")
     wait_for(page, "poke2vid.player.asleep")
     page.keyboard.press("z")
     wait_for(page, "!poke2vid.player.asleep")
@@ -551,15 +558,58 @@ def test_a_step_that_fails_leaves_nobody_holding_who_let_go(page: Any, picture: 
     wait_for(page, "poke2vid.player.asleep && poke2vid.player.felt.size === 0 && poke2vid.player.held.size === 0")
 
 
+FAILS_ONCE = """() => {
+    const { engine } = poke2vid;
+    const step = engine.step.bind(engine);
+    engine.step = async (actions) => {
+        if (!actions.some(({ type }) => type === 'release')) return step(actions);
+        engine.step = step;
+        throw new Error('Not now.');
+    };
+}"""
+
+
+def test_a_script_whose_step_fails_ends_and_lets_go(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    events = [
+        {"type": "poke", "frame": 0, "at": [150, 140], "shift": [45, -20], "pointer": 0, "kind": "shift"},
+        {"type": "release", "frame": 6, "pointer": 0},
+    ]
+    page.evaluate(FAILS_ONCE)
+    script = {"version": 1, "image": None, "frames": 20, "events": events}
+    assert page.evaluate("(script) => poke2vid.player.replay(script)", script) is True
+    page.wait_for_selector("#toast:has-text('Not now.')")
+    assert page.evaluate("[poke2vid.player.replayed, poke2vid.player.held.size, poke2vid.player.felt.size]") == [
+        None,
+        0,
+        1,
+    ]
+    page.evaluate("poke2vid.player.play(true)")
+    wait_for(page, "poke2vid.player.asleep && poke2vid.player.felt.size === 0")
+
+
+def test_a_pin_needs_something_that_it_holds(page: Any, picture: Path) -> None:
+    open_picture(page, picture)
+    page.click("#mode-pin")
+    drag(page, GRABBED, PULL)
+    page.keyboard.press("r")  # with the finger down
+    wait_for(page, "!poke2vid.player.inFlight")
+    page.mouse.up()
+    assert page.evaluate("[poke2vid.player.pins.size, poke2vid.player.held.size]") == [0, 0]
+    assert page.is_hidden("#pins")
+
+
 def test_a_script_does_not_play_on_a_picture_that_could_not_be_put_back(page: Any, picture: Path) -> None:
     open_picture(page, picture)
     drag(page, GRABBED, PULL, let_go=True)
     wait_for(page, "poke2vid.player.asleep")
     script = page.evaluate("poke2vid.script()")
+    page.evaluate("poke2vid.player.setRest({ stiffness: 0.3, momentum: 0.5 })")
     page.evaluate("() => { poke2vid.engine.open = async () => { throw new Error('Too often.'); }; }")
     assert page.evaluate("(script) => poke2vid.player.replay(script)", script) is False
     assert page.evaluate("poke2vid.player.replayed") is None
     page.wait_for_selector("#toast:has-text('Too often.')")
+    assert page.evaluate("poke2vid.player.rest") == {"stiffness": 0.3, "momentum": 0.5}
 
 
 def test_starting_over_ends_a_heat_map_that_is_on_its_way(page: Any) -> None:

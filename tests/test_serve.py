@@ -737,6 +737,8 @@ def test_one_address_cannot_take_all_sessions_unless_it_is_this_machine_where_a_
     assert asyncio.run(entered([stranger, mapped, stranger, mapped, other])) == [True, True, False, False, True]
     home = [f"2001:db8::{k}" for k in range(3)]
     assert asyncio.run(entered([*home, "2001:db8:0:1::1"])) == [True, True, False, True]
+    assert asyncio.run(entered([f"fe80::{k}%eth0" for k in range(4)])) == [True] * 4  # neighbours on one wire
+    assert asyncio.run(entered([f"64:ff9b::203.0.113.{k}" for k in range(4)])) == [True] * 4
     for own in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", ""):
         assert asyncio.run(entered([own] * 4)) == [True] * 4
 

@@ -21,7 +21,7 @@ def serve(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = False,
     sessions: Annotated[int, typer.Option("--sessions", min=1, help="With --engine server: clients at once.")] = 16,
     sessions_per_address: Annotated[
-        int, typer.Option("--sessions-per-address", min=1, help="Of those, from one other machine.")
+        int, typer.Option("--sessions-per-address", min=1, help="Of those, from one other address (IPv6: /64).")
     ] = 8,
     picture_mb: Annotated[
         float, typer.Option("--picture-mb", min=0.1, max=64, help="Largest file of a picture, in MiB.")

@@ -18,6 +18,7 @@ from poke2vid.types import InputError
 
 _T = TypeVar("_T")
 Clock = Callable[[], float]
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses as a network of IPv6 alone sees them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class Limits:
 
     Attributes:
         sessions: at once, over all clients.
-        sessions_per_address: at once from one address; this machine's own may have all, for a proxy speaks from there.
+        sessions_per_address: at once from one address, of IPv6 from one /64; this machine's own
+            may have all, for a proxy speaks from there.
         picture_bytes, picture_pixels: of a picture that is sent.
         text_bytes: of a JSON message.
         actions: in one step.
@@ -223,9 +225,13 @@ def place_of(address: str) -> str:
     except ValueError:  # a socket without an address
         return address
     plain = getattr(found, "ipv4_mapped", None) or found
+    if plain in NAT64:
+        plain = ipaddress.IPv4Address(int(plain) & 0xFFFFFFFF)
     if plain.is_loopback:
         return ""
-    return str(plain) if plain.version == 4 else str(ipaddress.ip_network((int(plain), 64), strict=False))
+    if plain.version == 4 or plain.is_link_local:
+        return str(plain)
+    return str(ipaddress.ip_network((int(plain), 64), strict=False))
 
 
 class Compute:

@@ -30,6 +30,11 @@ export class Flicks {
     return [...this.leaving].filter((pointer) => this.#isDue(pointer, frame));
   }
 
+  /** @param {ReadonlyMap<number, unknown>} held */
+  forgetAllBut(held) {
+    for (const pointer of [...this.grabbed.keys(), ...this.leaving]) if (!held.has(pointer)) this.forget(pointer);
+  }
+
   /** @param {number} pointer @param {number} frame */
   #isDue(pointer, frame) {
     return frame >= (this.grabbed.get(pointer) ?? Infinity) + FLICK_FRAMES; // none yet: it is on its way

@@ -57,12 +57,13 @@ async function start() {
     const asked = new URLSearchParams(location.search).get('engine');
     prefer = config.engine === 'server' ? 'server' : /** @type {any} */ (asked) ?? 'auto';
     if (prefer === 'server') sayServer();
-    const [engine] = await Promise.all([createEngine(BASE, { prefer, onProgress: showLoading }), wanted ? null : firstExample()]);
+    const [engine] = await Promise.all([createEngine(BASE, { prefer, onProgress: showLoading }), wanted ? null : firstExample().catch(complain)]);
     if (mine !== lastStart) return engine.close(); // asked for again meanwhile
     player = playerOf(engine);
     aboutModel(engine);
     if (wanted) await openPicture(wanted, example);
     else showEmpty();
+    if (mine !== lastStart) return;
     if (kept) offer(kept);
     kept = null;
   } catch (error) {
@@ -73,6 +74,8 @@ async function start() {
 /** What was done before an engine was lost, to be done again. @param {Kept} lost */
 function offer({ script, picture, example: from }) {
   const again = async () => {
+    if (!player) throw new Error('The engine is not there yet; wait a moment and open the picture again.');
+    lastAsked++;
     if (wanted !== picture) await openPicture(picture, from);
     await play(script);
   };
@@ -214,8 +217,9 @@ async function playScript(text) {
 async function play(script) {
   endHint();
   heating.end();
+  if (!(await player?.replay(script))) return;
   stage.clear();
-  if (await player?.replay(script)) say(`playing a script of ${script.frames} frames`);
+  say(`playing a script of ${script.frames} frames`);
 }
 
 async function watch() {

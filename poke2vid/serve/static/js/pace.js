@@ -35,7 +35,7 @@ export class Pace {
     if (this.due - performance.now() < EARLY_MS && this.isWanted()) this.ask(); // two of these may come for one step
   }
 
-  /** A step was taken; what is late by more than a step is not made up for. @param {number} rate steps a second */
+  /** A step was asked for; what is late by more than a step is not made up for. @param {number} rate steps a second */
   took(rate) {
     const [now, period] = [performance.now(), 1000 / rate];
     this.due = now - this.due > period ? now + period : this.due + period;

@@ -9,7 +9,7 @@ import { Flicks } from './flick.js';
 import { MAX_MARKS } from './engine/types.js';
 import { Measures, alike } from './measures.js';
 import { Pace } from './pace.js';
-import { Recorder, actionOf, heldAfter, holdAfter, shortened, spanOf, toggled, withoutLastPoke } from './script.js';
+import { Recorder, actionOf, heldAfter, holdAfter, releasesOf, sameRest, shortened, spanOf, toggled, withoutLastPoke } from './script.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
@@ -130,10 +130,8 @@ export class Player {
   }
 
   #startOver() {
-    const { stiffness, momentum } = this.rest;
     this.#forget();
-    const usual = this.engine.info.defaultRest;
-    if (stiffness !== usual.stiffness || momentum !== usual.momentum) this.setRest({ stiffness, momentum });
+    if (!sameRest(this.rest, this.feltRest)) this.setRest(this.rest);
     this.asleep = true; // until it is touched
     this.draw();
     this.onChange();
@@ -149,6 +147,7 @@ export class Player {
   /** @param {number} pointer @param {Pair} at @param {Pair} shift @param {PokeKind} [kind] @param {number} [since] the event's time stamp */
   poke(pointer, at, shift, kind = 'shift', since = performance.now()) {
     this.stopReplay();
+    this.flicks.forget(pointer); // a script may have used the same
     this.#do({ type: 'poke', frame: 0, pointer, at, shift, kind, since });
     holdAfter(this.held, { type: 'poke', frame: 0, pointer, at, shift, kind });
   }
@@ -177,12 +176,12 @@ export class Player {
 
   /** From now on it holds without a finger. @param {number} pointer */
   pin(pointer) {
-    this.pins.add(pointer);
+    if (this.held.has(pointer)) this.pins.add(pointer);
     this.onChange();
   }
 
   releaseAll() {
-    for (const pointer of [...this.held.keys(), ...this.pins]) this.release(pointer);
+    for (const pointer of [...this.held.keys()]) this.release(pointer);
   }
 
   /** @param {Rest} rest */
@@ -250,8 +249,8 @@ export class Player {
       this.pins = past.pins;
       this.held = new Map(past.felt);
       for (const pointer of past.felt.keys()) if (!past.pins.has(pointer)) this.release(pointer); // no finger is on it any more
-      if (feel.stiffness !== past.rest.stiffness || feel.momentum !== past.rest.momentum) this.setRest(feel); // the sliders' own
-      if (this.fields && !alike(null, this.fields)) this.#wake(); // it may swing on from there
+      if (!sameRest(feel, past.rest)) this.setRest(feel); // the sliders' own
+      if (this.fields) this.#wake(); // it may swing on from there
       this.draw();
     });
     this.onChange();
@@ -261,6 +260,7 @@ export class Player {
   #holdOnly(held) {
     this.held = held;
     this.pins = new Set([...this.pins].filter((pin) => held.has(pin)));
+    this.flicks.forgetAllBut(held);
   }
 
   /** Begins a recording, or ends the one that goes on. */
@@ -276,8 +276,13 @@ export class Player {
 
   /** Plays a script on the picture, visibly; whether it begins. @param {Script} script */
   async replay(script) {
+    const feel = this.rest;
     this.rest = { ...this.engine.info.defaultRest };
-    if (!(await this.reset())) return false;
+    if (!(await this.reset())) {
+      this.rest = feel;
+      this.onChange();
+      return false;
+    }
     this.replayed = script;
     this.play(true);
     return true;
@@ -328,9 +333,11 @@ export class Player {
   #failed(error) {
     if (this.closed) return;
     this.asleep = true;
-    const released = [...this.felt.keys()].filter((pointer) => !this.held.has(pointer));
-    this.pending = released.map((pointer) => ({ type: 'release', frame: 0, pointer }));
+    this.pending = releasesOf([...this.felt.keys()].filter((pointer) => this.replayed || !this.held.has(pointer)));
+    if (!sameRest(this.rest, this.feltRest)) this.pending.push({ type: 'rest', frame: 0, ...this.rest });
+    this.replayed = null;
     this.#holdOnly(heldAfter(this.felt, this.pending)); // what else was on its way is lost
+    this.onChange();
     this.onError(error);
   }
 
@@ -346,7 +353,7 @@ export class Player {
     if (past) this.past = [...this.past.filter(({ mark }) => mark > past.mark - MAX_MARKS), past]; // the engine forgot the others
     for (const event of events) {
       holdAfter(this.felt, event);
-      if (event.type === 'poke') this.flicks.grab(event.pointer, this.time);
+      if (event.type === 'poke' && event.kind === 'shift') this.flicks.grab(event.pointer, this.time);
       if (event.type === 'rest') this.feltRest = { stiffness: event.stiffness, momentum: event.momentum };
     }
     for (const { since, ...event } of events) this.recorder.add({ .../** @type {ScriptEvent} */ (event), frame: this.time });

@@ -59,6 +59,12 @@ export function heldAfter(held, events) {
   return after;
 }
 
+/** @param {number[]} pointers @returns {ReleaseEvent[]} */
+export const releasesOf = (pointers) => pointers.map((pointer) => ({ type: 'release', frame: 0, pointer }));
+
+/** @typedef {import('./engine/types.js').Rest} Rest @param {Rest} a @param {Rest} b */
+export const sameRest = (a, b) => a.stiffness === b.stiffness && a.momentum === b.momentum;
+
 /** All but the last poke, and what its pointer did since. @template {ScriptEvent} T @param {T[]} events @returns {T[]} */
 export function withoutLastPoke(events) {
   const last = events.findLastIndex(({ type }) => type === 'poke');

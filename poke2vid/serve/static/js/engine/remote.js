@@ -48,15 +48,24 @@ export class RemoteEngine {
   /** A connection, and what the server's model is; learnt from a picture of one pixel. @param {URL} url */
   static async connect(url) {
     const engine = new RemoteEngine(url);
-    await engine.open(new Float32Array(3));
-    return engine;
+    try {
+      await engine.open(new Float32Array(3));
+      return engine;
+    } catch (error) {
+      engine.close();
+      throw error;
+    }
   }
 
   /** @param {Float32Array} x0 @returns {Promise<void>} */
   async open(x0) {
     if (this.closed) throw new Error('The engine was closed.');
     const blob = await pngOf(x0);
-    await this.#connected();
+    if (!this.closed) await this.#connected();
+    if (this.closed) {
+      this.socket?.close();
+      throw new Error('The engine was closed.');
+    }
     const about = await this.#ask({ type: 'open' }, blob);
     const { resolution, poke_kind: pokeKind, decoder, default_rest: defaultRest } = about;
     this.info = { ...this.info, resolution, pokeKind, decoder, defaultRest, model: about };

@@ -1229,6 +1229,23 @@ def test_the_command_serves_until_it_is_interrupted(engine: str) -> None:
             running.kill()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs signals that a process can be started to ignore")
+def test_a_job_of_a_script_that_ignores_interrupts_ends_alike() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # children inherit it
+    try:
+        running = command("--engine", "browser")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with running:
+        try:
+            assert running.stdout is not None
+            assert "http://127.0.0.1:" in running.stdout.readline()
+            running.send_signal(signal.SIGINT)
+            assert running.wait(20) == 130
+        finally:
+            running.kill()
+
+
 @pytest.mark.slow
 def test_another_model_is_made_ready_for_browsers_and_leaves_nothing_behind(tmp_path: Path) -> None:
     save_model(tmp_path / "mine.safetensors", model().model, {})

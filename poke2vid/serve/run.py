@@ -55,6 +55,7 @@ def serve(
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some wait until it is closed
         uvicorn.Server(configured(app, limits)).run(sockets=[listening])
+        raise KeyboardInterrupt  # it was stopped by a signal that this process was started to ignore, as jobs of a script are
 
 
 def _stop(*_: object) -> NoReturn:

@@ -1239,7 +1239,8 @@ def test_a_job_of_a_script_that_ignores_interrupts_ends_alike() -> None:
     with running:
         try:
             assert running.stdout is not None
-            assert "http://127.0.0.1:" in running.stdout.readline()
+            url = next(word for word in running.stdout.readline().split() if word.startswith("http://127.0.0.1:"))
+            assert httpx.get(url + "config.json").status_code == 200  # from now on it listens to signals, too
             running.send_signal(signal.SIGINT)
             assert running.wait(20) == 130
         finally:

@@ -169,3 +169,28 @@ def test_settings_on_the_command_line_make_the_config_that_is_compared(store_pat
     from poke2vid.train.config import from_json
 
     assert from_json(written) == CONFIG
+
+
+LEAVES = """
+import os, sys
+from pathlib import Path
+import torch
+from poke2vid.train.distributed import join
+
+with join(torch.device("cpu")) as group:
+    layer = torch.nn.Linear(3, 3)
+    group.any(False)
+    torch.optim.Adam(layer.parameters())  # imports what would keep the group
+names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+Path(sys.argv[1], os.environ["RANK"]).write_text(" ".join(name for name in names if "gloo" in name))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's list of threads")
+def test_a_group_that_is_left_leaves_no_threads_that_could_abort_the_process_at_its_end(tmp_path: Path) -> None:
+    (tmp_path / "leaves.py").write_text(LEAVES)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = finish([*launcher, str(tmp_path / "leaves.py"), str(tmp_path)])
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["", ""]

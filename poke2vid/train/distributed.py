@@ -6,6 +6,7 @@ the model at different doors, trains two networks against each other and differe
 
 import contextlib
 import hashlib
+import importlib
 import os
 from collections.abc import Iterable, Iterator
 
@@ -125,6 +126,9 @@ def join(device: torch.device) -> Iterator[Group]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)  # where nccl does its own work
+    # Its functions have the group that is there when they are defined as a default, for ever. An optimizer imports it; then the
+    # group's threads outlived the group, and one process in fifty was aborted at its end.
+    importlib.import_module("torch.distributed.nn.functional")
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:

@@ -8,6 +8,8 @@ import typer
 
 from poke2vid.cli.options import WeightsOption
 
+VIDEO_FRAMES, FILM_FRAMES = 60, 25
+
 
 def prepare(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos or of frame folders.")],
@@ -49,14 +51,15 @@ def prepare(
 
 def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`.")]) -> None:
     """Check every file of a store against its recorded size and hash."""
-    from poke2vid.store import verify as run
+    from poke2vid.data.poke_store import is_poke_store, verify_pokes
+    from poke2vid.store import verify as verify_videos
 
-    problems = run(store)
+    problems = verify_pokes(store) if is_poke_store(store) else verify_videos(store)
     for problem in problems:
         print(problem)
     if problems:
         print(
-            f"poke2vid: {len(problems)} problems; `poke2vid prepare` with the same arguments redoes what it can.",
+            f"poke2vid: {len(problems)} problems; the command that made the store redoes what it can.",
             file=sys.stderr,
         )
         raise typer.Exit(2)
@@ -67,7 +70,10 @@ def simulate(
     families: Annotated[list[str] | None, typer.Argument(metavar="FAMILY", help="plants, figures or objects.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="A folder; a run that was cut off is continued.")] = None,
     videos: Annotated[int, typer.Option("--videos", min=1, help="How many of each family.")] = 100,
-    frames: Annotated[int, typer.Option("--frames", min=2, max=10_000, help="Of each video, at 25 a second.")] = 60,
+    frames: Annotated[
+        int | None,
+        typer.Option("--frames", min=2, max=10_000, help="Of each video, at 25 a second: 60; of each film: 25."),
+    ] = None,
     resolution: Annotated[int, typer.Option("--resolution", help="Side of the square frames, 16 to 1024.")] = 128,
     split: Annotated[
         str | None, typer.Option("--split", help="train, as without it, or test: they share no species.")
@@ -91,6 +97,16 @@ def simulate(
         bool,
         typer.Option("--truth", help="Each video's exact flow, parts and depth, too: 15 MB for 60 frames of 128 px."),
     ] = False,
+    scenes: Annotated[
+        int | None, typer.Option("--scenes", help="With --store and --pokes: scenes of each family to poke, for training.")
+    ] = None,
+    pokes: Annotated[
+        int | None, typer.Option("--pokes", help="Of each scene: a store of pokes with known causes, not of videos.")
+    ] = None,
+    test_scenes: Annotated[
+        int, typer.Option("--test-scenes", min=0, help="With --pokes: held-out scenes of each family, of other species.")
+    ] = 20,
+    films: Annotated[int, typer.Option("--films", min=1, help="With --pokes: one poke in so many is filmed.")] = 50,
     check: Annotated[bool, typer.Option("--check", help="Say whether this machine can simulate and draw.")] = False,
     weights_dir: WeightsOption = None,
 ) -> None:
@@ -110,6 +126,9 @@ def simulate(
         )
     if store and truth:
         raise typer.BadParameter("a store has its exact flow; leave one of the two away", param_hint="--truth")
+    if scenes is not None or pokes is not None:
+        print(_simulate_pokes(families, out, scenes, pokes, test_scenes, films, frames, resolution, seed, workers, store))
+        return
     from poke2vid.manifest import DEFAULT_LAGS
     from poke2vid.prepare_simulated import simulate_store
     from poke2vid.simulator.backgrounds import Backgrounds
@@ -117,8 +136,24 @@ def simulate(
 
     photos = None if backgrounds is None else Backgrounds.find(backgrounds)
     wanted = {"train": videos, "test": test_videos} if store else {split or "train": videos}
-    orders = order_families(families or [""], wanted, frames, resolution, seed, photos)
+    orders = order_families(families or [""], wanted, frames or VIDEO_FRAMES, resolution, seed, photos)
     if store:
         print(simulate_store(orders, out, lag or DEFAULT_LAGS, flow, workers, weights_dir).summary)
     else:
         print(simulate_videos(orders, out, workers, truth=truth).summary)
+
+
+def _simulate_pokes(
+    families: list[str] | None, out: Path, scenes: int | None, pokes: int | None, test_scenes: int, films: int,
+    frames: int | None, resolution: int, seed: int, workers: int, store: bool,
+) -> str:  # fmt: skip
+    """A store of pokes with known causes; the line to print."""
+    if scenes is None or pokes is None or not store:
+        raise typer.BadParameter("pokes with known causes need all three: --scenes N --pokes K --store", param_hint="--pokes")
+    for name, value in (("--scenes", scenes), ("--pokes", pokes)):
+        if value < 1:
+            raise typer.BadParameter(f"{value} is less than 1; choose 1 or more", param_hint=name)
+    from poke2vid.data.simulate_pokes import poke_settings, simulate_pokes
+
+    settings = poke_settings(resolution, pokes, films, frames or FILM_FRAMES)
+    return simulate_pokes(families or [""], {"train": scenes, "test": test_scenes}, out, settings, seed, workers).summary

@@ -47,6 +47,8 @@ class Pull:
         start: the frame in which it begins.
         shift: (right, down) in metres parallel to the picture.
         release: the frame in which the hand lets go; None holds on.
+        via: (right, down) in metres of a target that comes first, for half of the time; None goes straight.
+        hand: 0 or 1, which of the two hands of `World(scene, hands=2)` pulls; pulls of one hand must not overlap.
     """
 
     touch: Touch
@@ -54,6 +56,20 @@ class Pull:
     start: int = 0
     arrive: int = 10
     release: int | None = None
+    via: tuple[float, float] | None = None
+    hand: int = 0
+
+    def offset(self, time: float) -> Float64[np.ndarray, "2"]:
+        """(right, down) in metres from the start, when this share (0 ... 1) of the time until arrival has passed."""
+        if self.via is None:
+            return _smooth(time) * np.array(self.shift)
+        first, second = _smooth(min(2 * time, 1.0)), _smooth(max(2 * time - 1, 0.0))
+        return first * np.array(self.via) + second * (np.array(self.shift) - np.array(self.via))
+
+
+def _smooth(time: float) -> float:
+    """The smoothest way from 0 to 1 (least jerk)."""
+    return time**3 * (10 - 15 * time + 6 * time**2)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from jaxtyping import Float64
 
 from poke2vid.simulator.actions import Pull
 from poke2vid.simulator.camera import Camera, Vector
-from poke2vid.simulator.mjcf import HAND
 
 LEAD = 0.01  # metres
 
@@ -14,14 +13,14 @@ LEAD = 0.01  # metres
 class Hand:
     """What pulls: a body on rails parallel to the picture's axes, tied to the touched point while it holds it."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
+    def __init__(self, model: mujoco.MjModel, name: str) -> None:
         self.holds: Pull | None = None
-        self._body = model.body(HAND).id
-        self._joints = [model.joint(f"{HAND}_{axis}").id for axis in "xyz"]
+        self._body = model.body(name).id
+        self._joints = [model.joint(f"{name}_{axis}").id for axis in "xyz"]
         self._positions = [int(model.jnt_qposadr[joint]) for joint in self._joints]
         self._speeds = [int(model.jnt_dofadr[joint]) for joint in self._joints]
-        self._rails = [model.equality(f"{HAND}_{axis}").id for axis in "xy"]
-        self._bond = model.equality(HAND).id
+        self._rails = [model.equality(f"{name}_{axis}").id for axis in "xy"]
+        self.bond = model.equality(name).id
         self._axes = np.eye(3)
         self._start = np.zeros(3)
 
@@ -34,20 +33,20 @@ class Hand:
         self._start, self.holds = self._axes @ self._point(data, pull), pull
         data.qpos[self._positions] = self._start
         data.qvel[self._speeds] = 0
-        model.eq_obj2id[self._bond] = touch.body
+        model.eq_obj2id[self.bond] = touch.body
         # How hard a bond is follows from how light its ends are; the hand shall weigh nothing and yet not be soft.
         model.body_invweight0[self._body] = model.body_invweight0[touch.body]
         model.dof_invweight0[self._speeds] = model.body_invweight0[touch.body, 0]
-        model.eq_data[self._bond, :3] = 0
-        model.eq_data[self._bond, 3:6] = touch.anchor
-        data.eq_active[[*self._rails, self._bond]] = 1
+        model.eq_data[self.bond, :3] = 0
+        model.eq_data[self.bond, 3:6] = touch.anchor
+        data.eq_active[[*self._rails, self.bond]] = 1
         self.drive(model, data, 0.0)
 
     def drive(self, model: mujoco.MjModel, data: mujoco.MjData, share: float) -> None:
-        """To this share of the way, but not so far ahead of the point that the pull would tear what cannot follow."""
+        """To where the pull is after this share of its time, but not so far ahead of the point that it would tear."""
         assert self.holds is not None
         there = (self._axes @ self._point(data, self.holds))[:2]
-        ahead = self._start[:2] + share * np.array(self.holds.shift) - there
+        ahead = self._start[:2] + self.holds.offset(share) - there
         ahead *= min(1.0, LEAD / max(float(np.hypot(*ahead)), 1e-9))
         model.eq_data[self._rails, 0] = there + ahead
 
@@ -58,7 +57,7 @@ class Hand:
 
     def let_go(self, data: mujoco.MjData) -> None:
         self.holds = None
-        data.eq_active[[*self._rails, self._bond]] = 0
+        data.eq_active[[*self._rails, self.bond]] = 0
         data.qpos[self._positions] = 0
         data.qvel[self._speeds] = 0
 

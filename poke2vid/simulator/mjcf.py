@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, UInt8
 
 SCENE = "scene"  # the part that is not the object
 BACKDROP, FLOOR, CAMERA, HAND = "backdrop", "floor", "camera", "hand"
+SECOND_HAND, ANCHOR = "hand2", "anchor"
 TIMESTEP = 0.004  # seconds; the discrete integrator stays stable there
 GRIP = "0.99 0.99 0.001"  # how hard the hand holds: cloth then follows to half a pixel; 0.999 tears chains
 HAND_MASS = 1e-4  # kilograms; far below anything it touches
@@ -76,25 +77,9 @@ class MjcfBuilder:
         self._deformable = SubElement(self._root, "deformable")
         self._counts: dict[str, int] = {}
         SubElement(self.world, "camera", name=CAMERA)
-        self._add_hand()
-
-    def _add_hand(self) -> None:
-        """Three rails parallel to the picture's axes carry a massless hand: two are driven, depth runs free."""
-        hand = self.body(self.world, name=HAND, gravcomp=1)
-        for axis, direction in zip("xyz", np.eye(3), strict=True):
-            SubElement(hand, "joint", name=f"{HAND}_{axis}", type="slide", axis=_text(direction), damping="0")
-        SubElement(hand, "inertial", pos="0 0 0", mass=str(HAND_MASS), diaginertia="1e-8 1e-8 1e-8")
-        anchor = self.body(self.world, name="anchor")
+        anchor = _add_rails(self.world, HAND)
         SubElement(anchor, "inertial", pos="0 0 0", mass="1", diaginertia="1 1 1")
-        for axis in "xy":
-            SubElement(
-                self._equality, "joint", name=f"{HAND}_{axis}", joint1=f"{HAND}_{axis}", polycoef="0 0 0 0 0",
-                solref="0.01 1", solimp=GRIP, active="false",
-            )  # fmt: skip
-        SubElement(
-            self._equality, "connect", name=HAND, body1=HAND, body2="anchor", anchor="0 0 0", solref="0.01 1",
-            solimp=GRIP, active="false",
-        )  # fmt: skip
+        _add_bonds(self._equality, HAND)
 
     def ambient(self, rgb: Numbers) -> None:
         """Light from everywhere."""
@@ -199,6 +184,43 @@ class MjcfBuilder:
     def text(self) -> str:
         ElementTree.indent(self._root)
         return ElementTree.tostring(self._root, encoding="unicode")
+
+
+def with_second_hand(mjcf: str) -> str:
+    """The same scene with one more hand, so that two points can be held at once; what is there already is not altered."""
+    root = ElementTree.fromstring(mjcf)
+    world, equality = root.find("worldbody"), root.find("equality")
+    assert world is not None and equality is not None, "MjcfBuilder writes both"
+    _add_hand_body(world, SECOND_HAND)
+    _add_bonds(equality, SECOND_HAND)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _add_rails(world: Element, name: str) -> Element:
+    """The hand `name`, and the body that hands are tied to while they hold nothing."""
+    _add_hand_body(world, name)
+    return SubElement(world, "body", {"pos": "0 0 0", "name": ANCHOR})
+
+
+def _add_hand_body(world: Element, name: str) -> None:
+    """Three rails parallel to the picture's axes carry a massless hand: two are driven, depth runs free."""
+    hand = SubElement(world, "body", {"pos": "0 0 0", "gravcomp": "1", "name": name})
+    for axis, direction in zip("xyz", np.eye(3), strict=True):
+        SubElement(hand, "joint", name=f"{name}_{axis}", type="slide", axis=_text(direction), damping="0")
+    SubElement(hand, "inertial", pos="0 0 0", mass=str(HAND_MASS), diaginertia="1e-8 1e-8 1e-8")
+
+
+def _add_bonds(equality: Element, name: str) -> None:
+    """What drives a hand along its rails, and what ties it to the point that it holds."""
+    for axis in "xy":
+        SubElement(
+            equality, "joint", name=f"{name}_{axis}", joint1=f"{name}_{axis}", polycoef="0 0 0 0 0",
+            solref="0.01 1", solimp=GRIP, active="false",
+        )  # fmt: skip
+    SubElement(
+        equality, "connect", name=name, body1=name, body2=ANCHOR, anchor="0 0 0", solref="0.01 1",
+        solimp=GRIP, active="false",
+    )  # fmt: skip
 
 
 def _text(numbers: Numbers) -> str:

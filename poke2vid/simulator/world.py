@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int32
 from poke2vid.simulator.actions import Pull, Push, Touch, Wind
 from poke2vid.simulator.camera import Camera, Vector, look_at
 from poke2vid.simulator.hand import Hand, quaternion
-from poke2vid.simulator.mjcf import BACKDROP, CAMERA, HAND, SCENE, TIMESTEP
+from poke2vid.simulator.mjcf import BACKDROP, CAMERA, HAND, SCENE, SECOND_HAND, TIMESTEP, with_second_hand
 from poke2vid.simulator.path import RigidPoint, SoftPoint
 from poke2vid.simulator.scene import Scene, View
 from poke2vid.simulator.trajectory import Trajectory
@@ -41,29 +41,33 @@ class UnstableError(Exception):
 class World:
     """One scene at rest and whatever is then done to it."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, hands: int = 1) -> None:
         """Compiles, tunes, settles and frames.
+
+        Args:
+            hands: 1 or 2; with two, two points can be held at once.
 
         Raises:
             UnstableError: if it does not compile, does not come to rest, or comes apart.
         """
         self.scene = scene
         try:
-            self.model = mujoco.MjModel.from_xml_string(scene.mjcf)
+            self.model = mujoco.MjModel.from_xml_string(scene.mjcf if hands == 1 else with_second_hand(scene.mjcf))
         except ValueError as error:
             raise UnstableError(f"does not compile: {error}") from error
         self.data = mujoco.MjData(self.model)
         self._paint()
         self.parts, self.geom_parts, self.flex_parts = self._parts()
-        self._hand = Hand(self.model)
+        self._hands = tuple(Hand(self.model, name) for name in (HAND, SECOND_HAND)[:hands])
         connects = np.flatnonzero(self.model.eq_type == mujoco.mjtEq.mjEQ_CONNECT)
-        self._bonds = connects[connects != self.model.equality(HAND).id]
+        self._bonds = connects[~np.isin(connects, [hand.bond for hand in self._hands])]
         self.model.eq_solimp[self._bonds, :2] = BOND
         self._tune()
         self._faces = self._wind_faces()
         self._settle()
         self.camera = self._frame(scene.view)
-        self._hand.align(self.model, self.camera)
+        for hand in self._hands:
+            hand.align(self.model, self.camera)
         mujoco.mj_forward(self.model, self.data)
         self._rest = self.data.qpos.copy()
 
@@ -144,7 +148,7 @@ class World:
         """Runs from where the object is now; frame 0 is now.
 
         Args:
-            actions: pulls must not overlap: there is one hand.
+            actions: pulls by one hand must not overlap.
             wind: for every frame; none blows where it is None.
 
         Raises:
@@ -166,7 +170,8 @@ class World:
             recorder.keep(frame, self.data)
         self.data.xfrc_applied[:] = 0
         self.data.qfrc_applied[:] = 0
-        self._hand.let_go(self.data)
+        for hand in self._hands:
+            hand.let_go(self.data)
         return recorder.trajectory()
 
     def _act(self, actions: Sequence[Pull | Push], time: float) -> None:
@@ -176,16 +181,15 @@ class World:
             if isinstance(action, Push):
                 if action.start <= time < action.start + 1:
                     self._push(action)
-            elif action.release is not None and time >= action.release:
-                if self._hand.holds is action:
-                    self._hand.let_go(self.data)
+                continue
+            hand = self._hands[action.hand]
+            if action.release is not None and time >= action.release:
+                if hand.holds is action:
+                    hand.let_go(self.data)
             elif time >= action.start:
-                if self._hand.holds is not action:
-                    self._hand.grab(self.model, self.data, action)
-                done = min((time + 1 / STEPS - action.start) / action.arrive, 1.0)
-                self._hand.drive(
-                    self.model, self.data, done**3 * (10 - 15 * done + 6 * done**2)
-                )  # the smoothest way there
+                if hand.holds is not action:
+                    hand.grab(self.model, self.data, action)
+                hand.drive(self.model, self.data, min((time + 1 / STEPS - action.start) / action.arrive, 1.0))
 
     def _push(self, push: Push) -> None:
         """The force that gives the touched point its speed within one frame, against the inertia it feels there."""

@@ -1,0 +1,298 @@
+"""The store of pokes with known causes: what it is on disk, memory-mapped reading, and verification.
+
+    STORE/manifest.json              written last; without it the store is unfinished
+    STORE/shards/<name>/entry.json   which scenes, and a checksum for every array
+        pictures.u8      n h w 3         x_0 of every scene, RGB
+        parts.u8         n s s           part ids at half the side, 0 where the surroundings show
+        modes.f32        n 2             frequency of the slowest mode in Hz and its damping; 0 where gravity decides
+        owner.i32        m               the scene of every poke
+        kind.u8          m               its number in `CAUSES`
+        at.f32           m 2 2           l of one or two touched points, (x, y); NaN where there is no second
+        shift.f32        m 2 2           p of each
+        path.f32         m 2 11 2        how far each has come in x_0 ... x_10
+        row.i32          m               its row in `flow`; -1 where nothing moves, and for films
+        film.i32         m               its row among the films; -1 for all others
+        flow.f16         r 3 2 s s       from x_0 to the frames 3, 6 and 10
+        visible.bits     r s*s/8         which pixels of x_0 still show at 10, packed
+        film_frames.u8   q f h w 3       x_1 ... x_f
+        film_flow.f16    q f 2 s s
+        film_visible.bits q f s*s/8
+        film_path.f32    q f+1 2 2       as path, from x_0 on
+        film_held.u8     q f 2           whether a hand holds that point in the step that leads to each frame
+
+Arrays are raw, little-endian, headless. All lengths are in pixels of the frames, also in the flow at half their side.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from pydantic import BaseModel, ConfigDict, Field
+
+from poke2vid.manifest import FileRecord, validated
+from poke2vid.store import DamagedRecord, file_faults
+from poke2vid.types import InputError, Split
+
+MANIFEST, SHARDS, ENTRY = "manifest.json", "shards", "entry.json"
+KIND, VERSION = "poke2vid-pokes", 1
+CAUSES = ("pull", "two", "pinned", "moving", "push", "beside", "rest")  # never reordered: stores number them
+FIELD_FRAMES = (3, 6, 10)
+TOUCHES = 2
+MAKE = "poke2vid simulate FAMILY --scenes N --pokes K --store"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PokeSettings(_Record):
+    """What decides the arrays.
+
+    Attributes:
+        resolution: side of the frames, in pixels; flow and masks come at half of it.
+        pokes: of every scene.
+        films: one poke in so many is filmed.
+        film_frames: of a film, after the first.
+        shard_scenes: scenes of a full shard.
+        looks: how scenes are painted; "plain" is as in simulated videos.
+        generation, physics: what made it.
+    """
+
+    resolution: int = Field(ge=32, le=512, multiple_of=16)
+    pokes: int = Field(ge=1, le=1000)
+    films: int = Field(default=50, ge=1)
+    film_frames: int = Field(default=25, ge=11, le=250)
+    shard_scenes: int = Field(default=32, ge=1)
+    looks: str = "plain"
+    generation: int
+    physics: str
+
+    def shapes(self, scenes: int, pokes: int, fields: int, films: int) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        """Type and shape of every array of a shard, by file name."""
+        h, s, f = self.resolution, self.resolution // 2, self.film_frames
+        byte, int32, half, single = (np.dtype(kind) for kind in ("u1", "<i4", "<f2", "<f4"))
+        return {
+            "pictures.u8": (byte, (scenes, h, h, 3)),
+            "parts.u8": (byte, (scenes, s, s)),
+            "modes.f32": (single, (scenes, 2)),
+            "owner.i32": (int32, (pokes,)),
+            "kind.u8": (byte, (pokes,)),
+            "at.f32": (single, (pokes, TOUCHES, 2)),
+            "shift.f32": (single, (pokes, TOUCHES, 2)),
+            "path.f32": (single, (pokes, TOUCHES, FIELD_FRAMES[-1] + 1, 2)),
+            "row.i32": (int32, (pokes,)),
+            "film.i32": (int32, (pokes,)),
+            "flow.f16": (half, (fields, len(FIELD_FRAMES), 2, s, s)),
+            "visible.bits": (byte, (fields, s * s // 8)),
+            "film_frames.u8": (byte, (films, f, h, h, 3)),
+            "film_flow.f16": (half, (films, f, 2, s, s)),
+            "film_visible.bits": (byte, (films, f, s * s // 8)),
+            "film_path.f32": (single, (films, f + 1, TOUCHES, 2)),
+            "film_held.u8": (byte, (films, f, TOUCHES)),
+        }
+
+
+class ShardEntry(_Record):
+    """One shard (`entry.json`): scenes `first` ... `first + scenes - 1` of a family and split."""
+
+    name: str
+    family: str
+    split: Split
+    seed: int
+    first: int
+    scenes: int
+    pokes: int
+    fields: int
+    films: int
+    rejected: dict[str, int]
+    settings: PokeSettings
+    files: dict[str, FileRecord]
+
+    def digest(self) -> str:
+        return _sha256_of(self.model_dump(mode="json"))
+
+    @property
+    def shapes(self) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        return self.settings.shapes(self.scenes, self.pokes, self.fields, self.films)
+
+
+class PokeManifest(_Record):
+    """What a store holds: the digest of every shard's entry; `digest` is over all the rest."""
+
+    kind: Literal["poke2vid-pokes"] = "poke2vid-pokes"
+    version: Literal[1] = 1
+    settings: PokeSettings
+    shards: dict[str, str]
+    digest: str = ""
+
+    def sealed(self) -> "PokeManifest":
+        return self.model_copy(update={"digest": self.expected_digest()})
+
+    def expected_digest(self) -> str:
+        return _sha256_of(self.model_dump(mode="json", exclude={"digest"}))
+
+
+@dataclass(frozen=True)
+class PokeShard:
+    """Arrays of one shard, mapped once and kept; names as in the module's table, without the suffix."""
+
+    entry: ShardEntry
+    folder: Path
+
+    def array(self, name: str) -> np.ndarray:
+        """A whole array, memory-mapped: index before you compute.
+
+        Raises:
+            InputError: if its file is missing or cut short.
+        """
+        return self._arrays[name]
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {file.partition(".")[0]: self._map(file, *spec) for file, spec in self.entry.shapes.items()}
+
+    def _map(self, file: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        if 0 in shape:  # an empty file cannot be mapped
+            return np.empty(shape, dtype)
+        try:
+            return np.memmap(str(self.folder / file), dtype, mode="r", shape=shape)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.folder / file} is missing or cut short; run `poke2vid verify` on the store."
+            ) from error
+
+
+@dataclass(frozen=True)
+class PokeStore:
+    """A finished store of pokes, opened for reading."""
+
+    path: Path
+    manifest: PokeManifest
+    shards: tuple[PokeShard, ...]
+
+    @staticmethod
+    def open(path: Path) -> "PokeStore":
+        """Raises InputError, in one sentence, if `path` is no finished store of pokes that this version reads."""
+        manifest = read_poke_manifest(path)
+        shards = []
+        for name, digest in manifest.shards.items():
+            entry = read_shard_entry(path / SHARDS / name)
+            if entry.digest() != digest:
+                raise InputError(f"{path / SHARDS / name} is not what the manifest lists; run `poke2vid verify`.")
+            shards.append(PokeShard(entry, path / SHARDS / name))
+        return PokeStore(path, manifest, tuple(shards))
+
+    @property
+    def resolution(self) -> int:
+        return self.manifest.settings.resolution
+
+    @property
+    def digest(self) -> str:
+        """Over settings and contents: two stores with the same digest hold the same arrays."""
+        return self.manifest.digest
+
+    def split(self, split: Split) -> tuple[PokeShard, ...]:
+        return tuple(shard for shard in self.shards if shard.entry.split == split)
+
+    @property
+    def bytes_a_poke(self) -> float:
+        size = sum(record.size for shard in self.shards for record in shard.entry.files.values())
+        return size / max(1, sum(shard.entry.pokes for shard in self.shards))
+
+
+def unpacked(bits: UInt8[np.ndarray, "*n b"], side: int) -> Bool[np.ndarray, "*n s s"]:
+    """Masks from their packed bits."""
+    flat: Bool[np.ndarray, "*n p"] = np.unpackbits(bits, axis=-1).astype(bool)
+    return flat.reshape(*flat.shape[:-1], side, side)
+
+
+def is_poke_store(path: Path) -> bool:
+    """Whether a folder holds pokes, finished or not, and not videos."""
+    return (path / SHARDS).is_dir()
+
+
+def read_poke_manifest(path: Path) -> PokeManifest:
+    """What the store at `path` holds.
+
+    Raises:
+        InputError: if there is no manifest, or a foreign or newer one.
+        DamagedRecord: if it was ours and is damaged or was altered.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        if is_poke_store(path):
+            raise InputError(f"{path} is an unfinished store of pokes; finish it with the same `{MAKE}` again.")
+        raise InputError(f"{path} is not a store of pokes (no {MANIFEST}); make one with `{MAKE}`.")
+    values = _read_json(file)
+    if isinstance(values, dict) and values.get("kind") == "poke2vid-store":
+        raise InputError(f"{path} is a store of videos, and pokes with known causes are needed; make them with `{MAKE}`.")
+    if not isinstance(values, dict) or values.get("kind") != KIND:
+        raise InputError(f"{file} was not written by poke2vid; give a folder made by `{MAKE}`.")
+    version = values.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise InputError(f"{path} has format {version}, and this poke2vid reads up to {VERSION}; update poke2vid.")
+    try:
+        manifest = validated(PokeManifest, values, str(file))
+    except InputError as error:
+        raise DamagedRecord(str(error)) from error
+    if manifest.digest != manifest.expected_digest():
+        raise DamagedRecord(f"{file} does not match its own digest, so it was altered; make the store again.")
+    return manifest
+
+
+def read_shard_entry(folder: Path) -> ShardEntry:
+    """Raises InputError if the folder of a shard has no valid `entry.json`."""
+    return validated(ShardEntry, _read_json(folder / ENTRY), str(folder / ENTRY))
+
+
+def verify_pokes(path: Path) -> list[str]:
+    """Everything that is wrong with a store of pokes, one sentence each. Reads it all."""
+    try:
+        manifest = read_poke_manifest(path)
+    except InputError as error:
+        return [str(error)]
+    problems = [
+        f"{stray} does not belong to the store"
+        for stray in sorted({*path.iterdir()} - {path / MANIFEST, path / SHARDS})
+    ]
+    folder = path / SHARDS
+    present = {place.name for place in folder.iterdir()} if folder.is_dir() else set()
+    problems += [f"{folder / name} does not belong to the store" for name in sorted(present - set(manifest.shards))]
+    for name, digest in manifest.shards.items():
+        problems += shard_faults(folder / name, digest)
+    return problems
+
+
+def shard_faults(folder: Path, digest: str | None = None) -> Iterator[str]:
+    """What is wrong with one shard: its record, its files, their contents."""
+    try:
+        entry = read_shard_entry(folder)
+    except InputError as error:
+        yield str(error)
+        return
+    if digest is not None and entry.digest() != digest:
+        yield f"{folder / ENTRY} is not the one that the manifest lists"
+    if set(entry.files) != set(entry.shapes):
+        yield f"{folder / ENTRY} does not list the arrays of a shard"
+    for file, record in sorted(entry.files.items()):
+        yield from file_faults(folder / file, record)
+    for stray in sorted({file.name for file in folder.iterdir()} - {ENTRY, *entry.files}):
+        yield f"{folder / stray} does not belong to the store"
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedRecord(f"{file} is missing or damaged; make the store again.") from error
+
+
+def _sha256_of(value: Mapping[str, Any]) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

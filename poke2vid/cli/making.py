@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -107,6 +107,9 @@ def simulate(
         int, typer.Option("--test-scenes", min=0, help="With --pokes: held-out scenes of each family, of other species.")
     ] = 20,
     films: Annotated[int, typer.Option("--films", min=1, help="With --pokes: one poke in so many is filmed.")] = 50,
+    looks: Annotated[
+        str, typer.Option("--looks", help="With --pokes: plain, or wild: any colours, photographs (--backgrounds, too).")
+    ] = "plain",
     check: Annotated[bool, typer.Option("--check", help="Say whether this machine can simulate and draw.")] = False,
     weights_dir: WeightsOption = None,
 ) -> None:
@@ -127,7 +130,7 @@ def simulate(
     if store and truth:
         raise typer.BadParameter("a store has its exact flow; leave one of the two away", param_hint="--truth")
     if scenes is not None or pokes is not None:
-        print(_simulate_pokes(families, out, scenes, pokes, test_scenes, films, frames, resolution, seed, workers, store))
+        print(_simulate_pokes(families, out, scenes, pokes, test_scenes, films, frames, resolution, seed, workers, store, looks, backgrounds))
         return
     from poke2vid.manifest import DEFAULT_LAGS
     from poke2vid.prepare_simulated import simulate_store
@@ -145,7 +148,7 @@ def simulate(
 
 def _simulate_pokes(
     families: list[str] | None, out: Path, scenes: int | None, pokes: int | None, test_scenes: int, films: int,
-    frames: int | None, resolution: int, seed: int, workers: int, store: bool,
+    frames: int | None, resolution: int, seed: int, workers: int, store: bool, looks: str, backgrounds: Path | None,
 ) -> str:  # fmt: skip
     """A store of pokes with known causes; the line to print."""
     if scenes is None or pokes is None or not store:
@@ -153,7 +156,14 @@ def _simulate_pokes(
     for name, value in (("--scenes", scenes), ("--pokes", pokes)):
         if value < 1:
             raise typer.BadParameter(f"{value} is less than 1; choose 1 or more", param_hint=name)
+    if looks not in ("plain", "wild"):
+        raise typer.BadParameter(f"there are no looks {looks!r}; choose plain or wild", param_hint="--looks")
+    if backgrounds is not None and looks == "plain":
+        raise typer.BadParameter("photographs belong to wild looks: add --looks wild", param_hint="--backgrounds")
     from poke2vid.data.simulate_pokes import poke_settings, simulate_pokes
+    from poke2vid.simulator.looks.photographs import Photographs
 
-    settings = poke_settings(resolution, pokes, films, frames or FILM_FRAMES)
-    return simulate_pokes(families or [""], {"train": scenes, "test": test_scenes}, out, settings, seed, workers).summary
+    photographs = Photographs.find(backgrounds) if looks == "wild" else None
+    settings = poke_settings(resolution, pokes, films, frames or FILM_FRAMES, photographs)
+    wanted: dict[Literal["train", "test"], int] = {"train": scenes, "test": test_scenes}
+    return simulate_pokes(families or [""], wanted, out, settings, seed, workers, photographs).summary

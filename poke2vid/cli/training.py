@@ -3,15 +3,20 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from poke2vid.cli.options import WeightsOption
 
+if TYPE_CHECKING:
+    from poke2vid.train.field_config import FieldConfig
+
 
 def train(
-    data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
+    data: Annotated[
+        list[Path], typer.Option("--data", help="A store by `prepare` or `simulate`; of pokes (fields64, fields128) several.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
     preset: Annotated[str, typer.Option("--preset", help="See the table in poke2vid/train/presets.py.")] = "small64",
     settings: Annotated[
@@ -30,25 +35,35 @@ def train(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="CPU threads of the networks; default: all.")
     ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="fields64, fields128: fp32, bf16, or auto, which tries both and takes the faster.")
+    ] = "auto",
     weights_dir: WeightsOption = None,
 ) -> None:
     """Train a model in its two stages; stops cleanly at any time and goes on with --resume."""
     import torch
 
     from poke2vid.model.files import SHIPPED
-    from poke2vid.train.config import override
-    from poke2vid.train.loop import Interrupted
     from poke2vid.train.loop import train as run
     from poke2vid.train.memory import keep_freed_memory
+    from poke2vid.train.presets import FIELD_PRESETS
     from poke2vid.train.presets import preset as find
+    from poke2vid.train.settings import override
+    from poke2vid.train.stopping import Interrupted
 
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = [*(settings or []), *([f'perceptual="{perceptual}"'] if perceptual else [])]
     try:
+        if preset in FIELD_PRESETS:
+            saved = _fields(override(FIELD_PRESETS[preset], chosen), data, out, resume, init, workers, minutes, precision)
+            print(f"done: {saved}")
+            return
+        if len(data) > 1:
+            raise typer.BadParameter("only trainings on pokes read several stores; give one", param_hint="--data")
         saved = run(
-            override(find(preset), chosen), data, out, resume=resume, init=init if str(init) != "base" else SHIPPED,
+            override(find(preset), chosen), data[0], out, resume=resume, init=init if str(init) != "base" else SHIPPED,
             workers=workers, weights_dir=weights_dir, device=device, max_minutes=minutes,
         )  # fmt: skip
     except Interrupted as stopped:
@@ -56,6 +71,18 @@ def train(
         raise typer.Exit(130) from stopped
     if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks
         print(f"done: {saved}")
+
+
+def _fields(
+    config: "FieldConfig", data: list[Path], out: Path, resume: bool, init: Path | None, workers: int, minutes: float | None,
+    precision: str,
+) -> Path:  # fmt: skip
+    """Trains E_phi on stores of pokes."""
+    from poke2vid.train.field_loop import train_fields
+
+    return train_fields(
+        config, data, out, resume=resume, init=init, workers=workers, max_minutes=minutes, precision=precision
+    )
 
 
 def convert(

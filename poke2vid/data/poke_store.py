@@ -60,7 +60,7 @@ class PokeSettings(_Record):
         films: one poke in so many is filmed.
         film_frames: of a film, after the first.
         shard_scenes: scenes of a full shard.
-        looks: how scenes are painted; "plain" is as in simulated videos.
+        looks: how scenes are painted: "plain" as in simulated videos, or "wild" and the digest of the photographs.
         generation, physics: what made it.
     """
 

@@ -30,10 +30,12 @@ from poke2vid.data.poke_store import (
 )
 from poke2vid.files import reason, write_json
 from poke2vid.manifest import FileRecord, validated
+from poke2vid.simulator.backgrounds import PhotoGoneError
 from poke2vid.simulator.causes import KINDS, Cause, PokedOrder, PokedScene, poke_scene
 from poke2vid.simulator.causes import FIELD_FRAMES as SIMULATED_FRAMES
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import SEEDS
+from poke2vid.simulator.looks.photographs import Photographs
 from poke2vid.simulator.scene import GENERATION
 from poke2vid.simulator.world import PHYSICS
 from poke2vid.store import DamagedRecord
@@ -79,6 +81,7 @@ class _Shard:
     first: int
     scenes: int
     settings: PokeSettings
+    wild: Photographs | None
 
     @property
     def name(self) -> str:
@@ -88,28 +91,32 @@ class _Shard:
         s = self.settings
         family = family_named(self.family).name
         return [
-            PokedOrder(family, self.split, number, s.pokes, s.resolution, s.films, s.film_frames, self.seed)
+            PokedOrder(family, self.split, number, s.pokes, s.resolution, s.films, s.film_frames, self.seed, self.wild)
             for number in range(self.first, self.first + self.scenes)
         ]
 
 
-def poke_settings(resolution: int, pokes: int, films: int, film_frames: int) -> PokeSettings:
+def poke_settings(
+    resolution: int, pokes: int, films: int, film_frames: int, photographs: Photographs | None = None
+) -> PokeSettings:
     """Raises InputError for a size or a count that cannot be."""
     values = {
         "resolution": resolution, "pokes": pokes, "films": films, "film_frames": film_frames,
         "generation": GENERATION, "physics": PHYSICS,
+        "looks": "plain" if photographs is None else f"wild {photographs.digest}",
     }  # fmt: skip
     return validated(PokeSettings, values, "the setting")
 
 
 def simulate_pokes(
     families: Sequence[str], scenes: Mapping[Split, int], out: Path, settings: PokeSettings, seed: int = 0,
-    workers: int = 2, quiet: bool = False,
+    workers: int = 2, photographs: Photographs | None = None, quiet: bool = False,
 ) -> PokesReport:  # fmt: skip
     """Scenes of several families with all their pokes as the store `out`; shards that an earlier run finished are kept.
 
     Args:
         scenes: of each family, for each split.
+        photographs: for wild looks; those that `settings` was made with.
 
     Raises:
         InputError: if `out` is something else or has other settings, the disk is full, nothing of a scene can be touched, a
@@ -119,7 +126,7 @@ def simulate_pokes(
     if not 0 <= seed < SEEDS:
         raise InputError(f"there is no set of seed {seed}; choose 0 ... {SEEDS - 1}: the benchmark's scenes lie behind.")
     wanted = [
-        _Shard(family_named(family).name, split, seed, first, min(settings.shard_scenes, count - first), settings)
+        _Shard(family_named(family).name, split, seed, first, min(settings.shard_scenes, count - first), settings, photographs)
         for family in dict.fromkeys(families or [""])
         for split, count in scenes.items()
         for first in range(0, count, settings.shard_scenes)
@@ -226,7 +233,7 @@ class _Studio:
                 for _ in range(order.pokes):
                     tick()
             self._write(shard, scenes, work)
-        except InputError as error:
+        except (InputError, PhotoGoneError) as error:
             return str(error)
         except OSError as error:
             return f"cannot write {self.folder.parent}: {reason(error)}."

@@ -80,7 +80,7 @@ class Backgrounds:
             return scene
         photo = self.photos[int(rng.integers(len(self.photos)))]
         before = scene.textures[BACKDROP]
-        picture = photo_backdrop(rng, _shrunk_photo(self.folder / photo.name, photo.sha256), before.shape[0])
+        picture = photo_backdrop(rng, shrunk_photo(self.folder / photo.name, photo.sha256), before.shape[0])
         assert picture.shape == before.shape, "the MJCF has declared the size"
         return replace(scene, textures={**scene.textures, BACKDROP: picture})
 
@@ -96,7 +96,7 @@ def _checked(file: Path) -> Photo:
 
 
 @functools.lru_cache(maxsize=KEPT_PHOTOS)
-def _shrunk_photo(file: Path, sha256: str) -> UInt8[np.ndarray, "h w 3"]:
+def shrunk_photo(file: Path, sha256: str) -> UInt8[np.ndarray, "h w 3"]:
     """A photograph that is still the one of that hash, no larger than a backdrop has use for."""
     try:
         data = file.read_bytes()

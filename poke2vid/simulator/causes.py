@@ -15,6 +15,8 @@ from poke2vid.simulator.actions import Pull, Push, Touch, touched_path
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import ATTEMPTS, SETS, STRIDE
 from poke2vid.simulator.interactions import TOUCH_SIDE, TRIES, metres, random_touch
+from poke2vid.simulator.looks.photographs import Photographs
+from poke2vid.simulator.looks.wild import wild
 from poke2vid.simulator.render import Renderer
 from poke2vid.simulator.scene import INDIVIDUALS, FamilyName, Scene, generator
 from poke2vid.simulator.surface import Surface, bind
@@ -50,6 +52,7 @@ class PokedOrder:
         films: one poke in so many is filmed.
         film_frames: of a film, after the first.
         seed: of the set.
+        wild: photographs to paint the scene with, in colours that its family never has; None for its own looks.
     """
 
     family: FamilyName
@@ -60,6 +63,7 @@ class PokedOrder:
     films: int
     film_frames: int
     seed: int = 0
+    wild: Photographs | None = None
 
     @property
     def name(self) -> str:
@@ -143,6 +147,8 @@ def poke_scene(order: PokedOrder) -> PokedScene:
     for attempt in range(ATTEMPTS):
         seed = order.scene_seed(attempt)
         scene = family_named(order.family).scene(seed, order.split)
+        if order.wild is not None:
+            scene = wild(scene, generator(order.family, order.split, "wild", seed), order.wild)
         rng = generator(order.family, order.split, "causes", seed)
         try:
             world = World(scene, hands=HANDS)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
@@ -45,6 +45,7 @@ class Scene:
         frequency: in Hz, of the object's slowest elastic mode; all its joint stiffnesses are scaled to reach it. None:
             gravity decides, as for a chain.
         damping: of that mode, as a share of critical. Damping is proportional to stiffness, so faster modes die sooner.
+        tints: parts that have one flat colour instead of their material, by name; (r, g, b) in 0 ... 1.
     """
 
     mjcf: str
@@ -52,6 +53,7 @@ class Scene:
     view: View
     frequency: float | None
     damping: float
+    tints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -59,6 +61,8 @@ class Scene:
         sha = hashlib.sha256(repr((self.mjcf, self.view, self.frequency, self.damping)).encode())
         for name in sorted(self.textures):
             sha.update(name.encode() + self.textures[name].tobytes())
+        if self.tints:
+            sha.update(repr(sorted(self.tints.items())).encode())
         return sha.hexdigest()
 
 

@@ -56,8 +56,8 @@ class World:
         except ValueError as error:
             raise UnstableError(f"does not compile: {error}") from error
         self.data = mujoco.MjData(self.model)
-        self._paint()
         self.parts, self.geom_parts, self.flex_parts = self._parts()
+        self._paint()
         self._hands = tuple(Hand(self.model, name) for name in (HAND, SECOND_HAND)[:hands])
         connects = np.flatnonzero(self.model.eq_type == mujoco.mjtEq.mjEQ_CONNECT)
         self._bonds = connects[~np.isin(connects, [hand.bond for hand in self._hands])]
@@ -209,6 +209,13 @@ class World:
             texture = self.model.texture(name)
             start = int(texture.adr[0])
             self.model.tex_data[start : start + picture.size] = picture.ravel()
+        for part, colour in self.scene.tints.items():
+            for parts, material, rgba in (
+                (self.geom_parts, self.model.geom_matid, self.model.geom_rgba),
+                (self.flex_parts, self.model.flex_matid, self.model.flex_rgba),
+            ):
+                here = parts == self.parts.index(part) + 1
+                material[here], rgba[here] = -1, (*colour, 1.0)
 
     def _parts(self) -> tuple[tuple[str, ...], Int32[np.ndarray, " g"], Int32[np.ndarray, " f"]]:
         """The object's parts by name, in the order of their ids from 1, and the id of every geom and flexible body."""

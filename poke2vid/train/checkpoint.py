@@ -30,9 +30,14 @@ def save(run: Path, tensors: dict[str, Tensor], config: TrainConfig, step: int, 
         "step": step,
         **origin,
     }
+    return write(run, tensors, about, step, config.keep_checkpoints)
+
+
+def write(run: Path, tensors: dict[str, Tensor], about: dict[str, Any], step: int, keep: int) -> Path:
+    """Writes a checkpoint of any kind of training and removes the oldest beyond `keep`."""
     path = path_of(run, step)
     write_tensors(path, tensors, about)
-    for old in checkpoints_of(run)[: -config.keep_checkpoints]:
+    for old in checkpoints_of(run)[:-keep]:
         old.unlink()
     return path
 

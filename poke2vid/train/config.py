@@ -7,6 +7,7 @@ from poke2vid.augment import AugmentConfig
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.critics import CriticConfig
 from poke2vid.pokes import MIN_MOTION
+from poke2vid.train import settings
 from poke2vid.types import STRICT, InputError
 
 
@@ -175,44 +176,5 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
 
 
 def from_json(value: dict[str, Any]) -> TrainConfig:
-    """The config of a plain JSON object; every wrong key and value is named at once.
-
-    Raises:
-        InputError: naming each key that is unknown, missing or out of range.
-    """
-    import pydantic  # here: a training node need not have it
-
-    try:
-        return pydantic.TypeAdapter(TrainConfig).validate_python(value)
-    except pydantic.ValidationError as error:
-        problems = [
-            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
-            for e in error.errors()
-        ]
-        raise InputError("the training settings are wrong: " + "; ".join(problems)) from error
-
-
-def override(config: TrainConfig, settings: list[str]) -> TrainConfig:
-    """The config with `a.b=v` settings applied, v in JSON or as plain text.
-
-    Raises:
-        InputError: for a setting that is not of this form, names no field, or has an impossible value.
-    """
-    import json
-
-    value = to_json(config)
-    for setting in settings:
-        path, equals, text = setting.partition("=")
-        *parents, name = path.split(".")
-        if not equals or not name:
-            raise InputError(f"--set {setting!r} is not of the form key=value, for example data.horizon=10.")
-        place = value
-        for parent in parents:
-            if not isinstance(place.get(parent), dict):
-                raise InputError(f"--set {setting!r}: there is no group {parent!r} in the settings.")
-            place = place[parent]
-        try:
-            place[name] = json.loads(text)
-        except ValueError:
-            place[name] = text
-    return from_json(value)
+    """The config of a plain JSON object. Raises as `settings.read`."""
+    return settings.read(TrainConfig, value)

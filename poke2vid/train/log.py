@@ -94,12 +94,16 @@ class RunLog:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
         shown = {k.removeprefix("loss/"): f"{v:.4f}" for k, v in values.items() if k.startswith("loss/")}
-        self.bar.set_postfix({"clips/s": f"{values['clips_per_second']:.1f}", **shown}, refresh=False)
+        pace = {name.replace("_per_second", "/s"): f"{v:.1f}" for name, v in values.items() if name.endswith("_per_second")}
+        self.bar.set_postfix({**pace, **shown}, refresh=False)
         self.bar.update(1)
 
     def samples(self, step: int, name: str, batch: Batch, result: Rollout) -> None:
         """A grid PNG: truth over prediction, the poke's arrow on x_0, its target dot on the rest."""
-        picture = sample_grid(batch, result)
+        self.picture(step, name, sample_grid(batch, result))
+
+    def picture(self, step: int, name: str, picture: viz.Picture) -> None:
+        """A picture as a file and in TensorBoard."""
         write_picture(self.run / "samples" / f"{name}-{step:08d}.png", picture)
         with writing(self.run):
             self.board.add_image(name, picture, step, dataformats="HWC")

@@ -3,12 +3,10 @@
 import json
 import math
 import os
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -25,12 +23,9 @@ from poke2vid.train.config import TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches
 from poke2vid.train.distributed import device_named, join, local_device
 from poke2vid.train.log import RunLog
+from poke2vid.train.stopping import Interrupted, Signals, single_thread
 from poke2vid.train.trainer import Trainer
 from poke2vid.types import ClipSource, InputError, Rollout
-
-
-class Interrupted(Exception):
-    """SIGINT or SIGTERM came; the run is saved."""
 
 
 def train(
@@ -71,7 +66,7 @@ def train(
         raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
     place = device_named(local_device(device))
     store = Store.open(store_path)
-    with _Signals() as signals, join(place) as group:
+    with Signals() as signals, join(place) as group:
         share = group.share(config.batch)
         clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed, share=share)
         trainer = Trainer(config, _extractor(config, weights_dir, place), place, group)
@@ -103,7 +98,7 @@ def _run(
     unseen: Batch | None,
     origin: dict[str, Any],
     deadline: float,
-    signals: "_Signals",
+    signals: Signals,
 ) -> tuple[Path, bool]:
     """Steps until the end, a signal or the deadline; the last checkpoint, and whether a signal was the reason."""
     config, group = trainer.config, trainer.group
@@ -231,14 +226,8 @@ def batches(clips: ClipBatches, first: int, last: int, workers: int) -> Iterator
         batch_size=None,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        worker_init_fn=_single_thread,
+        worker_init_fn=single_thread,
     )
-
-
-def _single_thread(_: int) -> None:
-    torch.set_num_threads(1)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal or a batch system tells all processes; the loop decides
-        signal.signal(number, signal.SIG_IGN)
 
 
 def held_out(store: ClipSource, config: TrainConfig) -> Batch | None:
@@ -260,26 +249,3 @@ def predict(model: PokeVideo, batch: Batch, stage: int) -> Rollout:
 
 def _count(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
-
-
-class _Signals:
-    """While it is entered, SIGINT and SIGTERM only take note, so that the step in work is finished and saved.
-
-    A second one interrupts at once, for whoever cannot wait; the last checkpoint is whole.
-    """
-
-    def __init__(self) -> None:
-        self.received = False
-
-    def __enter__(self) -> "_Signals":
-        self.before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
-            raise KeyboardInterrupt
-        self.received = True

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from poke2vid.model.config import ModelConfig, released_config
 from poke2vid.model.critics import CriticConfig
+from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.train.config import DataConfig, LossWeights, TrainConfig
+from poke2vid.train.field_config import FieldConfig
 from poke2vid.types import InputError
 
 _NO_CRITICS = {"frame_critic": 0.0, "clip_critic": 0.0, "feature_matching": 0.0}
@@ -122,7 +124,15 @@ PRESETS: dict[str, TrainConfig] = {
 }  # fmt: skip
 
 
+# E_phi that sees the picture, on pokes with known causes (docs/decisions/021); the stage before the two of the paper.
+FIELD_PRESETS: dict[str, FieldConfig] = {
+    "fields64": FieldConfig(),
+    "fields128": FieldConfig(touch=TouchConfig(resolution=128), learning_rate=1e-3),
+}
+
+
 def preset(name: str) -> TrainConfig:
+    """A preset of the paper's two stages. Raises InputError for an unknown name."""
     if name not in PRESETS:
-        raise InputError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+        raise InputError(f"there is no preset {name!r}; choose one of {', '.join((*PRESETS, *FIELD_PRESETS))}.")
     return PRESETS[name]

@@ -1,0 +1,83 @@
+"""Photographs that wild scenes are painted with: those that other packages carry, and a folder of the user's."""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from poke2vid.simulator.backgrounds import Backgrounds, shrunk_photo
+from poke2vid.types import InputError
+
+# Only what may well stand still behind something: were people or flowers in it, the model would learn to leave these alone.
+# package -> folder in it -> file -> licence, as the packages' own data pages state them
+CARRIED: dict[str, tuple[str, dict[str, str]]] = {
+    "skimage": (
+        "data",
+        {
+            "brick.png": "CC0 (CC0Textures)",
+            "coffee.png": "CC0 (R. Michetti, Pikolo Espresso Bar)",
+            "grass.png": "CC0 (CC0Textures)",
+            "gravel.png": "CC0 (CC0Textures)",
+            "hubble_deep_field.jpg": "public domain (NASA)",
+            "rocket.jpg": "CC0 (SpaceX)",
+        },
+    ),
+    "sklearn": ("datasets/images", {"china.jpg": "CC BY 2.0 (Flickr user 61443686@N00)"}),
+}
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Photographs by the hash of their bytes, in the order of these, wherever they lie.
+
+    Attributes:
+        files: hash and path of each.
+    """
+
+    files: tuple[tuple[str, str], ...] = ()
+
+    @staticmethod
+    def find(folder: Path | None = None) -> "Photographs":
+        """All that installed packages carry, and those of a folder.
+
+        Raises:
+            InputError: if the folder is missing or one of its pictures cannot be used, or there is no photograph at all.
+        """
+        found = {hashlib.sha256(path.read_bytes()).hexdigest(): str(path) for path in carried()}
+        if folder is not None:
+            found |= {photo.sha256: str(folder / photo.name) for photo in Backgrounds.find(folder).photos}
+        if not found:
+            raise InputError(
+                "there are no photographs to paint wild scenes with; install scikit-image and scikit-learn, which carry "
+                "some, or give a folder by --backgrounds."
+            )
+        return Photographs(tuple(sorted(found.items())))
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the photographs."""
+        return hashlib.sha256(" ".join(sha for sha, _ in self.files).encode()).hexdigest()
+
+    def draw(self, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"] | None:
+        """One of them, no larger than a texture has use for; None where there are none.
+
+        Raises:
+            PhotoGoneError: if it is no longer what it was.
+        """
+        if not self.files:
+            return None
+        sha256, path = self.files[int(rng.integers(len(self.files)))]
+        return shrunk_photo(Path(path), sha256)
+
+
+def carried() -> list[Path]:
+    """The photographs of installed packages. Nothing is imported."""
+    found = []
+    for package, (folder, files) in CARRIED.items():
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.origin is not None:
+            found += [path for name in files if (path := Path(spec.origin).parent / folder / name).is_file()]
+    return found

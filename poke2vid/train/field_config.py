@@ -1,0 +1,113 @@
+"""Everything that decides how E_phi learns from pokes with known causes."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from poke2vid.model.touch_encoder import TouchConfig
+from poke2vid.train.precision import Precision
+from poke2vid.types import STRICT, InputError
+
+@dataclass(frozen=True, kw_only=True)
+class LooksConfig:
+    """How a first frame is varied, so that what is learnt from drawings carries to photographs.
+
+    Attributes:
+        flip: probability of exchanging left and right.
+        moved: probability of a change of geometry: at most `rotation` degrees, a change of size by `scale` as a share (0.3: 1/1.3
+            ... 1.3), and a shift of `translation` of the side.
+        brightness, contrast, saturation: largest change, as a share.
+        channels: probability of the colour channels in another order.
+        noise: largest standard deviation of Gaussian noise, in grey levels of [-1, 1].
+        blur: probability of a 3 x 3 blur.
+        jpeg: probability of JPEG's artefacts.
+    """
+
+    flip: float = 0.5
+    moved: float = 0.5
+    rotation: float = 10.0
+    scale: float = 0.3
+    translation: float = 0.1
+    brightness: float = 0.35
+    contrast: float = 0.35
+    saturation: float = 0.5
+    channels: float = 0.2
+    noise: float = 0.08
+    blur: float = 0.2
+    jpeg: float = 0.2
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < float("inf"):
+                raise InputError(f"looks.{name} is {value}; it must be a number from 0 up.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldConfig:
+    """A preset that trains E_phi on fields.
+
+    Attributes:
+        touch: the network.
+        steps: how many.
+        scenes, pokes: first frames of a batch, and pokes of each; an encoded picture is shared by its pokes.
+        learning_rate: of AdamW, after `warmup` steps; at the end of a half cosine `decay` of it is left.
+        weight_decay: of AdamW.
+        average: share that a running mean of the weights keeps in every step; the mean is the model.
+        background: weight of pixels beside the object.
+        mask: weight of finding the object.
+        softness: below it, in pixels of the field, an error counts by its square.
+        clip_gradient: largest gradient norm.
+        precision: of the network's convolutions; losses, the solve and updates are fp32 always.
+        looks: how pictures are varied; None for not at all.
+    """
+
+    touch: TouchConfig = field(default_factory=TouchConfig)
+    steps: int = 60_000
+    scenes: int = 16
+    pokes: int = 4
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    decay: float = 0.02
+    weight_decay: float = 1e-4
+    average: float = 0.999
+    background: float = 0.5
+    mask: float = 0.05
+    softness: float = 0.1
+    clip_gradient: float = 1.0
+    precision: Precision = "fp32"
+    looks: LooksConfig | None = field(default_factory=LooksConfig)
+    seed: int = 0
+    checkpoint_every: int = 500
+    sample_every: int = 2000
+    keep_checkpoints: int = 2
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "scenes", "pokes", "checkpoint_every", "sample_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("background", "mask", "weight_decay", "warmup"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
+        for name in ("softness", "clip_gradient"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a number above 0.")
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f"learning_rate {self.learning_rate} must lie between 0 and 1.")
+        if not 0 < self.decay <= 1:
+            raise InputError(f"decay {self.decay} must lie above 0 and not above 1, which is no decay.")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average {self.average} must lie in 0 ... 1, without 1.")
+
+    def rate(self, step: int) -> float:
+        """The learning rate in the step with this number (from 0)."""
+        import math
+
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup)) * (self.decay + (1 - self.decay) * cosine)
+
+
+def to_json(config: FieldConfig) -> dict[str, Any]:
+    return asdict(config)

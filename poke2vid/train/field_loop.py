@@ -1,0 +1,241 @@
+"""The training of E_phi on pokes with known causes; may be stopped and resumed at any step."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from poke2vid import __version__, viz
+from poke2vid.files import read_tensors, write_json
+from poke2vid.model.files import CHECKPOINT_FORMAT, VERSION
+from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
+from poke2vid.pictures import to_uint8
+from poke2vid.train import checkpoint, settings
+from poke2vid.train.field_config import FieldConfig, to_json
+from poke2vid.train.field_data import FieldBatch, FieldBatches
+from poke2vid.train.field_trainer import MODEL, FieldTrainer, predict, scores
+from poke2vid.train.log import RunLog
+from poke2vid.train.precision import Precision, faster
+from poke2vid.train.stopping import Interrupted, Signals, single_thread
+from poke2vid.types import InputError
+
+SCORED_SCENES = 60  # of a family, at most, at a sampling step
+SHOWN = 6
+FREE = ("learning_rate", "clip_gradient", "steps", "precision", "checkpoint_every", "sample_every", "keep_checkpoints")
+
+
+def train_fields(
+    config: FieldConfig, stores: Sequence[Path], run: Path, *, resume: bool = False, init: Path | None = None,
+    workers: int = 0, max_minutes: float | None = None, precision: str = "fp32", quiet: bool = False,
+) -> Path:  # fmt: skip
+    """Trains E_phi and returns the last checkpoint.
+
+    Args:
+        stores: of pokes; together they are one training set.
+        resume: go on from the run's newest checkpoint; its config must be the one given, but for rates, steps and how often.
+        init: a run or checkpoint of such a training whose weights a new run starts from.
+        workers: processes that prepare batches; the batches do not depend on their number.
+        max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
+        precision: "fp32", "bf16" or "auto", which times both for a few steps; a resumed run keeps its own.
+
+    Raises:
+        InputError: for a store, run folder or setting that does not fit, or a loss that is no longer finite.
+        Interrupted: after SIGINT or SIGTERM, when the run is saved.
+    """
+    from poke2vid.data.poke_store import PokeStore  # here: it validates by pydantic
+
+    opened = [PokeStore.open(path) for path in stores]
+    batches = FieldBatches(opened, config)
+    config = replace(config, precision=_precision(precision, config, batches, checkpoint.newest(run) if resume else None))
+    trainer = FieldTrainer(config)
+    origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": "fields"}
+    _begin(run, resume, init, trainer, origin)
+    deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
+    with Signals() as signals, RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet) as log:
+        log.say(json.dumps(to_json(config)))
+        parameters = sum(p.numel() for p in trainer.net.parameters())
+        log.say(f"{len(batches.scenes)} scenes, {sum(len(s.pokes) for s in batches.scenes)} fields; {parameters:,} parameters.")
+        unseen = _by_family(opened, config)
+        began, saved = time.monotonic(), checkpoint.newest(run)
+        for batch in _steps(batches, trainer.step, config.steps, workers):
+            waited = time.monotonic() - began
+            values = trainer.advance(batch)
+            step, seconds = trainer.step, time.monotonic() - began
+            log.numbers(step, {**values, "pokes_per_second": len(batch.p) / seconds, "data_share": waited / seconds})
+            if step % config.sample_every == 0 or step == config.steps:
+                _judge(log, trainer, unseen, batch)
+            late, told = time.monotonic() > deadline, signals.received
+            if step % config.checkpoint_every == 0 or step == config.steps or late or told:
+                saved = _save(run, trainer, config, origin)
+            if late or told:
+                break
+            began = time.monotonic()
+    if signals.received and trainer.step < config.steps:
+        raise Interrupted(f"stopped at step {trainer.step}; go on with --resume")
+    assert saved is not None
+    return saved
+
+
+def load_touch_encoder(path: Path) -> tuple[TouchEncoder, dict[str, Any]]:
+    """The E_phi of a run's newest checkpoint, or of a checkpoint.
+
+    Raises:
+        InputError: if there is none, or the file is damaged or of another kind.
+    """
+    found = checkpoint.newest(path) if path.is_dir() else path
+    if found is None:
+        raise InputError(f"{path} holds no checkpoint yet; train first, or name a .safetensors file.")
+    tensors, about = read_tensors(found)
+    if about.get("kind") != "fields":
+        raise InputError(f"{found} is not from a training on pokes with known causes; train one with --preset fields64.")
+    net = TouchEncoder(_config_of(about).touch)
+    checkpoint.load_module(net, tensors, MODEL)
+    return net.eval(), about
+
+
+def _precision(asked: str, config: FieldConfig, batches: FieldBatches, found: Path | None) -> Precision:
+    """The precision of a run: its own if it is resumed, else what was asked for, else the faster here.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if found is not None:
+        own = _config_of(checkpoint.read(found)[1]).precision
+        if asked not in (own, "auto"):
+            raise InputError(f"the run was begun with --precision {own}; go on with it, or leave the option away.")
+        return own
+    return faster(asked, lambda precision: _steps_of(replace(config, precision=precision), batches[0]))
+
+
+def _steps_of(config: FieldConfig, batch: FieldBatch) -> Callable[[], object]:
+    """A step that may be timed; it trains a network of its own."""
+    trainer = FieldTrainer(config)
+    return lambda: trainer.advance(batch)
+
+
+def _config_of(about: dict[str, Any]) -> FieldConfig:
+    return settings.read(FieldConfig, about["train"])
+
+
+def _save(run: Path, trainer: FieldTrainer, config: FieldConfig, origin: dict[str, Any]) -> Path:
+    about = {
+        "format": CHECKPOINT_FORMAT, "version": VERSION, "train": to_json(config), "step": trainer.step, **origin,
+    }  # fmt: skip
+    return checkpoint.write(run, trainer.tensors(), about, trainer.step, config.keep_checkpoints)
+
+
+def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, origin: dict[str, Any]) -> None:
+    """A new run, perhaps from trained weights, or the trainer as the run's newest checkpoint left it."""
+    found = checkpoint.newest(run)
+    if not resume:
+        if found is not None:
+            raise InputError(f"{run} already holds a run; continue it with --resume or choose another --out.")
+        if init is not None:
+            net, about = load_touch_encoder(init)
+            trainer.begin_from(net.state_dict())
+            origin["init"] = {"stores": about["stores"], "step": about["step"]}
+        write_json(run / "config.json", to_json(trainer.config))
+        return
+    if found is None:
+        raise InputError(f"{run} holds no checkpoint to resume from; start without --resume.")
+    tensors, about = checkpoint.read(found)
+    if about.get("kind") != "fields":
+        raise InputError(f"{run} is another kind of run; choose its own preset.")
+    free = {name: getattr(trainer.config, name) for name in FREE}
+    if replace(_config_of(about), **free) != trainer.config:
+        raise InputError(
+            f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out. "
+            f"Only {', '.join(FREE)} may change on the way."
+        )
+    origin["init"], origin["earlier_stores"] = about.get("init"), _earlier(about, origin["stores"])
+    trainer.load(tensors, int(about["step"]))
+    if trainer.step >= trainer.config.steps:
+        raise InputError(f"{run} is complete: all {trainer.step} steps are done.")
+    write_json(run / "config.json", to_json(trainer.config))
+
+
+def _earlier(about: dict[str, Any], stores: list[str]) -> list[list[str]]:
+    """The sets of stores that earlier parts of the run have read: more pokes may be added on the way."""
+    before = list(about.get("earlier_stores", []))
+    return before if about["stores"] == stores else [*before, about["stores"]]
+
+
+def _steps(batches: FieldBatches, first: int, last: int, workers: int) -> Iterator[FieldBatch]:
+    yield from DataLoader(
+        batches, sampler=range(first, last), batch_size=None, num_workers=workers,
+        prefetch_factor=4 if workers else None, worker_init_fn=single_thread,
+    )  # fmt: skip
+
+
+def _by_family(stores: Sequence[Any], config: FieldConfig) -> dict[str, list[FieldBatch]]:
+    """Held-out scenes, not varied; of none where no store holds any."""
+    found: dict[str, list[FieldBatch]] = {}
+    for family in sorted({shard.entry.family for store in stores for shard in store.split("test")}):
+        chosen = [
+            replace_shards(store, tuple(s for s in store.shards if s.entry.split == "test" and s.entry.family == family))
+            for store in stores
+        ]
+        try:
+            found[family] = FieldBatches(chosen, config, split="test").every(1)[:SCORED_SCENES]
+        except InputError:
+            continue
+    return found
+
+
+def replace_shards(store: Any, shards: tuple[Any, ...]) -> Any:
+    """The same store with some of its shards only."""
+    return replace(store, shards=shards)
+
+
+def _judge(log: RunLog, trainer: FieldTrainer, unseen: dict[str, list[FieldBatch]], batch: FieldBatch) -> None:
+    """Scores and pictures of the mean weights on held-out scenes, and pictures of the batch."""
+    net, config = trainer.mean.eval(), trainer.config
+    for family, batches in unseen.items():
+        found = scores(net, batches, config)
+        log.say(
+            f"step {trainer.step} {family}: far {found.far:.3f} near {found.near:.3f} touched {found.touched:.2f} px "
+            f"background {found.background:.3f} px explained {found.explained:.2f} mask {found.mask:.2f}"
+        )
+        with (log.run / "scores.jsonl").open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"step": trainer.step, "family": family, **asdict(found)}) + "\n")
+        log.picture(trainer.step, f"held-out-{family}", field_grid(net, batches[:SHOWN], config))
+    log.picture(trainer.step, "train", field_grid(net, [batch], config))
+
+
+@torch.no_grad()
+def field_grid(net: TouchEncoder, batches: Sequence[FieldBatch], config: FieldConfig) -> viz.Picture:
+    """Columns of x_0 with its touch, the true field and the predicted one, as colours."""
+    rows: list[list[np.ndarray]] = [[], [], []]
+    for batch in batches:
+        u, _ = predict(net, batch, config)
+        for k in range(min(2 if len(batches) > 1 else 2 * SHOWN, len(u))):
+            x = to_uint8(batch.x_0[batch.owner[k]][None])[0]
+            large = viz.enlarge(x, max(1, 2 * FIELD_SIDE // x.shape[0]))
+            rows[0].append(_with_touches(large, batch, k))
+            true, said = batch.flow[k].numpy(force=True), u[k].numpy(force=True)
+            largest = max(1.0, float(np.abs(true).max()))
+            rows[1].append(viz.enlarge(viz.flow_colours(true, largest), 2))
+            rows[2].append(viz.enlarge(viz.flow_colours(said, largest), 2))
+    return viz.grid(rows)
+
+
+def _with_touches(picture: np.ndarray, batch: FieldBatch, k: int) -> np.ndarray:
+    from poke2vid.geometry import Affine, transform
+    from poke2vid.types import Poke
+
+    side = picture.shape[0]
+    to_picture = Affine.resize((FIELD_SIDE, FIELD_SIDE), (side, side))
+    pokes = [
+        transform(Poke(tuple(at.tolist()), tuple(p.tolist())), to_picture)
+        for at, p, given in zip(batch.at[k], batch.p[k], batch.given[k], strict=True)
+        if given
+    ]
+    return viz.draw_pokes([picture], pokes)[0]

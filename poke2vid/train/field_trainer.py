@@ -1,0 +1,188 @@
+"""One training step of E_phi on fields, and everything that a checkpoint must keep of it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from poke2vid.model.response import respond
+from poke2vid.model.touch_encoder import FIELD_SIDE, PictureFeatures, TouchEncoder
+from poke2vid.train import checkpoint
+from poke2vid.train.field_config import FieldConfig
+from poke2vid.train.field_data import FieldBatch
+from poke2vid.train.trainer import require_finite
+from poke2vid.types import InputError
+
+MODEL, RAW, OPTIMISER = "touch/", "raw/", "optimiser/"
+FAR, NEAR = 0.15, 0.03  # of the side, from the nearest touch: the pixels that PokeBench counts, and all but the touched spot
+
+
+class FieldTrainer:
+    """E_phi, the running mean of its weights, its optimiser, and the number of steps that they have behind them."""
+
+    def __init__(self, config: FieldConfig) -> None:
+        self.config, self.step = config, 0
+        torch.manual_seed(config.seed)
+        self.net = TouchEncoder(config.touch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mean = TouchEncoder(config.touch).requires_grad_(False)
+        self.mean.load_state_dict(self.net.state_dict())
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def advance(self, batch: FieldBatch) -> dict[str, float]:
+        """One step; returns what there is to log.
+
+        Raises:
+            InputError: naming a term that is not finite, or the gradient; no weight has been changed by it.
+        """
+        config = self.config
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.rate(self.step)
+        u, features = predict(self.net, batch, config)
+        terms = field_terms(u, features, batch, config)
+        require_finite(terms, self.step)
+        loss = terms["object"] + config.background * terms["background"] + config.mask * terms["mask"]
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = float(nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_gradient))
+        if not math.isfinite(norm):
+            raise InputError(f"the gradient is not finite at step {self.step + 1}; go on with --resume, a lower learning_rate.")
+        self.optimiser.step()
+        self.step += 1
+        keep = min(config.average, self.step / (self.step + 10))  # the first steps are soon forgotten
+        with torch.no_grad():
+            for mean, now in zip(self.mean.parameters(), self.net.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
+        return {f"loss/{name}": float(term.detach()) for name, term in terms.items()} | {"gradient_norm": norm}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a checkpoint must hold to go on from here."""
+        found = {MODEL + name: tensor for name, tensor in self.mean.state_dict().items()}
+        found |= {RAW + name: tensor for name, tensor in self.net.state_dict().items()}
+        return found | checkpoint.optimiser_tensors(self.optimiser, OPTIMISER)
+
+    def load(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Takes over what `tensors` gave after `step` steps; RuntimeError if it is another network's."""
+        checkpoint.load_module(self.mean, tensors, MODEL)
+        checkpoint.load_module(self.net, tensors, RAW)
+        checkpoint.load_optimiser(self.optimiser, tensors, OPTIMISER)
+        self.step = step
+
+    def begin_from(self, weights: dict[str, Tensor]) -> list[str]:
+        """Starts from a trained network; what has another shape (a stem that it lacks) stays as drawn, and is named."""
+        own = self.net.state_dict()
+        fresh = [name for name, tensor in own.items() if name not in weights or weights[name].shape != tensor.shape]
+        taken = {name: weights[name] for name in own if name not in fresh}
+        for name in fresh:  # the picture's own channels come first; a stem's, which are new, start without a say
+            old = weights.get(name)
+            if old is not None and old.dim() == 4 and old.shape[0] == own[name].shape[0] and old.shape[1] < own[name].shape[1]:
+                grown = torch.zeros_like(own[name])
+                grown[:, : old.shape[1]] = old
+                taken[name] = grown
+        self.net.load_state_dict(own | taken)
+        self.mean.load_state_dict(self.net.state_dict())
+        return [name for name in fresh if name not in taken]
+
+
+def predict(
+    net: TouchEncoder, batch: FieldBatch, config: FieldConfig
+) -> tuple[Float[Tensor, "b 2 s s"], PictureFeatures]:
+    """u* of every poke of a batch, and what was seen in its pictures."""
+    with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+        features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
+    several = batch.given[:, 1:].any(dim=1)
+    found = torch.zeros(len(batch.p), 2, FIELD_SIDE, FIELD_SIDE, device=batch.p.device)
+    for which, t in ((~several, 1), (several, batch.at.shape[1])):  # most pokes have one touch: no maps for absent ones
+        chosen = which.nonzero()[:, 0]
+        if not len(chosen):
+            continue
+        at, p, given, owner = batch.at[chosen, :t], batch.p[chosen, :t], batch.given[chosen, :t], batch.owner[chosen]
+        with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+            influence = net(features.repeated(owner.repeat_interleave(t)), at.flatten(0, 1)).unflatten(0, (-1, t))
+        u = respond(influence, features.mask[owner], at, p, given)
+        found = found.index_copy(0, chosen, u)
+    return found, features
+
+
+def field_terms(
+    u: Float[Tensor, "b 2 s s"], features: PictureFeatures, batch: FieldBatch, config: FieldConfig
+) -> dict[str, Tensor]:
+    """The unweighted terms: errors in shares of the poke's length, over the object and beside it, and o's cross-entropy."""
+    length = batch.p.norm(dim=-1).amax(dim=1).clamp_min(1.0)[:, None, None]
+    error = charbonnier((u - batch.flow).square().sum(dim=1), config.softness) / length
+    parts = batch.parts[batch.owner]
+    weight = batch.weight / batch.weight.sum().clamp_min(1)
+    terms = {
+        name: (weight * mean_over(error, where)).sum() for name, where in (("object", parts > 0), ("background", parts == 0))
+    }
+    known = batch.parts >= 0
+    entropy = nn.functional.binary_cross_entropy_with_logits(
+        features.objectness[:, 0], (batch.parts > 0).float(), reduction="none"
+    )
+    return terms | {"mask": mean_over(entropy, known).mean()}
+
+
+def charbonnier(squared: Tensor, softness: float) -> Tensor:
+    """The absolute error, squared where it is below `softness`."""
+    return (squared + softness * softness).sqrt() - softness
+
+
+def mean_over(values: Float[Tensor, "b h w"], where: Tensor) -> Float[Tensor, " b"]:
+    """The mean over some pixels of every sample; zero where there are none."""
+    where = where.to(values.dtype)
+    return (values * where).sum((1, 2)) / where.sum((1, 2)).clamp_min(1)
+
+
+@dataclass(frozen=True)
+class FieldScores:
+    """Mean errors over the pokes of some scenes, in pixels of the field, and as shares of a still picture's.
+
+    Attributes:
+        far, near: on object pixels farther than `FAR` (`NEAR`) of the side from every touch, over a still picture's.
+        touched: at the touched points.
+        background: how far the surroundings move.
+        explained: projection of what was predicted on the true far motion; 0 is to stand still.
+        mask: intersection over union of o at a half with the object.
+        pokes: how many.
+    """
+
+    far: float
+    near: float
+    touched: float
+    background: float
+    explained: float
+    mask: float
+    pokes: int
+
+
+@torch.no_grad()
+def scores(net: TouchEncoder, batches: Sequence[FieldBatch], config: FieldConfig) -> FieldScores:
+    """As PokeBench counts, but against exact flow and in fields."""
+    rows, overlaps = [], []
+    cells = torch.arange(FIELD_SIDE).float()
+    for batch in batches:
+        u, features = predict(net, batch, config)
+        parts = batch.parts[batch.owner]
+        away = torch.full(parts.shape, torch.inf)
+        for at, given in zip(batch.at.unbind(1), batch.given.unbind(1), strict=True):
+            d = torch.hypot(cells[None, None] - at[:, 0, None, None], cells[None, :, None] - at[:, 1, None, None])
+            away = torch.minimum(away, torch.where(given[:, None, None], d, torch.inf))
+        error, still = (u - batch.flow).norm(dim=1), batch.flow.norm(dim=1)
+        far, near = ((parts > 0) & (away > share * FIELD_SIDE) for share in (FAR, NEAR))
+        hit = error[(parts > 0) & (away < 0.75)]
+        along = ((u * batch.flow).sum(1) * far).sum(), (still.square() * far).sum()
+        values = [mean_over(error, far).sum(), mean_over(still, far).sum(), mean_over(error, near).sum()]
+        values += [mean_over(still, near).sum(), hit.sum(), torch.tensor(float(len(hit)))]
+        values += [mean_over(u.norm(dim=1), parts == 0).sum(), *along, torch.tensor(float(len(u)))]
+        rows.append(torch.stack([v.float() for v in values]))
+        found, true = features.objectness[:, 0] > 0, batch.parts > 0
+        overlaps.append((found & true).sum() / (found | true).sum().clamp_min(1))
+    s = torch.stack(rows).sum(dim=0).tolist()
+    return FieldScores(
+        far=s[0] / max(s[1], 1e-9), near=s[2] / max(s[3], 1e-9), touched=s[4] / max(s[5], 1), background=s[6] / max(s[9], 1),
+        explained=s[7] / max(s[8], 1e-9), mask=float(torch.stack(overlaps).mean()), pokes=int(s[9]),
+    )  # fmt: skip

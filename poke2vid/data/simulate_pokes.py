@@ -131,6 +131,7 @@ def simulate_pokes(
         for split, count in scenes.items()
         for first in range(0, count, settings.shard_scenes)
     ]
+    wanted.sort(key=lambda shard: shard.first)  # so that what a cut-off run has made is of all families
     folder = _shards_folder(out, settings)
     with alone_in(folder):
         for stale in folder.glob(f"{WORK_PREFIX}*"):

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 
 BASIS = 7  # psi: p_x, p_y, |p|, and |p| times cos 2a, sin 2a, cos 3a, sin 3a for p's angle a
-RIDGE = 0.02  # of the system, beside influences of about 1: a point that the model would leave standing is not torn away
+RIDGE = 0.01  # of the system, beside influences of about 1: a point that the model would leave standing is not torn away
 CELL = 8  # channels of an influence map: dx and dy of the four pixels of a cell
-ROUNDS = 2  # of Newton's method with the linear part, for what is not linear
+ROUNDS = 4  # of Newton's method with the linear part, for what is not linear
 LARGEST = 4.0  # of a force, in lengths of the longest p: two touches of one spot that disagree are torn apart no further
 
 
@@ -84,6 +84,6 @@ def forces(
 def respond(
     influence: Float[Tensor, "b t k c h w"], mask: Float[Tensor, "b 1 h2 w2"], at: Float[Tensor, "b t 2"],
     p: Float[Tensor, "b t 2"], given: Bool[Tensor, "b t"],
-) -> Float[Tensor, "b 2 h w"]:  # fmt: skip
+) -> Float[Tensor, "b 2 h2 w2"]:  # fmt: skip
     """u*: how far every pixel of the field goes, in its pixels. Arguments as in `forces`; `mask` is o."""
     return mask * displacement(influence, forces(influence, at, p, given))

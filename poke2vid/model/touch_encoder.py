@@ -54,11 +54,11 @@ class PictureFeatures:
     """What E_phi knows of a picture before it is touched.
 
     Attributes:
-        levels: at 32, 16, 8 and 4 cells a side.
+        levels: `n c h w` at 32, 16, 8 and 4 cells a side.
         objectness: logits of o, where something that moves shows, at `FIELD_SIDE`.
     """
 
-    levels: tuple[Float[Tensor, "n c h w"], ...]
+    levels: tuple[Tensor, ...]
     objectness: Float[Tensor, "n 1 s s"]
 
     @property

@@ -152,7 +152,7 @@ def test_the_place_of_a_touch_is_seen_on_every_level() -> None:
         assert maps[0, 0, 0, -1] > 0 > maps[0, 0, 0, 0], "dx grows to the right"
 
 
-@pytest.mark.parametrize("wrong", [{"resolution": 48}, {"widths": (8, 12, 128, 160)}])
+@pytest.mark.parametrize("wrong", [{"resolution": 48}, {"touching": (8, 12, 128, 160)}])
 def test_shapes_that_cannot_be_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         TouchConfig(**wrong)

@@ -30,13 +30,16 @@ class TouchConfig:
 
     Attributes:
         resolution: side of the pictures in pixels; 64, or more by powers of two, which a thin stem shrinks to 64.
-        widths: channels at 1/2, 1/4, 1/8 and 1/16 of 64; thin where it is fine, because there pixels cost most.
+        seeing: channels of the descent at 1/2, 1/4, 1/8 and 1/16 of 64, which is walked once a picture.
+        touching: channels of the ascent at the same levels, which is walked once a touch; thin where it is fine, because there
+            pixels cost most.
         compared: channels in which every place is compared with the touched one, at 1/8 and 1/16.
         stem: channels of each stage of the stem.
     """
 
     resolution: int = 64
-    widths: tuple[int, int, int, int] = (8, 40, 128, 160)
+    seeing: tuple[int, int, int, int] = (16, 48, 128, 192)
+    touching: tuple[int, int, int, int] = (8, 40, 128, 160)
     compared: tuple[int, int] = (32, 64)
     stem: int = 8
 
@@ -45,8 +48,10 @@ class TouchConfig:
     def __post_init__(self) -> None:
         if self.resolution not in (64, 128, 256):
             raise InputError(f"resolution {self.resolution} is not one of 64, 128, 256; choose one of these.")
-        if len(self.widths) != 4 or any(width < GROUPS or width % GROUPS for width in self.widths):
-            raise InputError(f"widths {list(self.widths)} must be four multiples of {GROUPS}.")
+        for name in ("seeing", "touching"):
+            widths = getattr(self, name)
+            if len(widths) != 4 or any(width < GROUPS or width % GROUPS for width in widths):
+                raise InputError(f"{name} is {list(widths)}; give four multiples of {GROUPS}.")
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ class TouchEncoder(nn.Module):
     def __init__(self, config: TouchConfig) -> None:
         super().__init__()
         self.config = config
-        c1, c2, c3, c4 = config.widths
+        c1, c2, c3, c4 = config.seeing
+        d1, d2, d3, d4 = config.touching
         num_stages = (config.resolution // FIELD_SIDE).bit_length() - 1
         stem = [3, *[config.stem] * num_stages]
         self.stem = nn.ModuleList(_block(c, c_next, stride=2) for c, c_next in pairwise(stem))
@@ -85,8 +91,8 @@ class TouchEncoder(nn.Module):
             [
                 _block(3 + (config.stem if num_stages else 0), c1, stride=2),
                 nn.Sequential(_block(c1, c2, stride=2), _Residual(c2)),
-                nn.Sequential(_block(c2, c3, stride=2), _Residual(c3)),
-                nn.Sequential(_block(c3, c4, stride=2), _Residual(c4)),
+                nn.Sequential(_block(c2, c3, stride=2), _Residual(c3), _Residual(c3)),
+                nn.Sequential(_block(c3, c4, stride=2), _Residual(c4), _Residual(c4)),
             ]
         )
         q3, q4 = config.compared
@@ -94,15 +100,15 @@ class TouchEncoder(nn.Module):
         g = NUM_PLACE
         self.up = nn.ModuleList(
             [
-                nn.Sequential(_block(c4 + q4 + g, c4), _Residual(c4)),
-                nn.Sequential(_block(c4 + c3 + q3 + g, c3), _Residual(c3)),
-                nn.Sequential(_block(c3 + c2 + g, c2), _Residual(c2)),
-                nn.Sequential(_block(c2 + c1 + g, c1), _Residual(c1)),
+                nn.Sequential(_block(c4 + q4 + g, d4), _Residual(d4)),
+                nn.Sequential(_block(d4 + c3 + q3 + g, d3), _Residual(d3)),
+                nn.Sequential(_block(d3 + c2 + g, d2), _Residual(d2)),
+                nn.Sequential(_block(d2 + c1 + g, d1), _Residual(d1)),
             ]
         )
-        self.head = nn.Conv2d(c1, BASIS * CELL, 3, 1, 1)
+        self.head = nn.Conv2d(d1, BASIS * CELL, 3, 1, 1)
         self.find = nn.ModuleList(
-            [_block(c4 + c3, c2), _block(c2 + c2, c2), nn.Sequential(_block(c2 + c1, c1), nn.Conv2d(c1, 4, 3, 1, 1))]
+            [_block(c4 + c3, d2), _block(d2 + c2, d2), nn.Sequential(_block(d2 + c1, c1), nn.Conv2d(c1, 4, 3, 1, 1))]
         )
         nn.init.zeros_(self.head.weight)
         assert self.head.bias is not None

@@ -1,5 +1,6 @@
 """Everything that decides how E_phi learns from pokes with known causes."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -51,7 +52,9 @@ class FieldConfig:
         touch: the network.
         steps: how many.
         scenes, pokes: first frames of a batch, and pokes of each; an encoded picture is shared by its pokes.
-        learning_rate: of AdamW, after `warmup` steps; at the end of a half cosine `decay` of it is left.
+        learning_rate: of AdamW, which norms, biases and the head have, after `warmup` steps; at the end of a half cosine `decay`
+            of it is left.
+        matrix_rate: of Muon, which all other convolutions have.
         weight_decay: of AdamW.
         average: share that a running mean of the weights keeps in every step; the mean is the model.
         background: weight of pixels beside the object.
@@ -67,6 +70,7 @@ class FieldConfig:
     scenes: int = 16
     pokes: int = 4
     learning_rate: float = 2e-3
+    matrix_rate: float = 0.03
     warmup: int = 200
     decay: float = 0.02
     weight_decay: float = 1e-4
@@ -94,19 +98,18 @@ class FieldConfig:
         for name in ("softness", "clip_gradient"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a number above 0.")
-        if not 0 < self.learning_rate < 1:
-            raise InputError(f"learning_rate {self.learning_rate} must lie between 0 and 1.")
+        for name in ("learning_rate", "matrix_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)} must lie between 0 and 1.")
         if not 0 < self.decay <= 1:
             raise InputError(f"decay {self.decay} must lie above 0 and not above 1, which is no decay.")
         if not 0 <= self.average < 1:
             raise InputError(f"average {self.average} must lie in 0 ... 1, without 1.")
 
-    def rate(self, step: int) -> float:
-        """The learning rate in the step with this number (from 0)."""
-        import math
-
+    def pace(self, step: int) -> float:
+        """The share of the learning rates in the step with this number (from 0)."""
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup)) * (self.decay + (1 - self.decay) * cosine)
+        return min(1.0, (step + 1) / max(1, self.warmup)) * (self.decay + (1 - self.decay) * cosine)
 
 
 def to_json(config: FieldConfig) -> dict[str, Any]:

@@ -13,15 +13,16 @@ from poke2vid.model.touch_encoder import FIELD_SIDE, PictureFeatures, TouchEncod
 from poke2vid.train import checkpoint
 from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.field_data import FieldBatch
+from poke2vid.train.muon import Muon
 from poke2vid.train.trainer import require_finite
 from poke2vid.types import InputError
 
-MODEL, RAW, OPTIMISER = "touch/", "raw/", "optimiser/"
+MODEL, RAW = "touch/", "raw/"
 FAR, NEAR = 0.15, 0.03  # of the side, from the nearest touch: the pixels that PokeBench counts, and all but the touched spot
 
 
 class FieldTrainer:
-    """E_phi, the running mean of its weights, its optimiser, and the number of steps that they have behind them."""
+    """E_phi, the running mean of its weights, its optimisers, and the number of steps that they have behind them."""
 
     def __init__(self, config: FieldConfig) -> None:
         self.config, self.step = config, 0
@@ -29,9 +30,16 @@ class FieldTrainer:
         self.net = TouchEncoder(config.touch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = TouchEncoder(config.touch).requires_grad_(False)
         self.mean.load_state_dict(self.net.state_dict())
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        matrices = [w for name, w in self.net.named_parameters() if w.dim() == 4 and not name.startswith("head.")]
+        others = [w for name, w in self.net.named_parameters() if w.dim() != 4 or name.startswith("head.")]
+        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+        self.optimisers: dict[str, tuple[torch.optim.Optimizer, float]] = {
+            "muon/": (Muon(matrices, config.matrix_rate, dtype=dtype), config.matrix_rate),
+            "adam/": (
+                torch.optim.AdamW(others, lr=config.learning_rate, weight_decay=config.weight_decay),
+                config.learning_rate,
+            ),
+        }
 
     def advance(self, batch: FieldBatch) -> dict[str, float]:
         """One step; returns what there is to log.
@@ -40,36 +48,40 @@ class FieldTrainer:
             InputError: naming a term that is not finite, or the gradient; no weight has been changed by it.
         """
         config = self.config
-        for group in self.optimiser.param_groups:
-            group["lr"] = config.rate(self.step)
+        for optimiser, rate in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate * config.pace(self.step)
         u, features = predict(self.net, batch, config)
         terms = field_terms(u, features, batch, config)
         require_finite(terms, self.step)
         loss = terms["object"] + config.background * terms["background"] + config.mask * terms["mask"]
-        self.optimiser.zero_grad(set_to_none=True)
+        self.net.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_gradient))
         if not math.isfinite(norm):
             raise InputError(f"the gradient is not finite at step {self.step + 1}; go on with --resume, a lower learning_rate.")
-        self.optimiser.step()
+        for optimiser, _ in self.optimisers.values():
+            optimiser.step()
         self.step += 1
         keep = min(config.average, self.step / (self.step + 10))  # the first steps are soon forgotten
         with torch.no_grad():
-            for mean, now in zip(self.mean.parameters(), self.net.parameters(), strict=True):
-                mean.lerp_(now, 1 - keep)
+            torch._foreach_lerp_(list(self.mean.parameters()), list(self.net.parameters()), 1 - keep)
         return {f"loss/{name}": float(term.detach()) for name, term in terms.items()} | {"gradient_norm": norm}
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a checkpoint must hold to go on from here."""
         found = {MODEL + name: tensor for name, tensor in self.mean.state_dict().items()}
         found |= {RAW + name: tensor for name, tensor in self.net.state_dict().items()}
-        return found | checkpoint.optimiser_tensors(self.optimiser, OPTIMISER)
+        for name, (optimiser, _) in self.optimisers.items():
+            found |= checkpoint.optimiser_tensors(optimiser, name)
+        return found
 
     def load(self, tensors: dict[str, Tensor], step: int) -> None:
         """Takes over what `tensors` gave after `step` steps; RuntimeError if it is another network's."""
         checkpoint.load_module(self.mean, tensors, MODEL)
         checkpoint.load_module(self.net, tensors, RAW)
-        checkpoint.load_optimiser(self.optimiser, tensors, OPTIMISER)
+        for name, (optimiser, _) in self.optimisers.items():
+            checkpoint.load_optimiser(optimiser, tensors, name)
         self.step = step
 
     def begin_from(self, weights: dict[str, Tensor]) -> list[str]:
@@ -92,20 +104,22 @@ def predict(
     net: TouchEncoder, batch: FieldBatch, config: FieldConfig
 ) -> tuple[Float[Tensor, "b 2 s s"], PictureFeatures]:
     """u* of every poke of a batch, and what was seen in its pictures."""
+    several = batch.given[:, 1:].any(dim=1)
+    groups = [(which.nonzero()[:, 0], t) for which, t in ((~several, 1), (several, batch.at.shape[1]))]
+    owner = torch.cat([batch.owner[chosen].repeat_interleave(t) for chosen, t in groups])
+    at = torch.cat([batch.at[chosen, :t].flatten(0, 1) for chosen, t in groups])
     with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
-    several = batch.given[:, 1:].any(dim=1)
-    found = torch.zeros(len(batch.p), 2, FIELD_SIDE, FIELD_SIDE, device=batch.p.device)
-    for which, t in ((~several, 1), (several, batch.at.shape[1])):  # most pokes have one touch: no maps for absent ones
-        chosen = which.nonzero()[:, 0]
-        if not len(chosen):
-            continue
-        at, p, given, owner = batch.at[chosen, :t], batch.p[chosen, :t], batch.given[chosen, :t], batch.owner[chosen]
-        with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
-            influence = net(features.repeated(owner.repeat_interleave(t)), at.flatten(0, 1)).unflatten(0, (-1, t))
-        u = respond(influence, features.mask[owner], at, p, given)
-        found = found.index_copy(0, chosen, u)
-    return found, features
+        influence = net(features.repeated(owner), at)
+    # Most pokes have one touch: no maps are kept, or solved with, for absent ones.
+    found, first, mask = [], 0, features.mask
+    for chosen, t in groups:
+        last = first + t * len(chosen)
+        maps = influence[first:last].unflatten(0, (-1, t)) if last > first else influence[:0, None]
+        found.append(respond(maps, mask[batch.owner[chosen]], batch.at[chosen, :t], batch.p[chosen, :t], batch.given[chosen, :t]))
+        first = last
+    order = torch.cat([chosen for chosen, _ in groups]).argsort()
+    return torch.cat(found)[order], features
 
 
 def field_terms(

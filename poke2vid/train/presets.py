@@ -127,7 +127,7 @@ PRESETS: dict[str, TrainConfig] = {
 # E_phi that sees the picture, on pokes with known causes (docs/decisions/021); the stage before the two of the paper.
 FIELD_PRESETS: dict[str, FieldConfig] = {
     "fields64": FieldConfig(),
-    "fields128": FieldConfig(touch=TouchConfig(resolution=128), learning_rate=1e-3),
+    "fields128": FieldConfig(touch=TouchConfig(resolution=128), learning_rate=1e-3, matrix_rate=0.01),
 }
 
 

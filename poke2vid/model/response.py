@@ -1,6 +1,6 @@
 """The response to touches: from influence maps and shifts p to u*, how far every pixel of x_0 goes (docs/decisions/021).
 
-u*(x) = o(x) sum_k sum_j c_jk(x; l_k, x_0) psi_j(f_k). The functions psi_j are homogeneous of degree one: no poke moves nothing
+u*(x) = min(1, 2 o(x)) sum_k sum_j c_jk(x; l_k, x_0) psi_j(f_k). The functions psi_j are homogeneous of degree one: no poke moves nothing
 and twice the poke moves twice as far. Two of them are p itself, a 2 x 2 matrix C a pixel; the others depend on p's direction as
 well, since an arm that is pulled stretches and one that is pushed folds. What adds up are forces f, so with several touches a
 small system is solved for those under which every touched point arrives; a touch with p = 0 pins its point.
@@ -86,4 +86,12 @@ def respond(
     p: Float[Tensor, "b t 2"], given: Bool[Tensor, "b t"],
 ) -> Float[Tensor, "b 2 h2 w2"]:  # fmt: skip
     """u*: how far every pixel of the field goes, in its pixels. Arguments as in `forces`; `mask` is o."""
-    return mask * displacement(influence, forces(influence, at, p, given))
+    return gate(mask) * displacement(influence, forces(influence, at, p, given))
+
+
+def gate(mask: Tensor) -> Tensor:
+    """The share of a response that a pixel follows: all of it where it is rather the object than not.
+
+    o itself would let thin things, of which it is never sure, follow by halves: plants missed their targets by 2.1 of 4 pixels.
+    """
+    return (2 * mask).clamp(max=1)

@@ -76,7 +76,7 @@ class FieldConfig:
     weight_decay: float = 1e-4
     average: float = 0.999
     background: float = 0.5
-    mask: float = 0.05
+    mask: float = 0.2
     softness: float = 0.1
     clip_gradient: float = 1.0
     precision: Precision = "fp32"

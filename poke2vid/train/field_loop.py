@@ -29,7 +29,7 @@ from poke2vid.types import InputError
 
 SCORED_SCENES = 60  # of a family, at most, at a sampling step
 SHOWN = 6
-FREE = ("learning_rate", "matrix_rate", "clip_gradient", "steps", "precision", "checkpoint_every", "sample_every", "keep_checkpoints")
+FREE = ("mask", "background", "learning_rate", "matrix_rate", "clip_gradient", "steps", "precision", "checkpoint_every", "sample_every", "keep_checkpoints")
 
 
 def train_fields(

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from poke2vid import geometry
 from poke2vid.geometry import Affine, transform
+from poke2vid.model.carry import layers
 from poke2vid.pictures import to_float, to_uint8
 from poke2vid.types import Frame, Poke
 
@@ -45,6 +47,7 @@ class Canvas:
         )
         self._grid = np.stack(np.meshgrid(*2 * (np.arange(side, dtype=np.float32),)), axis=-1)
         self.x_0 = to_float(resize(self._square, (resolution, resolution)))[None]
+        self._layers: tuple[np.ndarray, np.ndarray] | None = None
         self.size = size or picture.shape[:2]
         self.to_shown = Affine.resize(self.size, shown)
         to_square = self.to_shown.then(Affine.translate(self._left, self._top))
@@ -57,6 +60,8 @@ class Canvas:
             return self._cut(resize(to_uint8(frame.x_hat[0].clamp(-1, 1)), side))
         scale = side[0] / frame.flow.shape[-1]
         flow = enlarge(frame.flow[0], side) * scale
+        if frame.mask is not None:
+            return self._cut(self._composed(flow, frame.mask))
         moved = cv2.remap(
             self._square,
             self._grid[..., 0] + flow[..., 0],
@@ -68,6 +73,22 @@ class Canvas:
             repaint = enlarge(frame.repaint[0], side) * (255 / 2)  # frames span [-1, 1]
             moved = np.clip(np.rint(moved + repaint), 0, 255).astype(np.uint8)
         return self._cut(moved)
+
+    def _composed(self, flow: Float[np.ndarray, "h w 2"], mask: Float[Tensor, "1 1 m n"]) -> Picture:
+        """The object's layer of the shown picture, moved, before its background; the layers are cut once a session."""
+        if self._layers is None:
+            side = self._square.shape[0]
+            picture = torch.from_numpy(self._square.astype(np.float32)).permute(2, 0, 1)[None]
+            shown = torch.from_numpy(enlarge(mask[0], (side, side)).reshape(1, 1, side, side))
+            layer, behind = layers(picture, shown.clamp(0, 1))
+            self._layers = layer[0].permute(1, 2, 0).numpy().copy(), behind[0].permute(1, 2, 0).numpy().copy()
+        layer, behind = self._layers
+        places = self._grid + flow
+        moved = cv2.remap(
+            layer, places[..., 0], places[..., 1], interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        whole = moved[..., :3] + (1 - moved[..., 3:]) * behind
+        return np.clip(np.rint(whole), 0, 255).astype(np.uint8)
 
     def _cut(self, whole: Picture) -> UInt8[np.ndarray, "h2 w2 3"]:
         height, width = self.picture.shape[:2]

@@ -11,14 +11,15 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from poke2vid import geometry
 from poke2vid import pokes as poking
 from poke2vid import snapshot
 from poke2vid.canvas import MAX_SIDE, Canvas, Picture
 from poke2vid.geometry import Size, transform
 from poke2vid.live import live
-from poke2vid.model.files import load_model
+from poke2vid.model.files import load_player
 from poke2vid.pictures import read_picture
-from poke2vid.types import AS_TRAINED, Frame, InputError, LivePlayer, Pair, Player, Poke, PokeKind, Rest, State
+from poke2vid.types import AS_TRAINED, Frame, InputError, LivePlayer, Pair, Player, Poke, PokeKind, Rest, State, TouchPlayer
 
 PictureSource = str | Path | bytes | Image.Image | np.ndarray
 DEFAULT_FRAMES = 25
@@ -57,6 +58,7 @@ class _Now:
     time: int = 0
     held: tuple[tuple[int, Poke], ...] = ()
     impulses: tuple[Poke, ...] = ()
+    origins: tuple[tuple[int, Pair], ...] = ()  # by pointer: what was touched, where it is in x_0, in pixels of the model
     next_pointer: int = 0
     rest: Rest = AS_TRAINED
     unchanged: int = 0  # for how many frames the same has touched the object, or nothing
@@ -105,6 +107,7 @@ class Session:
         self._history: list[_Now] = []
         self._history_length = history
         self._phi: Tensor | None = None
+        self._influences: dict[Pair, Tensor] = {}
         self._phi_is_current = True
         if rest is not None:
             self.rest = rest
@@ -176,11 +179,23 @@ class Session:
             self._history = [*self._history, self._now][-self._history_length :]
         pointer, now = self._now.next_pointer, self._now
         done = Done(now.time, "poke", pointer, poke.location, poke.shift, kind)
+        origins = (*now.origins, (pointer, self._origin(poke)))
         if kind == "impulse":
-            self._change(done, impulses=(*now.impulses, poke), next_pointer=pointer + 1)
+            impulses = (*now.impulses, poke)
+            origins = (*(pair for pair in origins if pair[0] != pointer), (-len(impulses), origins[-1][1]))
+            self._change(done, impulses=impulses, origins=origins, next_pointer=pointer + 1)
         else:
-            self._change(done, held=(*now.held, (pointer, poke)), next_pointer=pointer + 1)
+            self._change(done, held=(*now.held, (pointer, poke)), origins=origins, next_pointer=pointer + 1)
         return pointer
+
+    def _origin(self, poke: Poke) -> Pair:
+        """Where in x_0 that lies which shows at a poke's location now, in pixels of the model's frames."""
+        x, y = self.canvas.modelled(poke).location
+        if self.frame is None or self.frame.flow is None:
+            return x, y
+        dx, dy = geometry.sample(self.frame.flow[:1], torch.tensor([[[[x, y]]]]))[0, :, 0, 0].tolist()
+        last = self.player.resolution - 0.5
+        return min(max(x + dx, -0.5), last), min(max(y + dy, -0.5), last)
 
     def hold(self, location: Pair) -> int:
         """Grabs a point and keeps it where it is; the pointer to drag it by."""
@@ -215,7 +230,8 @@ class Session:
             raise InputError(f"pointer {pointer} holds nothing; it was released before or never poked.")
         for one in [*held] if pointer is None else [pointer]:
             del held[one]
-            self._change(Done(self.time, "release", one), held=tuple(held.items()))
+            origins = tuple(pair for pair in self._now.origins if pair[0] != one)
+            self._change(Done(self.time, "release", one), held=tuple(held.items()), origins=origins)
 
     @torch.inference_mode()
     def step(self) -> Picture:
@@ -232,7 +248,10 @@ class Session:
             state, frame = self._live.step(now.state, phi)
         self._phi_is_current = not now.impulses
         unchanged = 0 if now.impulses else now.unchanged + 1
-        self._now = replace(now, state=state, frame=frame, time=now.time + 1, impulses=(), unchanged=unchanged)
+        origins = tuple(pair for pair in now.origins if pair[0] >= 0)
+        self._now = replace(
+            now, state=state, frame=frame, time=now.time + 1, impulses=(), origins=origins, unchanged=unchanged
+        )
         return frame
 
     def fork(self) -> "Session":
@@ -269,6 +288,7 @@ class Session:
             "time": now.time,
             "held": [[pointer, asdict(poke)] for pointer, poke in now.held],
             "impulses": [asdict(poke) for poke in now.impulses],
+            "origins": [[pointer, list(origin)] for pointer, origin in now.origins],
             "next_pointer": now.next_pointer,
             "rest": asdict(now.rest),
             "unchanged": now.unchanged,
@@ -302,6 +322,7 @@ class Session:
                 int(about["time"]),
                 tuple((int(pointer), snapshot.poke_of(poke)) for pointer, poke in about["held"]),
                 tuple(snapshot.poke_of(poke) for poke in about["impulses"]),
+                tuple((int(pointer), snapshot.pair_of(origin)) for pointer, origin in about.get("origins", [])),
                 int(about["next_pointer"]),
                 session.rest,
                 int(about["unchanged"]),
@@ -332,12 +353,36 @@ class Session:
     def _interaction(self) -> Tensor | None:
         """phi of all that touches the object now; computed anew only when that changed."""
         if not self._phi_is_current:
-            touching = (*(poke for _, poke in self._now.held), *self._now.impulses)
-            active = [self.canvas.modelled(poke) for poke in touching]
-            poke_map = poking.rasterise(active, self.player.resolution)[None]
-            self._phi = self._live.encode_poke(poke_map) if active else None
+            if isinstance(self._live, TouchPlayer):
+                self._phi = self._driven(self._live)
+            else:
+                touching = (*(poke for _, poke in self._now.held), *self._now.impulses)
+                active = [self.canvas.modelled(poke) for poke in touching]
+                poke_map = poking.rasterise(active, self.player.resolution)[None]
+                self._phi = self._live.encode_poke(poke_map) if active else None
             self._phi_is_current = True
         return self._phi
+
+    def _driven(self, player: TouchPlayer) -> Tensor | None:
+        """What a player that sees is driven by; every touched point of x_0 is encoded once for as long as it is held.
+
+        Such a player counts shifts from where a point is in x_0, and the user from where it showed when it was grabbed.
+        """
+        origins, active = dict(self._now.origins), []
+        for pointer, poke in self._now.held:
+            (x, y), (dx, dy) = (seen := self.canvas.modelled(poke)).location, seen.shift
+            origin = origins[pointer]
+            active.append(Poke(origin, (x + dx - origin[0], y + dy - origin[1])))
+        for number, poke in enumerate(self._now.impulses, 1):
+            active.append(replace(self.canvas.modelled(poke), location=origins[-number]))
+        known = self._influences
+        self._influences = {
+            poke.location: known[poke.location] if poke.location in known else player.touch(self.state, poke.location)
+            for poke in active
+        }
+        if not active:
+            return None
+        return player.drive(self.state, active, [self._influences[poke.location] for poke in active])
 
 
 @dataclass(frozen=True)
@@ -395,5 +440,5 @@ class Animator:
 
 def load(path: str | Path | None = None) -> Animator:
     """The model of a file, of a training run's folder, or (None) the one in the package, ready to be poked."""
-    loaded = load_model(None if path is None else Path(path))
+    loaded = load_player(None if path is None else Path(path))
     return Animator(loaded.model, loaded.about)

@@ -130,11 +130,13 @@ class Frame:
         x_hat: the frame in [-1, 1].
         flow: backward flow in pixels: x_hat at a pixel comes from x_0 at that pixel plus the flow. None: painted, not warped.
         repaint: what is added to the warped x_0, in units of frame intensity.
+        mask: of a model that moves the object's layer alone: o, where in x_0 it shows, the same for all frames of a session.
     """
 
     x_hat: Float[Tensor, "b 3 h w"]
     flow: Float[Tensor, "b 2 h w"] | None = None
     repaint: Float[Tensor, "b 3 h w"] | None = None
+    mask: Float[Tensor, "b 1 h w"] | None = None
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,17 @@ class Player(Protocol):
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
         """The next state and its frame; `phi=None` means that nothing touches the object."""
+
+
+@runtime_checkable
+class TouchPlayer(Protocol):
+    """A Player that sees what is touched: instead of `encode_poke`, every touch is encoded once, and shifts come last."""
+
+    def touch(self, state: State, location: Pair) -> Tensor:
+        """The influence of a touch at l, in pixels of the model's frames; a drag needs no other."""
+
+    def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Tensor:
+        """What `step` wants to be handed for all pokes that are in force, with the influence of each."""
 
 
 @runtime_checkable

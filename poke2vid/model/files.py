@@ -12,11 +12,15 @@ from torch import Tensor
 from poke2vid.files import read_about, read_tensors, write_tensors
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.model.touch_encoder import TouchConfig
+from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
 from poke2vid.types import InputError
 
 MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoint", 2
 # What a model description of an older version leaves unsaid: the keys that came after it, with what they then were.
 _SINCE: dict[int, dict[str, Any]] = {1: {"architecture": "paper"}}
+TOUCH_FORMAT, TOUCH_VERSION = "poke2vid-touch", 1
+FIELDS = "fields"  # what a checkpoint of E_phi's training on pokes calls its kind
 MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
 SMALL = 2_000_000  # parameters
 SHIPPED = Path(__file__).parent.parent / "assets" / "small64.safetensors"
@@ -66,6 +70,61 @@ def save_model(path: Path, model: PokeVideo, origin: Mapping[str, Any]) -> None:
     write_tensors(path, model_tensors(model), about)
 
 
+def save_touch_video(path: Path, model: TouchVideo, origin: Mapping[str, Any]) -> None:
+    """A model that sees what it touches, its weights in half precision."""
+    about = {"format": TOUCH_FORMAT, "version": TOUCH_VERSION, "model": asdict(model.config), **origin}
+    tensors = {MODEL_PREFIX + name: tensor.half() for name, tensor in model.state_dict().items()}
+    write_tensors(path, tensors, about)
+
+
+@dataclass(frozen=True)
+class LoadedPlayer:
+    """Whatever a session can drive, and where it comes from; as `LoadedModel`."""
+
+    model: PokeVideo | TouchVideo
+    about: dict[str, Any]
+    path: Path
+
+
+def load_player(path: Path | None = None) -> LoadedPlayer:
+    """As `load_model`, of models that see what they touch as well, and of trainings of such on pokes.
+
+    Raises:
+        InputError: as `load_model`.
+    """
+    path = resolve(path)
+    about = read_about(path)
+    if about.get("format") != TOUCH_FORMAT and about.get("kind") != FIELDS:
+        loaded = load_model(path)
+        return LoadedPlayer(loaded.model, loaded.about, path)
+    tensors, about = read_tensors(path)
+    if about.get("kind") == FIELDS:  # E_phi in training: a model with the time of one that nothing is known of
+        config = {"touch": about["train"]["touch"]}
+        tensors = {
+            MODEL_PREFIX + name.replace("touch/", "touch_encoder."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("touch/")
+        }
+    else:
+        config = about["model"]
+    if about.get("version") != (VERSION if about.get("kind") == FIELDS else TOUCH_VERSION):
+        raise InputError(f"{path} has format version {about.get('version')}; install the poke2vid that wrote it.")
+    try:
+        model = TouchVideo(_touch_config(config))
+        model.load_state_dict({name.removeprefix(MODEL_PREFIX): tensor.float() for name, tensor in tensors.items()})
+    except (TypeError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path} does not hold a model that this program knows; install the poke2vid that wrote it.") from error
+    if not all(bool(torch.isfinite(w).all()) for w in model.state_dict().values()):
+        raise InputError(f"{path} holds weights that are not finite numbers; use an earlier checkpoint.")
+    return LoadedPlayer(model.eval(), about, path)
+
+
+def _touch_config(values: Mapping[str, Any]) -> TouchVideoConfig:
+    """TypeError for a key that is unknown."""
+    touch = {name: tuple(v) if isinstance(v, list) else v for name, v in values["touch"].items()}
+    return TouchVideoConfig(**{**values, "touch": TouchConfig(**touch)})
+
+
 def load_model(path: Path | None = None) -> LoadedModel:
     """A model file, a checkpoint, a run folder (its newest checkpoint), or None for the model in the package.
 
@@ -74,6 +133,8 @@ def load_model(path: Path | None = None) -> LoadedModel:
     """
     path = resolve(path)
     tensors, about = read_tensors(path)
+    if about.get("format") == TOUCH_FORMAT or about.get("kind") == FIELDS:
+        raise InputError(f"{path} is a model that sees what it touches, and this needs one of the paper's form.")
     config = config_of(about, path)
     weights = {k.removeprefix(MODEL_PREFIX): v.float() for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
     with torch.device("meta"):  # without drawing weights that are replaced at once: seconds for a large model

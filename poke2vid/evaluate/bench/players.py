@@ -15,7 +15,7 @@ from poke2vid.files import digest_of
 from poke2vid.live import live
 from poke2vid.pokebench.records import PokeRecord, PokeRole
 from poke2vid.session import Animator, load
-from poke2vid.types import Frame, InputError, LivePlayer
+from poke2vid.types import Frame, InputError, LivePlayer, TouchPlayer
 
 ALL_ROLES: frozenset[PokeRole] = frozenset(get_args(PokeRole))
 SHIFT_ROLES: frozenset[PokeRole] = ALL_ROLES - {"impulse"}
@@ -59,7 +59,10 @@ class SessionPlayer:
         lives = live(player)
         rest = asdict(lives.default_rest) if isinstance(lives, LivePlayer) else None
         self.digest = digest_of(weights, {"player": kind, "about": animator.about, "rest": rest})
-        self.roles = IMPULSE_ROLES if player.poke_kind == "impulse" else SHIFT_ROLES
+        if isinstance(player, TouchPlayer):
+            self.roles = ALL_ROLES
+        else:
+            self.roles = IMPULSE_ROLES if player.poke_kind == "impulse" else SHIFT_ROLES
 
     def play(
         self, first: UInt8[np.ndarray, "h w 3"], poke: PokeRecord, frames: int

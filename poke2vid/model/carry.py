@@ -1,0 +1,82 @@
+"""A response made visible: the object's layer is carried along, what it uncovers is filled, all else stays as it is.
+
+The field u lives on x_0's pixels and points forward; a picture is warped backward. Measured against exact flow on films
+(docs/experiments.md, 2026-11-28), a scatter in which what moves far wins, filled from its surroundings, beats fixed points of
+any start; and a layer that is cut out of a still picture beats a warp of the whole, whose background stretches.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from poke2vid import geometry
+
+STILL = 0.05  # squared pixels: beside it, of two places that arrive at one the farther moved is seen
+ARRIVED = 0.3  # of a pixel's area that must have come for its motion to be known
+OBJECT = 0.1  # of o: the background is taken from where less of the object shows
+
+
+def backward(
+    u: Float[Tensor, "b 2 h w"], mask: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b 2 h w"]:
+    """From where in x_0 each pixel of the moved object comes, as a flow in pixels.
+
+    Args:
+        u: how far each pixel of x_0 goes.
+        mask: o: what is no object arrives nowhere.
+    """
+    weight = (u.square().sum(dim=1, keepdim=True) + STILL) * mask
+    arrived = scatter(torch.cat((weight * u, weight, mask), dim=1), u)
+    known = (arrived[:, 3:] > ARRIVED).to(u.dtype)
+    return -filled(arrived[:, :2] / arrived[:, 2:3].clamp_min(1e-6) * known, known)
+
+
+def scatter(values: Float[Tensor, "b c h w"], u: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b c h w"]:
+    """Every pixel's values added where it goes, shared among the four pixels about the place."""
+    b, c, h, w = values.shape
+    places = geometry.pixel_grid((h, w), u) + u.permute(0, 2, 3, 1)
+    x, y = places.unbind(dim=-1)
+    result = values.new_zeros(b, c, h * w)
+    for right in (0, 1):
+        for down in (0, 1):
+            column, row = x.floor() + right, y.floor() + down
+            share = (1 - (x - column).abs()) * (1 - (y - row).abs())
+            share = share * ((column >= 0) & (column < w) & (row >= 0) & (row < h))
+            number = (row.clamp(0, h - 1) * w + column.clamp(0, w - 1)).long()
+            result.scatter_add_(2, number.flatten(1)[:, None].expand(-1, c, -1), (values * share[:, None]).flatten(2))
+    return result.unflatten(2, (h, w))
+
+
+def filled(values: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
+    """Values where they are known, and smooth ones between them elsewhere; zero where nothing is known anywhere."""
+    h, w = values.shape[-2:]
+    if min(h, w) < 2:
+        return values
+    down = functional.avg_pool2d(values * known, 2, ceil_mode=True, count_include_pad=False)
+    share = functional.avg_pool2d(known, 2, ceil_mode=True, count_include_pad=False)
+    coarse = filled(down / share.clamp_min(1e-6), (share > 0).to(known.dtype))
+    smooth = functional.interpolate(coarse, size=(h, w), mode="bilinear", align_corners=False)
+    return torch.where(known > 0, values, smooth)
+
+
+def background(x_0: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
+    """x_0 without its object: what shows where the object has gone."""
+    known = (functional.max_pool2d(mask, 3, 1, 1) <= OBJECT).to(x_0.dtype)
+    return filled(x_0 * known, known)
+
+
+def layers(
+    x_0: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]
+) -> tuple[Float[Tensor, "b c1 h w"], Float[Tensor, "b c h w"]]:
+    """x_0 cut in two, once a picture: the object's layer (premultiplied, and o as its last channel), and the background."""
+    behind = background(x_0, mask)
+    return torch.cat((x_0 - (1 - mask) * behind, mask), dim=1), behind
+
+
+def composed(
+    layer: Float[Tensor, "b c1 h w"], behind: Float[Tensor, "b c h w"], flow: Float[Tensor, "b 2 h w"]
+) -> Float[Tensor, "b c h w"]:
+    """The object's layer, moved, before its background; x_0 itself where the flow is zero."""
+    moved = geometry.warp(layer, flow)
+    return moved[:, :-1] + (1 - moved[:, -1:]) * behind

@@ -80,8 +80,9 @@ class Canvas:
             side = self._square.shape[0]
             picture = torch.from_numpy(self._square.astype(np.float32)).permute(2, 0, 1)[None]
             shown = torch.from_numpy(enlarge(mask[0], (side, side)).reshape(1, 1, side, side))
-            layer, behind = layers(picture, shown.clamp(0, 1))
-            self._layers = layer[0].permute(1, 2, 0).numpy().copy(), behind[0].permute(1, 2, 0).numpy().copy()
+            parts = layers(picture, shown.clamp(0, 1))
+            layer, behind = (part[0].permute(1, 2, 0).numpy().copy() for part in parts)
+            self._layers = layer, behind
         layer, behind = self._layers
         places = self._grid + flow
         moved = cv2.remap(

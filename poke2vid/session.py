@@ -1,9 +1,9 @@
 """A live session, the one way to run a model: poke, hold, drag, release, step; fork, undo, save and go on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -11,42 +11,31 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from poke2vid import geometry
+from poke2vid import interaction, snapshot
 from poke2vid import pokes as poking
-from poke2vid import snapshot
 from poke2vid.canvas import MAX_SIDE, Canvas, Picture
 from poke2vid.geometry import Size, transform
+from poke2vid.interaction import Done, done_of
 from poke2vid.live import live
 from poke2vid.model.files import load_player
 from poke2vid.pictures import read_picture
-from poke2vid.types import AS_TRAINED, Frame, InputError, LivePlayer, Pair, Player, Poke, PokeKind, Rest, State, TouchPlayer
+from poke2vid.types import (
+    AS_TRAINED,
+    Frame,
+    InputError,
+    LivePlayer,
+    Pair,
+    Player,
+    Poke,
+    PokeKind,
+    Rest,
+    State,
+    TouchPlayer,
+)
 
 PictureSource = str | Path | bytes | Image.Image | np.ndarray
 DEFAULT_FRAMES = 25
 HISTORY = 32  # pokes that can be undone
-
-
-@dataclass(frozen=True)
-class Done:
-    """One thing that was done to a session, before the frame after `frame` was predicted; `script.recorded` writes it down.
-
-    Attributes:
-        at, shift: of a poke, its location and shift; of a drag, its target and (0, 0). In pixels of the user's picture.
-    """
-
-    frame: int
-    type: Literal["poke", "drag", "release", "rest"]
-    pointer: int = 0
-    at: Pair = (0.0, 0.0)
-    shift: Pair = (0.0, 0.0)
-    kind: PokeKind = "shift"
-    rest: Rest | None = None
-
-
-def _done_of(value: Mapping[str, Any]) -> Done:
-    rest = value["rest"]
-    pairs = {name: snapshot.pair_of(value[name]) for name in ("at", "shift")}
-    return Done(**{**value, **pairs, "rest": None if rest is None else Rest(**rest)})
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,9 @@ class _Now:
     time: int = 0
     held: tuple[tuple[int, Poke], ...] = ()
     impulses: tuple[Poke, ...] = ()
-    origins: tuple[tuple[int, Pair], ...] = ()  # by pointer: what was touched, where it is in x_0, in pixels of the model
+    origins: tuple[
+        tuple[int, Pair], ...
+    ] = ()  # by pointer: what was touched, where it is in x_0, in pixels of the model
     next_pointer: int = 0
     rest: Rest = AS_TRAINED
     unchanged: int = 0  # for how many frames the same has touched the object, or nothing
@@ -179,23 +170,14 @@ class Session:
             self._history = [*self._history, self._now][-self._history_length :]
         pointer, now = self._now.next_pointer, self._now
         done = Done(now.time, "poke", pointer, poke.location, poke.shift, kind)
-        origins = (*now.origins, (pointer, self._origin(poke)))
+        start, count = interaction.origin(self.canvas, poke, self.frame), pointer + 1
         if kind == "impulse":
-            impulses = (*now.impulses, poke)
-            origins = (*(pair for pair in origins if pair[0] != pointer), (-len(impulses), origins[-1][1]))
-            self._change(done, impulses=impulses, origins=origins, next_pointer=pointer + 1)
+            impulses, name = (*now.impulses, poke), -1 - len(now.impulses)
+            self._change(done, impulses=impulses, origins=(*now.origins, (name, start)), next_pointer=count)
         else:
-            self._change(done, held=(*now.held, (pointer, poke)), origins=origins, next_pointer=pointer + 1)
+            held = (*now.held, (pointer, poke))
+            self._change(done, held=held, origins=(*now.origins, (pointer, start)), next_pointer=count)
         return pointer
-
-    def _origin(self, poke: Poke) -> Pair:
-        """Where in x_0 that lies which shows at a poke's location now, in pixels of the model's frames."""
-        x, y = self.canvas.modelled(poke).location
-        if self.frame is None or self.frame.flow is None:
-            return x, y
-        dx, dy = geometry.sample(self.frame.flow[:1], torch.tensor([[[[x, y]]]]))[0, :, 0, 0].tolist()
-        last = self.player.resolution - 0.5
-        return min(max(x + dx, -0.5), last), min(max(y + dy, -0.5), last)
 
     def hold(self, location: Pair) -> int:
         """Grabs a point and keeps it where it is; the pointer to drag it by."""
@@ -207,8 +189,7 @@ class Session:
         Args:
             grabbed: a pointer, or a location that is grabbed now.
 
-        Returns:
-            The pointer.
+        Returns the pointer.
         """
         if not isinstance(grabbed, int):
             x, y = grabbed
@@ -326,7 +307,7 @@ class Session:
                 int(about["next_pointer"]),
                 session.rest,
                 int(about["unchanged"]),
-                tuple(_done_of(done) for done in about["done"]),
+                tuple(done_of(done) for done in about["done"]),
             )
         session._phi_is_current = False
         return session
@@ -353,41 +334,21 @@ class Session:
     def _interaction(self) -> Tensor | None:
         """phi of all that touches the object now; computed anew only when that changed."""
         if not self._phi_is_current:
+            now = self._now
             if isinstance(self._live, TouchPlayer):
-                self._phi = self._driven(self._live)
+                active = interaction.from_rest(self.canvas, now.held, now.impulses, dict(now.origins))
+                self._phi, self._influences = interaction.driven(self._live, now.state, active, self._influences)
             else:
-                touching = (*(poke for _, poke in self._now.held), *self._now.impulses)
-                active = [self.canvas.modelled(poke) for poke in touching]
+                active = [self.canvas.modelled(poke) for poke in (*(poke for _, poke in now.held), *now.impulses)]
                 poke_map = poking.rasterise(active, self.player.resolution)[None]
                 self._phi = self._live.encode_poke(poke_map) if active else None
             self._phi_is_current = True
         return self._phi
 
-    def _driven(self, player: TouchPlayer) -> Tensor | None:
-        """What a player that sees is driven by; every touched point of x_0 is encoded once for as long as it is held.
-
-        Such a player counts shifts from where a point is in x_0, and the user from where it showed when it was grabbed.
-        """
-        origins, active = dict(self._now.origins), []
-        for pointer, poke in self._now.held:
-            (x, y), (dx, dy) = (seen := self.canvas.modelled(poke)).location, seen.shift
-            origin = origins[pointer]
-            active.append(Poke(origin, (x + dx - origin[0], y + dy - origin[1])))
-        for number, poke in enumerate(self._now.impulses, 1):
-            active.append(replace(self.canvas.modelled(poke), location=origins[-number]))
-        known = self._influences
-        self._influences = {
-            poke.location: known[poke.location] if poke.location in known else player.touch(self.state, poke.location)
-            for poke in active
-        }
-        if not active:
-            return None
-        return player.drive(self.state, active, [self._influences[poke.location] for poke in active])
-
 
 @dataclass(frozen=True)
 class Animation:
-    """What came of a poke.
+    """Result of `animate`.
 
     Attributes:
         frames: the picture as shown, then every predicted frame.
@@ -401,12 +362,7 @@ class Animation:
 
 
 class Animator:
-    """A loaded model and what a person does with it.
-
-    Attributes:
-        player: the model.
-        about: its file's account of itself: config, training step, data.
-    """
+    """A loaded model (`player`) and what a person does with it; `about` is its file's account of itself."""
 
     def __init__(self, player: Player, about: dict[str, Any] | None = None) -> None:
         self.player = player

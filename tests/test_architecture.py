@@ -30,11 +30,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pokes", "augment", "viz"),
     ("prepare_video", "prepare_report"),
     ("prepare",),
-    ("prepare_simulated", "pokebench"),
+    ("prepare_simulated", "pokebench", "data"),
     ("model",),
     ("live",),
     ("canvas",),
     ("snapshot",),
+    ("interaction",),
     ("session",),
     ("script",),
     ("losses", "features"),
@@ -46,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 DATA_CODE = {
     "pictures", "encoding", "video", "sources", "manifest", "store", "workers", "prepare", "prepare_video",
-    "prepare_report", "prepare_simulated", "simulator", "pokes", "augment",
+    "prepare_report", "prepare_simulated", "simulator", "pokes", "augment", "data",
 }  # fmt: skip
 CODECS = {"av", "cv2", "PIL"}
 NEVER = {"torchvision", "timm", "lpips", "lightning", "pytorch_lightning", "kornia", "pickle", "dill", "joblib"}

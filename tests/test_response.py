@@ -31,7 +31,9 @@ def rigid(pulls: int = 1) -> Tensor:
 def drawn(seed: int = 0, pulls: int = 2) -> Tensor:
     """Smooth maps that fall off from each touch, not all linear."""
     generator = torch.Generator().manual_seed(seed)
-    field = 0.1 * torch.randn(1, pulls, BASIS, 2, 1, 1, generator=generator).expand(-1, -1, -1, -1, FIELD_SIDE, FIELD_SIDE)
+    field = 0.1 * torch.randn(1, pulls, BASIS, 2, 1, 1, generator=generator).expand(
+        -1, -1, -1, -1, FIELD_SIDE, FIELD_SIDE
+    )
     return rigid(pulls) + maps_of(field.contiguous())
 
 
@@ -125,7 +127,9 @@ def test_an_untrained_encoder_moves_nothing_and_its_gradient_reaches_every_weigh
     maps = net(features, torch.tensor([[10.0, 20.0], [40.0, 50.0]]))
     assert maps.shape == (2, BASIS, CELL, HALF, HALF) and maps.abs().max() == 0
     torch.nn.init.normal_(net.head.weight, std=0.1)
-    (net(features, torch.tensor([[10.0, 20.0], [40.0, 50.0]])).square().mean() + features.objectness.square().mean()).backward()
+    (
+        net(features, torch.tensor([[10.0, 20.0], [40.0, 50.0]])).square().mean() + features.objectness.square().mean()
+    ).backward()
     dead = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert dead == []
 

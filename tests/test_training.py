@@ -17,9 +17,9 @@ from poke2vid.pokes import IMPULSE_UNIT, POKE_GAIN, foreground_mask
 from poke2vid.store import Store
 from poke2vid.train import checkpoint, loop, steps
 from poke2vid.train.config import DataConfig, TrainConfig, from_json, to_json
-from poke2vid.train.settings import override
 from poke2vid.train.data import Batch, ClipBatches, stack, usable_starts
 from poke2vid.train.presets import PRESETS, preset
+from poke2vid.train.settings import override
 from poke2vid.train.trainer import Trainer, decay, require_finite
 from poke2vid.types import InputError, Poke
 

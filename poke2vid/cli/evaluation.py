@@ -80,10 +80,10 @@ def tables(
     from poke2vid.evaluate.tables.layout import joined
     from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
     from poke2vid.features import lpips_named
-    from poke2vid.train.settings import override
     from poke2vid.train.loop import Interrupted
     from poke2vid.train.memory import keep_freed_memory
     from poke2vid.train.presets import preset as find
+    from poke2vid.train.settings import override
 
     keep_freed_memory()
     order = Order(

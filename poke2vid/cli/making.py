@@ -8,6 +8,27 @@ import typer
 
 from poke2vid.cli.options import WeightsOption
 
+TruthOption = Annotated[
+    bool, typer.Option("--truth", help="Each video's exact flow, parts and depth, too: 15 MB for 60 frames of 128 px.")
+]
+# What only stores of pokes have.
+BackgroundsOption = Annotated[
+    Path | None, typer.Option("--backgrounds", help="A folder of your photographs, to stand behind half of the scenes.")
+]
+ScenesOption = Annotated[
+    int | None, typer.Option("--scenes", help="With --store and --pokes: scenes of each family to poke, for training.")
+]
+PokesOption = Annotated[
+    int | None, typer.Option("--pokes", help="Of each scene: a store of pokes with known causes, not of videos.")
+]
+TestScenesOption = Annotated[
+    int, typer.Option("--test-scenes", min=0, help="With --pokes: held-out scenes of each family, of other species.")
+]
+FilmsOption = Annotated[int, typer.Option("--films", min=1, help="With --pokes: one poke in so many is filmed.")]
+LooksOption = Annotated[
+    str, typer.Option("--looks", help="With --pokes: plain, or wild: any colours, photographs (--backgrounds, too).")
+]
+
 VIDEO_FRAMES, FILM_FRAMES = 60, 25
 
 
@@ -79,10 +100,7 @@ def simulate(
         str | None, typer.Option("--split", help="train, as without it, or test: they share no species.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Another seed, another set: 0 to 15.")] = 0,
-    backgrounds: Annotated[
-        Path | None,
-        typer.Option("--backgrounds", help="A folder of your photographs, to stand behind half of the scenes."),
-    ] = None,
+    backgrounds: BackgroundsOption = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
     store: Annotated[bool, typer.Option("--store", help="Write a prepared store instead of video files.")] = False,
     test_videos: Annotated[
@@ -93,23 +111,12 @@ def simulate(
     lag: Annotated[
         list[int] | None, typer.Option("--lag", min=1, help="With --store: as in prepare; default 3, 6, 10.")
     ] = None,
-    truth: Annotated[
-        bool,
-        typer.Option("--truth", help="Each video's exact flow, parts and depth, too: 15 MB for 60 frames of 128 px."),
-    ] = False,
-    scenes: Annotated[
-        int | None, typer.Option("--scenes", help="With --store and --pokes: scenes of each family to poke, for training.")
-    ] = None,
-    pokes: Annotated[
-        int | None, typer.Option("--pokes", help="Of each scene: a store of pokes with known causes, not of videos.")
-    ] = None,
-    test_scenes: Annotated[
-        int, typer.Option("--test-scenes", min=0, help="With --pokes: held-out scenes of each family, of other species.")
-    ] = 20,
-    films: Annotated[int, typer.Option("--films", min=1, help="With --pokes: one poke in so many is filmed.")] = 50,
-    looks: Annotated[
-        str, typer.Option("--looks", help="With --pokes: plain, or wild: any colours, photographs (--backgrounds, too).")
-    ] = "plain",
+    truth: TruthOption = False,
+    scenes: ScenesOption = None,
+    pokes: PokesOption = None,
+    test_scenes: TestScenesOption = 20,
+    films: FilmsOption = 50,
+    looks: LooksOption = "plain",
     check: Annotated[bool, typer.Option("--check", help="Say whether this machine can simulate and draw.")] = False,
     weights_dir: WeightsOption = None,
 ) -> None:
@@ -130,7 +137,23 @@ def simulate(
     if store and truth:
         raise typer.BadParameter("a store has its exact flow; leave one of the two away", param_hint="--truth")
     if scenes is not None or pokes is not None:
-        print(_simulate_pokes(families, out, scenes, pokes, test_scenes, films, frames, resolution, seed, workers, store, looks, backgrounds))
+        print(
+            _simulate_pokes(
+                families,
+                out,
+                scenes,
+                pokes,
+                test_scenes,
+                films,
+                frames,
+                resolution,
+                seed,
+                workers,
+                store,
+                looks,
+                backgrounds,
+            )
+        )
         return
     from poke2vid.manifest import DEFAULT_LAGS
     from poke2vid.prepare_simulated import simulate_store
@@ -152,7 +175,9 @@ def _simulate_pokes(
 ) -> str:  # fmt: skip
     """A store of pokes with known causes; the line to print."""
     if scenes is None or pokes is None or not store:
-        raise typer.BadParameter("pokes with known causes need all three: --scenes N --pokes K --store", param_hint="--pokes")
+        raise typer.BadParameter(
+            "pokes with known causes need all three: --scenes N --pokes K --store", param_hint="--pokes"
+        )
     for name, value in (("--scenes", scenes), ("--pokes", pokes)):
         if value < 1:
             raise typer.BadParameter(f"{value} is less than 1; choose 1 or more", param_hint=name)

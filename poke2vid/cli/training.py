@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def train(
     data: Annotated[
-        list[Path], typer.Option("--data", help="A store by `prepare` or `simulate`; of pokes (fields64, fields128) several.")
+        list[Path],
+        typer.Option("--data", help="A store by `prepare` or `simulate`; of pokes (fields64, fields128) several."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
     preset: Annotated[str, typer.Option("--preset", help="See the table in poke2vid/train/presets.py.")] = "small64",
@@ -36,7 +37,8 @@ def train(
         int | None, typer.Option("--threads", min=1, help="CPU threads of the networks; default: all.")
     ] = None,
     precision: Annotated[
-        str, typer.Option("--precision", help="fields64, fields128: fp32, bf16, or auto, which tries both and takes the faster.")
+        str,
+        typer.Option("--precision", help="fields64, fields128: fp32, bf16, or auto: whichever is faster here."),
     ] = "auto",
     weights_dir: WeightsOption = None,
 ) -> None:
@@ -57,7 +59,9 @@ def train(
     chosen = [*(settings or []), *([f'perceptual="{perceptual}"'] if perceptual else [])]
     try:
         if preset in FIELD_PRESETS:
-            saved = _fields(override(FIELD_PRESETS[preset], chosen), data, out, resume, init, workers, minutes, precision)
+            saved = _fields(
+                override(FIELD_PRESETS[preset], chosen), data, out, resume, init, workers, minutes, precision
+            )
             print(f"done: {saved}")
             return
         if len(data) > 1:

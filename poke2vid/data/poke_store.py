@@ -6,7 +6,7 @@
         parts.u8         n s s           part ids at half the side, 0 where the surroundings show
         modes.f32        n 2             frequency of the slowest mode in Hz and its damping; 0 where gravity decides
         owner.i32        m               the scene of every poke
-        kind.u8          m               its number in `CAUSES`
+        kind.u8          m               its number in `shards.CAUSES`
         at.f32           m 2 2           l of one or two touched points, (x, y); NaN where there is no second
         shift.f32        m 2 2           p of each
         path.f32         m 2 11 2        how far each has come in x_0 ... x_10
@@ -23,7 +23,6 @@
 Arrays are raw, little-endian, headless. All lengths are in pixels of the frames, also in the flow at half their side.
 """
 
-import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -32,18 +31,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 
+from poke2vid.data.shards import FIELD_FRAMES, TOUCHES, PokeShard
 from poke2vid.manifest import FileRecord, validated
 from poke2vid.store import DamagedRecord, file_faults
 from poke2vid.types import InputError, Split
 
 MANIFEST, SHARDS, ENTRY = "manifest.json", "shards", "entry.json"
 KIND, VERSION = "poke2vid-pokes", 1
-CAUSES = ("pull", "two", "pinned", "moving", "push", "beside", "rest")  # never reordered: stores number them
-FIELD_FRAMES = (3, 6, 10)
-TOUCHES = 2
 MAKE = "poke2vid simulate FAMILY --scenes N --pokes K --store"
 
 
@@ -139,54 +135,30 @@ class PokeManifest(_Record):
 
 
 @dataclass(frozen=True)
-class PokeShard:
-    """Arrays of one shard, mapped once and kept; names as in the module's table, without the suffix."""
-
-    entry: ShardEntry
-    folder: Path
-
-    def array(self, name: str) -> np.ndarray:
-        """A whole array, memory-mapped: index before you compute.
-
-        Raises:
-            InputError: if its file is missing or cut short.
-        """
-        return self._arrays[name]
-
-    @functools.cached_property
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {file.partition(".")[0]: self._map(file, *spec) for file, spec in self.entry.shapes.items()}
-
-    def _map(self, file: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-        if 0 in shape:  # an empty file cannot be mapped
-            return np.empty(shape, dtype)
-        try:
-            return np.memmap(str(self.folder / file), dtype, mode="r", shape=shape)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.folder / file} is missing or cut short; run `poke2vid verify` on the store."
-            ) from error
-
-
-@dataclass(frozen=True)
 class PokeStore:
     """A finished store of pokes, opened for reading."""
 
     path: Path
     manifest: PokeManifest
+    entries: tuple[ShardEntry, ...]
     shards: tuple[PokeShard, ...]
 
     @staticmethod
     def open(path: Path) -> "PokeStore":
         """Raises InputError, in one sentence, if `path` is no finished store of pokes that this version reads."""
         manifest = read_poke_manifest(path)
-        shards = []
+        shards, entries = [], []
         for name, digest in manifest.shards.items():
             entry = read_shard_entry(path / SHARDS / name)
             if entry.digest() != digest:
                 raise InputError(f"{path / SHARDS / name} is not what the manifest lists; run `poke2vid verify`.")
-            shards.append(PokeShard(entry, path / SHARDS / name))
-        return PokeStore(path, manifest, tuple(shards))
+            entries.append(entry)
+            resolution = entry.settings.resolution
+            folder = path / SHARDS / name
+            shards.append(
+                PokeShard(entry.family, entry.split, entry.scenes, entry.pokes, resolution, entry.shapes, folder)
+            )
+        return PokeStore(path, manifest, tuple(entries), tuple(shards))
 
     @property
     def resolution(self) -> int:
@@ -198,18 +170,12 @@ class PokeStore:
         return self.manifest.digest
 
     def split(self, split: Split) -> tuple[PokeShard, ...]:
-        return tuple(shard for shard in self.shards if shard.entry.split == split)
+        return tuple(shard for shard in self.shards if shard.split == split)
 
     @property
     def bytes_a_poke(self) -> float:
-        size = sum(record.size for shard in self.shards for record in shard.entry.files.values())
-        return size / max(1, sum(shard.entry.pokes for shard in self.shards))
-
-
-def unpacked(bits: UInt8[np.ndarray, "*n b"], side: int) -> Bool[np.ndarray, "*n s s"]:
-    """Masks from their packed bits."""
-    flat: Bool[np.ndarray, "*n p"] = np.unpackbits(bits, axis=-1).astype(bool)
-    return flat.reshape(*flat.shape[:-1], side, side)
+        size = sum(record.size for entry in self.entries for record in entry.files.values())
+        return size / max(1, sum(entry.pokes for entry in self.entries))
 
 
 def is_poke_store(path: Path) -> bool:
@@ -231,7 +197,9 @@ def read_poke_manifest(path: Path) -> PokeManifest:
         raise InputError(f"{path} is not a store of pokes (no {MANIFEST}); make one with `{MAKE}`.")
     values = _read_json(file)
     if isinstance(values, dict) and values.get("kind") == "poke2vid-store":
-        raise InputError(f"{path} is a store of videos, and pokes with known causes are needed; make them with `{MAKE}`.")
+        raise InputError(
+            f"{path} is a store of videos, and pokes with known causes are needed; make them with `{MAKE}`."
+        )
     if not isinstance(values, dict) or values.get("kind") != KIND:
         raise InputError(f"{file} was not written by poke2vid; give a folder made by `{MAKE}`.")
     version = values.get("version")

@@ -13,12 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from poke2vid.data.poke_store import (
-    CAUSES,
     ENTRY,
-    FIELD_FRAMES,
     MANIFEST,
     SHARDS,
-    TOUCHES,
     PokeManifest,
     PokeSettings,
     PokeStore,
@@ -28,11 +25,12 @@ from poke2vid.data.poke_store import (
     read_shard_entry,
     shard_faults,
 )
+from poke2vid.data.shards import CAUSES, FIELD_FRAMES, TOUCHES
 from poke2vid.files import reason, write_json
 from poke2vid.manifest import FileRecord, validated
 from poke2vid.simulator.backgrounds import PhotoGoneError
-from poke2vid.simulator.causes import KINDS, Cause, PokedOrder, PokedScene, poke_scene
 from poke2vid.simulator.causes import FIELD_FRAMES as SIMULATED_FRAMES
+from poke2vid.simulator.causes import KINDS, Cause, PokedOrder, PokedScene, poke_scene
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import SEEDS
 from poke2vid.simulator.looks.photographs import Photographs
@@ -124,9 +122,19 @@ def simulate_pokes(
     """
     started = time.perf_counter()
     if not 0 <= seed < SEEDS:
-        raise InputError(f"there is no set of seed {seed}; choose 0 ... {SEEDS - 1}: the benchmark's scenes lie behind.")
+        raise InputError(
+            f"there is no set of seed {seed}; choose 0 ... {SEEDS - 1}: the benchmark's scenes lie behind."
+        )
     wanted = [
-        _Shard(family_named(family).name, split, seed, first, min(settings.shard_scenes, count - first), settings, photographs)
+        _Shard(
+            family_named(family).name,
+            split,
+            seed,
+            first,
+            min(settings.shard_scenes, count - first),
+            settings,
+            photographs,
+        )
         for family in dict.fromkeys(families or [""])
         for split, count in scenes.items()
         for first in range(0, count, settings.shard_scenes)
@@ -140,7 +148,9 @@ def simulate_pokes(
         pending = [shard for shard in wanted if not _finished(folder / shard.name, shard)]
         if pending:
             (out / MANIFEST).unlink(missing_ok=True)
-        bar = tqdm(total=sum(s.scenes for s in pending) * settings.pokes, unit="poke", desc="simulate", disable=quiet or None)
+        bar = tqdm(
+            total=sum(s.scenes for s in pending) * settings.pokes, unit="poke", desc="simulate", disable=quiet or None
+        )
         with bar:
             for shard, fault in run_jobs(_Maker(folder), pending, min(workers, len(pending)), bar.update):
                 if isinstance(fault, Died):

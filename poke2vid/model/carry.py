@@ -17,9 +17,7 @@ ARRIVED = 0.3  # of a pixel's area that must have come for its motion to be know
 OBJECT = 0.1  # of o: the background is taken from where less of the object shows
 
 
-def backward(
-    u: Float[Tensor, "b 2 h w"], mask: Float[Tensor, "b 1 h w"]
-) -> Float[Tensor, "b 2 h w"]:
+def backward(u: Float[Tensor, "b 2 h w"], mask: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 2 h w"]:
     """From where in x_0 each pixel of the moved object comes, as a flow in pixels.
 
     Args:

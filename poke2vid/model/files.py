@@ -113,7 +113,9 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
         model = TouchVideo(_touch_config(config))
         model.load_state_dict({name.removeprefix(MODEL_PREFIX): tensor.float() for name, tensor in tensors.items()})
     except (TypeError, KeyError, RuntimeError) as error:
-        raise InputError(f"{path} does not hold a model that this program knows; install the poke2vid that wrote it.") from error
+        raise InputError(
+            f"{path} does not hold a model that this program knows; install the poke2vid that wrote it."
+        ) from error
     if not all(bool(torch.isfinite(w).all()) for w in model.state_dict().values()):
         raise InputError(f"{path} holds weights that are not finite numbers; use an earlier checkpoint.")
     return LoadedPlayer(model.eval(), about, path)
@@ -122,7 +124,7 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
 def _touch_config(values: Mapping[str, Any]) -> TouchVideoConfig:
     """TypeError for a key that is unknown."""
     touch = {name: tuple(v) if isinstance(v, list) else v for name, v in values["touch"].items()}
-    return TouchVideoConfig(**{**values, "touch": TouchConfig(**touch)})
+    return TouchVideoConfig(**{**values, "touch": TouchConfig(**touch)})  # type: ignore[arg-type]
 
 
 def load_model(path: Path | None = None) -> LoadedModel:

@@ -1,9 +1,9 @@
 """The response to touches: from influence maps and shifts p to u*, how far every pixel of x_0 goes (docs/decisions/021).
 
-u*(x) = min(1, 2 o(x)) sum_k sum_j c_jk(x; l_k, x_0) psi_j(f_k). The functions psi_j are homogeneous of degree one: no poke moves nothing
-and twice the poke moves twice as far. Two of them are p itself, a 2 x 2 matrix C a pixel; the others depend on p's direction as
-well, since an arm that is pulled stretches and one that is pushed folds. What adds up are forces f, so with several touches a
-small system is solved for those under which every touched point arrives; a touch with p = 0 pins its point.
+u*(x) = min(1, 2 o(x)) sum_k sum_j c_jk(x; l_k, x_0) psi_j(f_k). The functions psi_j are homogeneous of degree one: no poke
+moves nothing and twice the poke moves twice as far. Two of them are p itself, a 2 x 2 matrix C a pixel; the others depend on
+p's direction as well, since an arm that is pulled stretches and one that is pushed folds. What adds up are forces f, so with
+several touches a small system is solved for those under which every touched point arrives; a touch with p = 0 pins its point.
 """
 
 import torch
@@ -11,12 +11,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-
 BASIS = 7  # psi: p_x, p_y, |p|, and |p| times cos 2a, sin 2a, cos 3a, sin 3a for p's angle a
-RIDGE = 0.01  # of the system, beside influences of about 1: a point that the model would leave standing is not torn away
+RIDGE = (
+    0.01  # of the system, beside influences of about 1: a point that the model would leave standing is not torn away
+)
 CELL = 8  # channels of an influence map: dx and dy of the four pixels of a cell
 ROUNDS = 4  # of Newton's method with the linear part, for what is not linear
-LARGEST = 4.0  # of a force, in lengths of the longest p: two touches of one spot that disagree are torn apart no further
+LARGEST = (
+    4.0  # of a force, in lengths of the longest p: two touches of one spot that disagree are torn apart no further
+)
 
 
 def basis(p: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b k"]:

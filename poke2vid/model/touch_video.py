@@ -55,7 +55,9 @@ class TouchVideoConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} must lie in 0 ... 1, without 1.")
         if not 0 < self.hertz < FPS / 4 or not 0 < self.damping < 1:
-            raise InputError(f"an oscillator of {self.hertz} Hz and damping {self.damping} cannot be; 0 ... {FPS / 4:g} and 0 ... 1.")
+            raise InputError(
+                f"an oscillator of {self.hertz} Hz and damping {self.damping} cannot be; 0 ... {FPS / 4:g} and 0 ... 1."
+            )
 
     @property
     def resolution(self) -> int:
@@ -148,7 +150,9 @@ class TouchVideo(nn.Module):
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
         """Refused: what a poke does depends on what it touches."""
-        raise InputError("this model encodes touches of a picture, not poke maps; use a session, or `touch` and `drive`.")
+        raise InputError(
+            "this model encodes touches of a picture, not poke maps; use a session, or `touch` and `drive`."
+        )
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
         """The next state and its frame; phi is what `drive` gave, None that nothing touches the object."""

@@ -282,7 +282,7 @@ class _Prober:
         """The touched point's farthest way from where it was, in pixels."""
         away = touched_path(self._camera, trajectory, touch)
         away = away - away[0]
-        farthest: Float64[np.ndarray, "2"] = away[np.hypot(*away.T).argmax()]
+        farthest: Float64[np.ndarray, 2] = away[np.hypot(*away.T).argmax()]
         return farthest
 
     def _seen(

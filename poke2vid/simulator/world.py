@@ -214,7 +214,9 @@ class World:
                 (self.geom_parts, self.model.geom_matid, self.model.geom_rgba),
                 (self.flex_parts, self.model.flex_matid, self.model.flex_rgba),
             ):
-                here = np.flatnonzero(parts == self.parts.index(part) + 1)  # numbers: the bindings' flex_matid is too long
+                here = np.flatnonzero(
+                    parts == self.parts.index(part) + 1
+                )  # numbers: the bindings' flex_matid is too long
                 material[here], rgba[here] = -1, (*colour, 1.0)
 
     def _parts(self) -> tuple[tuple[str, ...], Int32[np.ndarray, " g"], Int32[np.ndarray, " f"]]:

@@ -8,14 +8,15 @@ from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.train.precision import Precision
 from poke2vid.types import STRICT, InputError
 
+
 @dataclass(frozen=True, kw_only=True)
 class LooksConfig:
     """How a first frame is varied, so that what is learnt from drawings carries to photographs.
 
     Attributes:
         flip: probability of exchanging left and right.
-        moved: probability of a change of geometry: at most `rotation` degrees, a change of size by `scale` as a share (0.3: 1/1.3
-            ... 1.3), and a shift of `translation` of the side.
+        moved: probability of a change of geometry: at most `rotation` degrees, a change of size by `scale` as a share (0.3:
+            1/1.3 ... 1.3), and a shift of `translation` of the side.
         brightness, contrast, saturation: largest change, as a share.
         channels: probability of the colour channels in another order.
         noise: largest standard deviation of Gaussian noise, in grey levels of [-1, 1].
@@ -52,8 +53,8 @@ class FieldConfig:
         touch: the network.
         steps: how many.
         scenes, pokes: first frames of a batch, and pokes of each; an encoded picture is shared by its pokes.
-        learning_rate: of AdamW, which norms, biases and the head have, after `warmup` steps; at the end of a half cosine `decay`
-            of it is left.
+        learning_rate: of AdamW, which norms, biases and the head have, after `warmup` steps; at the end of a half cosine
+            `decay` of it is left.
         matrix_rate: of Muon, which all other convolutions have.
         weight_decay: of AdamW.
         average: share that a running mean of the weights keeps in every step; the mean is the model.

@@ -1,4 +1,4 @@
-"""Stores of pokes -> batches for E_phi. A batch is a pure function of (stores, config, seed, step), whoever computes it."""
+"""Shards of pokes -> batches for E_phi. A batch is a pure function of (shards, config, seed, step), whoever computes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from poke2vid.data.poke_store import CAUSES, FIELD_FRAMES, TOUCHES, PokeShard, PokeStore
+from poke2vid.data.shards import CAUSES, FIELD_FRAMES, PokeShard
 from poke2vid.geometry import Affine
 from poke2vid.model.touch_encoder import FIELD_SIDE
 from poke2vid.train.data import generator_for
@@ -61,18 +61,18 @@ class FieldBatches(Dataset[FieldBatch]):
     """Item `step` is the batch of that training step.
 
     Raises:
-        InputError: if a store's pictures are smaller than the model's, or none of a split's scenes has a field.
+        InputError: if a shard's pictures are smaller than the model's, or none of a split's scenes has a field.
     """
 
-    def __init__(self, stores: Sequence[PokeStore], config: FieldConfig, split: Split = "train") -> None:
+    def __init__(self, shards: Sequence[PokeShard], config: FieldConfig, split: Split = "train") -> None:
         self.config, self.split = config, split
-        for store in stores:
-            if store.resolution < config.touch.resolution:
+        for shard in shards:
+            if shard.resolution < config.touch.resolution:
                 raise InputError(
-                    f"the store {store.path} holds pictures of {store.resolution} pixels and the model takes "
+                    f"{shard.folder} holds pictures of {shard.resolution} pixels and the model takes "
                     f"{config.touch.resolution}; simulate larger ones, or choose another preset."
                 )
-        self.scenes = [scene for store in stores for shard in store.split(split) for scene in _scenes(shard)]
+        self.scenes = [scene for shard in shards if shard.split == split for scene in _scenes(shard)]
         if not self.scenes:
             raise InputError(f"no scene of the {split} split has a poke whose field is known; simulate more scenes.")
 
@@ -102,14 +102,13 @@ class FieldBatches(Dataset[FieldBatch]):
 def _scenes(shard: PokeShard) -> list[_Scene]:
     owner, kind, row = shard.array("owner"), shard.array("kind"), shard.array("row")
     usable = ~np.isin(kind, SKIPPED) & ((row >= 0) | (kind == CAUSES.index("beside")))
-    found = [_Scene(shard, n, np.flatnonzero(usable & (owner == n))) for n in range(shard.entry.scenes)]
+    found = [_Scene(shard, n, np.flatnonzero(usable & (owner == n))) for n in range(shard.scenes)]
     return [scene for scene in found if len(scene.pokes)]
 
 
 def read_pokes(shard: PokeShard, scene: int, pokes: np.ndarray, resolution: int) -> FieldBatch:
     """One scene and some of its pokes from the store, at the model's size."""
-    side = shard.entry.settings.resolution
-    unit = FIELD_SIDE / side
+    unit = FIELD_SIDE / shard.resolution
     picture = torch.from_numpy(np.array(shard.array("pictures")[scene])).permute(2, 0, 1).float() / 127.5 - 1
     x_0 = functional.interpolate(picture[None], size=(resolution, resolution), mode="area")
     parts = torch.from_numpy(np.array(shard.array("parts")[scene])).long()
@@ -121,7 +120,9 @@ def read_pokes(shard: PokeShard, scene: int, pokes: np.ndarray, resolution: int)
     flow = torch.zeros(len(pokes), 2, parts.shape[-1], parts.shape[-1])
     known = rows >= 0
     if known.any():
-        flow[torch.from_numpy(known)] = torch.from_numpy(np.array(shard.array("flow")[rows[known], AT_T])).float() * unit
+        flow[torch.from_numpy(known)] = (
+            torch.from_numpy(np.array(shard.array("flow")[rows[known], AT_T])).float() * unit
+        )
     if parts.shape[-1] != FIELD_SIDE:
         size = (FIELD_SIDE, FIELD_SIDE)
         flow = functional.interpolate(flow, size=size, mode="nearest-exact")
@@ -139,7 +140,9 @@ def joined(parts: Sequence[FieldBatch]) -> FieldBatch:
         owners.append(part.owner + first)
         first += len(part.x_0)
     fields = ("x_0", "parts", "at", "p", "given", "flow", "weight", "kinds")
-    return FieldBatch(owner=torch.cat(owners), **{name: torch.cat([getattr(part, name) for part in parts]) for name in fields})
+    return FieldBatch(
+        owner=torch.cat(owners), **{name: torch.cat([getattr(part, name) for part in parts]) for name in fields}
+    )
 
 
 def varied(one: FieldBatch, looks: LooksConfig, generator: Generator) -> FieldBatch:
@@ -171,10 +174,10 @@ def _flipped(one: FieldBatch) -> FieldBatch:
 
 def _moved(one: FieldBatch, affine: Affine) -> FieldBatch:
     """Under an affine map of the field; where the picture does not reach, nothing of the object is known to be."""
-    size, factor = (FIELD_SIDE, FIELD_SIDE), one.x_0.shape[-1] // FIELD_SIDE
+    size = (FIELD_SIDE, FIELD_SIDE)
     large = (one.x_0.shape[-2], one.x_0.shape[-1])
     to_field = Affine.resize(large, size)
-    picture = to_field.then(affine).then(to_field.inverse()).frames(one.x_0, large) if factor > 1 else affine.frames(one.x_0, size)
+    picture = to_field.then(affine).then(to_field.inverse()).frames(one.x_0, large)
     a, b = torch.tensor(affine.a), torch.tensor(affine.b)
     at = one.at @ a.T + b
     inside = ((at > EDGE) & (at < FIELD_SIDE - 1 - EDGE)).all(dim=-1) | ~one.given

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from poke2vid import __version__, viz
+from poke2vid.data.shards import PokeShard
 from poke2vid.files import read_tensors, write_json
 from poke2vid.model.files import CHECKPOINT_FORMAT, VERSION
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
@@ -29,7 +29,10 @@ from poke2vid.types import InputError
 
 SCORED_SCENES = 60  # of a family, at most, at a sampling step
 SHOWN = 6
-FREE = ("mask", "background", "learning_rate", "matrix_rate", "clip_gradient", "steps", "precision", "checkpoint_every", "sample_every", "keep_checkpoints")
+FREE = (
+    "mask", "background", "learning_rate", "matrix_rate", "clip_gradient", "steps", "precision", "checkpoint_every",
+    "sample_every", "keep_checkpoints",
+)  # fmt: skip
 
 
 def train_fields(
@@ -53,8 +56,11 @@ def train_fields(
     from poke2vid.data.poke_store import PokeStore  # here: it validates by pydantic
 
     opened = [PokeStore.open(path) for path in stores]
-    batches = FieldBatches(opened, config)
-    config = replace(config, precision=_precision(precision, config, batches, checkpoint.newest(run) if resume else None))
+    shards = [shard for store in opened for shard in store.shards]
+    batches = FieldBatches(shards, config)
+    config = replace(
+        config, precision=_precision(precision, config, batches, checkpoint.newest(run) if resume else None)
+    )
     trainer = FieldTrainer(config)
     origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": "fields"}
     _begin(run, resume, init, trainer, origin)
@@ -62,8 +68,10 @@ def train_fields(
     with Signals() as signals, RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet) as log:
         log.say(json.dumps(to_json(config)))
         parameters = sum(p.numel() for p in trainer.net.parameters())
-        log.say(f"{len(batches.scenes)} scenes, {sum(len(s.pokes) for s in batches.scenes)} fields; {parameters:,} parameters.")
-        unseen = _by_family(opened, config)
+        log.say(
+            f"{len(batches.scenes)} scenes, {sum(len(s.pokes) for s in batches.scenes)} fields; {parameters:,} parameters."
+        )
+        unseen = _by_family(shards, config)
         began, saved = time.monotonic(), checkpoint.newest(run)
         for batch in _steps(batches, trainer.step, config.steps, workers):
             waited = time.monotonic() - began
@@ -95,7 +103,9 @@ def load_touch_encoder(path: Path) -> tuple[TouchEncoder, dict[str, Any]]:
         raise InputError(f"{path} holds no checkpoint yet; train first, or name a .safetensors file.")
     tensors, about = read_tensors(found)
     if about.get("kind") != "fields":
-        raise InputError(f"{found} is not from a training on pokes with known causes; train one with --preset fields64.")
+        raise InputError(
+            f"{found} is not from a training on pokes with known causes; train one with --preset fields64."
+        )
     net = TouchEncoder(_config_of(about).touch)
     checkpoint.load_module(net, tensors, MODEL)
     return net.eval(), about
@@ -175,24 +185,16 @@ def _steps(batches: FieldBatches, first: int, last: int, workers: int) -> Iterat
     )  # fmt: skip
 
 
-def _by_family(stores: Sequence[Any], config: FieldConfig) -> dict[str, list[FieldBatch]]:
+def _by_family(shards: Sequence[PokeShard], config: FieldConfig) -> dict[str, list[FieldBatch]]:
     """Held-out scenes, not varied; of none where no store holds any."""
     found: dict[str, list[FieldBatch]] = {}
-    for family in sorted({shard.entry.family for store in stores for shard in store.split("test")}):
-        chosen = [
-            replace_shards(store, tuple(s for s in store.shards if s.entry.split == "test" and s.entry.family == family))
-            for store in stores
-        ]
+    for family in sorted({shard.family for shard in shards if shard.split == "test"}):
         try:
-            found[family] = FieldBatches(chosen, config, split="test").every(1)[:SCORED_SCENES]
+            chosen = FieldBatches([shard for shard in shards if shard.family == family], config, split="test")
         except InputError:
             continue
+        found[family] = chosen.every(1)[:SCORED_SCENES]
     return found
-
-
-def replace_shards(store: Any, shards: tuple[Any, ...]) -> Any:
-    """The same store with some of its shards only."""
-    return replace(store, shards=shards)
 
 
 def _judge(log: RunLog, trainer: FieldTrainer, unseen: dict[str, list[FieldBatch]], batch: FieldBatch) -> None:

@@ -18,7 +18,10 @@ from poke2vid.train.trainer import require_finite
 from poke2vid.types import InputError
 
 MODEL, RAW = "touch/", "raw/"
-FAR, NEAR = 0.15, 0.03  # of the side, from the nearest touch: the pixels that PokeBench counts, and all but the touched spot
+FAR, NEAR = (
+    0.15,
+    0.03,
+)  # of the side, from the nearest touch: the pixels that PokeBench counts, and all but the touched spot
 
 
 class FieldTrainer:
@@ -59,7 +62,9 @@ class FieldTrainer:
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_gradient))
         if not math.isfinite(norm):
-            raise InputError(f"the gradient is not finite at step {self.step + 1}; go on with --resume, a lower learning_rate.")
+            raise InputError(
+                f"the gradient is not finite at step {self.step + 1}; go on with --resume, a lower learning_rate."
+            )
         for optimiser, _ in self.optimisers.values():
             optimiser.step()
         self.step += 1
@@ -91,7 +96,12 @@ class FieldTrainer:
         taken = {name: weights[name] for name in own if name not in fresh}
         for name in fresh:  # the picture's own channels come first; a stem's, which are new, start without a say
             old = weights.get(name)
-            if old is not None and old.dim() == 4 and old.shape[0] == own[name].shape[0] and old.shape[1] < own[name].shape[1]:
+            if (
+                old is not None
+                and old.dim() == 4
+                and old.shape[0] == own[name].shape[0]
+                and old.shape[1] < own[name].shape[1]
+            ):
                 grown = torch.zeros_like(own[name])
                 grown[:, : old.shape[1]] = old
                 taken[name] = grown
@@ -107,16 +117,18 @@ def predict(
     several = batch.given[:, 1:].any(dim=1)
     groups = [(which.nonzero()[:, 0], t) for which, t in ((~several, 1), (several, batch.at.shape[1]))]
     owner = torch.cat([batch.owner[chosen].repeat_interleave(t) for chosen, t in groups])
-    at = torch.cat([batch.at[chosen, :t].flatten(0, 1) for chosen, t in groups])
+    places = torch.cat([batch.at[chosen, :t].flatten(0, 1) for chosen, t in groups])
     with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
-        influence = net(features.repeated(owner), at)
+        influence = net(features.repeated(owner), places)
     # Most pokes have one touch: no maps are kept, or solved with, for absent ones.
     found, first, mask = [], 0, features.mask
     for chosen, t in groups:
         last = first + t * len(chosen)
         maps = influence[first:last].unflatten(0, (-1, t)) if last > first else influence[:0, None]
-        found.append(respond(maps, mask[batch.owner[chosen]], batch.at[chosen, :t], batch.p[chosen, :t], batch.given[chosen, :t]))
+        found.append(
+            respond(maps, mask[batch.owner[chosen]], batch.at[chosen, :t], batch.p[chosen, :t], batch.given[chosen, :t])
+        )
         first = last
     order = torch.cat([chosen for chosen, _ in groups]).argsort()
     return torch.cat(found)[order], features
@@ -131,7 +143,8 @@ def field_terms(
     parts = batch.parts[batch.owner]
     weight = batch.weight / batch.weight.sum().clamp_min(1)
     terms = {
-        name: (weight * mean_over(error, where)).sum() for name, where in (("object", parts > 0), ("background", parts == 0))
+        name: (weight * mean_over(error, where)).sum()
+        for name, where in (("object", parts > 0), ("background", parts == 0))
     }
     known = batch.parts >= 0
     entropy = nn.functional.binary_cross_entropy_with_logits(

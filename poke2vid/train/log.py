@@ -94,7 +94,9 @@ class RunLog:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
         shown = {k.removeprefix("loss/"): f"{v:.4f}" for k, v in values.items() if k.startswith("loss/")}
-        pace = {name.replace("_per_second", "/s"): f"{v:.1f}" for name, v in values.items() if name.endswith("_per_second")}
+        pace = {
+            name.replace("_per_second", "/s"): f"{v:.1f}" for name, v in values.items() if name.endswith("_per_second")
+        }
         self.bar.set_postfix({**pace, **shown}, refresh=False)
         self.bar.update(1)
 

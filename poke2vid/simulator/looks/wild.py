@@ -56,8 +56,12 @@ def collage(
     side = picture.shape[0]
     for _ in range(int(rng.integers(2, 9))):
         shape = np.zeros((side, side), np.uint8)
-        corners = rng.uniform(0, side, size=2) + rng.uniform(0.03, 0.25) * side * rng.normal(size=(int(rng.integers(3, 9)), 2))
-        cv2.fillPoly(shape, [cv2.convexHull(corners.astype(np.int32)) if rng.random() < 0.7 else corners.astype(np.int32)], 255)
+        corners = rng.uniform(0, side, size=2) + rng.uniform(0.03, 0.25) * side * rng.normal(
+            size=(int(rng.integers(3, 9)), 2)
+        )
+        cv2.fillPoly(
+            shape, [cv2.convexHull(corners.astype(np.int32)) if rng.random() < 0.7 else corners.astype(np.int32)], 255
+        )
         flat = np.array(lch(rng.uniform(12, 95), rng.uniform(0, 55), rng.uniform(0, 360))) * 255
         photo = photographs.draw(rng) if rng.random() < 0.4 else None
         paint = np.broadcast_to(flat, picture.shape) if photo is None else _piece(photo, picture, rng)
@@ -73,9 +77,7 @@ def _tints(scene: Scene, rng: np.random.Generator) -> dict[str, Colour]:
     return {part: lch(rng.uniform(12, 95), rng.uniform(0, 60), rng.uniform(0, 360)) for part in chosen}
 
 
-def turned(
-    picture: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator
-) -> UInt8[np.ndarray, "h w 3"]:
+def turned(picture: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
     """A texture in another hue, with other contrast."""
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     angle, gain = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.8)

@@ -79,7 +79,7 @@ class Canvas:
         if self._layers is None:
             side = self._square.shape[0]
             picture = torch.from_numpy(self._square.astype(np.float32)).permute(2, 0, 1)[None]
-            shown = torch.from_numpy(enlarge(mask[0], (side, side)).reshape(1, 1, side, side))
+            shown = torch.from_numpy(enlarge(mask[0], (side, side))).permute(2, 0, 1)[None]
             parts = layers(picture, shown.clamp(0, 1))
             layer, behind = (part[0].permute(1, 2, 0).numpy().copy() for part in parts)
             self._layers = layer, behind
@@ -117,4 +117,5 @@ def resize(picture: Picture, size: geometry.Size) -> UInt8[np.ndarray, "h2 w2 3"
 
 def enlarge(field: Float[Tensor, "c h w"], size: geometry.Size) -> Float[np.ndarray, "h2 w2 c"]:
     """A field of the model's frames at the shown size, bilinear; values unchanged."""
-    return cv2.resize(field.movedim(0, -1).numpy(force=True), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    large = cv2.resize(field.movedim(0, -1).numpy(force=True), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return large.reshape(*size, len(field))  # OpenCV drops a single channel

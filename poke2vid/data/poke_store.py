@@ -54,7 +54,7 @@ class PokeSettings(_Record):
         resolution: side of the frames, in pixels; flow and masks come at half of it.
         pokes: of every scene.
         films: one poke in so many is filmed.
-        film_frames: of a film, after the first.
+        film_frames: of a film, after the first; a pull is let go of after 16 at most.
         shard_scenes: scenes of a full shard.
         looks: how scenes are painted: "plain" as in simulated videos, or "wild" and the digest of the photographs.
         generation, physics: what made it.
@@ -63,7 +63,7 @@ class PokeSettings(_Record):
     resolution: int = Field(ge=32, le=512, multiple_of=16)
     pokes: int = Field(ge=1, le=1000)
     films: int = Field(default=50, ge=1)
-    film_frames: int = Field(default=25, ge=11, le=250)
+    film_frames: int = Field(default=25, ge=20, le=250)
     shard_scenes: int = Field(default=32, ge=1)
     looks: str = "plain"
     generation: int

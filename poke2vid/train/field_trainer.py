@@ -124,8 +124,10 @@ def predict(
     # Most pokes have one touch: no maps are kept, or solved with, for absent ones.
     found, first, mask = [], 0, features.mask
     for chosen, t in groups:
+        if not len(chosen):
+            continue
         last = first + t * len(chosen)
-        maps = influence[first:last].unflatten(0, (-1, t)) if last > first else influence[:0, None]
+        maps = influence[first:last].unflatten(0, (-1, t))
         found.append(
             respond(maps, mask[batch.owner[chosen]], batch.at[chosen, :t], batch.p[chosen, :t], batch.given[chosen, :t])
         )

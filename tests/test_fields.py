@@ -141,7 +141,9 @@ def test_single_and_double_touches_come_out_in_their_order(store: PokeStore) -> 
     at[1, 1], p[1, 1], given[1, 1] = torch.tensor([30.0, 20.0]), torch.tensor([1.0, 2.0]), True
     batch = replace(batch, at=at, p=p, given=given)
     with torch.no_grad():
-        u, features = predict(net, batch, TINY)
+        said = predict(net, batch, TINY)
+        u, features = said.u, said.features
+        assert said.single.tolist() == [0, 2, 3, 4, 5] and said.along.shape == (5, 1, 16, 16)
         for k in range(6):
             t = 2 if k == 1 else 1
             own = features.repeated(batch.owner[k : k + 1].repeat(t))
@@ -151,14 +153,24 @@ def test_single_and_double_touches_come_out_in_their_order(store: PokeStore) -> 
 
 
 def test_the_terms_of_a_still_prediction_are_known_by_hand(one: FieldBatch) -> None:
-    features = TouchEncoder(TINY.touch).encode(one.x_0)
-    terms = field_terms(torch.zeros_like(one.flow), features, one, TINY)
+    said = predict(TouchEncoder(TINY.touch), one, TINY)
+    terms = field_terms(replace(said, u=torch.zeros_like(one.flow)), one, TINY)
     d = one.p.norm(dim=-1)[:, 0]
     expected = ((d.square() + TINY.softness**2).sqrt() - TINY.softness) / d.clamp_min(1)
     assert terms["object"].item() == pytest.approx(expected.mean().item(), rel=0.01)
     assert terms["background"] == 0
-    exact = field_terms(one.flow, features, one, TINY)
+    exact = field_terms(replace(said, u=one.flow), one, TINY)
     assert exact["object"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_what_moves_along_is_scored_cell_by_cell_of_the_object(one: FieldBatch) -> None:
+    """All of a disc goes as far as the touched point: to say so costs nothing, wherever there is no disc anything does."""
+    said = predict(TouchEncoder(TINY.touch), one, TINY)
+    disc = nn.functional.max_pool2d((one.parts > 0).float()[:, None], 4).expand(3, -1, -1, -1)
+    right = field_terms(replace(said, along=60 * disc - 30), one, TINY)["along"].item()
+    wrong = field_terms(replace(said, along=30 - 60 * disc), one, TINY)["along"].item()
+    other = field_terms(replace(said, along=60 * disc - 30 + 50 * (1 - disc)), one, TINY)["along"].item()
+    assert right < 1 < 10 < wrong and other == pytest.approx(right)
 
 
 # Muon and precision

@@ -127,9 +127,8 @@ def test_an_untrained_encoder_moves_nothing_and_its_gradient_reaches_every_weigh
     maps = net(features, torch.tensor([[10.0, 20.0], [40.0, 50.0]]))
     assert maps.shape == (2, BASIS, CELL, HALF, HALF) and maps.abs().max() == 0
     torch.nn.init.normal_(net.head.weight, std=0.1)
-    (
-        net(features, torch.tensor([[10.0, 20.0], [40.0, 50.0]])).square().mean() + features.objectness.square().mean()
-    ).backward()
+    influence, along = net.with_along(features, torch.tensor([[10.0, 20.0], [40.0, 50.0]]))
+    (influence.square().mean() + along.square().mean() + features.objectness.square().mean()).backward()
     dead = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert dead == []
 

@@ -21,6 +21,7 @@ from poke2vid.types import STRICT, InputError
 
 FIELD_SIDE = 64  # of the maps of a response, whatever the picture's size
 SHARP, WIDE = 0.023, 0.094  # standard deviations of the Gaussians about l, as shares of the side
+ALONG_SIDE = 16  # cells of the map of what moves along
 GROUPS = 8  # of every norm
 
 
@@ -107,6 +108,7 @@ class TouchEncoder(nn.Module):
             ]
         )
         self.head = nn.Conv2d(d1, BASIS * CELL, 3, 1, 1)
+        self.along = nn.Conv2d(d2, 1, 3, 1, 1)
         self.find = nn.ModuleList(
             [_block(c4 + c3, d2), _block(d2 + c2, d2), nn.Sequential(_block(d2 + c1, c1), nn.Conv2d(c1, 4, 3, 1, 1))]
         )
@@ -131,6 +133,12 @@ class TouchEncoder(nn.Module):
         return PictureFeatures(tuple(levels), functional.pixel_shuffle(h, 2).float())
 
     def forward(self, features: PictureFeatures, at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k c h w"]:
+        """As `with_along`, the influence alone."""
+        return self.with_along(features, at)[0]
+
+    def with_along(
+        self, features: PictureFeatures, at: Float[Tensor, "b 2"]
+    ) -> tuple[Float[Tensor, "b k c h w"], Float[Tensor, "b 1 h2 w2"]]:
         """The influence of a touch: for every pixel of the field, coefficients of the k basis functions of p, two each.
 
         The c = 8 channels of one of 32 x 32 cells are dx and dy of its four pixels, as `functional.pixel_shuffle` reads them:
@@ -139,16 +147,22 @@ class TouchEncoder(nn.Module):
         Args:
             features: of the picture of each of b touches (`PictureFeatures.repeated`).
             at: l, (x, y) in pixels of a picture of `FIELD_SIDE`.
+
+        Returns:
+            The influence, and logits of what moves along, on 16 x 16 cells. The latter is for training: an absolute error's
+            median is to stand still wherever a thing moves in less than half of all cases, and from there nothing is learnt of
+            what hangs together; a probability is.
         """
         h1, h2, h3, h4 = features.levels
         q3, q4 = (self._compared(layer(h), at) for layer, h in zip(self.compare, (h3, h4), strict=True))
         inputs: Sequence[tuple[Tensor, ...]] = ((h4, q4), (h3, q3), (h2,), (h1,))
-        h = h4[:, :0]
+        h = along = h4[:, :0]
         for stage, given in zip(self.up, inputs, strict=True):
             places = place_maps(at, given[0].shape[-1]).to(given[0].dtype)
             h = _twice(h) if h.shape[-1] < given[0].shape[-1] else h
             h = stage(torch.cat((h, *given, places), dim=1))
-        return self.head(h).float().unflatten(1, (BASIS, CELL))
+            along = h if h.shape[-1] == ALONG_SIDE else along
+        return self.head(h).float().unflatten(1, (BASIS, CELL)), self.along(along).float()
 
     @staticmethod
     def _compared(q: Float[Tensor, "b c h w"], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:

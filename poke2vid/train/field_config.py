@@ -60,6 +60,7 @@ class FieldConfig:
         average: share that a running mean of the weights keeps in every step; the mean is the model.
         background: weight of pixels beside the object.
         mask: weight of finding the object.
+        along: weight of telling what moves along.
         softness: below it, in pixels of the field, an error counts by its square.
         clip_gradient: largest gradient norm.
         precision: of the network's convolutions; losses, the solve and updates are fp32 always.
@@ -78,6 +79,7 @@ class FieldConfig:
     average: float = 0.999
     background: float = 0.5
     mask: float = 0.2
+    along: float = 0.2
     softness: float = 0.1
     clip_gradient: float = 1.0
     precision: Precision = "fp32"
@@ -93,7 +95,7 @@ class FieldConfig:
         for name in ("steps", "scenes", "pokes", "checkpoint_every", "sample_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("background", "mask", "weight_decay", "warmup"):
+        for name in ("background", "mask", "along", "weight_decay", "warmup"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
         for name in ("softness", "clip_gradient"):

@@ -30,7 +30,7 @@ from poke2vid.types import InputError
 SCORED_SCENES = 60  # of a family, at most, at a sampling step
 SHOWN = 6
 FREE = (
-    "mask", "background", "learning_rate", "matrix_rate", "clip_gradient", "steps", "precision", "checkpoint_every",
+    "mask", "background", "along", "learning_rate", "matrix_rate", "clip_gradient", "steps", "precision", "checkpoint_every",
     "sample_every", "keep_checkpoints",
 )  # fmt: skip
 
@@ -217,7 +217,7 @@ def field_grid(net: TouchEncoder, batches: Sequence[FieldBatch], config: FieldCo
     """Columns of x_0 with its touch, the true field and the predicted one, as colours."""
     rows: list[list[np.ndarray]] = [[], [], []]
     for batch in batches:
-        u, _ = predict(net, batch, config)
+        u = predict(net, batch, config).u
         for k in range(min(2 if len(batches) > 1 else 2 * SHOWN, len(u))):
             x = to_uint8(batch.x_0[batch.owner[k]][None])[0]
             large = viz.enlarge(x, max(1, 2 * FIELD_SIDE // x.shape[0]))

@@ -54,10 +54,9 @@ class FieldTrainer:
         for optimiser, rate in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = rate * config.pace(self.step)
-        u, features = predict(self.net, batch, config)
-        terms = field_terms(u, features, batch, config)
+        terms = field_terms(predict(self.net, batch, config), batch, config)
         require_finite(terms, self.step)
-        loss = terms["object"] + config.background * terms["background"] + config.mask * terms["mask"]
+        loss = terms["object"] + sum(getattr(config, name) * terms[name] for name in ("background", "mask", "along"))
         self.net.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_gradient))
@@ -110,17 +109,31 @@ class FieldTrainer:
         return [name for name in fresh if name not in taken]
 
 
-def predict(
-    net: TouchEncoder, batch: FieldBatch, config: FieldConfig
-) -> tuple[Float[Tensor, "b 2 s s"], PictureFeatures]:
-    """u* of every poke of a batch, and what was seen in its pictures."""
+@dataclass(frozen=True)
+class FieldPrediction:
+    """What a network says of a batch.
+
+    Attributes:
+        u: u* of every poke.
+        features: what was seen in its pictures.
+        along: of the pokes with one touch, whose numbers are `single`: logits of what moves along.
+    """
+
+    u: Float[Tensor, "b 2 s s"]
+    features: PictureFeatures
+    along: Float[Tensor, "n 1 a a"]
+    single: Tensor
+
+
+def predict(net: TouchEncoder, batch: FieldBatch, config: FieldConfig) -> FieldPrediction:
+    """What a network says of a batch."""
     several = batch.given[:, 1:].any(dim=1)
     groups = [(which.nonzero()[:, 0], t) for which, t in ((~several, 1), (several, batch.at.shape[1]))]
     owner = torch.cat([batch.owner[chosen].repeat_interleave(t) for chosen, t in groups])
     places = torch.cat([batch.at[chosen, :t].flatten(0, 1) for chosen, t in groups])
     with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
-        influence = net(features.repeated(owner), places)
+        influence, along = net.with_along(features.repeated(owner), places)
     # Most pokes have one touch: no maps are kept, or solved with, for absent ones.
     found, first, mask = [], 0, features.mask
     for chosen, t in groups:
@@ -133,13 +146,15 @@ def predict(
         )
         first = last
     order = torch.cat([chosen for chosen, _ in groups]).argsort()
-    return torch.cat(found)[order], features
+    singles = along[: len(groups[0][0])]
+    return FieldPrediction(torch.cat(found)[order], features, singles, groups[0][0])
 
 
-def field_terms(
-    u: Float[Tensor, "b 2 s s"], features: PictureFeatures, batch: FieldBatch, config: FieldConfig
-) -> dict[str, Tensor]:
-    """The unweighted terms: errors in shares of the poke's length, over the object and beside it, and o's cross-entropy."""
+def field_terms(said: FieldPrediction, batch: FieldBatch, config: FieldConfig) -> dict[str, Tensor]:
+    """The unweighted terms: errors in shares of the poke's length, over the object and beside it; cross-entropies of o and of
+    what moves along.
+    """
+    u, features = said.u, said.features
     length = batch.p.norm(dim=-1).amax(dim=1).clamp_min(1.0)[:, None, None]
     error = charbonnier((u - batch.flow).square().sum(dim=1), config.softness) / length
     parts = batch.parts[batch.owner]
@@ -152,7 +167,24 @@ def field_terms(
     entropy = nn.functional.binary_cross_entropy_with_logits(
         features.objectness[:, 0], (batch.parts > 0).float(), reduction="none"
     )
-    return terms | {"mask": mean_over(entropy, known).mean()}
+    return terms | {"mask": mean_over(entropy, known).mean(), "along": along_loss(said, batch)}
+
+
+def along_loss(said: FieldPrediction, batch: FieldBatch) -> Tensor:
+    """Cross-entropy of how far each cell's object pixels go, as a share of the touched point's way, 1 at most."""
+    chosen = said.single
+    if not len(chosen):
+        return said.along.sum()
+    length = batch.p[chosen].norm(dim=-1).amax(dim=1).clamp_min(1.0)[:, None, None]
+    inside = (batch.parts[batch.owner[chosen]] > 0).float()[:, None]
+    share = (batch.flow[chosen].norm(dim=1) / length).clamp(max=1)[:, None] * inside
+    cell = FIELD_SIDE // said.along.shape[-1]
+    area = nn.functional.avg_pool2d(inside, cell)
+    target = nn.functional.avg_pool2d(share, cell) / area.clamp_min(1e-6)
+    entropy = nn.functional.binary_cross_entropy_with_logits(said.along, target.clamp(0, 1), reduction="none")
+    weight = area * batch.weight[chosen][:, None, None, None]
+    per_poke = (entropy * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1e-6)
+    return per_poke.mean()
 
 
 def charbonnier(squared: Tensor, softness: float) -> Tensor:
@@ -194,7 +226,8 @@ def scores(net: TouchEncoder, batches: Sequence[FieldBatch], config: FieldConfig
     rows, overlaps = [], []
     cells = torch.arange(FIELD_SIDE).float()
     for batch in batches:
-        u, features = predict(net, batch, config)
+        said = predict(net, batch, config)
+        u, features = said.u, said.features
         parts = batch.parts[batch.owner]
         away = torch.full(parts.shape, torch.inf)
         for at, given in zip(batch.at.unbind(1), batch.given.unbind(1), strict=True):

@@ -1,0 +1,133 @@
+"""PokeBench's shifts by the models' own fields: what they predict, past any tracker and any picture.
+
+    python benchmarks/own_flow.py MODEL... --bench DIR [--scenes 20] [--out FILE]
+
+A row of its own is "another true poke": the true field of the next longer (of the longest the next shorter) pull of the same
+point, scaled to the poke's length. No map of influence that does not depend on the pull can beat it.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from poke2vid.evaluate.bench.measure import Measurement, Moments, Sample
+from poke2vid.evaluate.bench.run import first_of_each_family
+from poke2vid.evaluate.statistics import cluster_mean
+from poke2vid.files import atomic
+from poke2vid.geometry import resize_flow
+from poke2vid.model.files import load_player
+from poke2vid.model.touch_video import TouchVideo
+from poke2vid.pokebench.disk import Bench
+from poke2vid.pokebench.scene import TrueScene
+from poke2vid.session import Animator
+from poke2vid.types import InputError
+
+COLUMNS = ("response_epe", "poke_epe", "diff_epe", "background", "rank")
+Fields = Callable[[TrueScene, int, int], Tensor]  # scene, poke, frame -> flow
+
+
+class Played:
+    """Fields as `Measurement` asks for them."""
+
+    roles = frozenset({"shift"})
+
+    def __init__(self, scene: TrueScene, fields: Fields) -> None:
+        self._scene, self._fields = scene, fields
+
+    def flow(self, poke: int, frame: int) -> Tensor:
+        return self._fields(self._scene, poke, frame)
+
+    def frames(self, poke: int) -> None:
+        return None
+
+
+def of_model(path: Path) -> Fields:
+    """u of a model that sees what it touches, at a frame after a shift."""
+    loaded = load_player(path)
+    if not isinstance(loaded.model, TouchVideo):
+        raise InputError(f"{path} has no field of its own; `poke2vid bench run` scores its frames.")
+    animator = Animator(loaded.model.eval(), loaded.about)
+    known: dict[tuple[str, int], dict[int, Tensor]] = {}
+
+    def fields(scene: TrueScene, poke: int, frame: int) -> Tensor:
+        key = scene.name, poke
+        if key not in known:
+            known.clear()
+            record, side = scene.pokes[poke], scene.first.shape[0]
+            session = animator.open(scene.first, max_side=side)
+            assert record.at is not None
+            session.poke(record.at, record.shift)
+            found = {}
+            for number in range(1, 26):
+                session.advance()
+                found[number] = resize_flow(session.state.sigma[0], (side, side))[0]
+            known[key] = found
+        return known[key][frame]
+
+    return fields
+
+
+def still(scene: TrueScene, poke: int, frame: int) -> Tensor:
+    return torch.zeros(2, *scene.first.shape[:2])
+
+
+def another(scene: TrueScene, poke: int, frame: int) -> Tensor:
+    """The true field of another pull of the same point, scaled."""
+    record = scene.pokes[poke]
+    same = [k for k, other in enumerate(scene.pokes) if other.role == "shift" and other.point == record.point]
+    place = same.index(poke)
+    other = same[place + 1] if place + 1 < len(same) else same[place - 1]
+    scale = np.hypot(*record.shift) / max(np.hypot(*scene.pokes[other].shift), 1e-6)
+    return torch.from_numpy(scene.flow(other, frame)) * float(scale)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("--bench", type=Path, required=True)
+    parser.add_argument("--scenes", type=int, default=20)
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    bench = Bench.open(chosen.bench)
+    scenes = first_of_each_family(bench.scenes(), chosen.scenes)
+    moments = Moments(5, bench.manifest.arrive, bench.manifest.frames)
+    rows: dict[str, Fields] = {str(path): of_model(path) for path in chosen.models}
+    rows |= {"another true poke": another, "copy": still}
+    samples: dict[str, list[tuple[str, str, Sample]]] = {name: [] for name in rows}
+    for scene in tqdm(scenes, unit="scene"):
+        for name, fields in rows.items():
+            with torch.inference_mode():
+                found = Measurement(scene, Played(scene, fields), moments).samples()  # type: ignore[arg-type]
+            samples[name] += [(scene.family, scene.name, sample) for sample in found]
+    lines = table(samples, sorted({scene.family for scene in scenes}))
+    print("\n".join(lines))
+    if chosen.out:
+        with atomic(chosen.out) as file:
+            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def table(samples: dict[str, list[tuple[str, str, Sample]]], families: list[str]) -> list[str]:
+    """A line a row: response by family, then everything over all; means over scenes with 95 % intervals."""
+    heads = [*(f"response, {family}" for family in families), *COLUMNS]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name, found in samples.items():
+        cells = [cell(found, "response_epe", family) for family in families] + [cell(found, c, None) for c in COLUMNS]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def cell(found: list[tuple[str, str, Sample]], column: str, family: str | None) -> str:
+    kept = [(scene, s.values[column]) for f, scene, s in found if column in s.values and family in (None, f)]
+    if not kept:
+        return ""
+    return str(cluster_mean([value for _, value in kept], [scene for scene, _ in kept]))
+
+
+if __name__ == "__main__":
+    main()

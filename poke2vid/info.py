@@ -7,12 +7,17 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from poke2vid.model.files import describe
+from poke2vid.files import read_about
+from poke2vid.model.files import describe, load_player, resolve, sees
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.model.touch_video import TouchVideo
+from poke2vid.types import Poke
 
 
 def report(path: Path | None) -> str:
     """Lines for `poke2vid info`. One multiply-accumulate counts as two FLOPs."""
+    if sees(read_about(resolve(path))):
+        return _report_touch(path)
     config, about, path = describe(path)
     model = PokeVideo(config).eval()
     lines = [f"{path}", "", "model"]
@@ -24,6 +29,36 @@ def report(path: Path | None) -> str:
     rest = {k: v for k, v in about.items() if k not in ("model", "train")}
     lines += ["", "origin", *(f"  {k}: {json.dumps(v, ensure_ascii=False)}" for k, v in rest.items())]
     return "\n".join(lines)
+
+
+def _report_touch(path: Path | None) -> str:
+    """The same of a model that sees what it touches."""
+    loaded = load_player(path)
+    model = loaded.model
+    assert isinstance(model, TouchVideo)
+    lines = [f"{loaded.path}", "", "model"]
+    lines += [f"  {key:<16}{value}" for key, value in vars(model.config).items()]
+    lines += ["", "parameters", f"  {'touch_encoder':<16}{count_parameters(model):>12,}", "", "GFLOP"]
+    lines += [f"  {name:<28}{flops / 1e9:>8.3f}" for name, flops in count_touch_flops(model).items()]
+    rest = {k: v for k, v in loaded.about.items() if k not in ("model", "train")}
+    return "\n".join([*lines, "", "origin", *(f"  {k}: {json.dumps(v, ensure_ascii=False)}" for k, v in rest.items())])
+
+
+@torch.no_grad()
+def count_touch_flops(model: TouchVideo) -> dict[str, int]:
+    """FLOPs of opening a picture, of a touch, of a drag, and of each frame."""
+    side = model.resolution
+    with FlopCounterMode(display=False) as opening:
+        state = model.start(torch.zeros(1, 3, side, side))
+    poke = Poke((side / 2, side / 2), (1.0, 0.0))
+    with FlopCounterMode(display=False) as touching:
+        influence = model.touch(state, poke.location)
+    with FlopCounterMode(display=False) as dragging:
+        drive = model.drive(state, [poke], [influence])
+    with FlopCounterMode(display=False) as stepping:
+        model.step(state, drive)
+    counted = {"open a picture": opening, "a touch": touching, "a drag": dragging, "each frame": stepping}
+    return {name: counter.get_total_flops() for name, counter in counted.items()}
 
 
 def parts(model: PokeVideo) -> dict[str, nn.Module]:

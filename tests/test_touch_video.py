@@ -282,3 +282,14 @@ def test_the_peak_is_that_of_a_kick() -> None:
     rest = oscillator(1.0, 0.1)
     assert peak(rest) == pytest.approx(FPS / (2 * math.pi) * math.exp(-0.1 * math.pi / 2), rel=0.1)
     assert Poke((0, 0), (1, 1)).kind == "shift" and FIELD_SIDE == 64
+
+
+def test_info_says_what_a_picture_a_touch_a_drag_and_a_frame_cost(tmp_path: Path) -> None:
+    from poke2vid.info import count_touch_flops, report
+
+    model = TouchVideo(TouchVideoConfig(touch=SMALL))
+    save_touch_video(tmp_path / "touch.safetensors", model, {"trained_on": "nothing"})
+    told = report(tmp_path / "touch.safetensors")
+    assert "a touch" in told and "trained_on" in told and f"{sum(p.numel() for p in model.parameters()):,}" in told
+    costs = count_touch_flops(model)
+    assert costs["open a picture"] > 0 and costs["a touch"] > 100 * costs["a drag"] and costs["each frame"] == 0

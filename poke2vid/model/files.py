@@ -24,6 +24,7 @@ FIELDS = "fields"  # what a checkpoint of E_phi's training on pokes calls its ki
 MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
 SMALL = 2_000_000  # parameters
 SHIPPED = Path(__file__).parent.parent / "assets" / "small64.safetensors"
+SHIPPED_TOUCH = "touch64"  # the model in the package that sees what it touches, by what people call it
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ def save_touch_video(path: Path, model: TouchVideo, origin: Mapping[str, Any]) -
     write_tensors(path, tensors, about)
 
 
+def sees(about: Mapping[str, Any]) -> bool:
+    """Whether a file holds a model that sees what it touches, finished or in training."""
+    return about.get("format") == TOUCH_FORMAT or about.get("kind") == FIELDS
+
+
 @dataclass(frozen=True)
 class LoadedPlayer:
     """Whatever a session can drive, and where it comes from; as `LoadedModel`."""
@@ -94,7 +100,7 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
     """
     path = resolve(path)
     about = read_about(path)
-    if about.get("format") != TOUCH_FORMAT and about.get("kind") != FIELDS:
+    if not sees(about):
         loaded = load_model(path)
         return LoadedPlayer(loaded.model, loaded.about, path)
     tensors, about = read_tensors(path)
@@ -135,7 +141,7 @@ def load_model(path: Path | None = None) -> LoadedModel:
     """
     path = resolve(path)
     tensors, about = read_tensors(path)
-    if about.get("format") == TOUCH_FORMAT or about.get("kind") == FIELDS:
+    if sees(about):
         raise InputError(f"{path} is a model that sees what it touches, and this needs one of the paper's form.")
     config = config_of(about, path)
     weights = {k.removeprefix(MODEL_PREFIX): v.float() for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
@@ -156,6 +162,8 @@ def resolve(path: Path | None) -> Path:
     """The file that a user's --model means."""
     if path is None:
         return SHIPPED
+    if str(path) == SHIPPED_TOUCH and not path.exists():
+        return SHIPPED.with_name(f"{SHIPPED_TOUCH}.safetensors")
     if path.is_dir():
         checkpoints = checkpoints_of(path)
         if not checkpoints:

@@ -88,7 +88,9 @@ def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`
 
 
 def simulate(
-    families: Annotated[list[str] | None, typer.Argument(metavar="FAMILY", help="plants, figures or objects.")] = None,
+    families: Annotated[
+        list[str] | None, typer.Argument(metavar="FAMILY", help="plants, figures, objects, cabinets.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="A folder; a run that was cut off is continued.")] = None,
     videos: Annotated[int, typer.Option("--videos", min=1, help="How many of each family.")] = 100,
     frames: Annotated[

@@ -51,6 +51,7 @@ SPECS = {
     spec.name: spec
     for spec in (
         BenchSpec("pokebench-v1", {"plants": 100, "figures": 100, "objects": 100}, 128),
+        BenchSpec("cabinets-v1", {"cabinets": 100}, 128),
         BenchSpec("mini", {"plants": 4, "figures": 4, "objects": 4}, 64),
     )
 }

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from poke2vid.types import Split
 
-FamilyName = Literal["plants", "figures", "objects"]
+FamilyName = Literal["plants", "figures", "objects", "cabinets"]
 GENERATION = 2  # one more whenever the same seed gives another scene or another motion than before
 INDIVIDUALS = 4  # scenes of one species, or of one figure
 Species = TypeVar("Species")

@@ -2,13 +2,14 @@
 
 from typing import Any, get_args
 
+from poke2vid.simulator.families.cabinets import CABINETS
 from poke2vid.simulator.families.figures import FIGURES
 from poke2vid.simulator.families.objects import OBJECTS
 from poke2vid.simulator.families.plants import PLANTS
 from poke2vid.simulator.scene import Family, FamilyName
 from poke2vid.types import InputError
 
-FAMILIES: dict[FamilyName, Family[Any]] = {family.name: family for family in (PLANTS, FIGURES, OBJECTS)}
+FAMILIES: dict[FamilyName, Family[Any]] = {family.name: family for family in (PLANTS, FIGURES, OBJECTS, CABINETS)}
 
 
 def family_named(name: str) -> Family[Any]:

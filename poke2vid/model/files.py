@@ -142,7 +142,10 @@ def load_model(path: Path | None = None) -> LoadedModel:
     path = resolve(path)
     tensors, about = read_tensors(path)
     if sees(about):
-        raise InputError(f"{path} is a model that sees what it touches, and this needs one of the paper's form.")
+        raise InputError(
+            f"{path} is a model that sees what it touches, and this needs one of the paper's form; give another here, and "
+            "play this one with `animate` or `bench run`."
+        )
     config = config_of(about, path)
     weights = {k.removeprefix(MODEL_PREFIX): v.float() for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
     with torch.device("meta"):  # without drawing weights that are replaced at once: seconds for a large model

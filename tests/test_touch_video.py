@@ -130,6 +130,17 @@ def test_a_hold_pins_what_moves() -> None:
     assert float(session.state.sigma[0][0, 0, 32, 32]) == pytest.approx(8, abs=0.7)
 
 
+def test_a_touch_of_the_wall_moves_nothing_and_one_of_the_rim_takes_hold() -> None:
+    wall, rim = Session(Knows(), picture()), Session(Knows(), picture())
+    wall.poke((6, 6), (8, 0))
+    rim.poke((32, 32 - 20.5), (8, 0))
+    for session in (wall, rim):
+        for _ in range(25):
+            session.step()
+    assert wall.state.sigma[0].abs().max() == 0
+    assert float(rim.state.sigma[0][0, 0, 32, 32]) > 6
+
+
 def test_a_drag_encodes_nothing_anew() -> None:
     model = Knows()
     asked: list[tuple[float, float]] = []
@@ -202,6 +213,20 @@ def test_the_backward_flow_of_a_moved_disc_points_back() -> None:
     flow = backward(u, mask)
     assert flow[0, 0, 32, 40].item() == pytest.approx(-5, abs=1e-4)
     assert flow[0, 1].abs().max() < 1e-4
+
+
+def test_a_trace_of_the_mask_far_from_what_moves_is_not_dragged_along() -> None:
+    """Below what counts as arrived, so nothing is known of it; what the disc has left is near, and its motion is carried on."""
+    y, x = torch.meshgrid(*2 * (torch.arange(64.0),), indexing="ij")
+    disc = ((x - 24) ** 2 + (y - 32) ** 2 < 10**2).float()[None, None]
+    mask = disc.clone()
+    mask[..., 58:60] = 0.2
+    u = torch.zeros(1, 2, 64, 64)
+    u[:, 0] = -6 * disc[:, 0]
+    flow = backward(u, mask)
+    assert flow[..., 56:].abs().max() < 1e-4
+    assert flow[0, 0, 32, 20].item() == pytest.approx(6, abs=1e-4)
+    assert 32 + flow[0, 0, 32, 32].item() > 34, "the wall beside the disc is fetched, not the disc"
 
 
 def test_layers_put_together_are_the_picture_and_a_moved_one_leaves_the_wall() -> None:

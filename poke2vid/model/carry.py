@@ -5,6 +5,8 @@ The field u lives on x_0's pixels and points forward; a picture is warped backwa
 any start; and a layer that is cut out of a still picture beats a warp of the whole, whose background stretches.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -14,6 +16,7 @@ from poke2vid import geometry
 
 STILL = 0.05  # squared pixels: beside it, of two places that arrive at one the farther moved is seen
 ARRIVED = 0.3  # of a pixel's area that must have come for its motion to be known
+RIM, FARTHEST = 2, 20  # pixels about what has come in which its motion is carried on, beside how far it went
 OBJECT = 0.1  # of o: the background is taken from where less of the object shows
 
 
@@ -26,8 +29,13 @@ def backward(u: Float[Tensor, "b 2 h w"], mask: Float[Tensor, "b 1 h w"]) -> Flo
     """
     weight = (u.square().sum(dim=1, keepdim=True) + STILL) * mask
     arrived = scatter(torch.cat((weight * u, weight, mask), dim=1), u)
-    known = (arrived[:, 3:] > ARRIVED).to(u.dtype)
-    return -filled(arrived[:, :2] / arrived[:, 2:3].clamp_min(1e-6) * known, known)
+    come = (arrived[:, 3:] > ARRIVED).to(u.dtype)
+    values = arrived[:, :2] / arrived[:, 2:3].clamp_min(1e-6) * come
+    # What the object has left lies no farther from it than it went: there its motion is carried on, so that the background is
+    # fetched. Beyond nothing moves, or faint traces of o would be dragged along.
+    reach = min(RIM + math.ceil(float(u.abs().max())), FARTHEST)
+    still = (functional.max_pool2d(come, 2 * reach + 1, 1, reach) == 0).to(u.dtype)
+    return -filled(values, torch.maximum(come, still))
 
 
 def scatter(values: Float[Tensor, "b c h w"], u: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b c h w"]:

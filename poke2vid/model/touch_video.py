@@ -29,6 +29,8 @@ from poke2vid.model.touch_encoder import FIELD_SIDE, PictureFeatures, TouchConfi
 from poke2vid.types import STRICT, Frame, InputError, Pair, Poke, PokeKind, Rest, State
 
 FPS = 25.0
+GRASP = 1  # pixels of the field about l: a finger is no needle, and of a thin stem's place the mask is not so sure
+FAINT = 0.1  # of o
 NUM_CONTEXT = 4  # x_0, o, and the two layers; E_phi's levels follow
 
 
@@ -85,6 +87,20 @@ def peak(rest: Rest, frames: int = 200) -> float:
     return farthest
 
 
+def grasp(mask: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b t 2"]) -> Float[Tensor, "b t"]:
+    """The share of each touch that finds something to hold: none on a wall, all where the object is within a pixel or two.
+
+    Forces are solved for so that touched points arrive; beside an object they would grow until it comes along.
+    """
+    about = functional.max_pool2d(gate(mask), 2 * GRASP + 1, 1, GRASP)
+    return geometry.sample(about, at[:, None])[:, 0, 0]
+
+
+def opacity(mask: Tensor) -> Tensor:
+    """Of the object's layer where o is so sure: none below `FAINT`, or traces of o on a wall would be dragged along."""
+    return ((gate(mask) - 2 * FAINT) / (1 - 2 * FAINT)).clamp(min=0)
+
+
 class TouchVideo(nn.Module):
     """A `LivePlayer` and `TouchPlayer`. Its pokes are shifts; impulses reach their peak where a shift would have held them."""
 
@@ -118,7 +134,7 @@ class TouchVideo(nn.Module):
         """o as the object's layer has it, at the model's size."""
         size = (self.resolution, self.resolution)
         large = functional.interpolate(mask, size=size, mode="bilinear", align_corners=False)
-        return gate(mask if mask.shape[-2:] == size else large)
+        return opacity(mask if mask.shape[-2:] == size else large)
 
     def touch(self, state: State, location: Pair) -> Float[Tensor, "b k c h2 w2"]:
         """The influence of a touch at l, in pixels of the model's frames."""
@@ -145,6 +161,7 @@ class TouchVideo(nn.Module):
             return mask.new_zeros(len(mask), 2, *mask.shape[-2:])
         at = mask.new_tensor([self._to_field.point(*poke.location) for poke, _ in chosen]).expand(len(mask), -1, -1)
         p = mask.new_tensor([self._to_field.vector(*poke.shift) for poke, _ in chosen]).expand(len(mask), -1, -1)
+        p = p * grasp(mask, at)[..., None]
         given = torch.ones(at.shape[:2], dtype=torch.bool, device=mask.device)
         return respond(torch.stack([maps for _, maps in chosen], dim=1), mask, at, p, given)
 
@@ -173,7 +190,7 @@ class TouchVideo(nn.Module):
     def decode(self, state: State) -> Frame:
         """x_hat of a state."""
         x_0, mask, layer, behind = state.context[:NUM_CONTEXT]
-        flow = backward(state.sigma[0], gate(mask))
+        flow = backward(state.sigma[0], opacity(mask))
         size = (self.resolution, self.resolution)
         flow = flow if flow.shape[-2:] == size else geometry.resize_flow(flow, size)
         return Frame(composed(layer, behind, flow), flow, torch.zeros_like(x_0), self._shown(mask))

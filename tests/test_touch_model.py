@@ -1,0 +1,89 @@
+"""touch64, the model in the package that sees what it touches: what can be promised of it on photographs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import poke2vid
+from poke2vid import geometry
+from poke2vid.evaluate import scores
+from poke2vid.flow.estimator import build_estimator
+from poke2vid.model.files import SHIPPED, SHIPPED_TOUCH
+from poke2vid.model.touch_video import TouchVideo
+from poke2vid.types import Poke
+
+EXAMPLES = Path(poke2vid.__file__).parent / "assets" / "examples"
+POKES = {  # on what moves in each picture
+    "flower": Poke((320, 126), (50, 0)),
+    "person": Poke((268, 110), (40, 10)),
+    "robot": Poke((336, 40), (45, -12)),
+}
+
+
+@pytest.fixture(scope="module")
+def animator() -> poke2vid.Animator:
+    return poke2vid.load(SHIPPED_TOUCH)
+
+
+def test_it_is_small_and_says_where_it_comes_from(animator: poke2vid.Animator) -> None:
+    assert isinstance(animator.player, TouchVideo)
+    assert SHIPPED.with_name(f"{SHIPPED_TOUCH}.safetensors").stat().st_size < 10e6
+    assert "simulated" in animator.about["trained_on"] and animator.about["step"] > 0
+
+
+@pytest.mark.parametrize("name", POKES)
+def test_the_poked_point_goes_where_it_was_pulled_and_the_sides_of_the_picture_stay(
+    animator: poke2vid.Animator, name: str
+) -> None:
+    """By its own field, on 64 pixels: the point within a fifth of the way; left and right border by half a pixel."""
+    session, poke = animator.open(EXAMPLES / f"{name}.jpg"), POKES[name]
+    session.poke(poke.location, poke.shift)
+    for _ in range(25):
+        session.step()
+    u, seen = session.state.sigma[0], session.canvas.modelled(poke)
+    moved = geometry.sample(u, torch.tensor([[[seen.location]]]))[0, :, 0, 0]
+    assert float((moved - torch.tensor(seen.shift)).norm()) < 0.2 * float(np.hypot(*seen.shift))
+    assert u[..., :3].norm(dim=1).max() < 0.5 and u[..., -3:].norm(dim=1).max() < 0.5
+
+
+def test_a_tracker_that_sees_the_frames_alone_finds_the_point_at_its_target(animator: poke2vid.Animator) -> None:
+    """A short way, or a tracker in one jump would lose it: DIS, within a third of it."""
+    animation = animator.animate(EXAMPLES / "person.jpg", [Poke((268, 110), (15, 4))], frames=25)
+    (poke,) = animation.pokes
+    flow = torch.from_numpy(build_estimator("dis")(animation.frames[0], animation.frames[25]))
+    assert scores.poke_error(flow, poke) < 0.34 * float(np.hypot(*poke.shift))
+
+
+@pytest.mark.parametrize("name", ["flower", "person", "fly", "robot"])
+def test_an_untouched_picture_stays_to_the_bit(animator: poke2vid.Animator, name: str) -> None:
+    session = animator.open(EXAMPLES / f"{name}.jpg")
+    first = session.picture.copy()
+    for _ in range(5):
+        shown = session.step()
+    assert np.array_equal(shown, first)
+
+
+def test_a_touch_of_the_wall_beside_a_person_moves_nothing_to_speak_of(animator: poke2vid.Animator) -> None:
+    session = animator.open(EXAMPLES / "person.jpg")
+    session.poke((430, 60), (60, 20))
+    for _ in range(15):
+        session.step()
+    assert session.state.sigma[0].norm(dim=1).max() < 0.7, "of 6 pixels of the field that were asked for"
+
+
+def test_opposite_pokes_move_the_point_in_opposite_directions_and_it_comes_back(animator: poke2vid.Animator) -> None:
+    moved = []
+    for dx in (40.0, -40.0):
+        session = animator.open(EXAMPLES / "person.jpg")
+        pointer = session.poke((268, 110), (dx, 0))
+        for _ in range(15):
+            session.step()
+        held = session.state.sigma[0].clone()
+        session.release(pointer)
+        for _ in range(80):
+            session.step()
+        assert session.state.sigma[0].abs().max() < 0.05 * held.abs().max()
+        moved.append(float(held[0, 0].sum()))
+    assert moved[0] > 100 and moved[1] < -100

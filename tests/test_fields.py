@@ -13,9 +13,10 @@ from torch import nn
 
 from poke2vid.data.poke_store import PokeStore, verify_pokes
 from poke2vid.files import digest_of, read_tensors
-from poke2vid.model.files import load_player
+from poke2vid.model.files import SHIPPED, load_player, save_touch_video
 from poke2vid.model.response import respond
 from poke2vid.model.touch_encoder import TouchConfig, TouchEncoder
+from poke2vid.model.touch_video import TouchVideo
 from poke2vid.train.field_config import FieldConfig, LooksConfig
 from poke2vid.train.field_data import FieldBatch, FieldBatches, joined, read_pokes, varied
 from poke2vid.train.field_loop import load_touch_encoder, train_fields
@@ -253,6 +254,21 @@ def test_a_larger_picture_starts_from_the_smaller_ones_network(path: Path, tmp_p
     assert torch.allclose(trainer.mean(trainer.mean.encode(large), at), small, atol=1e-3), (
         "the stem starts without a say"
     )
+
+
+def test_a_run_starts_from_a_model_or_a_run_and_remembers_which(path: Path, tmp_path: Path) -> None:
+    train_fields(TINY, [path], tmp_path / "run", quiet=True)
+    trained = load_player(tmp_path / "run").model
+    assert isinstance(trained, TouchVideo)
+    save_touch_video(tmp_path / "model.safetensors", trained, {})
+    for n, init in enumerate((tmp_path / "run", tmp_path / "model.safetensors")):
+        one = replace(TINY, steps=1, learning_rate=1e-9, matrix_rate=1e-9)
+        last = train_fields(one, [path], tmp_path / f"on{n}", init=init, quiet=True)
+        weight = read_tensors(last)[0]["touch/head.weight"]
+        assert torch.allclose(weight, trained.touch_encoder.head.weight, atol=1e-3)
+        assert len(read_tensors(last)[1]["init"]) == 64
+    with pytest.raises(InputError, match="paper's form"):
+        train_fields(TINY, [path], tmp_path / "other", init=SHIPPED, quiet=True)
 
 
 def test_runs_that_do_not_fit_are_refused(path: Path, tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ import typer
 
 from poke2vid.cli.options import WeightsOption
 
+FamiliesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="FAMILY", help="plants, figures, objects, cabinets.")
+]
 TruthOption = Annotated[
     bool, typer.Option("--truth", help="Each video's exact flow, parts and depth, too: 15 MB for 60 frames of 128 px.")
 ]
@@ -88,9 +91,7 @@ def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`
 
 
 def simulate(
-    families: Annotated[
-        list[str] | None, typer.Argument(metavar="FAMILY", help="plants, figures, objects, cabinets.")
-    ] = None,
+    families: FamiliesArgument = None,
     out: Annotated[Path | None, typer.Option("--out", help="A folder; a run that was cut off is continued.")] = None,
     videos: Annotated[int, typer.Option("--videos", min=1, help="How many of each family.")] = 100,
     frames: Annotated[

@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader
 
 from poke2vid import __version__, viz
 from poke2vid.data.shards import PokeShard
-from poke2vid.files import read_tensors, write_json
-from poke2vid.model.files import CHECKPOINT_FORMAT, VERSION
+from poke2vid.files import digest_of, read_tensors, write_json
+from poke2vid.model.files import CHECKPOINT_FORMAT, VERSION, load_player
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
+from poke2vid.model.touch_video import TouchVideo
 from poke2vid.pictures import to_uint8
 from poke2vid.train import checkpoint, settings
 from poke2vid.train.field_config import FieldConfig, to_json
@@ -44,7 +45,7 @@ def train_fields(
     Args:
         stores: of pokes; together they are one training set.
         resume: go on from the run's newest checkpoint; its config must be the one given, but for rates, steps and how often.
-        init: a run or checkpoint of such a training whose weights a new run starts from.
+        init: a model that sees what it touches, or a run, whose weights a new run starts from.
         workers: processes that prepare batches; the batches do not depend on their number.
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
         precision: "fp32", "bf16" or "auto", which times both for a few steps; a resumed run keeps its own.
@@ -149,9 +150,13 @@ def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, or
         if found is not None:
             raise InputError(f"{run} already holds a run; continue it with --resume or choose another --out.")
         if init is not None:
-            net, about = load_touch_encoder(init)
-            trainer.begin_from(net.state_dict())
-            origin["init"] = {"stores": about["stores"], "step": about["step"]}
+            start = load_player(init)
+            if not isinstance(start.model, TouchVideo):
+                raise InputError(
+                    f"{start.path} is a model of the paper's form; start from one that sees what it touches."
+                )
+            trainer.begin_from(start.model.touch_encoder.state_dict())
+            origin["init"] = digest_of(start.model.state_dict(), {})
         write_json(run / "config.json", to_json(trainer.config))
         return
     if found is None:

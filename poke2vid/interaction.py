@@ -58,10 +58,10 @@ def from_rest(
     active = []
     for pointer, poke in held:
         (x, y), (dx, dy) = (seen := canvas.modelled(poke)).location, seen.shift
-        start = origins[pointer]
+        start = origins.get(pointer, seen.location)
         active.append(Poke(start, (x + dx - start[0], y + dy - start[1])))
     for number, poke in enumerate(impulses, 1):
-        active.append(replace(canvas.modelled(poke), location=origins[-number]))
+        active.append(replace(canvas.modelled(poke), location=origins.get(-number, canvas.modelled(poke).location)))
     return active
 
 

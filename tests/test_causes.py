@@ -234,6 +234,9 @@ def test_another_set_of_settings_is_refused(path: Path, tmp_path: Path) -> None:
     settings = poke_settings(SIDE, POKES, 5, FILM).model_copy(update={"shard_scenes": 2})
     with pytest.raises(InputError, match="films 4, not 5"):
         simulate_pokes(["figures"], {"train": SCENES, "test": 1}, tmp_path / "store", settings, quiet=True)
+    (tmp_path / "store" / "manifest.json").unlink()  # as after an interruption
+    with pytest.raises(InputError, match="films 4, not 5"):
+        simulate_pokes(["figures"], {"train": SCENES, "test": 1}, tmp_path / "store", settings, quiet=True)
     with pytest.raises(InputError, match="not asked for"):
         make(tmp_path / "store", scenes=1)
 

@@ -281,6 +281,8 @@ def test_runs_that_do_not_fit_are_refused(path: Path, tmp_path: Path) -> None:
         train_fields(replace(TINY, seed=1), [path], tmp_path / "run", resume=True, quiet=True)
     with pytest.raises(InputError, match="begun with --precision fp32"):
         train_fields(TINY, [path], tmp_path / "run", resume=True, precision="bf16", quiet=True)
+    with pytest.raises(InputError, match="no time"):
+        train_fields(TINY, [path], tmp_path / "none", max_minutes=-3, quiet=True)
     with pytest.raises(InputError, match="no checkpoint to resume"):
         train_fields(TINY, [path], tmp_path / "none", resume=True, quiet=True)
 

@@ -15,7 +15,7 @@ from poke2vid.model.response import BASIS, CELL
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig
 from poke2vid.model.touch_video import FPS, TouchVideo, TouchVideoConfig, oscillator, peak
 from poke2vid.session import Session, load
-from poke2vid.types import InputError, LivePlayer, Poke, TouchPlayer
+from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Poke, Rest, TouchPlayer
 
 SMALL = TouchConfig(seeing=(8, 8, 8, 8), touching=(8, 8, 8, 8), compared=(8, 8))
 
@@ -139,6 +139,52 @@ def test_a_touch_of_the_wall_moves_nothing_and_one_of_the_rim_takes_hold() -> No
             session.step()
     assert wall.state.sigma[0].abs().max() == 0
     assert float(rim.state.sigma[0][0, 0, 32, 32]) > 6
+
+
+def test_a_finger_on_the_wall_pins_nothing_and_stops_no_swing() -> None:
+    alone, beside = Session(Knows(), picture()), Session(Knows(), picture())
+    for session in (alone, beside):
+        pointer = session.poke((32, 32), (8, 0))
+        for _ in range(25):
+            session.step()
+        if session is beside:
+            session.hold((4, 4))
+            for _ in range(5):
+                session.step()
+        assert float(session.state.sigma[0][0, 0, 32, 32]) == pytest.approx(8, abs=0.2)
+        session.release(pointer)
+    swings = [
+        [float(s.step() is None) + float(s.state.sigma[0][0, 0, 32, 32]) for _ in range(20)] for s in (alone, beside)
+    ]
+    assert np.allclose(*swings, atol=0.1) and min(swings[1]) < -1
+
+
+@pytest.mark.parametrize("rest", [oscillator(0.65, 0.12), oscillator(2.6, 0.12), AS_TRAINED])
+def test_an_impulse_goes_as_far_whatever_the_law_of_rest(rest: Rest) -> None:
+    session = Session(Knows(), picture(), rest=rest)
+    session.poke((32, 32), (0, 6), "impulse")
+    path = []
+    for _ in range(150):
+        session.step()
+        path.append(float(session.state.sigma[0][0, 1, 32, 32]))
+    assert max(path) == pytest.approx(6, rel=0.1) and abs(path[-1]) < 1
+
+
+def test_thin_things_of_which_the_mask_is_half_sure_are_held_as_the_response_has_them() -> None:
+    model = Knows()
+    model.disc = 0.3 * model.disc
+    session = Session(model, picture())
+    session.poke((32, 32), (8, 0))
+    for _ in range(30):
+        session.step()
+    assert float(session.state.sigma[0][0, 0, 32, 32]) == pytest.approx(0.6 * 8, abs=0.2)
+
+
+def test_the_samples_of_a_batch_are_moved_each_by_itself() -> None:
+    disc = Knows().disc.expand(2, -1, -1, -1)
+    u = torch.zeros(2, 2, 64, 64)
+    u[0, 0], u[1, 0] = 2 * disc[0, 0], 12 * disc[1, 0]
+    assert torch.equal(backward(u, disc)[:1], backward(u[:1], disc[:1]))
 
 
 def test_a_drag_encodes_nothing_anew() -> None:

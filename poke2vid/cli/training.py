@@ -59,11 +59,17 @@ def train(
     chosen = [*(settings or []), *([f'perceptual="{perceptual}"'] if perceptual else [])]
     try:
         if preset in FIELD_PRESETS:
+            if device != "cpu":
+                raise typer.BadParameter(f"{preset} trains on the CPU; leave it away", param_hint="--device")
             saved = _fields(
                 override(FIELD_PRESETS[preset], chosen), data, out, resume, init, workers, minutes, precision
             )
             print(f"done: {saved}")
             return
+        if precision != "auto":
+            raise typer.BadParameter(
+                "only trainings on pokes choose it so far; leave it away", param_hint="--precision"
+            )
         if len(data) > 1:
             raise typer.BadParameter("only trainings on pokes read several stores; give one", param_hint="--data")
         saved = run(

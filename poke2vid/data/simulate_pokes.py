@@ -1,5 +1,6 @@
 """Simulated pokes into a store, shard by shard: resumable at any moment, the same bytes for any number of workers."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -187,11 +188,7 @@ def _shards_folder(out: Path, settings: PokeSettings) -> Path:
             earlier = read_poke_manifest(out).settings
         except DamagedRecord:
             earlier = settings
-        for name, value in settings.model_dump().items():
-            if getattr(earlier, name) != value:
-                raise InputError(
-                    f"the store {out} has {name} {getattr(earlier, name)}, not {value}; choose another --out."
-                )
+        _refuse_other(out, earlier, settings)
     folder = out / SHARDS
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -200,12 +197,23 @@ def _shards_folder(out: Path, settings: PokeSettings) -> Path:
     return folder
 
 
+def _refuse_other(out: Path, earlier: PokeSettings, settings: PokeSettings) -> None:
+    """Raises InputError for a store that was begun with other settings."""
+    for name, value in settings.model_dump().items():
+        if getattr(earlier, name) != value:
+            raise InputError(f"the store {out} has {name} {getattr(earlier, name)}, not {value}; choose another --out.")
+
+
 def _refuse_strangers(folder: Path, wanted: Sequence[_Shard]) -> None:
     """Raises InputError if the store holds a shard that is not among those asked for."""
     names = {shard.name for shard in wanted}
     for place in sorted(folder.iterdir()):
-        if not place.name.startswith(".") and place.name not in names:
+        if place.name.startswith("."):
+            continue
+        if place.name not in names:
             raise InputError(f"{folder.parent} holds {place.name}, which was not asked for; choose another --out.")
+        with contextlib.suppress(DamagedRecord):  # what cannot be read is made anew
+            _refuse_other(folder.parent, read_shard_entry(place).settings, wanted[0].settings)
 
 
 def _finished(folder: Path, shard: _Shard) -> bool:

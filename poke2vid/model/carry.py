@@ -33,8 +33,9 @@ def backward(u: Float[Tensor, "b 2 h w"], mask: Float[Tensor, "b 1 h w"]) -> Flo
     values = arrived[:, :2] / arrived[:, 2:3].clamp_min(1e-6) * come
     # What the object has left lies no farther from it than it went: there its motion is carried on, so that the background is
     # fetched. Beyond nothing moves, or faint traces of o would be dragged along.
-    reach = min(RIM + math.ceil(float(u.abs().max())), FARTHEST)
-    still = (functional.max_pool2d(come, 2 * reach + 1, 1, reach) == 0).to(u.dtype)
+    reaches = [min(RIM + math.ceil(farthest), FARTHEST) for farthest in u.abs().amax(dim=(1, 2, 3)).tolist()]
+    near = [functional.max_pool2d(one[None], 2 * r + 1, 1, r) for one, r in zip(come, reaches, strict=True)]
+    still = (torch.cat(near) == 0).to(u.dtype)
     return -filled(values, torch.maximum(come, still))
 
 

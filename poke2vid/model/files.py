@@ -104,18 +104,18 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
         loaded = load_model(path)
         return LoadedPlayer(loaded.model, loaded.about, path)
     tensors, about = read_tensors(path)
-    if about.get("kind") == FIELDS:  # E_phi in training: a model with the time of one that nothing is known of
-        config = {"touch": about["train"]["touch"]}
-        tensors = {
-            MODEL_PREFIX + name.replace("touch/", "touch_encoder."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("touch/")
-        }
-    else:
-        config = about["model"]
     if about.get("version") != (VERSION if about.get("kind") == FIELDS else TOUCH_VERSION):
         raise InputError(f"{path} has format version {about.get('version')}; install the poke2vid that wrote it.")
     try:
+        if about.get("kind") == FIELDS:  # E_phi in training: a model with the time of one that nothing is known of
+            config = {"touch": about["train"]["touch"]}
+            tensors = {
+                MODEL_PREFIX + name.replace("touch/", "touch_encoder."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith("touch/")
+            }
+        else:
+            config = about["model"]
         model = TouchVideo(_touch_config(config))
         model.load_state_dict({name.removeprefix(MODEL_PREFIX): tensor.float() for name, tensor in tensors.items()})
     except (TypeError, KeyError, RuntimeError) as error:

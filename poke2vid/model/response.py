@@ -25,8 +25,8 @@ LARGEST = (
 def basis(p: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b k"]:
     """psi(p); continuous, zero at p = 0, homogeneous of degree one."""
     x, y = p.unbind(dim=-1)
-    r = (x * x + y * y + 1e-12).sqrt()
-    c, s = x / r, y / r
+    length = (x * x + y * y + 1e-12).sqrt()  # its gradient is finite at zero
+    c, s, r = x / length, y / length, length - 1e-6
     turns = (torch.ones_like(r), c * c - s * s, 2 * c * s, c * (4 * c * c - 3), s * (3 - 4 * s * s))
     return torch.stack((x, y, *(r * turn for turn in turns)), dim=-1)
 

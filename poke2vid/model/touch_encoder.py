@@ -53,6 +53,10 @@ class TouchConfig:
             widths = getattr(self, name)
             if len(widths) != 4 or any(width < GROUPS or width % GROUPS for width in widths):
                 raise InputError(f"{name} is {list(widths)}; give four multiples of {GROUPS}.")
+        if self.stem < GROUPS or self.stem % GROUPS:
+            raise InputError(f"stem is {self.stem}; give a multiple of {GROUPS}.")
+        if min(self.compared) < 1:
+            raise InputError(f"compared is {list(self.compared)}; give two numbers of at least 1.")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,6 +30,7 @@ from poke2vid.types import STRICT, Frame, InputError, Pair, Poke, PokeKind, Rest
 
 FPS = 25.0
 GRASP = 1  # pixels of the field about l: a finger is no needle, and of a thin stem's place the mask is not so sure
+FIRM = 0.2  # of o about l: less is nothing that can be held
 FAINT = 0.1  # of o
 NUM_CONTEXT = 4  # x_0, o, and the two layers; E_phi's levels follow
 
@@ -87,13 +88,13 @@ def peak(rest: Rest, frames: int = 200) -> float:
     return farthest
 
 
-def grasp(mask: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b t 2"]) -> Float[Tensor, "b t"]:
-    """The share of each touch that finds something to hold: none on a wall, all where the object is within a pixel or two.
+def grasp(mask: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b t 2"]) -> Bool[Tensor, "b t"]:
+    """The touches that find something to hold within a pixel or two; one of a wall is none, and pins nothing.
 
     Forces are solved for so that touched points arrive; beside an object they would grow until it comes along.
     """
-    about = functional.max_pool2d(gate(mask), 2 * GRASP + 1, 1, GRASP)
-    return geometry.sample(about, at[:, None])[:, 0, 0]
+    about = functional.max_pool2d(mask, 2 * GRASP + 1, 1, GRASP)
+    return geometry.sample(about, at[:, None])[:, 0, 0] > FIRM
 
 
 def opacity(mask: Tensor) -> Tensor:
@@ -145,12 +146,13 @@ class TouchVideo(nn.Module):
         return self.touch_encoder(features, at)
 
     def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Float[Tensor, "b 5 s s"]:
-        """u* of all shifts, the velocity that impulses give, and whether anything is held."""
+        """u* of all shifts, how far impulses shall throw, and whether anything is held."""
         mask = state.context[1]
         parts = [self._response(mask, pokes, influences, kind) for kind in ("shift", "impulse")]
-        kick = 1 / peak(self.default_rest)
-        held = torch.full_like(mask, float(any(poke.kind == "shift" for poke in pokes)))
-        return torch.cat((parts[0], kick * parts[1], held), dim=1)
+        shifts = [self._to_field.point(*poke.location) for poke in pokes if poke.kind == "shift"]
+        at = mask.new_tensor(shifts).reshape(1, -1, 2).expand(len(mask), -1, -1)
+        held = grasp(mask, at).any(dim=1) if shifts else torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
+        return torch.cat((*parts, held.to(mask.dtype)[:, None, None, None].expand_as(mask)), dim=1)
 
     def _response(
         self, mask: Tensor, pokes: Sequence[Poke], influences: Sequence[Tensor], kind: PokeKind
@@ -161,9 +163,7 @@ class TouchVideo(nn.Module):
             return mask.new_zeros(len(mask), 2, *mask.shape[-2:])
         at = mask.new_tensor([self._to_field.point(*poke.location) for poke, _ in chosen]).expand(len(mask), -1, -1)
         p = mask.new_tensor([self._to_field.vector(*poke.shift) for poke, _ in chosen]).expand(len(mask), -1, -1)
-        p = p * grasp(mask, at)[..., None]
-        given = torch.ones(at.shape[:2], dtype=torch.bool, device=mask.device)
-        return respond(torch.stack([maps for _, maps in chosen], dim=1), mask, at, p, given)
+        return respond(torch.stack([maps for _, maps in chosen], dim=1), mask, at, p, grasp(mask, at))
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
         """Refused: what a poke does depends on what it touches."""
@@ -178,12 +178,13 @@ class TouchVideo(nn.Module):
     def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
         """As `step`, swinging as `rest` says where nothing holds it."""
         (u,), (v,), config = state.sigma, state.velocity, self.config
+        rest = rest if rest.anchored else self.default_rest  # this model has no other law than an oscillator
         free = rest.momentum * v - rest.stiffness * u
         if phi is None:
             v = free
         else:
-            target, kick, held = phi.split((2, 2, 1), dim=1)
-            v = torch.where(held > 0, config.glide * v + config.follow * (target - u), free) + kick
+            target, throw, held = phi.split((2, 2, 1), dim=1)
+            v = torch.where(held > 0, config.glide * v + config.follow * (target - u), free) + throw / peak(rest)
         state = replace(state, sigma=(u + v,), velocity=(v,))
         return state, self.decode(state)
 

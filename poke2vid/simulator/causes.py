@@ -330,8 +330,8 @@ class _Prober:
 
     def _clear(self, x: float, y: float) -> bool:
         """Whether no pixel of the object is as near as `NEAR`."""
-        reach = max(1, round(NEAR * self._half))
-        column, row = round(x / 2), round(y / 2)
+        reach = int(np.ceil(NEAR * self._half))
+        column, row = (round((c + 0.5) / 2 - 0.5) for c in (x, y))
         around = self._surface.mask[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
         return not around.any()
 

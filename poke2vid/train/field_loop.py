@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from poke2vid import __version__, viz
 from poke2vid.data.shards import PokeShard
 from poke2vid.files import digest_of, read_tensors, write_json
-from poke2vid.model.files import CHECKPOINT_FORMAT, VERSION, load_player
+from poke2vid.model.files import CHECKPOINT_FORMAT, FIELDS, VERSION, load_player
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.pictures import to_uint8
@@ -38,7 +38,7 @@ FREE = (
 
 def train_fields(
     config: FieldConfig, stores: Sequence[Path], run: Path, *, resume: bool = False, init: Path | None = None,
-    workers: int = 0, max_minutes: float | None = None, precision: str = "fp32", quiet: bool = False,
+    workers: int = 0, max_minutes: float | None = None, precision: str | None = None, quiet: bool = False,
 ) -> Path:  # fmt: skip
     """Trains E_phi and returns the last checkpoint.
 
@@ -48,7 +48,8 @@ def train_fields(
         init: a model that sees what it touches, or a run, whose weights a new run starts from.
         workers: processes that prepare batches; the batches do not depend on their number.
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
-        precision: "fp32", "bf16" or "auto", which times both for a few steps; a resumed run keeps its own.
+        precision: "fp32", "bf16" or "auto", which times both for a few steps; None takes the config's. A resumed run
+            keeps its own.
 
     Raises:
         InputError: for a store, run folder or setting that does not fit, or a loss that is no longer finite.
@@ -56,6 +57,8 @@ def train_fields(
     """
     from poke2vid.data.poke_store import PokeStore  # here: it validates by pydantic
 
+    if max_minutes is not None and not max_minutes >= 0:
+        raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
     opened = [PokeStore.open(path) for path in stores]
     shards = [shard for store in opened for shard in store.shards]
     batches = FieldBatches(shards, config)
@@ -63,7 +66,7 @@ def train_fields(
         config, precision=_precision(precision, config, batches, checkpoint.newest(run) if resume else None)
     )
     trainer = FieldTrainer(config)
-    origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": "fields"}
+    origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": FIELDS}
     _begin(run, resume, init, trainer, origin)
     deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
     with Signals() as signals, RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet) as log:
@@ -103,7 +106,7 @@ def load_touch_encoder(path: Path) -> tuple[TouchEncoder, dict[str, Any]]:
     if found is None:
         raise InputError(f"{path} holds no checkpoint yet; train first, or name a .safetensors file.")
     tensors, about = read_tensors(found)
-    if about.get("kind") != "fields":
+    if about.get("kind") != FIELDS:
         raise InputError(
             f"{found} is not from a training on pokes with known causes; train one with --preset fields64."
         )
@@ -112,7 +115,7 @@ def load_touch_encoder(path: Path) -> tuple[TouchEncoder, dict[str, Any]]:
     return net.eval(), about
 
 
-def _precision(asked: str, config: FieldConfig, batches: FieldBatches, found: Path | None) -> Precision:
+def _precision(asked: str | None, config: FieldConfig, batches: FieldBatches, found: Path | None) -> Precision:
     """The precision of a run: its own if it is resumed, else what was asked for, else the faster here.
 
     Raises:
@@ -120,9 +123,11 @@ def _precision(asked: str, config: FieldConfig, batches: FieldBatches, found: Pa
     """
     if found is not None:
         own = _config_of(checkpoint.read(found)[1]).precision
-        if asked not in (own, "auto"):
+        if asked not in (own, "auto", None):
             raise InputError(f"the run was begun with --precision {own}; go on with it, or leave the option away.")
         return own
+    if asked is None:
+        return config.precision
     return faster(asked, lambda precision: _steps_of(replace(config, precision=precision), batches[0]))
 
 
@@ -162,7 +167,7 @@ def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, or
     if found is None:
         raise InputError(f"{run} holds no checkpoint to resume from; start without --resume.")
     tensors, about = checkpoint.read(found)
-    if about.get("kind") != "fields":
+    if about.get("kind") != FIELDS:
         raise InputError(f"{run} is another kind of run; choose its own preset.")
     free = {name: getattr(trainer.config, name) for name in FREE}
     if replace(_config_of(about), **free) != trainer.config:
@@ -198,7 +203,7 @@ def _by_family(shards: Sequence[PokeShard], config: FieldConfig) -> dict[str, li
             chosen = FieldBatches([shard for shard in shards if shard.family == family], config, split="test")
         except InputError:
             continue
-        found[family] = chosen.every(1)[:SCORED_SCENES]
+        found[family] = chosen.every(-(-len(chosen.scenes) // SCORED_SCENES))
     return found
 
 
@@ -229,8 +234,8 @@ def field_grid(net: TouchEncoder, batches: Sequence[FieldBatch], config: FieldCo
             rows[0].append(_with_touches(large, batch, k))
             true, said = batch.flow[k].numpy(force=True), u[k].numpy(force=True)
             largest = max(1.0, float(np.abs(true).max()))
-            rows[1].append(viz.enlarge(viz.flow_colours(true, largest), 2))
-            rows[2].append(viz.enlarge(viz.flow_colours(said, largest), 2))
+            rows[1].append(viz.enlarge(viz.flow_colours(true, largest), large.shape[0] // FIELD_SIDE))
+            rows[2].append(viz.enlarge(viz.flow_colours(said, largest), large.shape[0] // FIELD_SIDE))
     return viz.grid(rows)
 
 

@@ -94,11 +94,11 @@ def main(
     scenes: Annotated[int, typer.Option("--scenes", min=3, help="In all, a third of each family.")] = 10_000,
     frames: Annotated[int, typer.Option("--frames", min=4, help="Of interaction, for each.")] = 60,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes.")] = 1,
-    quick: Annotated[bool, typer.Option("--quick", help="Three scenes: does it run?")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A scene of each family: does it run?")] = False,
 ) -> None:
     """Sweep over scenes, every one of a species of its own; one that was cut off goes on."""
     if quick:
-        scenes, frames, workers = 3, 8, 0
+        scenes, frames, workers = len(FAMILIES), 8, 0
     orders = [
         Order(family, "train", number * INDIVIDUALS, frames, TOUCH_SIDE, SET)
         for number in range(scenes // len(FAMILIES))

@@ -74,7 +74,7 @@ def test_the_simulator_is_compared_with_drawing_alone(results: Any) -> None:
         pytest.skip(missing[0])
     values, page = results("simulate")
     check(values, page)
-    assert values["families"].keys() == {"plants", "figures", "objects"}
+    assert values["families"].keys() == {"plants", "figures", "objects", "cabinets"}
     for result in values["families"].values():
         assert result["frames_over_drawing"]["median"] > 0
 
@@ -84,7 +84,7 @@ def test_unsound_scenes_are_counted_by_family(results: Any) -> None:
         pytest.skip(missing[0])
     values, page = results("stability")
     check(values, page)
-    assert [sum(counts.values()) for counts in values["outcomes"].values()] == [1, 1, 1]
+    assert [sum(counts.values()) for counts in values["outcomes"].values()] == [1, 1, 1, 1]
 
 
 def test_prepare_is_compared_with_decoding_alone_at_both_sizes(results: Any) -> None:

@@ -264,7 +264,7 @@ def test_a_bench_is_read_without_physics(built):
 def test_what_is_no_bench_is_refused(copied, tmp_path):
     with pytest.raises(InputError, match=r"not a finished benchmark.*bench build"):
         Bench.open(tmp_path)
-    with pytest.raises(InputError, match=r"no benchmark 'pokebench-v9'.*pokebench-v1, mini"):
+    with pytest.raises(InputError, match=r"no benchmark 'pokebench-v9'.*pokebench-v1, cabinets-v1, mini"):
         spec_named("pokebench-v9")
     (tmp_path / "file").write_text("dear")
     with pytest.raises(InputError, match=r"file is a file; choose a folder for --out\.$"):

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from poke2vid import __version__, viz
 from poke2vid.data.shards import PokeShard
-from poke2vid.files import digest_of, read_tensors, write_json
+from poke2vid.files import digest_of, write_json
 from poke2vid.model.files import CHECKPOINT_FORMAT, FIELDS, VERSION, load_player
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.model.touch_video import TouchVideo
@@ -22,7 +22,7 @@ from poke2vid.pictures import to_uint8
 from poke2vid.train import checkpoint, settings
 from poke2vid.train.field_config import FieldConfig, to_json
 from poke2vid.train.field_data import FieldBatch, FieldBatches
-from poke2vid.train.field_trainer import MODEL, FieldTrainer, predict, scores
+from poke2vid.train.field_trainer import FieldTrainer, predict, scores
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster
 from poke2vid.train.stopping import Interrupted, Signals, single_thread
@@ -94,25 +94,6 @@ def train_fields(
         raise Interrupted(f"stopped at step {trainer.step}; go on with --resume")
     assert saved is not None
     return saved
-
-
-def load_touch_encoder(path: Path) -> tuple[TouchEncoder, dict[str, Any]]:
-    """The E_phi of a run's newest checkpoint, or of a checkpoint.
-
-    Raises:
-        InputError: if there is none, or the file is damaged or of another kind.
-    """
-    found = checkpoint.newest(path) if path.is_dir() else path
-    if found is None:
-        raise InputError(f"{path} holds no checkpoint yet; train first, or name a .safetensors file.")
-    tensors, about = read_tensors(found)
-    if about.get("kind") != FIELDS:
-        raise InputError(
-            f"{found} is not from a training on pokes with known causes; train one with --preset fields64."
-        )
-    net = TouchEncoder(_config_of(about).touch)
-    checkpoint.load_module(net, tensors, MODEL)
-    return net.eval(), about
 
 
 def _precision(asked: str | None, config: FieldConfig, batches: FieldBatches, found: Path | None) -> Precision:

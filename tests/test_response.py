@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from poke2vid.model.response import BASIS, CELL, basis, coupling, displacement, forces, respond
+from poke2vid.model.swing import SWING
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig, TouchEncoder, place_maps
 from poke2vid.types import InputError
 
@@ -121,14 +122,18 @@ def test_what_is_no_object_stays() -> None:
 @pytest.mark.parametrize("resolution", [64, 128])
 def test_an_untrained_encoder_moves_nothing_and_its_gradient_reaches_every_weight(resolution: int) -> None:
     torch.manual_seed(0)
-    net = TouchEncoder(TouchConfig(resolution=resolution))
+    net = TouchEncoder(TouchConfig(resolution=resolution, swing=8))
     x = torch.rand(2, 3, resolution, resolution) * 2 - 1
     features = net.encode(x)
-    maps = net(features, torch.tensor([[10.0, 20.0], [40.0, 50.0]]))
-    assert maps.shape == (2, BASIS, CELL, HALF, HALF) and maps.abs().max() == 0
-    torch.nn.init.normal_(net.head.weight, std=0.1)
-    influence, along = net.with_along(features, torch.tensor([[10.0, 20.0], [40.0, 50.0]]))
-    (influence.square().mean() + along.square().mean() + features.objectness.square().mean()).backward()
+    places = torch.tensor([[10.0, 20.0], [40.0, 50.0]])
+    said = net(features, places)
+    assert said.influence.shape == (2, BASIS, CELL, HALF, HALF) and said.swing.shape == (2, SWING, 16, 16)
+    assert said.influence.abs().max() == 0 and said.swing.abs().max() == 0
+    for last in (net.head, net.swing[1]):
+        torch.nn.init.normal_(last.weight, std=0.1)
+    said = net(features, places)
+    parts = (said.influence, said.along, said.swing, features.objectness)
+    torch.stack([part.square().mean() for part in parts]).sum().backward()
     dead = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert dead == []
 
@@ -141,8 +146,8 @@ def test_the_encoder_sees_which_thing_is_touched() -> None:
     x = torch.rand(2, 3, 64, 64) * 2 - 1
     here, there = torch.tensor([[20.0, 20.0]]), torch.tensor([[44.0, 44.0]])
     one, other = net.encode(x[:1]), net.encode(x[1:])
-    assert (net(one, here) - net(other, here)).abs().max() > 1e-3
-    assert (net(one, here) - net(one, there)).abs().max() > 1e-3
+    assert (net(one, here).influence - net(other, here).influence).abs().max() > 1e-3
+    assert (net(one, here).influence - net(one, there).influence).abs().max() > 1e-3
 
 
 def test_the_place_of_a_touch_is_seen_on_every_level() -> None:

@@ -12,10 +12,11 @@ from poke2vid.canvas import Canvas
 from poke2vid.model.carry import background, backward, composed, filled, layers, scatter
 from poke2vid.model.files import load_model, load_player, save_touch_video
 from poke2vid.model.response import BASIS, CELL
-from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig
-from poke2vid.model.touch_video import FPS, TouchVideo, TouchVideoConfig, oscillator, peak
+from poke2vid.model.swing import FPS, rest_of
+from poke2vid.model.touch_encoder import TouchConfig
+from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
 from poke2vid.session import Session, load
-from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Poke, Rest, TouchPlayer
+from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Rest, TouchPlayer
 
 SMALL = TouchConfig(seeing=(8, 8, 8, 8), touching=(8, 8, 8, 8), compared=(8, 8))
 
@@ -35,7 +36,7 @@ class Knows(TouchVideo):
         return type(state)(state.sigma, context, state.velocity)
 
     def touch(self, state, location):
-        maps = torch.zeros(1, BASIS, CELL, 32, 32)
+        maps = torch.zeros(1, BASIS + 1, CELL, 32, 32)
         maps[:, 0, :4], maps[:, 1, 4:] = 1, 1
         return maps
 
@@ -56,7 +57,7 @@ def picture(height: int = 64, width: int = 64) -> np.ndarray:
 
 @pytest.mark.parametrize(("hertz", "damping"), [(0.7, 0.05), (1.3, 0.12), (2.5, 0.3)])
 def test_an_oscillator_swings_with_its_period_and_decay(hertz: float, damping: float) -> None:
-    rest, u, v, path = oscillator(hertz, damping), 1.0, 0.0, []
+    rest, u, v, path = rest_of(hertz, damping), 1.0, 0.0, []
     for _ in range(200):
         v = rest.momentum * v - rest.stiffness * u
         u += v
@@ -159,7 +160,7 @@ def test_a_finger_on_the_wall_pins_nothing_and_stops_no_swing() -> None:
     assert np.allclose(*swings, atol=0.1) and min(swings[1]) < -1
 
 
-@pytest.mark.parametrize("rest", [oscillator(0.65, 0.12), oscillator(2.6, 0.12), AS_TRAINED])
+@pytest.mark.parametrize("rest", [rest_of(0.65, 0.12), rest_of(2.6, 0.12), AS_TRAINED])
 def test_an_impulse_goes_as_far_whatever_the_law_of_rest(rest: Rest) -> None:
     session = Session(Knows(), picture(), rest=rest)
     session.poke((32, 32), (0, 6), "impulse")
@@ -308,7 +309,7 @@ def test_the_shown_picture_is_moved_at_its_own_size() -> None:
 
 def test_a_model_comes_back_in_half_precision(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    model = TouchVideo(TouchVideoConfig(touch=SMALL, hertz=1.7))
+    model = TouchVideo(TouchVideoConfig(touch=SMALL))
     torch.nn.init.normal_(model.touch_encoder.head.weight, std=0.1)
     file = tmp_path / "touch.safetensors"
     save_touch_video(file, model, {"trained_on": "nothing"})
@@ -341,18 +342,6 @@ def test_a_file_that_is_none_is_one_sentence(change: str, tmp_path: Path) -> Non
     write_tensors(file, tensors, about)
     with pytest.raises(InputError):
         load_player(file)
-
-
-@pytest.mark.parametrize("wrong", [{"hertz": 0.0}, {"damping": 1.5}, {"follow": -0.1}, {"glide": 1.0}])
-def test_oscillators_that_cannot_be_are_refused(wrong: dict) -> None:
-    with pytest.raises(InputError):
-        TouchVideoConfig(**wrong)
-
-
-def test_the_peak_is_that_of_a_kick() -> None:
-    rest = oscillator(1.0, 0.1)
-    assert peak(rest) == pytest.approx(FPS / (2 * math.pi) * math.exp(-0.1 * math.pi / 2), rel=0.1)
-    assert Poke((0, 0), (1, 1)).kind == "shift" and FIELD_SIDE == 64
 
 
 def test_info_says_what_a_picture_a_touch_a_drag_and_a_frame_cost(tmp_path: Path) -> None:

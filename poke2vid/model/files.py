@@ -20,6 +20,7 @@ MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoin
 # What a model description of an older version leaves unsaid: the keys that came after it, with what they then were.
 _SINCE: dict[int, dict[str, Any]] = {1: {"architecture": "paper"}}
 TOUCH_FORMAT, TOUCH_VERSION = "poke2vid-touch", 1
+_TOUCH_FORMERLY = ("follow", "glide", "hertz", "damping")  # one law for every place, before there were maps of time
 FIELDS = "fields"  # what a checkpoint of E_phi's training on pokes calls its kind
 MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
 SMALL = 2_000_000  # parameters
@@ -129,8 +130,9 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
 
 def _touch_config(values: Mapping[str, Any]) -> TouchVideoConfig:
     """TypeError for a key that is unknown."""
-    touch = {name: tuple(v) if isinstance(v, list) else v for name, v in values["touch"].items()}
-    return TouchVideoConfig(**{**values, "touch": TouchConfig(**touch)})  # type: ignore[arg-type]
+    values = {name: value for name, value in values.items() if name not in _TOUCH_FORMERLY}
+    touch = {name: tuple(v) if isinstance(v, list) else v for name, v in values.pop("touch").items()}
+    return TouchVideoConfig(touch=TouchConfig(**touch), **values)  # type: ignore[arg-type]
 
 
 def load_model(path: Path | None = None) -> LoadedModel:

@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from poke2vid import geometry
 from poke2vid.model.response import BASIS, CELL
+from poke2vid.model.swing import SWING, SWING_SIDE
 from poke2vid.types import STRICT, InputError
 
 FIELD_SIDE = 64  # of the maps of a response, whatever the picture's size
 SHARP, WIDE = 0.023, 0.094  # standard deviations of the Gaussians about l, as shares of the side
-ALONG_SIDE = 16  # cells of the map of what moves along
 GROUPS = 8  # of every norm
 
 
@@ -36,6 +36,7 @@ class TouchConfig:
             pixels cost most.
         compared: channels in which every place is compared with the touched one, at 1/8 and 1/16.
         stem: channels of each stage of the stem.
+        swing: channels before the maps of how things move in time; 0 for none: they move as things that nothing is known of.
     """
 
     resolution: int = 64
@@ -43,6 +44,7 @@ class TouchConfig:
     touching: tuple[int, int, int, int] = (8, 40, 128, 160)
     compared: tuple[int, int] = (32, 64)
     stem: int = 8
+    swing: int = 0
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
@@ -55,6 +57,8 @@ class TouchConfig:
                 raise InputError(f"{name} is {list(widths)}; give four multiples of {GROUPS}.")
         if self.stem < GROUPS or self.stem % GROUPS:
             raise InputError(f"stem is {self.stem}; give a multiple of {GROUPS}.")
+        if self.swing < 0 or self.swing % GROUPS:
+            raise InputError(f"swing is {self.swing}; give a multiple of {GROUPS}, or 0.")
         if min(self.compared) < 1:
             raise InputError(f"compared is {list(self.compared)}; give two numbers of at least 1.")
 
@@ -79,6 +83,25 @@ class PictureFeatures:
     def repeated(self, owner: Int[Tensor, " b"]) -> "PictureFeatures":
         """The features of the picture that each of b touches is on."""
         return PictureFeatures(tuple(level[owner] for level in self.levels), self.objectness[owner])
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What E_phi says of b touches.
+
+    Attributes:
+        influence: for every pixel of the field, coefficients of the k basis functions of p, two each (`response`). The c = 8
+            channels of one of 32 x 32 cells are dx and dy of its four pixels, as `functional.pixel_shuffle` reads them: so a
+            shift is applied to a quarter of the maps' memory traffic, and only the two channels of u* are shuffled.
+        along: logits of what moves along, on cells. For training, and for maps of parts: an absolute error's median is to
+            stand still wherever a thing moves in less than half of all cases, and from there nothing is learnt of what hangs
+            together; a probability is.
+        swing: maps of how it moves in time, on cells (`swing`).
+    """
+
+    influence: Float[Tensor, "b k c h w"]
+    along: Float[Tensor, "b 1 h2 w2"]
+    swing: Float[Tensor, "b s h2 w2"]
 
 
 class TouchEncoder(nn.Module):
@@ -113,12 +136,15 @@ class TouchEncoder(nn.Module):
         )
         self.head = nn.Conv2d(d1, BASIS * CELL, 3, 1, 1)
         self.along = nn.Conv2d(d2, 1, 3, 1, 1)
+        if config.swing:
+            self.swing = nn.Sequential(_block(d2, config.swing), nn.Conv2d(config.swing, SWING, 3, 1, 1))
         self.find = nn.ModuleList(
             [_block(c4 + c3, d2), _block(d2 + c2, d2), nn.Sequential(_block(d2 + c1, c1), nn.Conv2d(c1, 4, 3, 1, 1))]
         )
-        nn.init.zeros_(self.head.weight)
-        assert self.head.bias is not None
-        nn.init.zeros_(self.head.bias)
+        for last in (self.head, *([self.swing[1]] if config.swing else [])):
+            assert isinstance(last, nn.Conv2d) and last.bias is not None
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def encode(self, x_0: Float[Tensor, "n 3 h w"]) -> PictureFeatures:
         """What is to be known of pictures in [-1, 1], once each."""
@@ -136,37 +162,25 @@ class TouchEncoder(nn.Module):
             h = stage(torch.cat((_twice(h), level), dim=1))
         return PictureFeatures(tuple(levels), functional.pixel_shuffle(h, 2).float())
 
-    def forward(self, features: PictureFeatures, at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k c h w"]:
-        """As `with_along`, the influence alone."""
-        return self.with_along(features, at)[0]
-
-    def with_along(
-        self, features: PictureFeatures, at: Float[Tensor, "b 2"]
-    ) -> tuple[Float[Tensor, "b k c h w"], Float[Tensor, "b 1 h2 w2"]]:
-        """The influence of a touch: for every pixel of the field, coefficients of the k basis functions of p, two each.
-
-        The c = 8 channels of one of 32 x 32 cells are dx and dy of its four pixels, as `functional.pixel_shuffle` reads them:
-        so a shift is applied to a quarter of the maps' memory traffic, and only the two channels of u* are shuffled.
+    def forward(self, features: PictureFeatures, at: Float[Tensor, "b 2"]) -> Touched:
+        """What b touches would move, and how.
 
         Args:
             features: of the picture of each of b touches (`PictureFeatures.repeated`).
             at: l, (x, y) in pixels of a picture of `FIELD_SIDE`.
-
-        Returns:
-            The influence, and logits of what moves along, on 16 x 16 cells. The latter is for training: an absolute error's
-            median is to stand still wherever a thing moves in less than half of all cases, and from there nothing is learnt of
-            what hangs together; a probability is.
         """
         h1, h2, h3, h4 = features.levels
         q3, q4 = (self._compared(layer(h), at) for layer, h in zip(self.compare, (h3, h4), strict=True))
         inputs: Sequence[tuple[Tensor, ...]] = ((h4, q4), (h3, q3), (h2,), (h1,))
-        h = along = h4[:, :0]
+        h = coarse = h4[:, :0]
         for stage, given in zip(self.up, inputs, strict=True):
             places = place_maps(at, given[0].shape[-1]).to(given[0].dtype)
             h = _twice(h) if h.shape[-1] < given[0].shape[-1] else h
             h = stage(torch.cat((h, *given, places), dim=1))
-            along = h if h.shape[-1] == ALONG_SIDE else along
-        return self.head(h).float().unflatten(1, (BASIS, CELL)), self.along(along).float()
+            coarse = h if h.shape[-1] == SWING_SIDE else coarse
+        along = self.along(coarse).float()
+        swing = self.swing(coarse).float() if self.config.swing else along.new_zeros(len(at), SWING, *along.shape[-2:])
+        return Touched(self.head(h).float().unflatten(1, (BASIS, CELL)), along, swing)
 
     @staticmethod
     def _compared(q: Float[Tensor, "b c h w"], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:

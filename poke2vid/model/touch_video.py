@@ -1,17 +1,14 @@
 """A model that knows what it touches: E_phi sees the picture, every pixel of the object is an oscillator, layers are moved.
 
     o, features = E_phi(x_0)                     once a picture
-    C           = E_phi(l, features)             once a touch
+    C, maps     = E_phi(l, features)             once a touch
     u*          = the response to all shifts     on every drag; a small system, no network         (`response`)
-    held        v' = rho_h v + k_h (u* - u)      the object lags behind the hand and arrives
-    free        v' = rho v - k u                 let go of it swings and comes to rest
-                u' = u + v'                      a release changes k and rho alone, so nothing jumps
-    x_hat       = the object's layer, moved by u', before its background                          (`carry`)
+    u'          = u, pulled or free, a frame on  by the maps' oscillators                          (`swing`)
+    x_hat       = the object's layer, moved by u', before its background                           (`carry`)
 
 u = v = 0 is a fixed point: an untouched picture stays as it is, to the bit.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -24,68 +21,40 @@ from torch.nn import functional
 from poke2vid import geometry
 from poke2vid.geometry import Affine
 from poke2vid.model.carry import backward, composed, layers
-from poke2vid.model.response import gate, respond
-from poke2vid.model.touch_encoder import FIELD_SIDE, PictureFeatures, TouchConfig, TouchEncoder
+from poke2vid.model.response import BASIS, gate, respond
+from poke2vid.model.swing import (
+    DAMPING,
+    HERTZ,
+    SWING,
+    SWING_SIDE,
+    causes_of,
+    free_step,
+    hand_share,
+    held_step,
+    law_of,
+    rest_of,
+)
+from poke2vid.model.touch_encoder import FIELD_SIDE, PictureFeatures, TouchConfig, Touched, TouchEncoder
 from poke2vid.types import STRICT, Frame, InputError, Pair, Poke, PokeKind, Rest, State
 
-FPS = 25.0
 GRASP = 1  # pixels of the field about l: a finger is no needle, and of a thin stem's place the mask is not so sure
 FIRM = 0.2  # of o about l: less is nothing that can be held
 FAINT = 0.1  # of o
+CELLS_REPEATED = FIELD_SIDE // 2 // SWING_SIDE
 NUM_CONTEXT = 4  # x_0, o, and the two layers; E_phi's levels follow
 
 
 @dataclass(frozen=True, kw_only=True)
 class TouchVideoConfig:
-    """Shape of the model, and how objects swing that nothing is known of.
-
-    Attributes:
-        touch: E_phi.
-        follow, glide: k_h and rho_h, of what is held.
-        hertz, damping: of what was let go of; damping as a share of critical.
-    """
+    """Shape of the model: that of E_phi, as all else has no parameters."""
 
     touch: TouchConfig = field(default_factory=TouchConfig)
-    follow: float = 0.25
-    glide: float = 0.45
-    hertz: float = 1.3
-    damping: float = 0.12
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
-
-    def __post_init__(self) -> None:
-        for name in ("follow", "glide"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name} {getattr(self, name)} must lie in 0 ... 1, without 1.")
-        if not 0 < self.hertz < FPS / 4 or not 0 < self.damping < 1:
-            raise InputError(
-                f"an oscillator of {self.hertz} Hz and damping {self.damping} cannot be; 0 ... {FPS / 4:g} and 0 ... 1."
-            )
 
     @property
     def resolution(self) -> int:
         return self.touch.resolution
-
-
-def oscillator(hertz: float, damping: float) -> Rest:
-    """The law v' = rho v - k u, u' = u + v' of a frequency and a share of critical damping, at `FPS` frames a second.
-
-    The roots of z^2 - (1 + rho - k) z + rho are e^(-damping omega +- i omega_d): so far a damped cosine goes in a frame.
-    """
-    omega = 2 * math.pi * hertz / FPS
-    rho = math.exp(-2 * damping * omega)
-    k = 1 + rho - 2 * math.sqrt(rho) * math.cos(omega * math.sqrt(1 - damping**2))
-    return Rest(stiffness=k, momentum=min(rho, 0.99))
-
-
-def peak(rest: Rest, frames: int = 200) -> float:
-    """How far a free oscillator gets that starts with the velocity 1."""
-    u, v, farthest = 0.0, 1.0, 0.0
-    for _ in range(frames):
-        u += v
-        v = rest.momentum * v - rest.stiffness * u
-        farthest = max(farthest, abs(u))
-    return farthest
 
 
 def grasp(mask: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b t 2"]) -> Bool[Tensor, "b t"]:
@@ -100,6 +69,25 @@ def grasp(mask: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b t 2"]) -> Bool[Te
 def opacity(mask: Tensor) -> Tensor:
     """Of the object's layer where o is so sure: none below `FAINT`, or traces of o on a wall would be dragged along."""
     return ((gate(mask) - 2 * FAINT) / (1 - 2 * FAINT)).clamp(min=0)
+
+
+def packed(touched: Touched) -> Float[Tensor, "b k1 c h w"]:
+    """What a touch says as one tensor, which sessions keep and graphs give: maps on cells are repeated."""
+    coarse = torch.cat((touched.swing, touched.along), dim=1)
+    size = touched.influence.shape[-2:]
+    return torch.cat((touched.influence, functional.interpolate(coarse, size=size, mode="nearest")[:, None]), dim=1)
+
+
+def reach(influence: Float[Tensor, "b t k c h w"]) -> Float[Tensor, "b t h2 w2"]:
+    """By how much each touch moves a place, whatever p is."""
+    size = influence.square().sum(dim=2).flatten(0, 1)  # over basis functions; then over dx and dy
+    return functional.pixel_shuffle(size, 2).sum(dim=1).sqrt().clamp_min(1e-6).unflatten(0, influence.shape[:2])
+
+
+def _enlarged(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s s"]:
+    """Maps on cells, repeated by `packed`, at the field's side, smooth."""
+    cells = maps[..., ::CELLS_REPEATED, ::CELLS_REPEATED]
+    return functional.interpolate(cells, size=(FIELD_SIDE, FIELD_SIDE), mode="bilinear", align_corners=False)
 
 
 class TouchVideo(nn.Module):
@@ -122,14 +110,19 @@ class TouchVideo(nn.Module):
 
     @property
     def default_rest(self) -> Rest:
-        return oscillator(self.config.hertz, self.config.damping)
+        """How a thing swings that nothing is known of. Any other law is taken as known: hertz and damping of this one thing."""
+        return rest_of(HERTZ, DAMPING)
 
     def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
-        """The picture seen once: u = v = 0, and as context x_0, o, its two layers and E_phi's levels."""
+        """The picture seen once. Of what moves: u, the hand, the maps of time, for how many frames it has been held; and v.
+
+        As context x_0, o, its two layers and E_phi's levels.
+        """
         features = self.touch_encoder.encode(x_0)
         still = x_0.new_zeros(len(x_0), 2, FIELD_SIDE, FIELD_SIDE)
+        maps, frames = still.new_zeros(len(x_0), SWING, *still.shape[-2:]), still.new_zeros(len(x_0), 1, 1, 1)
         context = (x_0, features.mask, *layers(x_0, self._shown(features.mask)), *features.levels)
-        return State((still,), context, (still.clone(),))
+        return State((still, still.clone(), maps, frames), context, (still.clone(),))
 
     def _shown(self, mask: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 1 h w"]:
         """o as the object's layer has it, at the model's size."""
@@ -137,33 +130,48 @@ class TouchVideo(nn.Module):
         large = functional.interpolate(mask, size=size, mode="bilinear", align_corners=False)
         return opacity(mask if mask.shape[-2:] == size else large)
 
-    def touch(self, state: State, location: Pair) -> Float[Tensor, "b k c h2 w2"]:
-        """The influence of a touch at l, in pixels of the model's frames."""
+    def touch(self, state: State, location: Pair) -> Float[Tensor, "b k1 c h2 w2"]:
+        """The influence of a touch at l, in pixels of the model's frames, and as its last row the maps of time (`packed`)."""
         x, y = self._to_field.point(*location)
         mask = state.context[1]
         features = PictureFeatures(state.context[NUM_CONTEXT:], torch.logit(mask, eps=1e-6))
         at = mask.new_tensor([[x, y]]).expand(len(mask), 2)
-        return self.touch_encoder(features, at)
+        return packed(self.touch_encoder(features, at))
 
-    def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Float[Tensor, "b 5 s s"]:
-        """u* of all shifts, how far impulses shall throw, and whether anything is held."""
+    def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Float[Tensor, "b 13 s s"]:
+        """u* of all shifts, how far impulses shall throw, whether anything is held, or touched, and the maps of time: where
+        several touch, each counts as far as it moves a place.
+        """
         mask = state.context[1]
-        parts = [self._response(mask, pokes, influences, kind) for kind in ("shift", "impulse")]
-        shifts = [self._to_field.point(*poke.location) for poke in pokes if poke.kind == "shift"]
-        at = mask.new_tensor(shifts).reshape(1, -1, 2).expand(len(mask), -1, -1)
-        held = grasp(mask, at).any(dim=1) if shifts else torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
-        return torch.cat((*parts, held.to(mask.dtype)[:, None, None, None].expand_as(mask)), dim=1)
+        shifts, moved = self._response(mask, pokes, influences, "shift")
+        throws, thrown = self._response(mask, pokes, influences, "impulse")
+        weight = torch.cat((moved, thrown), dim=1)
+        chosen = [
+            maps
+            for kind in ("shift", "impulse")
+            for poke, maps in zip(pokes, influences, strict=True)
+            if poke.kind == kind
+        ]
+        swings = torch.stack([_enlarged(maps[:, BASIS, :SWING]) for maps in chosen], dim=1)
+        maps = (swings * weight[:, :, None]).sum(dim=1) / weight.sum(dim=1)[:, None].clamp_min(1e-6)
+        flags = [
+            part.flatten(1).amax(dim=1) > 0 if part.shape[1] else mask.new_zeros(len(mask)) > 0
+            for part in (moved, weight)
+        ]
+        held, touched = (flag.to(mask.dtype)[:, None, None, None].expand_as(mask) for flag in flags)
+        return torch.cat((shifts, throws, held, touched, maps), dim=1)
 
     def _response(
         self, mask: Tensor, pokes: Sequence[Poke], influences: Sequence[Tensor], kind: PokeKind
-    ) -> Float[Tensor, "b 2 s s"]:
-        """u* of the pokes of one kind."""
+    ) -> tuple[Float[Tensor, "b 2 s s"], Float[Tensor, "b t s s"]]:
+        """u* of the pokes of one kind, and by how much each of them says how a place moves: nothing where it holds nothing."""
         chosen = [(poke, maps) for poke, maps in zip(pokes, influences, strict=True) if poke.kind == kind]
         if not chosen:
-            return mask.new_zeros(len(mask), 2, *mask.shape[-2:])
+            return mask.new_zeros(len(mask), 2, *mask.shape[-2:]), mask.new_zeros(len(mask), 0, *mask.shape[-2:])
         at = mask.new_tensor([self._to_field.point(*poke.location) for poke, _ in chosen]).expand(len(mask), -1, -1)
         p = mask.new_tensor([self._to_field.vector(*poke.shift) for poke, _ in chosen]).expand(len(mask), -1, -1)
-        return respond(torch.stack([maps for _, maps in chosen], dim=1), mask, at, p, grasp(mask, at))
+        influence, given = torch.stack([maps[:, :BASIS] for _, maps in chosen], dim=1), grasp(mask, at)
+        return respond(influence, mask, at, p, given), reach(influence) * given[..., None, None]
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
         """Refused: what a poke does depends on what it touches."""
@@ -177,15 +185,25 @@ class TouchVideo(nn.Module):
 
     def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
         """As `step`, swinging as `rest` says where nothing holds it."""
-        (u,), (v,), config = state.sigma, state.velocity, self.config
-        rest = rest if rest.anchored else self.default_rest  # this model has no other law than an oscillator
-        free = rest.momentum * v - rest.stiffness * u
+        (u, hand, maps, frames), (v,) = state.sigma, state.velocity
+        batch = len(u)
+        told = rest.anchored and rest != self.default_rest  # AS_TRAINED, too, leaves it to the maps
+        hertz, damping = causes_of(rest) if told else (HERTZ, DAMPING)
+        known = torch.full((batch,), told, dtype=torch.bool, device=u.device)
         if phi is None:
-            v = free
+            law = law_of(maps, u.new_full((batch,), hertz), u.new_full((batch,), damping), known)
+            v, frames = free_step(u, v, law), torch.zeros_like(frames)
+            hand = u + v
         else:
-            target, throw, held = phi.split((2, 2, 1), dim=1)
-            v = torch.where(held > 0, config.glide * v + config.follow * (target - u), free) + throw / peak(rest)
-        state = replace(state, sigma=(u + v,), velocity=(v,))
+            target, throw, held, touched, new_maps = phi.split((2, 2, 1, 1, SWING), dim=1)
+            maps = torch.where(touched > 0, new_maps, maps)
+            law = law_of(maps, u.new_full((batch,), hertz), u.new_full((batch,), damping), known)
+            pulled = held > 0
+            hand = torch.where(pulled, hand + hand_share(frames) * (target - hand), u)
+            v = torch.where(pulled, held_step(u, v, hand, law), free_step(u, v, law)) + law.kick * throw
+            hand = torch.where(pulled, hand, u + v)
+            frames = torch.where(pulled[:, :, :1, :1], frames + 1, torch.zeros_like(frames))
+        state = replace(state, sigma=(u + v, hand, maps, frames), velocity=(v,))
         return state, self.decode(state)
 
     def decode(self, state: State) -> Frame:

@@ -59,8 +59,10 @@ class FieldConfig:
         weight_decay: of AdamW.
         average: share that a running mean of the weights keeps in every step; the mean is the model.
         background: weight of pixels beside the object.
+        films: how many a step, for how things move in time; none if the network has no maps of it.
         mask: weight of finding the object.
         along: weight of telling what moves along.
+        swing: weight of moving in time as films do.
         softness: below it, in pixels of the field, an error counts by its square.
         clip_gradient: largest gradient norm.
         precision: of the network's convolutions; losses, the solve and updates are fp32 always.
@@ -71,6 +73,7 @@ class FieldConfig:
     steps: int = 60_000
     scenes: int = 16
     pokes: int = 4
+    films: int = 0
     learning_rate: float = 2e-3
     matrix_rate: float = 0.03
     warmup: int = 200
@@ -80,6 +83,7 @@ class FieldConfig:
     background: float = 0.5
     mask: float = 0.2
     along: float = 0.2
+    swing: float = 0.5
     softness: float = 0.1
     clip_gradient: float = 1.0
     precision: Precision = "fp32"
@@ -95,7 +99,7 @@ class FieldConfig:
         for name in ("steps", "scenes", "pokes", "checkpoint_every", "sample_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("background", "mask", "along", "weight_decay", "warmup"):
+        for name in ("background", "mask", "along", "swing", "films", "weight_decay", "warmup"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
         for name in ("softness", "clip_gradient"):
@@ -104,6 +108,10 @@ class FieldConfig:
         for name in ("learning_rate", "matrix_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} must lie between 0 and 1.")
+        if self.films and not self.touch.swing:
+            raise InputError(
+                "films teach maps of time, and this network has none; set touch.swing to 40, or films to 0."
+            )
         if not 0 < self.decay <= 1:
             raise InputError(f"decay {self.decay} must lie above 0 and not above 1, which is no decay.")
         if not 0 <= self.average < 1:

@@ -23,16 +23,19 @@ from poke2vid.train import checkpoint, settings
 from poke2vid.train.field_config import FieldConfig, to_json
 from poke2vid.train.field_data import FieldBatch, FieldBatches
 from poke2vid.train.field_trainer import FieldTrainer, predict, scores
+from poke2vid.train.film_data import FilmBatch, FilmBatches
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster
 from poke2vid.train.stopping import Interrupted, Signals, single_thread
+from poke2vid.train.swing_loss import swing_scores
 from poke2vid.types import InputError
 
 SCORED_SCENES = 60  # of a family, at most, at a sampling step
+SCORED_FILMS = 48  # of a family: the last ones, of the store that was named last
 SHOWN = 6
 FREE = (
-    "mask", "background", "along", "learning_rate", "matrix_rate", "clip_gradient", "steps", "precision", "checkpoint_every",
-    "sample_every", "keep_checkpoints",
+    "mask", "background", "along", "swing", "films", "learning_rate", "matrix_rate", "clip_gradient", "steps", "precision",
+    "checkpoint_every", "sample_every", "keep_checkpoints",
 )  # fmt: skip
 
 
@@ -62,6 +65,9 @@ def train_fields(
     opened = [PokeStore.open(path) for path in stores]
     shards = [shard for store in opened for shard in store.shards]
     batches = FieldBatches(shards, config)
+    films = FilmBatches(shards, config)
+    if config.films and not len(films):
+        raise InputError("no store holds a film of a single pull or push; simulate with --films, or set films to 0.")
     config = replace(
         config, precision=_precision(precision, config, batches, checkpoint.newest(run) if resume else None)
     )
@@ -75,15 +81,15 @@ def train_fields(
         log.say(
             f"{len(batches.scenes)} scenes, {sum(len(s.pokes) for s in batches.scenes)} fields; {parameters:,} parameters."
         )
-        unseen = _by_family(shards, config)
+        unseen, played = _by_family(shards, config), _films_by_family(shards, config)
         began, saved = time.monotonic(), checkpoint.newest(run)
         for batch in _steps(batches, trainer.step, config.steps, workers):
             waited = time.monotonic() - began
-            values = trainer.advance(batch)
+            values = trainer.advance(batch, films[trainer.step] if config.films else None)
             step, seconds = trainer.step, time.monotonic() - began
             log.numbers(step, {**values, "pokes_per_second": len(batch.p) / seconds, "data_share": waited / seconds})
             if step % config.sample_every == 0 or step == config.steps:
-                _judge(log, trainer, unseen, batch)
+                _judge(log, trainer, unseen, played, batch)
             late, told = time.monotonic() > deadline, signals.received
             if step % config.checkpoint_every == 0 or step == config.steps or late or told:
                 saved = _save(run, trainer, config, origin)
@@ -188,7 +194,22 @@ def _by_family(shards: Sequence[PokeShard], config: FieldConfig) -> dict[str, li
     return found
 
 
-def _judge(log: RunLog, trainer: FieldTrainer, unseen: dict[str, list[FieldBatch]], batch: FieldBatch) -> None:
+def _films_by_family(shards: Sequence[PokeShard], config: FieldConfig) -> dict[str, list[FilmBatch]]:
+    """Held-out films, if time is learnt."""
+    families = sorted({shard.family for shard in shards if shard.split == "test"}) if config.films else []
+    found = {}
+    for family in families:
+        films = FilmBatches([shard for shard in shards if shard.family == family], config, split="test")
+        if len(films):
+            films.films = films.films[-SCORED_FILMS:]
+            found[family] = films.every()
+    return found
+
+
+def _judge(
+    log: RunLog, trainer: FieldTrainer, unseen: dict[str, list[FieldBatch]], played: dict[str, list[FilmBatch]],
+    batch: FieldBatch,
+) -> None:  # fmt: skip
     """Scores and pictures of the mean weights on held-out scenes, and pictures of the batch."""
     net, config = trainer.mean.eval(), trainer.config
     for family, batches in unseen.items():
@@ -200,6 +221,14 @@ def _judge(log: RunLog, trainer: FieldTrainer, unseen: dict[str, list[FieldBatch
         with (log.run / "scores.jsonl").open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"step": trainer.step, "family": family, **asdict(found)}) + "\n")
         log.picture(trainer.step, f"held-out-{family}", field_grid(net, batches[:SHOWN], config))
+    for family, films in played.items():
+        timed = swing_scores(net, films, config)
+        log.say(
+            f"step {trainer.step} {family} films: held {timed.held:.3f} free {timed.free:.3f} (untold {timed.free_untold:.3f}) "
+            f"curve {timed.curve:.3f} ({timed.curve_untold:.3f}) impulse {timed.impulse:.3f} ({timed.impulse_untold:.3f})"
+        )
+        with (log.run / "scores.jsonl").open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"step": trainer.step, "family": family, **asdict(timed)}) + "\n")
     log.picture(trainer.step, "train", field_grid(net, [batch], config))
 
 

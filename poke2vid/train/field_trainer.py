@@ -13,11 +13,17 @@ from poke2vid.model.touch_encoder import FIELD_SIDE, PictureFeatures, TouchEncod
 from poke2vid.train import checkpoint
 from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.field_data import FieldBatch
+from poke2vid.train.film_data import FilmBatch
 from poke2vid.train.muon import Muon
+from poke2vid.train.swing_loss import swing, swing_loss
 from poke2vid.train.trainer import require_finite
 from poke2vid.types import InputError
 
 MODEL, RAW = "touch/", "raw/"
+FROM_ZERO = (
+    "head.",
+    "swing.1.",
+)  # layers whose outputs have a scale; an update of singular values of one would be too much
 FAR, NEAR = (
     0.15,
     0.03,
@@ -33,8 +39,8 @@ class FieldTrainer:
         self.net = TouchEncoder(config.touch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = TouchEncoder(config.touch).requires_grad_(False)
         self.mean.load_state_dict(self.net.state_dict())
-        matrices = [w for name, w in self.net.named_parameters() if w.dim() == 4 and not name.startswith("head.")]
-        others = [w for name, w in self.net.named_parameters() if w.dim() != 4 or name.startswith("head.")]
+        matrices = [w for name, w in self.net.named_parameters() if w.dim() == 4 and not name.startswith(FROM_ZERO)]
+        others = [w for name, w in self.net.named_parameters() if w.dim() != 4 or name.startswith(FROM_ZERO)]
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
         self.optimisers: dict[str, tuple[torch.optim.Optimizer, float]] = {
             "muon/": (Muon(matrices, config.matrix_rate, dtype=dtype), config.matrix_rate),
@@ -44,8 +50,8 @@ class FieldTrainer:
             ),
         }
 
-    def advance(self, batch: FieldBatch) -> dict[str, float]:
-        """One step; returns what there is to log.
+    def advance(self, batch: FieldBatch, films: FilmBatch | None = None) -> dict[str, float]:
+        """One step on fields, and on films if the network has maps of time; returns what there is to log.
 
         Raises:
             InputError: naming a term that is not finite, or the gradient; no weight has been changed by it.
@@ -55,8 +61,10 @@ class FieldTrainer:
             for group in optimiser.param_groups:
                 group["lr"] = rate * config.pace(self.step)
         terms = field_terms(predict(self.net, batch, config), batch, config)
+        if films is not None:
+            terms["swing"] = swing_loss(swing(self.net, films, config), films, config)
         require_finite(terms, self.step)
-        loss = terms["object"] + sum(getattr(config, name) * terms[name] for name in ("background", "mask", "along"))
+        loss = terms["object"] + sum(getattr(config, name) * terms[name] for name in terms if name != "object")
         self.net.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_gradient))
@@ -116,12 +124,13 @@ class FieldPrediction:
     Attributes:
         u: u* of every poke.
         features: what was seen in its pictures.
-        along: of the pokes with one touch, whose numbers are `single`: logits of what moves along.
+        along, swing: of the pokes with one touch, whose numbers are `single`, as `Touched`.
     """
 
     u: Float[Tensor, "b 2 s s"]
     features: PictureFeatures
     along: Float[Tensor, "n 1 a a"]
+    swing: Float[Tensor, "n c a a"]
     single: Tensor
 
 
@@ -133,21 +142,23 @@ def predict(net: TouchEncoder, batch: FieldBatch, config: FieldConfig) -> FieldP
     places = torch.cat([batch.at[chosen, :t].flatten(0, 1) for chosen, t in groups])
     with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
-        influence, along = net.with_along(features.repeated(owner), places)
+        touched = net(features.repeated(owner), places)
     # Most pokes have one touch: no maps are kept, or solved with, for absent ones.
     found, first, mask = [], 0, features.mask
     for chosen, t in groups:
         if not len(chosen):
             continue
         last = first + t * len(chosen)
-        maps = influence[first:last].unflatten(0, (-1, t))
+        maps = touched.influence[first:last].unflatten(0, (-1, t))
         found.append(
             respond(maps, mask[batch.owner[chosen]], batch.at[chosen, :t], batch.p[chosen, :t], batch.given[chosen, :t])
         )
         first = last
     order = torch.cat([chosen for chosen, _ in groups]).argsort()
-    singles = along[: len(groups[0][0])]
-    return FieldPrediction(torch.cat(found)[order], features, singles, groups[0][0])
+    single = slice(0, len(groups[0][0]))
+    return FieldPrediction(
+        torch.cat(found)[order], features, touched.along[single], touched.swing[single], groups[0][0]
+    )
 
 
 def field_terms(said: FieldPrediction, batch: FieldBatch, config: FieldConfig) -> dict[str, Tensor]:

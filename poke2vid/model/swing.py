@@ -1,0 +1,118 @@
+"""How what was touched moves in time: every place of the object is an oscillator, driven by a hand or free.
+
+    hand    d' = d + w(n) (u* - d)            arrives ten frames after the grasp, along a smooth path; then it is at its target
+    held    v' = rho_h v + k_h (d' - u)       the object lags behind the hand
+    free    v' = rho v - k u                  let go of it swings and comes to rest
+            u' = u + v'                       a release changes the law alone, so nothing jumps
+
+E_phi gives maps of what these laws depend on, once a touch. A swing's period and damping do not show in a picture: they are
+known causes. Told (hertz, damping), the maps say by how much each place departs from them; untold, what was usual in training.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from poke2vid.types import Rest
+
+FPS = 25.0
+SWING = (
+    7  # channels of the maps: k_h, rho_h; departures of hertz and damping when told, when untold; gain of an impulse
+)
+SWING_SIDE = 16  # cells of the maps
+ARRIVAL = 10  # frames that a hand takes to where it first goes, as the pulls of the training
+HERTZ, DAMPING = 1.3, 0.12  # of what nothing is known of
+FOLLOW, GLIDE = 0.45, 0.45  # k_h and rho_h where the maps are zero
+FASTEST = 3.0  # of omega, in radians a frame: a leaf is back within one
+DAMPED = (0.02, 0.95)  # of the share of critical damping
+
+
+@dataclass(frozen=True)
+class Law:
+    """The numbers of every place's oscillator; `b 1 h w` each.
+
+    Attributes:
+        follow, glide: k_h and rho_h.
+        stiffness, momentum: k and rho.
+        kick: the velocity that throws a place as far as 1.
+    """
+
+    follow: Tensor
+    glide: Tensor
+    stiffness: Tensor
+    momentum: Tensor
+    kick: Tensor
+
+
+def law_of(
+    maps: Float[Tensor, "b c h w"], hertz: Float[Tensor, " b"], damping: Float[Tensor, " b"], told: Bool[Tensor, " b"]
+) -> Law:
+    """The law that maps and known causes give; where `told` is false, hertz and damping are not looked at."""
+    k_h, rho_h, *departures, gain = maps.unbind(dim=1)
+    known = told[:, None, None]
+    a, b = (torch.where(known, departures[n], departures[n + 2]) for n in (0, 1))
+    hertz, damping = (
+        torch.where(told, given, given.new_tensor(usual))[:, None, None]
+        for given, usual in ((hertz, HERTZ), (damping, DAMPING))
+    )
+    omega = (2 * math.pi / FPS * hertz * torch.exp(a)).clamp(max=FASTEST)
+    zeta = (damping * torch.exp(b)).clamp(*DAMPED)
+    stiffness, momentum = oscillator(omega, zeta)
+    kick = torch.exp(gain) / _peak(omega, zeta)
+    follow, glide = (torch.sigmoid(m + _logit(usual)) for m, usual in ((k_h, FOLLOW), (rho_h, GLIDE)))
+    return Law(*(values[:, None] for values in (follow, glide, stiffness, momentum, kick)))
+
+
+def oscillator(omega: Tensor, zeta: Tensor) -> tuple[Tensor, Tensor]:
+    """k and rho of v' = rho v - k u, u' = u + v', for omega in radians a frame and zeta as a share of critical damping.
+
+    The roots of z^2 - (1 + rho - k) z + rho are e^(-zeta omega +- i omega_d): so far a damped cosine goes in a frame.
+    """
+    rho = torch.exp(-2 * zeta * omega)
+    return 1 + rho - 2 * rho.sqrt() * torch.cos(omega * (1 - zeta.square()).sqrt()), rho
+
+
+def _peak(omega: Tensor, zeta: Tensor) -> Tensor:
+    """How far a free oscillator gets that starts with the velocity 1: u_n = rho^((n - 1) / 2) sin(n theta) / sin(theta)."""
+    theta = omega * (1 - zeta.square()).sqrt()
+    n = (torch.acos(zeta) / theta).clamp_min(1)
+    return torch.exp(-zeta * omega * (n - 1)) * torch.sin(n * theta) / torch.sin(theta)
+
+
+def rest_of(hertz: float, damping: float) -> Rest:
+    """`oscillator` as a session's law of rest."""
+    k, rho = oscillator(torch.tensor(2 * math.pi * hertz / FPS, dtype=torch.float64), torch.tensor(damping))
+    return Rest(stiffness=float(k), momentum=min(float(rho), 0.99))
+
+
+def causes_of(rest: Rest) -> tuple[float, float]:
+    """(hertz, damping) of a law of rest: the inverse of `rest_of`. A law that does not swing is the most damped one."""
+    rho = max(rest.momentum, 1e-4)
+    fading = -math.log(rho) / 2  # zeta omega
+    turning = math.acos(min(1.0, max(-1.0, (1 + rho - rest.stiffness) / (2 * math.sqrt(rho)))))
+    omega = max(math.hypot(turning, fading), 1e-4)
+    return omega * FPS / (2 * math.pi), min(max(fading / omega, DAMPED[0]), DAMPED[1])
+
+
+def hand_share(frames: Tensor) -> Tensor:
+    """w(n): which share of what is left of its way the hand goes in the frame after n: together a path of least jerk."""
+    now, then = ((frames + step).clamp(max=ARRIVAL) / ARRIVAL for step in (0, 1))
+    s, s_next = (t.pow(3) * (10 + t * (6 * t - 15)) for t in (now, then))
+    return torch.where(then < 1, (s_next - s) / (1 - s).clamp_min(1e-6), torch.ones_like(s))
+
+
+def held_step(u: Tensor, v: Tensor, hand: Tensor, law: Law) -> Tensor:
+    """v' of what is held."""
+    return law.glide * v + law.follow * (hand - u)
+
+
+def free_step(u: Tensor, v: Tensor, law: Law) -> Tensor:
+    """v' of what is not."""
+    return law.momentum * v - law.stiffness * u
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))

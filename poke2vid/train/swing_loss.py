@@ -1,0 +1,207 @@
+"""How well the maps of time follow films: pulled, let go of, and pushed."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from poke2vid.model.response import respond
+from poke2vid.model.swing import Law, free_step, held_step, law_of
+from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
+from poke2vid.train.field_config import FieldConfig
+from poke2vid.train.film_data import FilmBatch
+
+TOUCHED = 0.05  # of the side: within it the touched point's own path counts more
+MORE = 4.0
+THIN = 2  # every second pixel of the field is enough
+
+
+@dataclass(frozen=True)
+class Swung:
+    """What was predicted of films, told hertz and damping and not, and the truth, on every second pixel of the field.
+
+    Attributes:
+        told, untold, true: u at x_1 ... x_F. What is let go of starts as it truly was: how it got there is another matter.
+        inside: the object.
+        near: 1 at l, less away from it.
+    """
+
+    told: Float[Tensor, "n f 2 h w"]
+    untold: Float[Tensor, "n f 2 h w"]
+    true: Float[Tensor, "n f 2 h w"]
+    inside: Float[Tensor, "n 1 h w"]
+    near: Float[Tensor, "n 1 h w"]
+
+
+def swing(net: TouchEncoder, batch: FilmBatch, config: FieldConfig) -> Swung:
+    """Rolls out the films of a batch."""
+    n = len(batch.x_0)
+    with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+        features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
+        touched = net(features, batch.at)
+    with torch.no_grad():  # time is to explain when things move, not how far
+        given = torch.ones(n, 1, dtype=torch.bool, device=batch.x_0.device)
+        thrown = respond(touched.influence[:, None], features.mask, batch.at[:, None], batch.p[:, None], given)
+    size = (FIELD_SIDE, FIELD_SIDE)
+    maps = functional.interpolate(touched.swing, size=size, mode="bilinear", align_corners=False)[..., ::THIN, ::THIN]
+    true = batch.u[..., ::THIN, ::THIN]
+    known = batch.hertz > 0
+    laws = [law_of(maps, batch.hertz, batch.damping, told) for told in (known, torch.zeros_like(known))]
+    told, untold = (rolled(law, true, thrown[..., ::THIN, ::THIN], batch) for law in laws)
+    inside = (batch.parts[:, None, ::THIN, ::THIN] > 0).float()
+    cells = torch.arange(FIELD_SIDE, device=true.device, dtype=true.dtype)[::THIN]
+    dx, dy = (cells - c[:, None] for c in batch.at.unbind(dim=1))
+    squared = dx[:, None, :].square() + dy[:, :, None].square()
+    near = torch.exp(-squared / (2 * (TOUCHED * FIELD_SIDE) ** 2))[:, None]
+    return Swung(told, untold, true, inside, near)
+
+
+def rolled(
+    law: Law, true: Float[Tensor, "n f 2 h w"], thrown: Float[Tensor, "n 2 h w"], batch: FilmBatch
+) -> Float[Tensor, "n f 2 h w"]:
+    """u at every frame under a law. The hand goes along its path of least jerk to where the object truly is at its arrival."""
+    n, frames = true.shape[:2]
+    pushed = batch.release == 0
+    last = torch.arange(n, device=true.device)
+    target = true[last, (batch.arrive - 1).clamp_min(0)]
+    u = torch.zeros_like(target)
+    v = torch.where(pushed[:, None, None, None], law.kick * thrown, 0.0)
+    found = []
+    for frame in range(1, frames + 1):
+        share = (frame / batch.arrive.clamp_min(1)).clamp(max=1)
+        hand = (share**3 * (10 + share * (6 * share - 15)))[:, None, None, None] * target
+        if frame > 1:
+            let_go = (batch.release == frame - 1)[:, None, None, None]
+            before = true[:, frame - 3] if frame > 2 else torch.zeros_like(u)
+            v = torch.where(let_go, true[:, frame - 2] - before, v)
+            u = torch.where(let_go, true[:, frame - 2], u)
+        held = (frame <= batch.release)[:, None, None, None]
+        first_of_push = (pushed & (frame == 1))[:, None, None, None]
+        v = torch.where(first_of_push, v, torch.where(held, held_step(u, v, hand, law), free_step(u, v, law)))
+        u = u + v
+        found.append(u)
+    return torch.stack(found, dim=1)
+
+
+def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
+    """The absolute error as a share of the poke's length, held and free frames alike, told and untold alike."""
+    length = batch.p.norm(dim=-1).clamp_min(1.0)[:, None, None, None]
+    frames = torch.arange(1, said.true.shape[1] + 1, device=said.true.device)
+    held = (frames <= batch.release[:, None]).float()
+    free = (frames <= batch.frames[:, None]).float() - held
+    place = said.inside * (1 + MORE * said.near) * batch.weight[:, None, None, None]
+    total = said.true.new_zeros(())
+    for u in (said.told, said.untold):
+        squared = (u - said.true).square().sum(dim=2)
+        error = ((squared + config.softness**2).sqrt() - config.softness) / length
+        for chosen in (held, free):
+            weight = place * chosen[:, :, None, None]
+            total = total + (error * weight).sum() / weight.sum().clamp_min(1)
+    return total / 4
+
+
+AFTER = tuple(range(2, 25, 2))  # frames after the release
+IMPULSE_FRAMES = 25
+
+
+@dataclass(frozen=True)
+class SwingScores:
+    """How far films are met, as shares.
+
+    Attributes:
+        held: the error while pulled, over a still picture's.
+        free, free_untold: the error after the release, over that of snapping back at once.
+        curve, curve_untold: largest distance between the mean curves `AFTER` the release of the films and of the prediction, of
+            the projection on the held flow or of the mean motion, as shares of the held.
+        impulse, impulse_untold: the same of the touched point's path after a push, as a share of its peak.
+        pulls, pushes: how many films.
+    """
+
+    held: float
+    free: float
+    free_untold: float
+    curve: float
+    curve_untold: float
+    impulse: float
+    impulse_untold: float
+    pulls: int
+    pushes: int
+
+
+@torch.no_grad()
+def swing_scores(net: TouchEncoder, batches: list[FilmBatch], config: FieldConfig) -> SwingScores:
+    """Over all films of some batches."""
+    errors, curves, paths = torch.zeros(5), [], []
+    pulls = pushes = 0
+    for batch in batches:
+        said = swing(net, batch, config)
+        frames = torch.arange(1, said.true.shape[1] + 1)
+        pulled = batch.release > 0
+        held = (frames <= batch.release[:, None]) & pulled[:, None]
+        free = ~held & pulled[:, None] & (frames <= batch.frames[:, None])
+        still, told, untold = (
+            mean_motion(u, said.inside) for u in (said.true, said.told - said.true, said.untold - said.true)
+        )
+        errors += torch.stack(
+            [
+                (told * held).sum(),
+                (still * held).sum(),
+                (told * free).sum(),
+                (untold * free).sum(),
+                (still * free).sum(),
+            ]
+        )
+        pulls, pushes = pulls + int(pulled.sum()), pushes + int((~pulled).sum())
+        for k in torch.arange(len(pulled)).tolist():
+            release = int(batch.release[k])
+            if release and release + AFTER[-1] <= int(batch.frames[k]):
+                curves.append(
+                    torch.stack([let_go(u[k], said.inside[k], release) for u in (said.true, said.told, said.untold)])
+                )
+            elif not release:
+                paths.append(
+                    torch.stack(
+                        [pushed_path(u[k], batch.at[k], said.inside[k]) for u in (said.true, said.told, said.untold)]
+                    )
+                )
+    e = errors.tolist()
+    return SwingScores(
+        e[0] / max(e[1], 1e-9), e[2] / max(e[4], 1e-9), e[3] / max(e[4], 1e-9), *_distances(curves), *_distances(paths), pulls,
+        pushes,
+    )  # fmt: skip
+
+
+def mean_motion(u: Float[Tensor, "n f 2 h w"], inside: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n f"]:
+    """Mean length over the object."""
+    return (u.norm(dim=2) * inside).sum((2, 3)) / inside.sum((2, 3)).clamp_min(1)
+
+
+def let_go(u: Float[Tensor, "f 2 h w"], inside: Float[Tensor, "1 h w"], release: int) -> Float[Tensor, "2 a"]:
+    """The projection on the held flow and the mean motion, as shares of the held, `AFTER` the release."""
+    held = u[release - 1] * inside
+    after = u[[release - 1 + frames for frames in AFTER]] * inside
+    projection = (after * held).sum((1, 2, 3)) / held.square().sum().clamp_min(1e-9)
+    return torch.stack((projection, after.norm(dim=1).sum((1, 2)) / held.norm(dim=0).sum().clamp_min(1e-9)))
+
+
+def pushed_path(
+    u: Float[Tensor, "f 2 h w"], at: Float[Tensor, "2"], inside: Float[Tensor, "1 h w"]
+) -> Float[Tensor, "1 f"]:
+    """How far the touched place goes along the way to its peak, as a share of it."""
+    cells = torch.arange(u.shape[-1]) * float(THIN)
+    far = torch.hypot(cells[None] - at[0], cells[:, None] - at[1])
+    row, column = divmod(int((far + 1e6 * (1 - inside[0])).argmin()), u.shape[-1])
+    path = u[:IMPULSE_FRAMES, :, row, column]
+    farthest = path[path.norm(dim=1).argmax()]
+    return ((path @ farthest) / farthest.square().sum().clamp_min(1e-9))[None]
+
+
+def _distances(curves: list[Tensor]) -> tuple[float, float]:
+    """Between the truth's mean curve and each prediction's; NaN without any."""
+    if not curves:
+        return float("nan"), float("nan")
+    true, *others = torch.stack(curves).mean(dim=0)
+    told, untold = (float((true - other).abs().max()) for other in others)
+    return told, untold

@@ -148,7 +148,7 @@ def test_single_and_double_touches_come_out_in_their_order(store: PokeStore) -> 
         for k in range(6):
             t = 2 if k == 1 else 1
             own = features.repeated(batch.owner[k : k + 1].repeat(t))
-            maps = net(own, at[k, :t]).influence[None]
+            maps = net(own.levels, at[k, :t]).influence[None]
             alone = respond(maps, own.mask[:1], at[k : k + 1, :t], p[k : k + 1, :t], given[k : k + 1, :t])
             assert torch.allclose(u[k], alone[0], atol=1e-3, rtol=1e-3)
 
@@ -254,8 +254,8 @@ def test_a_larger_picture_starts_from_the_smaller_ones_network(path: Path, tmp_p
     x = torch.rand(1, 3, 64, 64) * 2 - 1
     large = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
     at = torch.tensor([[30.0, 30.0]])
-    small = net(net.encode(x), at).influence
-    enlarged = trainer.mean(trainer.mean.encode(large), at).influence
+    small = net(net.encode(x).levels, at).influence
+    enlarged = trainer.mean(trainer.mean.encode(large).levels, at).influence
     assert torch.allclose(enlarged, small, atol=1e-3), "the stem starts without a say"
 
 

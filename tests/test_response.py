@@ -126,12 +126,12 @@ def test_an_untrained_encoder_moves_nothing_and_its_gradient_reaches_every_weigh
     x = torch.rand(2, 3, resolution, resolution) * 2 - 1
     features = net.encode(x)
     places = torch.tensor([[10.0, 20.0], [40.0, 50.0]])
-    said = net(features, places)
+    said = net(features.levels, places)
     assert said.influence.shape == (2, BASIS, CELL, HALF, HALF) and said.swing.shape == (2, SWING, 16, 16)
     assert said.influence.abs().max() == 0 and said.swing.abs().max() == 0
     for last in (net.head, net.swing[1]):
         torch.nn.init.normal_(last.weight, std=0.1)
-    said = net(features, places)
+    said = net(features.levels, places)
     parts = (said.influence, said.along, said.swing, features.objectness)
     torch.stack([part.square().mean() for part in parts]).sum().backward()
     dead = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -146,8 +146,8 @@ def test_the_encoder_sees_which_thing_is_touched() -> None:
     x = torch.rand(2, 3, 64, 64) * 2 - 1
     here, there = torch.tensor([[20.0, 20.0]]), torch.tensor([[44.0, 44.0]])
     one, other = net.encode(x[:1]), net.encode(x[1:])
-    assert (net(one, here).influence - net(other, here).influence).abs().max() > 1e-3
-    assert (net(one, here).influence - net(one, there).influence).abs().max() > 1e-3
+    assert (net(one.levels, here).influence - net(other.levels, here).influence).abs().max() > 1e-3
+    assert (net(one.levels, here).influence - net(one.levels, there).influence).abs().max() > 1e-3
 
 
 def test_the_place_of_a_touch_is_seen_on_every_level() -> None:

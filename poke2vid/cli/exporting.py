@@ -31,7 +31,7 @@ def export(
             ]
             print(f"{name:<14}{', '.join(sizes)}")
         for precision, found in about["checks"].items():
-            unit = "px of flow" if about["decoder"] == "motion" else "of [-1, 1]"
+            unit = "px of flow" if about["decoder"] in ("motion", "layers") else "of [-1, 1]"
             print(
                 f"{precision}: off by {found['step']:g} in a step (limit {found['step_limit']:g}), by {found['rollout']:g} "
                 f"{unit} in {found['rollout_frames']} frames (limit {found['rollout_limit']:g})"

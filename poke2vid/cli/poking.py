@@ -47,9 +47,9 @@ def animate(
     from poke2vid.session import Animator, load
 
     if model is not None and holds_graphs(model):
-        from poke2vid.export.engine import OnnxPlayer  # with a library that a model does not need
+        from poke2vid.export.touch_engine import player_of  # with a library that a model does not need
 
-        player = OnnxPlayer(model)
+        player = player_of(model)
         animator = Animator(player, player.about)
     else:
         animator = load(model)

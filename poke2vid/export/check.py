@@ -1,6 +1,7 @@
 """Exported graphs against the model they came from: the same numbers, within stated bounds."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from torch.nn import functional
 
 from poke2vid.canvas import Canvas
 from poke2vid.export.engine import OnnxPlayer, Precision
+from poke2vid.export.touch_engine import OnnxTouchPlayer
+from poke2vid.geometry import resize_flow
 from poke2vid.live import STEADY, LiveModel
+from poke2vid.model.touch_video import TouchDynamics, TouchVideo
 from poke2vid.pictures import read_picture
 from poke2vid.pokes import rasterise
 from poke2vid.types import Frame, LivePlayer, Poke, State
@@ -31,7 +35,7 @@ class Check:
     Attributes:
         step: the largest difference of one step, as `STEP_LIMITS` takes it, over random and real input, touched and not.
         rollout: of 25 frames of a real picture, poked and let go: the largest difference of flow in pixels (of x_hat where
-            the decoder paints).
+            the decoder paints; of u where layers are moved).
         rollout_x_hat: the largest difference of a frame's intensity, of [-1, 1]; next to edges a little flow is much intensity.
         rollout_mean: the mean absolute difference of intensity.
     """
@@ -70,6 +74,35 @@ def check(live: LiveModel, player: OnnxPlayer, precision: Precision) -> Check:
     return Check(precision, worst, *_rollout(live, player, Canvas(read_picture(EXAMPLE), side).x_0))
 
 
+@torch.inference_mode()
+def check_touch(model: TouchVideo, player: OnnxTouchPlayer, precision: Precision) -> Check:
+    """The same of a model that sees what it touches: E_phi of noise and of a picture, and a rollout of a poke."""
+    side = model.resolution
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(2, 3, 8, 8, generator=generator) * 2 - 1
+    noise = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    x_0 = Canvas(read_picture(EXAMPLE), side).x_0
+    worst = []
+    poke = Poke((side * 0.47, side * 0.4), (side * 0.08, -side * 0.06))
+    for picture in (noise, x_0):
+        expected, found = model.start(picture), player.start(picture)
+        worst.append(_state_difference(expected, found))
+        worst.append(_difference(model.touch(expected, poke.location), player.touch(found, poke.location)))
+    return Check(precision, max(worst), *_compared(*(_touched(one, x_0, poke) for one in (model, player))))
+
+
+def _touched(player: TouchDynamics, x_0: Tensor, poke: Poke) -> list[Frame]:
+    """A poke that is held and let go of; as flow the u of the state: where of two places one comes to lie before the other, the
+    least difference decides what shows.
+    """
+    state, frames = player.start(x_0), []
+    phi = player.drive(state, [poke], [player.touch(state, poke.location)])
+    for number in range(HELD + LET_GO):
+        state, frame = player.step(state, phi if number < HELD else None)
+        frames.append(replace(frame, flow=resize_flow(state.sigma[0], (player.resolution, player.resolution))))
+    return frames
+
+
 def poke_map_for(side: int) -> Tensor:
     """A poke of a tenth of the side, at the middle."""
     return rasterise([Poke((side * 0.47, side * 0.4), (side * 0.08, -side * 0.06))], side)[None]
@@ -96,15 +129,20 @@ def _one_step(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> float:
 def _rollout(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> tuple[float, float, float]:
     poke_map, rest = poke_map_for(live.resolution), live.default_rest
     both: tuple[LivePlayer, LivePlayer] = (live, player)
-    states = [one.start(x_0) for one in both]
-    phis = [one.encode_poke(poke_map) for one in both]
-    largest, intensity, mean = 0.0, 0.0, 0.0
-    for number in range(HELD + LET_GO):
-        frames: list[Frame] = []
-        for k, one in enumerate(both):
-            states[k], frame = one.live_step(states[k], phis[k] if number < HELD else None, rest)
+    rollouts: list[list[Frame]] = []
+    for one in both:
+        state, phi, frames = one.start(x_0), one.encode_poke(poke_map), []
+        for number in range(HELD + LET_GO):
+            state, frame = one.live_step(state, phi if number < HELD else None, rest)
             frames.append(frame)
-        a, b = frames
+        rollouts.append(frames)
+    return _compared(*rollouts)
+
+
+def _compared(expected: Sequence[Frame], found: Sequence[Frame]) -> tuple[float, float, float]:
+    """Of two rollouts: the largest difference of flow (else of intensity), the largest of intensity, and its largest mean."""
+    largest, intensity, mean = 0.0, 0.0, 0.0
+    for a, b in zip(expected, found, strict=True):
         apart = (a.x_hat - b.x_hat).abs()
         intensity, mean = max(intensity, float(apart.max())), max(mean, float(apart.mean()))
         moved = apart if a.flow is None or b.flow is None else (a.flow - b.flow).abs()

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poke2vid.export.graphs import STATE_INPUTS, Signature
-from poke2vid.export.names import DESCRIPTION, FORMAT, GRAPHS, VERSION
+from poke2vid.export.names import DESCRIPTION, FORMAT, GRAPHS, TOUCH_GRAPHS, TOUCH_VERSION, VERSION
 from poke2vid.live import pace
 from poke2vid.types import AS_TRAINED, Frame, InputError, PokeKind, Rest, State
 
@@ -30,15 +30,18 @@ def read_description(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         found = about["format"], about["version"]
-        _ = [about["graphs"][name][key] for name in GRAPHS for key in ("file", "sha256", "inputs", "outputs")]
+        sees = about.get("kind") == "touch"
+        graphs = TOUCH_GRAPHS if sees else GRAPHS
+        _ = [about["graphs"][name][key] for name in graphs for key in ("file", "sha256", "inputs", "outputs")]
         _ = [str(about[key]) for key in ("weights", "decoder", "poke_kind")], Rest(**about["default_rest"])
-        _ = [int(about[key]) for key in ("resolution", "num_levels", "num_context")]
+        _ = [int(about[key]) for key in ("resolution", *(() if sees else ("num_levels", "num_context")))]
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no {DESCRIPTION}; make it with `poke2vid export MODEL --out DIR`.") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} does not describe an exported model; export it anew.") from error
-    if found != (FORMAT, VERSION):
-        raise InputError(f"{path} has format {found}, this program reads {(FORMAT, VERSION)}; export it anew.")
+    expected = FORMAT, TOUCH_VERSION if sees else VERSION
+    if found != expected:
+        raise InputError(f"{path} has format {found}, this program reads {expected}; export it anew.")
     return about
 
 
@@ -59,11 +62,12 @@ class OnnxPlayer:
         Raises:
             InputError: if the folder is no export, lacks the precision, or a graph is not the one that was exported.
         """
-        if precision not in get_args(Precision):
-            raise InputError(f"the precision {precision!r} is unknown; choose one of {', '.join(get_args(Precision))}.")
+        require_precision(precision)
         folder = Path(folder)
         self.about = read_description(folder)
-        self._graphs = {name: _load(folder, self.about["graphs"][name], precision, threads) for name in GRAPHS}
+        if self.about.get("kind") == "touch":
+            raise InputError(f"{folder} holds a model that sees what it touches; open it as one.")
+        self._graphs = {name: graph_session(folder, self.about["graphs"][name], precision, threads) for name in GRAPHS}
         self.digest = f"{self.about['weights']} {precision}"
         self._signature = Signature(
             self.about["num_levels"], self.about["num_context"], self.about["decoder"] == "motion"
@@ -119,7 +123,20 @@ class OnnxPlayer:
         return dict(zip(names, self._graphs[graph].run(names, values), strict=True))
 
 
-def _load(folder: Path, entry: dict[str, Any], precision: Precision, threads: int) -> onnxruntime.InferenceSession:
+def require_precision(precision: str) -> None:
+    """Raises InputError for a precision that there is not."""
+    if precision not in get_args(Precision):
+        raise InputError(f"the precision {precision!r} is unknown; choose one of {', '.join(get_args(Precision))}.")
+
+
+def graph_session(
+    folder: Path, entry: dict[str, Any], precision: Precision, threads: int
+) -> onnxruntime.InferenceSession:
+    """One graph of an export, ready to run.
+
+    Raises:
+        InputError: if it is missing, not the one that was exported, or lacks the precision.
+    """
     file, sha = (
         (entry["file"], entry["sha256"]) if precision == "fp32" else (entry.get("fp16"), entry.get("sha256_fp16"))
     )

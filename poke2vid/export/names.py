@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-FORMAT, VERSION = "poke2vid-onnx", 2
+FORMAT = "poke2vid-onnx"
+VERSION, TOUCH_VERSION = 2, 3  # of models of the paper's form, and of those that see what they touch
 DESCRIPTION = "model.json"
 GRAPHS = ("encode_image", "encode_poke", "step")
+LEVELS = ("level_1", "level_2", "level_3", "level_4")  # of what E_phi knows of a picture
+TOUCH_GRAPHS = ("encode_image", "encode_touch")
 
 
 def holds_graphs(path: Path) -> bool:

@@ -6,15 +6,19 @@ from typing import Any
 
 import torch
 
-from poke2vid.export.check import Check, check
+from poke2vid.export.check import Check, check, check_touch
 from poke2vid.export.engine import OnnxPlayer, Precision, read_description
 from poke2vid.export.folder import FILES, replacing
 from poke2vid.export.names import DESCRIPTION, holds_graphs
 from poke2vid.export.site import Files, config_json, content, files_json, site_files
+from poke2vid.export.touch import digest
+from poke2vid.export.touch_engine import OnnxTouchPlayer
 from poke2vid.export.write import weights_digest, write_graphs
 from poke2vid.files import write_json
 from poke2vid.live import LiveModel
-from poke2vid.model.files import LoadedModel, load_model
+from poke2vid.model.files import LoadedPlayer, load_player
+from poke2vid.model.poke_video import PokeVideo
+from poke2vid.model.touch_video import TouchVideo
 from poke2vid.types import InputError
 
 PREBUILT = Path(__file__).parent.parent / "assets" / "small64-onnx"  # the graphs of the base in the package
@@ -30,28 +34,34 @@ def export_model(model: Path | None, out: Path, *, half: bool = True) -> dict[st
         InputError: if the model cannot be read, `out` holds something else or cannot be written, or a graph does not compute
             what the model does.
     """
-    loaded = load_model(model)
+    loaded = load_player(model)
     with replacing(out) as fresh:
         return _written(loaded, fresh, half=half)
 
 
-def _written(loaded: LoadedModel, folder: Path, *, half: bool) -> dict[str, Any]:
+def _written(loaded: LoadedPlayer, folder: Path, *, half: bool) -> dict[str, Any]:
     about = write_graphs(loaded, folder, half=half)
     write_json(folder / DESCRIPTION, about)
-    live = LiveModel(loaded.model)
     precisions: tuple[Precision, ...] = ("fp32", "fp16") if half else ("fp32",)
     about["checks"] = {}
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # so that a model gives the same numbers in whatever program it is exported
     try:
         for precision in precisions:
-            found = check(live, OnnxPlayer(folder, precision), precision)
+            found = _checked(loaded.model, folder, precision)
             _require_passed(found, loaded.path)
             about["checks"][precision] = found.to_json()
     finally:
         torch.set_num_threads(before)
     write_json(folder / DESCRIPTION, about)
     return about
+
+
+def _checked(model: PokeVideo | TouchVideo, folder: Path, precision: Precision) -> Check:
+    """The graphs beside the model that they come from."""
+    if isinstance(model, TouchVideo):
+        return check_touch(model, OnnxTouchPlayer(folder, precision), precision)
+    return check(LiveModel(model), OnnxPlayer(folder, precision), precision)
 
 
 def _require_passed(found: Check, path: Path) -> None:
@@ -77,8 +87,9 @@ def graphs_of(model: Path | None, place: Path, *, half: bool = True) -> Path:
     if model is not None and holds_graphs(model):
         read_description(model)
         return model
-    loaded = load_model(model)
-    if PREBUILT.is_dir() and read_description(PREBUILT)["weights"] == weights_digest(LiveModel(loaded.model)):
+    loaded = load_player(model)
+    own = digest(loaded.model) if isinstance(loaded.model, TouchVideo) else weights_digest(LiveModel(loaded.model))
+    if PREBUILT.is_dir() and read_description(PREBUILT)["weights"] == own:
         return PREBUILT
     with replacing(place) as fresh:
         _written(loaded, fresh, half=half)

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from poke2vid import __version__
+from poke2vid.export import touch
 from poke2vid.export.graphs import BATCH, STATE_INPUTS, EncodeImage, EncodePoke, Signature, Step
 from poke2vid.export.names import FORMAT, VERSION
 from poke2vid.export.rewrite import with_plain_elu
 from poke2vid.files import digest_of
 from poke2vid.live import FADING, STEADY, STOPPED, LiveModel
-from poke2vid.model.files import LoadedModel
+from poke2vid.model.files import LoadedPlayer
+from poke2vid.model.touch_video import TouchVideo
 from poke2vid.pokes import MAX_SHIFT, patch_radius
 from poke2vid.types import POKE_GAIN
 
@@ -39,10 +41,10 @@ UNITS = {
 }
 # What onnxruntime-web's WebGPU provider has kernels for as well as WebAssembly, of what models like ours need.
 OPERATORS = {
-    "Add", "Atanh", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "Div", "Elu", "Exp", "Expand", "Gather",
-    "Greater", "GridSample", "Identity", "InstanceNormalization", "LeakyRelu", "Less", "Log", "MatMul", "Max", "Min", "Mul",
-    "Neg", "Pow", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Split",
-    "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
+    "Add", "Atanh", "AveragePool", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "DepthToSpace", "Div",
+    "Elu", "Exp", "Expand", "Gather", "Greater", "GridSample", "Identity", "InstanceNormalization", "LeakyRelu", "Less",
+    "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Shape",
+    "Sigmoid", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
 }  # fmt: skip
 
 
@@ -60,14 +62,20 @@ def weights_digest(live: LiveModel) -> str:
     return digest_of(live.model.state_dict(), asdict(live.model.config))
 
 
-def write_graphs(loaded: LoadedModel, folder: Path, *, half: bool = True) -> dict[str, Any]:
-    """The graphs and `model.json` of a model, in a folder that exists; the description without its checks."""
-    live = LiveModel(loaded.model.float().eval())
-    signature = signature_of(live)
-    about = describe(live, loaded, signature)
-    for name, (module, arguments, inputs, outputs) in _programs(live, signature).items():
+def write_graphs(loaded: LoadedPlayer, folder: Path, *, half: bool = True) -> dict[str, Any]:
+    """The graphs of a model, in a folder that exists, and what `model.json` shall say of them, without its checks."""
+    model = loaded.model.float().eval()
+    if isinstance(model, TouchVideo):
+        about, programs = touch.describe(model, loaded, OPSET), touch.programs(model)
+    else:
+        live = LiveModel(model)
+        signature = signature_of(live)
+        about, programs = describe(live, loaded, signature), _programs(live, signature)
+    for name, (module, arguments, inputs, outputs) in programs.items():
         exported = _exported(module, arguments, inputs, outputs)
         graph = with_plain_elu(exported)
+        if isinstance(model, TouchVideo):
+            graph = touch.lighter(graph)
         _require_known_operators(graph, name)
         entry: dict[str, Any] = {"file": f"{name}.onnx"}
         _save(graph, folder / f"{name}.onnx", about)
@@ -83,7 +91,7 @@ def write_graphs(loaded: LoadedModel, folder: Path, *, half: bool = True) -> dic
     return about
 
 
-def describe(live: LiveModel, loaded: LoadedModel, signature: Signature) -> dict[str, Any]:
+def describe(live: LiveModel, loaded: LoadedPlayer, signature: Signature) -> dict[str, Any]:
     """What a program must know to run the graphs; `graphs` is still empty."""
     config, rest, count = live.model.config, live.default_rest, signature.num_levels
     shapes = list(zip(config.level_channels, config.level_sides, strict=True))
@@ -135,8 +143,8 @@ def _exported(
 ) -> onnx.ModelProto:
     dim = torch.export.Dim(BATCH)
     shapes = [None if name in ("stiffness", "momentum") else {0: dim} for name in inputs]
-    fixed = len(arguments) if len(arguments) <= 1 else 5  # a step takes five tensors by name and the rest as one tuple
-    dynamic = (*shapes[:fixed], tuple(shapes[fixed:])) if len(arguments) > 1 else tuple(shapes)
+    fixed = len(arguments) if len(arguments) <= 5 else 5  # a step takes five tensors by name and the rest as one tuple
+    dynamic = (*shapes[:fixed], tuple(shapes[fixed:])) if len(arguments) > fixed else tuple(shapes)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),

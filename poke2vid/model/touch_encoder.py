@@ -162,14 +162,14 @@ class TouchEncoder(nn.Module):
             h = stage(torch.cat((_twice(h), level), dim=1))
         return PictureFeatures(tuple(levels), functional.pixel_shuffle(h, 2).float())
 
-    def forward(self, features: PictureFeatures, at: Float[Tensor, "b 2"]) -> Touched:
+    def forward(self, levels: Sequence[Tensor], at: Float[Tensor, "b 2"]) -> Touched:
         """What b touches would move, and how.
 
         Args:
-            features: of the picture of each of b touches (`PictureFeatures.repeated`).
+            levels: of the picture of each of b touches (`PictureFeatures.repeated`).
             at: l, (x, y) in pixels of a picture of `FIELD_SIDE`.
         """
-        h1, h2, h3, h4 = features.levels
+        h1, h2, h3, h4 = levels
         q3, q4 = (self._compared(layer(h), at) for layer, h in zip(self.compare, (h3, h4), strict=True))
         inputs: Sequence[tuple[Tensor, ...]] = ((h4, q4), (h3, q3), (h2,), (h1,))
         h = coarse = h4[:, :0]
@@ -179,7 +179,7 @@ class TouchEncoder(nn.Module):
             h = stage(torch.cat((h, *given, places), dim=1))
             coarse = h if h.shape[-1] == SWING_SIDE else coarse
         along = self.along(coarse).float()
-        swing = self.swing(coarse).float() if self.config.swing else along.new_zeros(len(at), SWING, *along.shape[-2:])
+        swing = self.swing(coarse).float() if self.config.swing else 0 * along.expand(-1, SWING, -1, -1)
         return Touched(self.head(h).float().unflatten(1, (BASIS, CELL)), along, swing)
 
     @staticmethod

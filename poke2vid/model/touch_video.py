@@ -9,6 +9,7 @@
 u = v = 0 is a fixed point: an untouched picture stays as it is, to the bit.
 """
 
+import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -34,7 +35,7 @@ from poke2vid.model.swing import (
     law_of,
     rest_of,
 )
-from poke2vid.model.touch_encoder import FIELD_SIDE, PictureFeatures, TouchConfig, Touched, TouchEncoder
+from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig, Touched, TouchEncoder
 from poke2vid.types import STRICT, Frame, InputError, Pair, Poke, PokeKind, Rest, State
 
 GRASP = 1  # pixels of the field about l: a finger is no needle, and of a thin stem's place the mask is not so sure
@@ -90,18 +91,28 @@ def _enlarged(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s s"]:
     return functional.interpolate(cells, size=(FIELD_SIDE, FIELD_SIDE), mode="bilinear", align_corners=False)
 
 
-class TouchVideo(nn.Module):
-    """A `LivePlayer` and `TouchPlayer`. Its pokes are shifts; impulses reach their peak where a shift would have held them."""
+class TouchDynamics(abc.ABC):
+    """Everything but E_phi: a `LivePlayer` and `TouchPlayer` for whatever computes that.
 
-    def __init__(self, config: TouchVideoConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.touch_encoder = TouchEncoder(config.touch)
-        self._to_field = Affine.resize((config.resolution,) * 2, (FIELD_SIDE,) * 2)
+    Its pokes are shifts; impulses reach their peak where a shift would have held them.
+    """
 
     @property
+    @abc.abstractmethod
     def resolution(self) -> int:
-        return self.config.resolution
+        """Side of the square frames it takes and gives, in pixels."""
+
+    @abc.abstractmethod
+    def seen(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 1 s s"], tuple[Tensor, ...]]:
+        """o, and E_phi's levels of a picture."""
+
+    @abc.abstractmethod
+    def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
+        """What E_phi says of a touch at l, in pixels of the field (`packed`)."""
+
+    @property
+    def _to_field(self) -> Affine:
+        return Affine.resize((self.resolution,) * 2, (FIELD_SIDE,) * 2)
 
     @property
     def poke_kind(self) -> PokeKind:
@@ -118,10 +129,10 @@ class TouchVideo(nn.Module):
 
         As context x_0, o, its two layers and E_phi's levels.
         """
-        features = self.touch_encoder.encode(x_0)
+        mask, levels = self.seen(x_0)
         still = x_0.new_zeros(len(x_0), 2, FIELD_SIDE, FIELD_SIDE)
         maps, frames = still.new_zeros(len(x_0), SWING, *still.shape[-2:]), still.new_zeros(len(x_0), 1, 1, 1)
-        context = (x_0, features.mask, *layers(x_0, self._shown(features.mask)), *features.levels)
+        context = (x_0, mask, *layers(x_0, self._shown(mask)), *levels)
         return State((still, still.clone(), maps, frames), context, (still.clone(),))
 
     def _shown(self, mask: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 1 h w"]:
@@ -133,10 +144,8 @@ class TouchVideo(nn.Module):
     def touch(self, state: State, location: Pair) -> Float[Tensor, "b k1 c h2 w2"]:
         """The influence of a touch at l, in pixels of the model's frames, and as its last row the maps of time (`packed`)."""
         x, y = self._to_field.point(*location)
-        mask = state.context[1]
-        features = PictureFeatures(state.context[NUM_CONTEXT:], torch.logit(mask, eps=1e-6))
-        at = mask.new_tensor([[x, y]]).expand(len(mask), 2)
-        return packed(self.touch_encoder(features, at))
+        mask, levels = state.context[1], state.context[NUM_CONTEXT:]
+        return self.touched(levels, mask.new_tensor([[x, y]]).expand(len(mask), 2))
 
     def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Float[Tensor, "b 13 s s"]:
         """u* of all shifts, how far impulses shall throw, whether anything is held, or touched, and the maps of time: where
@@ -213,3 +222,25 @@ class TouchVideo(nn.Module):
         size = (self.resolution, self.resolution)
         flow = flow if flow.shape[-2:] == size else geometry.resize_flow(flow, size)
         return Frame(composed(layer, behind, flow), flow, torch.zeros_like(x_0), self._shown(mask))
+
+
+class TouchVideo(TouchDynamics, nn.Module):
+    """The model, its E_phi in PyTorch."""
+
+    def __init__(self, config: TouchVideoConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.touch_encoder = TouchEncoder(config.touch)
+
+    @property
+    def resolution(self) -> int:
+        return self.config.resolution
+
+    def seen(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 1 s s"], tuple[Tensor, ...]]:
+        """o, and E_phi's levels of a picture."""
+        features = self.touch_encoder.encode(x_0)
+        return features.mask, features.levels
+
+    def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
+        """What E_phi says of a touch at l, in pixels of the field (`packed`)."""
+        return packed(self.touch_encoder(levels, at))

@@ -142,7 +142,7 @@ def predict(net: TouchEncoder, batch: FieldBatch, config: FieldConfig) -> FieldP
     places = torch.cat([batch.at[chosen, :t].flatten(0, 1) for chosen, t in groups])
     with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
-        touched = net(features.repeated(owner), places)
+        touched = net(features.repeated(owner).levels, places)
     # Most pokes have one touch: no maps are kept, or solved with, for absent ones.
     found, first, mask = [], 0, features.mask
     for chosen, t in groups:

@@ -40,7 +40,7 @@ def swing(net: TouchEncoder, batch: FilmBatch, config: FieldConfig) -> Swung:
     n = len(batch.x_0)
     with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
-        touched = net(features, batch.at)
+        touched = net(features.levels, batch.at)
     with torch.no_grad():  # time is to explain when things move, not how far
         given = torch.ones(n, 1, dtype=torch.bool, device=batch.x_0.device)
         thrown = respond(touched.influence[:, None], features.mask, batch.at[:, None], batch.p[:, None], given)

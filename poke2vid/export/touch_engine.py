@@ -1,0 +1,62 @@
+"""An exported model that sees what it touches as a Player: E_phi's graphs run by ONNX Runtime, the rest as in PyTorch."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from poke2vid.export.engine import OnnxPlayer, Precision, graph_session, read_description, require_precision
+from poke2vid.export.names import LEVELS, TOUCH_GRAPHS
+from poke2vid.model.touch_video import TouchDynamics
+from poke2vid.types import InputError
+
+
+class OnnxTouchPlayer(TouchDynamics):
+    """A `LivePlayer` and `TouchPlayer` that runs an exported folder.
+
+    Attributes:
+        about: what `model.json` says.
+        digest: of the weights, and the precision: what a saved session belongs to.
+    """
+
+    def __init__(self, folder: str | Path, precision: Precision = "fp32", threads: int = 1) -> None:
+        """Loads the graphs.
+
+        Raises:
+            InputError: if the folder is no export of such a model, lacks the precision, or a graph is not the one that was
+                exported.
+        """
+        require_precision(precision)
+        folder = Path(folder)
+        self.about = read_description(folder)
+        if self.about.get("kind") != "touch":
+            raise InputError(f"{folder} holds a model of the paper's form; open it as one.")
+        graphs = self.about["graphs"]
+        self._graphs = {name: graph_session(folder, graphs[name], precision, threads) for name in TOUCH_GRAPHS}
+        self.digest = f"{self.about['weights']} {precision}"
+
+    @property
+    def resolution(self) -> int:
+        """Side of the square frames it takes and gives, in pixels."""
+        return int(self.about["resolution"])
+
+    def seen(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 1 s s"], tuple[Tensor, ...]]:
+        """o, and E_phi's levels of a picture."""
+        found = self._graphs["encode_image"].run(["mask", *LEVELS], {"x_0": x_0.numpy(force=True)})
+        mask, *levels = (torch.from_numpy(values) for values in found)
+        return mask, tuple(levels)
+
+    def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
+        """What E_phi says of a touch at l, in pixels of the field (`model.touch_video.packed`)."""
+        values = {name: level.numpy(force=True) for name, level in zip(LEVELS, levels, strict=True)}
+        found = self._graphs["encode_touch"].run(["influence"], {**values, "at": at.numpy(force=True)})
+        influence: np.ndarray = found[0]
+        return torch.from_numpy(influence)
+
+
+def player_of(folder: Path, precision: Precision = "fp32", threads: int = 1) -> OnnxPlayer | OnnxTouchPlayer:
+    """A Player for an export of either kind. Raises InputError as its class does."""
+    sees = read_description(folder).get("kind") == "touch"
+    return (OnnxTouchPlayer if sees else OnnxPlayer)(folder, precision, threads)

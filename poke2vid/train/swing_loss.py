@@ -15,6 +15,8 @@ from poke2vid.train.film_data import FilmBatch
 
 TOUCHED = 0.05  # of the side: within it the touched point's own path counts more
 MORE = 4.0
+WINDOW = 12  # frames; half a period of what swings slowly
+LIVELY = 1.0  # weight of how far it swings
 THIN = 2  # every second pixel of the field is enough
 
 
@@ -86,7 +88,11 @@ def rolled(
 
 
 def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
-    """The absolute error as a share of the poke's length, held and free frames alike, told and untold alike."""
+    """The absolute error as a share of the poke's length, held and free frames alike, told and untold alike; and of what is
+    free, that of how far it swings.
+
+    By the absolute error alone, a swing whose phase cannot be known had better be none: what returns would creep.
+    """
     length = batch.p.norm(dim=-1).clamp_min(1.0)[:, None, None, None]
     frames = torch.arange(1, said.true.shape[1] + 1, device=said.true.device)
     held = (frames <= batch.release[:, None]).float()
@@ -99,7 +105,22 @@ def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
         for chosen in (held, free):
             weight = place * chosen[:, :, None, None]
             total = total + (error * weight).sum() / weight.sum().clamp_min(1)
+        apart = (_reach(u, free) - _reach(said.true, free)).abs() / length
+        weight = place * _windowed(free[:, :, None, None])
+        total = total + LIVELY * (apart * weight).sum() / weight.sum().clamp_min(1)
     return total / 4
+
+
+def _reach(u: Float[Tensor, "n f 2 h w"], free: Float[Tensor, "n f"]) -> Float[Tensor, "n t h w"]:
+    """The root mean square of u over some free frames, for every place: how far it swings, at whatever moments."""
+    frames = free[:, :, None, None]
+    energy = _windowed(u.square().sum(dim=2) * frames) / _windowed(frames).clamp_min(1e-6)
+    return (energy + 1e-4).sqrt()
+
+
+def _windowed(values: Float[Tensor, "n f h w"]) -> Float[Tensor, "n t h w"]:
+    """Means over `WINDOW` frames, every half of it."""
+    return functional.avg_pool3d(values[:, None], (WINDOW, 1, 1), (WINDOW // 2, 1, 1))[:, 0]
 
 
 AFTER = tuple(range(2, 25, 2))  # frames after the release

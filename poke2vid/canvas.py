@@ -95,6 +95,18 @@ class Canvas:
         height, width = self.picture.shape[:2]
         return whole[self._top : self._top + height, self._left : self._left + width]
 
+    def enlarged(self, field: Float[np.ndarray, "c h w"]) -> Float[np.ndarray, "c h2 w2"]:
+        """A field of the model's square on the shown picture, bilinear; values unchanged."""
+        side = self._square.shape[0]
+        large = enlarge(torch.from_numpy(field), (side, side))
+        height, width = self.picture.shape[:2]
+        cut = large[self._top : self._top + height, self._left : self._left + width]
+        return np.ascontiguousarray(cut.transpose(2, 0, 1))
+
+    def carried(self, flow: Float[np.ndarray, "2 h w"]) -> Float[np.ndarray, "2 h2 w2"]:
+        """How far pixels of the model's square go, in pixels of that square, on the shown picture and in its pixels."""
+        return self.enlarged(flow) * np.float32(self._square.shape[0] / flow.shape[-1])
+
     def shown(self, poke: Poke) -> Poke:
         """A poke in pixels of the shown picture."""
         return transform(poke, self.to_shown)

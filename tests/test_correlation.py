@@ -197,7 +197,9 @@ def settings(**given) -> Settings:
 
 def test_a_model_of_any_weights_is_mapped_and_written(model, picture, tmp_path):
     outputs = [tmp_path / "map.png", tmp_path / "map.npz", tmp_path / "map.json"]
-    numbers = correlate(model, picture, [(10.0, 8.0), (59.0, 39.0)], outputs, settings(), "random", quiet=True)
+    numbers = correlate(
+        Correlator(model, settings()), picture, [(10.0, 8.0), (59.0, 39.0)], outputs, "random", quiet=True
+    )
     assert numbers == json.loads(outputs[2].read_text())
     assert len(numbers["locations"]) == 2
     assert "dis" in numbers["tracker"]
@@ -278,9 +280,9 @@ def test_a_location_outside_and_an_unknown_kind_of_file_are_refused_before_anyth
     model, picture, tmp_path
 ):
     with pytest.raises(InputError, match="outside the picture"):
-        correlate(model, picture, [(60.0, 3.0)], [tmp_path / "map.png"], settings(), "random")
+        correlate(Correlator(model, settings()), picture, [(60.0, 3.0)], [tmp_path / "map.png"], "random")
     with pytest.raises(InputError, match="no known kind"):
-        correlate(model, picture, [(6.0, 3.0)], [tmp_path / "map.tiff"], settings(), "random")
+        correlate(Correlator(model, settings()), picture, [(6.0, 3.0)], [tmp_path / "map.tiff"], "random")
     assert list(tmp_path.iterdir()) == []
 
 

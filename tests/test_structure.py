@@ -135,9 +135,16 @@ def test_a_report_holds_every_row_and_point_and_a_picture(tiny, tmp_path):
     settings = Settings(pokes=5, frames=4, batch=5)
     table = correlate_scenes(tiny, ["figures:1"], 2, (), outputs, settings, "random", quiet=True)
     report = json.loads(outputs[2].read_text())
-    assert set(report["rows"]) == {f"{r}, {m}" for r in ("model", "exact") for m in ("variance", "mean-square")} | {
-        "distance to l"
-    }
+    measures = ("variance", "mean-square")
+    apart = {f"model, {m} minus distance to l" for m in measures}
+    assert (
+        set(report["rows"]) == {f"{r}, {m}" for r in ("model", "exact") for m in measures} | {"distance to l"} | apart
+    )
+    ahead = [
+        point["scores"]["model, variance"]["rank"] - point["scores"]["distance to l"]["rank"]
+        for point in report["points"]
+    ]
+    assert report["rows"]["model, variance minus distance to l"]["rank"]["mean"] == pytest.approx(np.mean(ahead))
     assert len(report["points"]) == report["about"]["points"] == 2
     assert report["rows"]["exact, variance"]["rank"]["mean"] == pytest.approx(1)
     assert outputs[1].read_text() == table

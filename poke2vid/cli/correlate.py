@@ -1,11 +1,14 @@
 """The command `correlate`: what moves with a location of a picture (Fig. 5)."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from poke2vid.cli.options import ModelOption, WeightsOption
+
+FAINT_HEAT = 0.5  # at the touched point, where it is 1 if it goes where it is pulled
 
 
 def correlate(
@@ -42,8 +45,8 @@ def correlate(
         int, typer.Option("--points", min=1, help="With --scene and no --at: points on so many different parts.")
     ] = 3,
     measure: Annotated[
-        str, typer.Option("--measure", help="variance, as the paper; or mean-square, which forgives a lost track.")
-    ] = "variance",
+        str, typer.Option("--measure", help="mean-square, which forgives a lost track; or variance, as the paper.")
+    ] = "mean-square",
     tracker: Annotated[
         str, typer.Option("--tracker", help="dis (OpenCV), or raft (RAFT-small: slower, needs its public weights).")
     ] = "dis",
@@ -53,7 +56,8 @@ def correlate(
 ) -> None:
     """Map how closely everything moves with a location, by many random pokes of it."""
     from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_measure, with_frames
-    from poke2vid.model.files import load_model, use_suitable_threads
+    from poke2vid.evaluate.structure.seeing import correlator_for
+    from poke2vid.model.files import load_player, use_suitable_threads
     from poke2vid.pictures import read_picture
     from poke2vid.script import parse_pairs
     from poke2vid.types import InputError
@@ -64,15 +68,22 @@ def correlate(
         raise InputError("give a picture with --at X,Y, or --scene FAMILY:N, and not both.")
     if image is not None and not locations:
         raise InputError("say where to poke: --at X,Y, in pixels of the picture.")
-    loaded = load_model(model)
+    loaded = load_player(model)
     use_suitable_threads(loaded.model)
     settings = with_frames(settings, frames, loaded.about)
     if image is not None:
         picture, origin = read_picture(image), str(loaded.path)
-        numbers = correlate(loaded.model, picture, locations, output, settings, origin, weights_dir)
+        correlator = correlator_for(loaded.model, settings, weights_dir)
+        numbers = correlate(correlator, picture, locations, output, origin)
         for place in numbers["locations"]:
-            share = place["share_above_half"]
-            print(f"at {place['at']}: heat {place['heat_at_l']} there, above 0.5 on {share:.1%} of the picture")
+            share, there = place["share_above_half"], place["heat_at_l"]
+            print(f"at {place['at']}: heat {there} there, above 0.5 on {share:.1%} of the picture")
+            if there < FAINT_HEAT:
+                print(
+                    f"poke2vid: at {place['at']} the touched point itself hardly follows a poke, so this map says little; "
+                    "touch it elsewhere, or give another model.",
+                    file=sys.stderr,
+                )
         print(f"{numbers['seconds']} s -> {', '.join(map(str, output))}")
         return
     from poke2vid.simulator.availability import require_physics

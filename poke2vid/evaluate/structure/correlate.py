@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ from poke2vid.files import atomic, write_json
 from poke2vid.flow.chain import FlowChain
 from poke2vid.flow.classical import DisFlow
 from poke2vid.flow.raft import RaftFlow
+from poke2vid.model.files import sees
 from poke2vid.pictures import write_picture
 from poke2vid.train.config import from_json
 from poke2vid.types import Frame, InputError, Pair, Player, Poke
@@ -57,7 +58,7 @@ class Settings:
         frames: T; the paper's 10, which is what models are trained on unless their file says otherwise.
         seed: of the pokes; every location gets the same ones.
         tracker: `dis` or `raft`.
-        measure: `variance` is the paper's; see `correlation.mean_square` for the other.
+        measure: `variance` is the paper's; the mean square holds where motion is tracked (docs/decisions/017).
         batch: how many videos are predicted at once; the map does not depend on it.
         threads: that track.
     """
@@ -67,7 +68,7 @@ class Settings:
     frames: int = 10
     seed: int = 0
     tracker: str = "dis"
-    measure: Measure = "variance"
+    measure: Measure = "mean-square"
     batch: int = 25
     threads: int = 2
 
@@ -228,9 +229,29 @@ def _one(frame: Frame, k: int) -> Frame:
     return Frame(frame.x_hat[k : k + 1], flow, repaint)
 
 
+@runtime_checkable
+class Questioner(Protocol):
+    """Whatever gives maps of a player: by its frames (`Correlator`), or by what it says itself (`seeing`)."""
+
+    tracker: str
+
+    @property
+    def player(self) -> Player: ...
+    @property
+    def settings(self) -> Settings: ...
+
+    def canvas(self, picture: Picture) -> Canvas:
+        """The picture as maps are drawn."""
+
+    def ask(
+        self, canvas: Canvas, location: Pair, shifts: Float64[np.ndarray, "k 2"] | None = None, bar: tqdm | None = None
+    ) -> CorrelationMap:
+        """The map of one location, at the canvas's shown size."""
+
+
 def correlate(
-    player: Player, picture: Picture, at: Sequence[Pair], outputs: Sequence[Path], settings: Settings, model: str,
-    weights_dir: Path | None = None, quiet: bool = False,
+    correlator: Questioner, picture: Picture, at: Sequence[Pair], outputs: Sequence[Path], model: str,
+    quiet: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Questions every location and writes every output by its suffix: .png the maps, .npz them as numbers, .json the rest.
 
@@ -247,8 +268,7 @@ def correlate(
     check_suffixes(outputs, SUFFIXES)
     for location in at:
         poking.check(Poke(location, (0.0, 0.0)), picture.shape[1], picture.shape[0], "the location")
-    correlator = Correlator(player, settings, weights_dir)
-    canvas, began = correlator.canvas(picture), time.perf_counter()
+    settings, canvas, began = correlator.settings, correlator.canvas(picture), time.perf_counter()
     with tqdm(total=settings.pokes * len(at), unit="poke", desc="correlate", disable=True if quiet else None) as bar:
         maps = [correlator.ask(canvas, location, bar=bar) for location in at]
     seconds = time.perf_counter() - began
@@ -272,7 +292,7 @@ def correlate(
             case ".npz":
                 _write_arrays(path, maps)
             case _:
-                write_picture(path, sheet(Canvas(picture, player.resolution, SHOWN_SIDE).picture, maps))
+                write_picture(path, sheet(Canvas(picture, correlator.player.resolution, SHOWN_SIDE).picture, maps))
     return numbers
 
 
@@ -362,7 +382,7 @@ def colour_bar(height: int) -> Picture:
 def with_frames(settings: Settings, frames: int | None, about: Mapping[str, Any]) -> Settings:
     """The settings with T as asked for, else as the model's file says it was trained with, else as they are."""
     if frames is None:
-        trained = about.get("train")
+        trained = None if sees(about) else about.get("train")  # one that sees was trained on fields at T = 10
         frames = settings.frames if trained is None else from_json(trained).data.horizon
     return replace(settings, frames=frames)
 

@@ -22,8 +22,8 @@ from poke2vid.evaluate.statistics import Interval, cluster_mean
 from poke2vid.evaluate.structure import correlation
 from poke2vid.evaluate.structure.correlate import (
     CorrelationMap,
-    Correlator,
     Measure,
+    Questioner,
     Settings,
     check_suffixes,
     colour_bar,
@@ -41,6 +41,7 @@ from poke2vid.evaluate.structure.scene import (
     parse_scene,
     true_responses,
 )
+from poke2vid.evaluate.structure.seeing import SeeingCorrelator, correlator_for
 from poke2vid.files import atomic, write_json
 from poke2vid.pictures import write_picture
 from poke2vid.simulator.actions import Touch
@@ -60,6 +61,11 @@ COLUMNS = {  # column -> what it says
 }
 
 
+DISTANCE = "distance to l"  # the row of mere nearness
+LARGEST = 1.5  # disagreement, where what E_phi says of a place twice is added up: more than a still one's says no more
+NEARER = 0.1  # of the distance, which decides between places that the model says the same of
+
+
 @dataclass(frozen=True)
 class Asked:
     """One touched point of a scene: the exact map and the model's, both at the size of the frame.
@@ -77,39 +83,54 @@ class Asked:
     scores: dict[str, dict[str, float]]
 
 
-def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Correlator, bar: tqdm | None = None) -> Asked:
+def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Questioner, bar: tqdm | None = None) -> Asked:
     """The same pokes in the simulator and in the model; the model is told where the true point arrived."""
     settings = correlator.settings
     truth = true_responses(scene, touch, settings.pokes, settings.longest, settings.seed, settings.frames, bar)
     exact = map_of(truth.flows, truth.shifts, location, settings.measure)
     model = correlator.ask(correlator.canvas(scene.first), location, truth.shifts, bar)
     model = _at_side(model, location)
-    return Asked(scene, location, touch, exact, model, truth.failed, _scores(scene, location, touch, exact, model))
+    scores = _scores(scene, location, touch, exact, model)
+    if isinstance(correlator, SeeingCorrelator):
+        stays = 1 - _of_side(correlator.along(correlator.canvas(scene.first), location).astype(np.float64))
+        both = model.by("mean-square").disagreement.clip(0, LARGEST) + stays / 2
+        said = {"what moves along": stays, "both": both, "both, then nearness": both + NEARER * _away(location)}
+        scores |= {f"model, {row}": score(found, exact, scene.part_ids, touch.part) for row, found in said.items()}
+    return Asked(scene, location, touch, exact, model, truth.failed, scores)
 
 
 def _at_side(found: CorrelationMap, location: Pair) -> CorrelationMap:
     """A model above the frame's size is tracked at its own."""
     if found.variance.shape == (SIDE, SIDE):
         return found
-    variance, square = (
-        cv2.resize(m, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for m in (found.variance, found.mean_square)
-    )
+    variance, square = (_of_side(m) for m in (found.variance, found.mean_square))
     return CorrelationMap(location, variance, square, found.still_variance, found.still_mean_square, found.measure)
+
+
+def _of_side(values: Float64[np.ndarray, "h w"]) -> Float64[np.ndarray, "h2 w2"]:
+    if values.shape == (SIDE, SIDE):
+        return values
+    small: Float64[np.ndarray, "h2 w2"] = cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return small
+
+
+def _away(location: Pair) -> Float64[np.ndarray, "h w"]:
+    """The distance to l, 1 at most."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
+    away: Float64[np.ndarray, "h w"] = np.hypot(x - location[0], y - location[1])
+    return away / away.max()
 
 
 def _scores(
     scene: TrueObject, location: Pair, touch: Touch, exact: CorrelationMap, model: CorrelationMap
 ) -> dict[str, dict[str, float]]:
     """Every row's, one of each measure; and of the distance to l, which needs no motion at all."""
-    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
-    away = np.hypot(x - location[0], y - location[1])
-    away /= away.max()
     found = {}
     for measure in MEASURES:
         truth = exact.by(measure)
         for row, given in (("model", model), ("exact", exact)):
             found[f"{row}, {measure}"] = score(given.by(measure).disagreement, truth, scene.part_ids, touch.part)
-    return found | {"distance to l": score(away, exact, scene.part_ids, touch.part)}
+    return found | {DISTANCE: score(_away(location), exact, scene.part_ids, touch.part)}
 
 
 def score(
@@ -162,7 +183,7 @@ class StructureReport:
 
 
 def structure_report(
-    correlator: Correlator, scenes: Sequence[str], points: int, model: str, at: Sequence[Pair] = (), quiet: bool = False
+    correlator: Questioner, scenes: Sequence[str], points: int, model: str, at: Sequence[Pair] = (), quiet: bool = False
 ) -> tuple[StructureReport, UInt8[np.ndarray, "h w 3"]]:
     """A model's maps on simulated scenes beside the exact ones, and the sheet to look at.
 
@@ -190,6 +211,9 @@ def structure_report(
         row: {c: cluster_mean([one.scores[row][c] for one in asked], clusters, settings.seed) for c in COLUMNS}
         for row in asked[0].scores
     }
+    for row in [name for name in rows if name.startswith("model")]:  # which of two is ahead, scene by scene
+        apart = {c: [one.scores[row][c] - one.scores[DISTANCE][c] for one in asked] for c in COLUMNS}
+        rows[f"{row} minus {DISTANCE}"] = {c: cluster_mean(apart[c], clusters, settings.seed) for c in COLUMNS}
     about = {
         "model": model, "scenes": len(named), "points": len(asked), "side": SIDE, "pokes": settings.pokes,
         "longest": settings.longest, "frames": settings.frames, "seed": settings.seed, "tracker": correlator.tracker,
@@ -209,7 +233,7 @@ def correlate_scenes(
     """
     check_suffixes(outputs, SUFFIXES)
     began = time.perf_counter()
-    correlator = Correlator(player, settings, weights_dir)
+    correlator = correlator_for(player, settings, weights_dir)
     report, drawn = structure_report(correlator, scenes, points, model, at, quiet)
     report.about["seconds"] = round(time.perf_counter() - began, 1)
     for path in outputs:

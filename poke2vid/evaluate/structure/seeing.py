@@ -1,0 +1,90 @@
+"""What moves with a location, asked of a model that sees what it touches: it says so itself, without frames and a tracker."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64
+from tqdm import tqdm
+
+from poke2vid import pokes as poking
+from poke2vid.canvas import Canvas
+from poke2vid.evaluate.structure.correlate import (
+    MAP_SIDE,
+    CorrelationMap,
+    Correlator,
+    Picture,
+    Settings,
+    map_of,
+    random_shifts,
+)
+from poke2vid.geometry import Affine
+from poke2vid.model.response import BASIS, respond
+from poke2vid.model.touch_encoder import FIELD_SIDE
+from poke2vid.model.touch_video import TouchDynamics, grasp
+from poke2vid.types import InputError, Pair, Player, Poke
+
+
+class SeeingCorrelator:
+    """A `Correlator` by the model's own field u*, at rest in every poke; what it cannot hold moves nothing."""
+
+    tracker = "none (the model's own field)"
+
+    def __init__(self, player: TouchDynamics, settings: Settings) -> None:
+        self.player, self.settings = player, settings
+
+    def canvas(self, picture: Picture) -> Canvas:
+        """The picture as maps are drawn."""
+        return Canvas(picture, self.player.resolution, MAP_SIDE)
+
+    @torch.inference_mode()
+    def ask(
+        self, canvas: Canvas, location: Pair, shifts: Float64[np.ndarray, "k 2"] | None = None,
+        bar: tqdm | None = None,
+    ) -> CorrelationMap:  # fmt: skip
+        """The map of one location; as `Correlator.ask`."""
+        if shifts is None:
+            shifts = random_shifts(self.settings.pokes, self.settings.longest * max(canvas.size), self.settings.seed)
+        pokes = [Poke(location, (float(dx), float(dy))) for dx, dy in shifts]
+        for poke in pokes:
+            poking.check(poke, canvas.size[1], canvas.size[0])
+        state = self.player.start(canvas.x_0)
+        modelled = [canvas.modelled(poke) for poke in pokes]
+        influence = self.player.touch(state, modelled[0].location)[:, :BASIS]
+        to_field = Affine.resize((self.player.resolution,) * 2, (FIELD_SIDE,) * 2)
+        at = torch.tensor([[to_field.point(*modelled[0].location)]])
+        mask, flows = state.context[1], []
+        for poke in modelled:
+            p = torch.tensor([[to_field.vector(*poke.shift)]])
+            u = respond(influence[:, None], mask, at, p, grasp(mask, at))
+            if not bool(u.isfinite().all()):
+                raise InputError("the model's field holds numbers that are not finite; use another model.")
+            flows.append(canvas.carried(u[0].numpy()))
+            if bar is not None:
+                bar.update()
+        shown = [canvas.shown(poke) for poke in pokes]
+        return map_of(
+            np.stack(flows), np.array([poke.shift for poke in shown]), shown[0].location, self.settings.measure
+        )
+
+    @torch.inference_mode()
+    def along(self, canvas: Canvas, location: Pair) -> Float32[np.ndarray, "h w"]:
+        """The probability that a place moves along with l, as E_phi was taught to say it, on the shown picture."""
+        state = self.player.start(canvas.x_0)
+        maps = self.player.touch(state, canvas.modelled(Poke(location, (0.0, 0.0))).location)
+        probability = torch.sigmoid(maps[0, BASIS, -1:]) * _coarser(state.context[1][0], maps.shape[-1])
+        return canvas.enlarged(probability.numpy())[0]
+
+
+def _coarser(mask: torch.Tensor, side: int) -> torch.Tensor:
+    """o on coarser cells: one that holds something of the object counts whole."""
+    return torch.nn.functional.adaptive_max_pool2d((2 * mask).clamp(max=1), side)
+
+
+def correlator_for(
+    player: Player, settings: Settings, weights_dir: Path | None = None
+) -> Correlator | SeeingCorrelator:
+    """Whatever questions this player. Raises InputError if the tracker that it needs has no weights here."""
+    if isinstance(player, TouchDynamics):
+        return SeeingCorrelator(player, settings)
+    return Correlator(player, settings, weights_dir)

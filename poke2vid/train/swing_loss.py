@@ -13,8 +13,7 @@ from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.film_data import FilmBatch
 
-TOUCHED = 0.05  # of the side: within it the touched point's own path counts more
-MORE = 4.0
+TOUCHED = 0.03  # of the side: the spot whose path is looked at by itself
 WINDOW = 12  # frames; half a period of what swings slowly
 LIVELY = 1.0  # weight of how far it swings
 THIN = 2  # every second pixel of the field is enough
@@ -88,8 +87,8 @@ def rolled(
 
 
 def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
-    """The absolute error as a share of the poke's length, held and free frames alike, told and untold alike; and of what is
-    free, that of how far it swings.
+    """The absolute error as a share of the poke's length, of the whole object and of the touched spot, held and free frames
+    alike, told and untold alike; and of what is free, that of how far it swings.
 
     By the absolute error alone, a swing whose phase cannot be known had better be none: what returns would creep.
     """
@@ -97,16 +96,19 @@ def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
     frames = torch.arange(1, said.true.shape[1] + 1, device=said.true.device)
     held = (frames <= batch.release[:, None]).float()
     free = (frames <= batch.frames[:, None]).float() - held
-    place = said.inside * (1 + MORE * said.near) * batch.weight[:, None, None, None]
+    whole = said.inside * batch.weight[:, None, None, None]
+    spot = said.inside * said.near + 1e-6
+    spot = spot / spot.sum((2, 3), keepdim=True) * batch.weight[:, None, None, None]
     total = said.true.new_zeros(())
     for u in (said.told, said.untold):
         squared = (u - said.true).square().sum(dim=2)
         error = ((squared + config.softness**2).sqrt() - config.softness) / length
-        for chosen in (held, free):
-            weight = place * chosen[:, :, None, None]
-            total = total + (error * weight).sum() / weight.sum().clamp_min(1)
+        for place in (whole, spot):
+            for chosen in (held, free):
+                weight = place * chosen[:, :, None, None]
+                total = total + (error * weight).sum() / weight.sum().clamp_min(1)
         apart = (_reach(u, free) - _reach(said.true, free)).abs() / length
-        weight = place * _windowed(free[:, :, None, None])
+        weight = whole * _windowed(free[:, :, None, None])
         total = total + LIVELY * (apart * weight).sum() / weight.sum().clamp_min(1)
     return total / 4
 

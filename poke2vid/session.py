@@ -47,9 +47,7 @@ class _Now:
     time: int = 0
     held: tuple[tuple[int, Poke], ...] = ()
     impulses: tuple[Poke, ...] = ()
-    origins: tuple[
-        tuple[int, Pair], ...
-    ] = ()  # by pointer: what was touched, where it is in x_0, in pixels of the model
+    origins: tuple[tuple[int, Pair], ...] = ()  # by pointer: what was touched, in x_0, in pixels of the model
     next_pointer: int = 0
     rest: Rest = AS_TRAINED
     unchanged: int = 0  # for how many frames the same has touched the object, or nothing
@@ -112,7 +110,8 @@ class Session:
 
     @state.setter
     def state(self, state: State) -> None:
-        self._now = replace(self._now, state=state)
+        frame = self._live.decode(state) if isinstance(self._live, TouchPlayer) else self.frame
+        self._now = replace(self._now, state=state, frame=frame)
 
     @property
     def frame(self) -> Frame | None:

@@ -230,6 +230,9 @@ class TouchPlayer(Protocol):
     def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Tensor:
         """What `step` wants to be handed for all pokes that are in force, with the influence of each."""
 
+    def decode(self, state: State) -> Frame:
+        """What a state looks like: where x_0's points are now, so that one can be touched."""
+
 
 @runtime_checkable
 class LivePlayer(Player, Protocol):

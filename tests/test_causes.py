@@ -270,3 +270,18 @@ def test_what_cannot_be_is_one_sentence(options: list[str], says: str, tmp_path:
     told = result.output + str(result.exception or "")
     assert says in " ".join(told.replace("│", " ").split()) and result.exit_code != 0
     assert not (tmp_path / "store" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--scenes", "1", "--pokes", "1", "--store", "--flow", "dis"], "--flow"),
+        (["--scenes", "1", "--pokes", "1", "--store", "--test-videos", "3"], "--test-videos"),
+        (["--store", "--looks", "wild"], "--looks"),
+        (["--films", "5"], "--films"),
+        (["--scenes", "1", "--pokes", "1", "--store", "--split", "test"], "--split"),
+    ],
+)
+def test_options_that_say_nothing_of_what_is_made_are_refused(options: list[str], named: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["simulate", "plants", "--out", str(tmp_path / "out"), *options])
+    assert result.exit_code == 2 and named in result.output and not (tmp_path / "out").exists()

@@ -214,6 +214,37 @@ def test_a_session_goes_on_bit_for_bit_from_its_file(tmp_path: Path) -> None:
         assert np.array_equal(session.step(), other.step())
 
 
+def test_a_session_that_is_put_into_a_state_touches_what_shows_in_it() -> None:
+    """The middle has gone eight to the right; who touches there and holds, holds the middle."""
+    first, other = Session(Knows(), picture()), Session(Knows(), picture())
+    first.poke((32, 32), (8, 0))
+    for _ in range(25):
+        first.step()
+    other.state = first.state
+    assert np.array_equal(other.picture, first.picture)
+    other.hold((40, 32))
+    assert dict(other._now.origins)[0][0] == pytest.approx(32, abs=0.6)
+    for _ in range(30):
+        other.step()
+    assert float(other.state.sigma[0][0, 0, 32, 32]) == pytest.approx(8, abs=0.7)
+
+
+def test_undo_and_fork_leave_what_is_touched_as_it_was() -> None:
+    session = Session(Knows(), picture())
+    session.poke((32, 32), (6, 0))
+    for _ in range(12):
+        session.step()
+    session.poke((40, 40), (0, 9))
+    fork = session.fork()
+    for _ in range(12):
+        fork.step()
+    assert session.undo() and len(session.held) == 1
+    for _ in range(13):
+        session.step()
+    u, v = (one.state.sigma[0][0, :, 32, 32] for one in (session, fork))
+    assert u.tolist() == pytest.approx([6, 0], abs=0.3) and float(v[1]) > 1
+
+
 def test_it_is_what_sessions_drive_and_poke_maps_are_refused() -> None:
     model = TouchVideo(TouchVideoConfig(touch=SMALL))
     assert isinstance(model, LivePlayer) and isinstance(model, TouchPlayer)

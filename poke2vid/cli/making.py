@@ -25,14 +25,17 @@ PokesOption = Annotated[
     int | None, typer.Option("--pokes", help="Of each scene: a store of pokes with known causes, not of videos.")
 ]
 TestScenesOption = Annotated[
-    int, typer.Option("--test-scenes", min=0, help="With --pokes: held-out scenes of each family, of other species.")
+    int | None, typer.Option("--test-scenes", min=0, help="With --pokes: held-out scenes of each family; default 20.")
 ]
-FilmsOption = Annotated[int, typer.Option("--films", min=1, help="With --pokes: one poke in so many is filmed.")]
+FilmsOption = Annotated[
+    int | None, typer.Option("--films", min=1, help="With --pokes: one poke in so many is filmed; default 50.")
+]
 LooksOption = Annotated[
-    str, typer.Option("--looks", help="With --pokes: plain, or wild: any colours, photographs (--backgrounds, too).")
+    str | None, typer.Option("--looks", help="With --pokes: plain (the default), or wild: any colours, photographs.")
 ]
 
 VIDEO_FRAMES, FILM_FRAMES = 60, 25
+VIDEOS, TEST_VIDEOS, TEST_SCENES, FILMS = 100, 10, 20, 50
 
 
 def prepare(
@@ -93,7 +96,7 @@ def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`
 def simulate(
     families: FamiliesArgument = None,
     out: Annotated[Path | None, typer.Option("--out", help="A folder; a run that was cut off is continued.")] = None,
-    videos: Annotated[int, typer.Option("--videos", min=1, help="How many of each family.")] = 100,
+    videos: Annotated[int | None, typer.Option("--videos", min=1, help="How many of each family; default 100.")] = None,
     frames: Annotated[
         int | None,
         typer.Option("--frames", min=2, max=10_000, help="Of each video, at 25 a second: 60; of each film: 25."),
@@ -107,19 +110,21 @@ def simulate(
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
     store: Annotated[bool, typer.Option("--store", help="Write a prepared store instead of video files.")] = False,
     test_videos: Annotated[
-        int,
-        typer.Option("--test-videos", min=0, help="With --store: held-out videos of each family, of other species."),
-    ] = 10,
-    flow: Annotated[str, typer.Option("--flow", help="With --store: exact, or estimated by dis or raft.")] = "exact",
+        int | None,
+        typer.Option("--test-videos", min=0, help="With --store: held-out videos of each family; default 10."),
+    ] = None,
+    flow: Annotated[
+        str | None, typer.Option("--flow", help="With --store: exact (the default), or estimated by dis or raft.")
+    ] = None,
     lag: Annotated[
         list[int] | None, typer.Option("--lag", min=1, help="With --store: as in prepare; default 3, 6, 10.")
     ] = None,
     truth: TruthOption = False,
     scenes: ScenesOption = None,
     pokes: PokesOption = None,
-    test_scenes: TestScenesOption = 20,
-    films: FilmsOption = 50,
-    looks: LooksOption = "plain",
+    test_scenes: TestScenesOption = None,
+    films: FilmsOption = None,
+    looks: LooksOption = None,
     check: Annotated[bool, typer.Option("--check", help="Say whether this machine can simulate and draw.")] = False,
     weights_dir: WeightsOption = None,
 ) -> None:
@@ -139,21 +144,33 @@ def simulate(
         )
     if store and truth:
         raise typer.BadParameter("a store has its exact flow; leave one of the two away", param_hint="--truth")
-    if scenes is not None or pokes is not None:
+    of_pokes = scenes is not None or pokes is not None
+    if of_pokes:
+        others: dict[str, object] = {
+            "--videos": videos,
+            "--test-videos": test_videos,
+            "--flow": flow,
+            "--lag": lag,
+            "--truth": truth or None,
+        }
+        _refuse({**others, "--split": split}, "a store of pokes")
+    else:
+        _refuse({"--test-scenes": test_scenes, "--films": films, "--looks": looks}, "videos")
+    if of_pokes:
         print(
             _simulate_pokes(
                 families,
                 out,
                 scenes,
                 pokes,
-                test_scenes,
-                films,
+                TEST_SCENES if test_scenes is None else test_scenes,
+                films or FILMS,
                 frames,
                 resolution,
                 seed,
                 workers,
                 store,
-                looks,
+                looks or "plain",
                 backgrounds,
             )
         )
@@ -164,12 +181,20 @@ def simulate(
     from poke2vid.simulator.videos import order_families, simulate_videos
 
     photos = None if backgrounds is None else Backgrounds.find(backgrounds)
-    wanted = {"train": videos, "test": test_videos} if store else {split or "train": videos}
+    count, held_out = videos or VIDEOS, TEST_VIDEOS if test_videos is None else test_videos
+    wanted = {"train": count, "test": held_out} if store else {split or "train": count}
     orders = order_families(families or [""], wanted, frames or VIDEO_FRAMES, resolution, seed, photos)
     if store:
-        print(simulate_store(orders, out, lag or DEFAULT_LAGS, flow, workers, weights_dir).summary)
+        print(simulate_store(orders, out, lag or DEFAULT_LAGS, flow or "exact", workers, weights_dir).summary)
     else:
         print(simulate_videos(orders, out, workers, truth=truth).summary)
+
+
+def _refuse(others: dict[str, object], made: str) -> None:
+    """Raises BadParameter for an option that was given and that what is made does not look at."""
+    for option, value in others.items():
+        if value is not None:
+            raise typer.BadParameter(f"{made} does not look at it; leave it away", param_hint=option)
 
 
 def _simulate_pokes(

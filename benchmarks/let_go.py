@@ -61,7 +61,7 @@ def measured(model: TouchVideo, films: list[FilmBatch]) -> dict[str, Tensor]:
         if release:
             pulls.append(torch.stack([let_go(u, inside, release) for u in thin]))
         else:
-            pushes.append(torch.stack([pushed_path(u, film.at[0], inside)[0] for u in thin]))
+            pushes.append(torch.stack([pushed_path(u, film.at[0], inside) for u in thin]))
     return {"let go": torch.stack(pulls).mean(dim=0), "pushed": torch.stack(pushes).mean(dim=0)}
 
 

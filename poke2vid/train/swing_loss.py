@@ -211,14 +211,14 @@ def let_go(u: Float[Tensor, "f 2 h w"], inside: Float[Tensor, "1 h w"], release:
 
 def pushed_path(
     u: Float[Tensor, "f 2 h w"], at: Float[Tensor, "2"], inside: Float[Tensor, "1 h w"]
-) -> Float[Tensor, "1 f"]:
+) -> Float[Tensor, " t"]:
     """How far the touched place goes along the way to its peak, as a share of it."""
     cells = torch.arange(u.shape[-1]) * float(THIN)
     far = torch.hypot(cells[None] - at[0], cells[:, None] - at[1])
     row, column = divmod(int((far + 1e6 * (1 - inside[0])).argmin()), u.shape[-1])
     path = u[:IMPULSE_FRAMES, :, row, column]
     farthest = path[path.norm(dim=1).argmax()]
-    return ((path @ farthest) / farthest.square().sum().clamp_min(1e-9))[None]
+    return (path @ farthest) / farthest.square().sum().clamp_min(1e-9)
 
 
 def _distances(curves: list[Tensor]) -> tuple[float, float]:

@@ -44,7 +44,7 @@ def main(
     rows = []
     with Machine() as machine:
         for path in (None, *(models or [])):
-            animator, name = load(path), "small64, the base" if path is None else path.stem
+            animator, name = load(path or "small64"), "small64, the base" if path is None else path.stem
             for law, rest in tqdm((SWEPT if sweep else LAWS).items(), desc=name, disable=None):
                 found = {}
                 for case in cases:

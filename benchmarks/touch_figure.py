@@ -1,4 +1,4 @@
-"""The README's picture of touch64: the bundled pictures, one touch each.
+"""The README's picture of the base: the bundled pictures, one touch each.
 
     python benchmarks/touch_figure.py [MODEL] [OUT]
 
@@ -60,7 +60,7 @@ def fitted(tile: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    model = sys.argv[1] if len(sys.argv) > 1 else "touch64"
+    model = sys.argv[1] if len(sys.argv) > 1 else "touch128"
     out = Path(sys.argv[2] if len(sys.argv) > 2 else "docs/media/touch.jpg")
     torch.set_num_threads(1)
     animator = poke2vid.load(model)

@@ -10,7 +10,7 @@ import poke2vid
 from poke2vid import pokes
 from poke2vid.evaluate import scores
 from poke2vid.flow.estimator import build_estimator
-from poke2vid.model.files import SHIPPED, load_model
+from poke2vid.model.files import PAPER_BASE, load_model
 from poke2vid.pictures import read_picture
 from poke2vid.script import read_script, replay
 from poke2vid.types import Poke
@@ -25,7 +25,7 @@ POKES = {
 
 @pytest.fixture(scope="module")
 def animator() -> poke2vid.Animator:
-    return poke2vid.load()
+    return poke2vid.load("small64")
 
 
 @pytest.mark.parametrize("name", POKES)
@@ -83,7 +83,7 @@ def test_the_point_travels_instead_of_jumping(animator: poke2vid.Animator) -> No
 
 def test_a_linear_probe_reads_the_pokes_length_off_phi() -> None:
     """R2 above 0.9 on held-out pokes of 1 to 10 pixels anywhere, in any direction."""
-    model = load_model(SHIPPED).model
+    model = load_model(PAPER_BASE).model
     generator = torch.Generator().manual_seed(0)
     place, angle, length = torch.rand(3, 2000, generator=generator).unbind()
     length, angle = 1 + 9 * length, 2 * torch.pi * angle

@@ -289,7 +289,7 @@ def test_without_a_model_the_shipped_one_is_used(run: Run, tmp_path: Path, pictu
     from poke2vid.model import files
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "SHIPPED", model_file)
+        patch.setattr(files, "BASE", model_file)
         assert run("animate", picture, *POKE, *FRAMES, "-o", tmp_path / "shipped.mp4").code == 0
     assert run("animate", picture, *POKE, *FRAMES, "--model", model_file, "-o", tmp_path / "named.mp4").code == 0
     assert (tmp_path / "shipped.mp4").read_bytes() == (tmp_path / "named.mp4").read_bytes()

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from poke2vid.export.engine import OnnxPlayer, read_description
-from poke2vid.export.run import export_model, graphs_of
-from poke2vid.export.touch import digest
+from poke2vid.export.run import SKELETON, export_model, graphs_of
+from poke2vid.export.skeleton import assemble, write_skeleton
+from poke2vid.export.touch import describe, digest
 from poke2vid.export.touch_engine import OnnxTouchPlayer, player_of
-from poke2vid.model.files import load_player, save_touch_video
+from poke2vid.model.config import ModelConfig
+from poke2vid.model.files import BASE, load_player, save_model, save_touch_video
+from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
 from poke2vid.session import Session
@@ -88,10 +91,11 @@ def test_each_kind_is_opened_as_what_it_is(folder: Path) -> None:
     with pytest.raises(InputError, match="sees what it touches"):
         OnnxPlayer(folder)
     assert isinstance(player_of(folder, "fp16"), OnnxTouchPlayer)
-    base = graphs_of(None, folder.parent / "unused")
-    assert isinstance(player_of(base), OnnxPlayer)
+    save_model(folder.parent / "paper.safetensors", PokeVideo(ModelConfig(resolution=32, channels=4)), {})
+    paper = graphs_of(folder.parent / "paper.safetensors", folder.parent / "paper", half=False)
+    assert isinstance(player_of(paper), OnnxPlayer)
     with pytest.raises(InputError, match="paper's form"):
-        OnnxTouchPlayer(base)
+        OnnxTouchPlayer(paper)
 
 
 def test_a_graph_that_was_changed_or_a_foreign_description_is_one_sentence(folder: Path, tmp_path: Path) -> None:
@@ -104,3 +108,38 @@ def test_a_graph_that_was_changed_or_a_foreign_description_is_one_sentence(folde
     (tmp_path / "model.json").write_text(json.dumps({**about, "version": 2}))
     with pytest.raises(InputError, match="format"):
         player_of(tmp_path)
+
+
+# The base's graphs in the package
+
+
+def test_the_bases_graphs_are_put_together_from_its_weights(tmp_path: Path) -> None:
+    loaded = load_player()
+    assert isinstance(loaded.model, TouchVideo)
+    graphs = graphs_of(None, tmp_path / "graphs")
+    about = read_description(graphs)
+    described = json.loads(
+        json.dumps(describe(loaded.model, loaded, about["opset"]))
+    )  # else they were not made anew when this changed
+    assert {key: about[key] for key in described if key != "graphs"} == {
+        k: v for k, v in described.items() if k != "graphs"
+    }
+    assert about["checks"]["fp32"]["step"] <= 1e-4
+    assert sum(path.stat().st_size for path in SKELETON.iterdir()) < 2e5, "the weights lie in the package once"
+    x_0 = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    player = player_of(graphs)
+    states = [one.start(x_0) for one in (loaded.model, player)]
+    with torch.no_grad():
+        said = [one.touch(state, (60.0, 70.0)) for one, state in zip((loaded.model, player), states, strict=True)]
+    assert torch.allclose(*said, atol=1e-3)
+
+
+def test_a_skeleton_takes_its_own_weights_to_the_byte_and_no_others(file: Path, folder: Path, tmp_path: Path) -> None:
+    write_skeleton(folder, tmp_path / "skeleton")
+    (tmp_path / "graphs").mkdir()
+    assemble(tmp_path / "skeleton", file, tmp_path / "graphs")
+    for name in ("encode_image.onnx", "encode_touch.onnx"):
+        assert (tmp_path / "graphs" / name).read_bytes() == (folder / name).read_bytes()
+        assert (tmp_path / "skeleton" / name).stat().st_size < 60_000
+    with pytest.raises(InputError, match="install poke2vid anew"):
+        assemble(tmp_path / "skeleton", BASE, tmp_path / "graphs")

@@ -13,7 +13,7 @@ from torch import nn
 
 from poke2vid.data.poke_store import PokeStore, verify_pokes
 from poke2vid.files import digest_of, read_tensors
-from poke2vid.model.files import SHIPPED, load_player, save_touch_video
+from poke2vid.model.files import PAPER_BASE, load_player, save_touch_video
 from poke2vid.model.response import respond
 from poke2vid.model.touch_encoder import TouchConfig, TouchEncoder
 from poke2vid.model.touch_video import TouchVideo
@@ -271,7 +271,7 @@ def test_a_run_starts_from_a_model_or_a_run_and_remembers_which(path: Path, tmp_
         assert torch.allclose(weight, trained.touch_encoder.head.weight, atol=1e-3)
         assert len(read_tensors(last)[1]["init"]) == 64
     with pytest.raises(InputError, match="paper's form"):
-        train_fields(TINY, [path], tmp_path / "other", init=SHIPPED, quiet=True)
+        train_fields(TINY, [path], tmp_path / "other", init=PAPER_BASE, quiet=True)
 
 
 def test_runs_that_do_not_fit_are_refused(path: Path, tmp_path: Path) -> None:

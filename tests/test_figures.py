@@ -19,7 +19,7 @@ from poke2vid.evaluate.figures.given import read_pokes
 from poke2vid.evaluate.figures.layout import Row, cycled, enlargement, enrolment, flow_scale, moments
 from poke2vid.evaluate.figures.write import write_figures
 from poke2vid.evaluate.neighbours.generalisation import unseen_videos
-from poke2vid.model.files import SHIPPED, LoadedModel
+from poke2vid.model.files import PAPER_BASE, LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import foreground_mask
 from poke2vid.prepare import PrepareSettings, prepare
@@ -301,7 +301,7 @@ def test_a_store_that_does_not_fit_the_model_is_refused(store: Store, tmp_path: 
 def test_whoever_knows_no_such_pokes_is_not_shown_beside() -> None:
     assert list(load_beside(["shift-patch", "copy"], "shift", 10)) == ["shift-patch", "copy"]
     with pytest.raises(InputError, match="knows no impulse pokes"):
-        load_beside([str(SHIPPED)], "impulse", 10)
+        load_beside([str(PAPER_BASE)], "impulse", 10)
 
 
 def test_an_impulse_model_is_shown_with_impulses_for_as_long_as_one_likes(store: Store, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_what_nothing_touches_stays_to_the_bit_and_the_trained_dynamics_alone_wo
 
 @pytest.mark.parametrize("picture", ["robot", "flower", "person"])
 def test_the_base_model_leaves_a_picture_alone_for_a_thousand_steps(picture: str) -> None:
-    animator = load()
+    animator = load("small64")
     session = animator.open(EXAMPLES / f"{picture}.jpg")
     for _ in range(LONG):
         frame = session.advance()
@@ -80,7 +80,7 @@ def test_the_base_model_leaves_a_picture_alone_for_a_thousand_steps(picture: str
 
 
 def test_the_base_model_comes_back_after_a_poke_and_swings_past_its_rest() -> None:
-    session = load().open(EXAMPLES / "flower.jpg")
+    session = load("small64").open(EXAMPLES / "flower.jpg")
     height, width = session.canvas.size
     pointer = session.poke((0.47 * width, 0.4 * height), (0.09 * width, -0.05 * width))
     for _ in range(15):
@@ -132,7 +132,7 @@ def test_what_is_held_still_comes_to_rest_once_no_clip_was_ever_as_long() -> Non
 
 
 def test_a_session_holds_a_picture_for_minutes_as_it_was_after_seconds_and_follows_a_drag_again() -> None:
-    session = load().open(EXAMPLES / "flower.jpg")
+    session = load("small64").open(EXAMPLES / "flower.jpg")
     pointer = session.poke((300.0, 170.0), (40.0, -20.0))
     flows = []
     for _ in range(LONG):
@@ -149,7 +149,7 @@ def test_a_session_holds_a_picture_for_minutes_as_it_was_after_seconds_and_follo
 
 
 def test_only_what_touches_the_object_anew_lets_a_held_poke_act_in_full_again() -> None:
-    session = load().open(EXAMPLES / "flower.jpg")
+    session = load("small64").open(EXAMPLES / "flower.jpg")
     session.poke((300.0, 170.0), (40.0, -20.0))
     for _ in range(60):
         before = session.advance()
@@ -217,7 +217,7 @@ def test_a_rest_that_would_never_end_is_refused(bad: dict[str, float]) -> None:
 
 
 def test_a_session_can_be_given_another_rest_at_any_time() -> None:
-    session = load().open(EXAMPLES / "robot.jpg")
+    session = load("small64").open(EXAMPLES / "robot.jpg")
     pointer = session.poke((320.0, 60.0), (50.0, -10.0))
     for _ in range(10):
         session.step()

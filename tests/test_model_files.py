@@ -128,15 +128,15 @@ def test_a_path_to_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_path_means_the_model_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "SHIPPED", tmp_path / "base.safetensors")
+    monkeypatch.setattr(files, "PAPER_BASE", tmp_path / "base.safetensors")
     save_model(tmp_path / "base.safetensors", model(seed=5), {})
     assert torch.equal(prediction(load_model(None).model), prediction(model(seed=5)))
     assert describe(None)[2] == tmp_path / "base.safetensors"
 
 
 def test_the_shipped_base_moves_a_picture_where_it_is_poked() -> None:
-    if not files.SHIPPED.is_file():
-        pytest.skip(f"the base is not in the package yet ({files.SHIPPED.name})")
+    if not files.PAPER_BASE.is_file():
+        pytest.skip(f"the base is not in the package yet ({files.PAPER_BASE.name})")
     loaded = load_model(None)
     assert loaded.model.resolution == 64
     frames = prediction(loaded.model)

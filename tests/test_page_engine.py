@@ -88,7 +88,7 @@ def host(files: Files, headers: dict[str, str]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """The page, the base's graphs, and what tests do in it."""
-    graphs = graphs_of(None, tmp_path_factory.mktemp("graphs") / "model")
+    graphs = graphs_of(Path("small64"), tmp_path_factory.mktemp("graphs") / "model")
     files = site_files() | {f"model/{path.name}": path for path in graphs.iterdir()}
     return files | {f"tests/{path.name}": path for path in WEB.iterdir()}
 
@@ -254,12 +254,12 @@ def test_a_script_gives_the_frames_that_a_session_gives(probe: Probe, fresh: dic
     )
     assert set(fresh["stages"]) == {"runtime", "model", "warming up"}
     found = probe("steps", SCRIPT)
-    expected = played(load().open(picture), SCRIPT)
+    expected = played(load("small64").open(picture), SCRIPT)
     assert [fields["time"] for fields in found] == list(range(1, 26))
     assert max(float(frame.flow.abs().max()) for frame in expected if frame.flow is not None) > 2
     assert worst(found, expected) < FLOW_TOLERANCE
     probe("reopen")
-    assert worst(probe("steps", HELD), played(load().open(picture), HELD)) < FLOW_TOLERANCE
+    assert worst(probe("steps", HELD), played(load("small64").open(picture), HELD)) < FLOW_TOLERANCE
     probe("reopen")  # starts over, and asks ahead
     assert probe("steps", SCRIPT, True) == found
 
@@ -318,7 +318,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
 @torch.inference_mode()
 def heat_of(x_0: torch.Tensor, at: Pair) -> np.ndarray:
     """The map of a point of the picture at rest, by evaluate's definition."""
-    model = LiveModel(load().player)  # type: ignore[arg-type]
+    model = LiveModel(load("small64").player)  # type: ignore[arg-type]
     shifts = even_shifts(32, 6.4)
     maps = torch.stack([rasterise([Poke(at, (float(dx), float(dy)))], 64) for dx, dy in shifts])
     state, phi = model.start(x_0.expand(len(maps), -1, -1, -1)), model.encode_poke(maps)
@@ -508,7 +508,7 @@ def test_a_lost_context_comes_back_with_the_picture(probe: Probe) -> None:
 def remote(browser: Any, site: Files) -> Iterator[Probe]:
     """A page of a server that computes with the base."""
     before = torch.get_num_threads()
-    app = build_app(site, build_engine(None, Limits()))
+    app = build_app(site, build_engine(Path("small64"), Limits()))
     server = uvicorn.Server(configured(app, Limits()))
     listening = listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -525,9 +525,9 @@ def remote(browser: Any, site: Files) -> Iterator[Probe]:
 def test_an_engine_on_the_server_gives_the_frames_that_a_session_gives(remote: Probe, picture: bytes) -> None:
     info = remote("openEngine", {"prefer": "server"}, encoded(picture))
     assert (info["backend"], info["resolution"], info["decoder"]) == ("server", 64, "motion")
-    expected = played(load().open(picture), SCRIPT)
+    expected = played(load("small64").open(picture), SCRIPT)
     mark = remote("mark")
-    assert worst(remote("steps", HELD), played(load().open(picture), HELD)) < HALF_TOLERANCE
+    assert worst(remote("steps", HELD), played(load("small64").open(picture), HELD)) < HALF_TOLERANCE
     assert remote("restore", mark) is None
     found = remote("steps", SCRIPT, True)  # more at once than the server takes
     assert worst(found, expected) < HALF_TOLERANCE

@@ -50,7 +50,7 @@ def regenerated() -> None:
 
 def replayed() -> np.ndarray:
     script = read_script(EXAMPLES / "robot-pokes.json")
-    moments = replay(script, load().open(EXAMPLES / "robot.jpg"))
+    moments = replay(script, load("small64").open(EXAMPLES / "robot.jpg"))
     return np.concatenate([resize(moments[i].picture, SIZE) for i in SHOWN], axis=1)
 
 

@@ -37,7 +37,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import poke2vid
-from poke2vid.export.run import PREBUILT
+from poke2vid.export.run import graphs_of
 from poke2vid.live import LiveModel
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import save_model
@@ -1288,10 +1288,10 @@ def test_what_is_packed_fits_half_precision() -> None:
     assert struct.unpack("<I", packed[8:12]) == (5,)
 
 
-def test_a_server_computes_with_the_graphs_of_an_export_too() -> None:
+def test_a_server_computes_with_the_graphs_of_an_export_too(tmp_path: Path) -> None:
     async def build() -> tuple[str, int]:
-        engine = build_engine(PREBUILT, Limits())
+        engine = build_engine(graphs_of(None, tmp_path / "graphs"), Limits())
         engine.compute.close()
         return engine.decoder, engine.player.resolution
 
-    assert asyncio.run(build()) == ("motion", 64)
+    assert asyncio.run(build()) == ("layers", 128)

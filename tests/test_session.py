@@ -342,7 +342,7 @@ def test_a_saved_and_loaded_session_goes_on_bit_for_bit(tmp_path: Path, decoder:
 
 
 def test_a_poke_that_has_been_held_for_long_goes_on_bit_for_bit_from_a_file(tmp_path: Path) -> None:
-    animator = load()
+    animator = load("small64")
     session = animator.open(picture(300, 300))
     session.poke((150.0, 110.0), (25.0, 0.0))
     frames(session, 30)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -75,15 +75,7 @@ def correlate(
         picture, origin = read_picture(image), str(loaded.path)
         correlator = correlator_for(loaded.model, settings, weights_dir)
         numbers = correlate(correlator, picture, locations, output, origin)
-        for place in numbers["locations"]:
-            share, there = place["share_above_half"], place["heat_at_l"]
-            print(f"at {place['at']}: heat {there} there, above 0.5 on {share:.1%} of the picture")
-            if there < FAINT_HEAT:
-                print(
-                    f"poke2vid: at {place['at']} the touched point itself hardly follows a poke, so this map says little; "
-                    "touch it elsewhere, or give another model.",
-                    file=sys.stderr,
-                )
+        _tell(numbers)
         print(f"{numbers['seconds']} s -> {', '.join(map(str, output))}")
         return
     from poke2vid.simulator.availability import require_physics
@@ -93,3 +85,16 @@ def correlate(
 
     origin = str(loaded.path)
     print(correlate_scenes(loaded.model, scene or [], points, locations, output, settings, origin, weights_dir))
+
+
+def _tell(numbers: dict[str, Any]) -> None:
+    """What was found at each location, and on stderr which map says little."""
+    for place in numbers["locations"]:
+        share, there = place["share_above_half"], place["heat_at_l"]
+        print(f"at {place['at']}: heat {there} there, above 0.5 on {share:.1%} of the picture")
+        if there < FAINT_HEAT:
+            print(
+                f"poke2vid: at {place['at']} the touched point itself hardly follows a poke, so this map says little; "
+                "touch it elsewhere, or give another model.",
+                file=sys.stderr,
+            )

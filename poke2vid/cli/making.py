@@ -1,6 +1,7 @@
 """`prepare`, `verify`, `simulate`: where training data comes from."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -138,43 +139,18 @@ def simulate(
     require_physics()
     if out is None:
         raise typer.BadParameter("say where they go: --out FOLDER", param_hint="--out")
-    if store and split is not None:
-        raise typer.BadParameter(
-            "a store has both splits; say how many are held out: --test-videos", param_hint="--split"
-        )
-    if store and truth:
-        raise typer.BadParameter("a store has its exact flow; leave one of the two away", param_hint="--truth")
-    of_pokes = scenes is not None or pokes is not None
-    if of_pokes:
-        others: dict[str, object] = {
-            "--videos": videos,
-            "--test-videos": test_videos,
-            "--flow": flow,
-            "--lag": lag,
-            "--truth": truth or None,
-        }
-        _refuse({**others, "--split": split}, "a store of pokes")
-    else:
-        _refuse({"--test-scenes": test_scenes, "--films": films, "--looks": looks}, "videos")
-    if of_pokes:
+    _require_fitting(store, split, truth)
+    if scenes is not None or pokes is not None:
+        others = {"--videos": videos, "--test-videos": test_videos, "--flow": flow, "--lag": lag, "--split": split}
+        _refuse({**others, "--truth": truth or None}, "a store of pokes")
         print(
             _simulate_pokes(
-                families,
-                out,
-                scenes,
-                pokes,
-                TEST_SCENES if test_scenes is None else test_scenes,
-                films or FILMS,
-                frames,
-                resolution,
-                seed,
-                workers,
-                store,
-                looks or "plain",
-                backgrounds,
+                families, out, scenes, pokes, TEST_SCENES if test_scenes is None else test_scenes, films or FILMS, frames,
+                resolution, seed, workers, store, looks or "plain", backgrounds,
             )
-        )
+        )  # fmt: skip
         return
+    _refuse({"--test-scenes": test_scenes, "--films": films, "--looks": looks}, "videos")
     from poke2vid.manifest import DEFAULT_LAGS
     from poke2vid.prepare_simulated import simulate_store
     from poke2vid.simulator.backgrounds import Backgrounds
@@ -190,7 +166,17 @@ def simulate(
         print(simulate_videos(orders, out, workers, truth=truth).summary)
 
 
-def _refuse(others: dict[str, object], made: str) -> None:
+def _require_fitting(store: bool, split: str | None, truth: bool) -> None:
+    """Raises BadParameter for what a store has anyway."""
+    if store and split is not None:
+        raise typer.BadParameter(
+            "a store has both splits; say how many are held out: --test-videos", param_hint="--split"
+        )
+    if store and truth:
+        raise typer.BadParameter("a store has its exact flow; leave one of the two away", param_hint="--truth")
+
+
+def _refuse(others: Mapping[str, object], made: str) -> None:
     """Raises BadParameter for an option that was given and that what is made does not look at."""
     for option, value in others.items():
         if value is not None:

@@ -45,7 +45,7 @@ def train(
     """Train a model in its two stages; stops cleanly at any time and goes on with --resume."""
     import torch
 
-    from poke2vid.model.files import SHIPPED
+    from poke2vid.model.files import BASE, PAPER_BASE
     from poke2vid.train.loop import train as run
     from poke2vid.train.memory import keep_freed_memory
     from poke2vid.train.presets import FIELD_PRESETS
@@ -62,8 +62,9 @@ def train(
             if device != "cpu":
                 raise typer.BadParameter(f"{preset} trains on the CPU; leave it away", param_hint="--device")
             saved = _fields(
-                override(FIELD_PRESETS[preset], chosen), data, out, resume, init, workers, minutes, precision
-            )
+                override(FIELD_PRESETS[preset], chosen), data, out, resume, BASE if str(init) == "base" else init, workers,
+                minutes, precision,
+            )  # fmt: skip
             print(f"done: {saved}")
             return
         if precision != "auto":
@@ -73,8 +74,9 @@ def train(
         if len(data) > 1:
             raise typer.BadParameter("only trainings on pokes read several stores; give one", param_hint="--data")
         saved = run(
-            override(find(preset), chosen), data[0], out, resume=resume, init=init if str(init) != "base" else SHIPPED,
-            workers=workers, weights_dir=weights_dir, device=device, max_minutes=minutes,
+            override(find(preset), chosen), data[0], out, resume=resume,
+            init=PAPER_BASE if str(init) == "base" else init, workers=workers, weights_dir=weights_dir, device=device,
+            max_minutes=minutes,
         )  # fmt: skip
     except Interrupted as stopped:
         print(f"poke2vid: {stopped}", file=sys.stderr)

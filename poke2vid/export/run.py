@@ -11,17 +11,18 @@ from poke2vid.export.engine import OnnxPlayer, Precision, read_description
 from poke2vid.export.folder import FILES, replacing
 from poke2vid.export.names import DESCRIPTION, holds_graphs
 from poke2vid.export.site import Files, config_json, content, files_json, site_files
+from poke2vid.export.skeleton import assemble
 from poke2vid.export.touch import digest
 from poke2vid.export.touch_engine import OnnxTouchPlayer
-from poke2vid.export.write import weights_digest, write_graphs
+from poke2vid.export.write import write_graphs
 from poke2vid.files import write_json
 from poke2vid.live import LiveModel
-from poke2vid.model.files import LoadedPlayer, load_player
+from poke2vid.model.files import ASSETS, LoadedPlayer, load_player
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.types import InputError
 
-PREBUILT = Path(__file__).parent.parent / "assets" / "small64-onnx"  # the graphs of the base in the package
+SKELETON = ASSETS / "touch128-onnx"  # the base's graphs in the package, but for its weights
 
 
 def export_model(model: Path | None, out: Path, *, half: bool = True) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _require_passed(found: Check, path: Path) -> None:
 
 
 def graphs_of(model: Path | None, place: Path, *, half: bool = True) -> Path:
-    """A folder with a model's graphs: an export as it is, the base's as they come with the package, else made in `place`.
+    """A folder with a model's graphs: an export as it is; the base's, put together in `place`; else exported there.
 
     Args:
         model: as for `load_model`, or a folder that `poke2vid export` wrote.
@@ -88,12 +89,17 @@ def graphs_of(model: Path | None, place: Path, *, half: bool = True) -> Path:
         read_description(model)
         return model
     loaded = load_player(model)
-    own = digest(loaded.model) if isinstance(loaded.model, TouchVideo) else weights_digest(LiveModel(loaded.model))
-    if PREBUILT.is_dir() and read_description(PREBUILT)["weights"] == own:
-        return PREBUILT
+    is_base = isinstance(loaded.model, TouchVideo) and SKELETON.is_dir() and _is_of(SKELETON, loaded.model)
     with replacing(place) as fresh:
-        _written(loaded, fresh, half=half)
+        if is_base:
+            assemble(SKELETON, loaded.path, fresh)
+        else:
+            _written(loaded, fresh, half=half)
     return place
+
+
+def _is_of(skeleton: Path, model: TouchVideo) -> bool:
+    return bool(read_description(skeleton)["weights"] == digest(model))
 
 
 def export_page(model: Path | None, out: Path, *, half: bool = True) -> list[Path]:
@@ -108,7 +114,7 @@ def export_page(model: Path | None, out: Path, *, half: bool = True) -> list[Pat
     with replacing(out) as fresh:
         graphs = graphs_of(model, fresh / "model", half=half)
         files: Files = dict(site_files())
-        if graphs != fresh / "model":
+        if graphs != fresh / "model":  # an export that the user named
             files |= {f"model/{path.name}": path for path in sorted(graphs.iterdir()) if path.is_file()}
         else:
             files |= {f"model/{path.name}": path.read_bytes() for path in sorted(graphs.iterdir())}

@@ -24,8 +24,10 @@ _TOUCH_FORMERLY = ("follow", "glide", "hertz", "damping")  # one law for every p
 FIELDS = "fields"  # what a checkpoint of E_phi's training on pokes calls its kind
 MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
 SMALL = 2_000_000  # parameters
-SHIPPED = Path(__file__).parent.parent / "assets" / "small64.safetensors"
-SHIPPED_TOUCH = "touch64"  # the model in the package that sees what it touches, by what people call it
+ASSETS = Path(__file__).parent.parent / "assets"
+BASE = ASSETS / "touch128.safetensors"  # what plays where no model is named
+PAPER_BASE = ASSETS / "small64.safetensors"  # of the paper's form, for what only such a model can be asked
+NAMED = {path.stem: path for path in (BASE, PAPER_BASE)}  # the models in the package, by what people call them
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class LoadedPlayer:
 
 
 def load_player(path: Path | None = None) -> LoadedPlayer:
-    """As `load_model`, of models that see what they touch as well, and of trainings of such on pokes.
+    """A model of either kind, a training of either, or (None) the base, which sees what it touches.
 
     Raises:
         InputError: as `load_model`.
@@ -136,12 +138,12 @@ def _touch_config(values: Mapping[str, Any]) -> TouchVideoConfig:
 
 
 def load_model(path: Path | None = None) -> LoadedModel:
-    """A model file, a checkpoint, a run folder (its newest checkpoint), or None for the model in the package.
+    """A model of the paper's form: a file, a checkpoint, a run folder (its newest checkpoint), or None for the package's own.
 
     Raises:
         InputError: if there is none, or it is damaged, foreign, or from a newer version.
     """
-    path = resolve(path)
+    path = resolve(path, PAPER_BASE)
     tensors, about = read_tensors(path)
     if sees(about):
         raise InputError(
@@ -163,12 +165,12 @@ def load_model(path: Path | None = None) -> LoadedModel:
     return LoadedModel(model.eval(), about, path)
 
 
-def resolve(path: Path | None) -> Path:
-    """The file that a user's --model means."""
+def resolve(path: Path | None, base: Path | None = None) -> Path:
+    """The file that a user's --model means; None is `base`, or the base."""
     if path is None:
-        return SHIPPED
-    if str(path) == SHIPPED_TOUCH and not path.exists():
-        return SHIPPED.with_name(f"{SHIPPED_TOUCH}.safetensors")
+        return base or BASE
+    if str(path) in NAMED and not path.exists():
+        return NAMED[str(path)]
     if path.is_dir():
         checkpoints = checkpoints_of(path)
         if not checkpoints:
@@ -184,7 +186,7 @@ def checkpoints_of(run: Path) -> list[Path]:
 
 def describe(path: Path | None) -> tuple[ModelConfig, dict[str, Any], Path]:
     """What a file says of itself, without reading its weights."""
-    path = resolve(path)
+    path = resolve(path, PAPER_BASE)
     about = read_about(path)
     return config_of(about, path), about, path
 

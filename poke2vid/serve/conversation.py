@@ -18,11 +18,11 @@ from starlette.websockets import WebSocket
 from poke2vid import pokes as poking
 from poke2vid.pictures import read_picture
 from poke2vid.serve import protocol
-from poke2vid.serve.heat import HeatMap
+from poke2vid.serve.heat import heat_of
 from poke2vid.serve.protocol import MessageError
 from poke2vid.serve.rooms import Compute, Limits, Moment, Room, Rooms
 from poke2vid.session import Session
-from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Player, Poke, Rest
+from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Player, Poke, Rest, TouchPlayer
 
 TOO_LARGE, REFUSED, LATER, BROKEN = 1009, 1008, 1013, 1011  # WebSocket close codes
 ABORT = "poke2vid.abort"  # in an ASGI scope: what ends a connection whose client takes nothing any more
@@ -208,7 +208,7 @@ class Conversation:
             raise InputError(f"a client may open {self._limits.opens_per_minute:g} pictures a minute; wait a little.")
         player, compute = self._engine.player, self._engine.compute
         async with self._room.turn, compute.seldom:  # one at a time: a large picture takes long and much memory
-            session = await compute(opened, player, data, self._limits.picture_pixels)
+            session, seen = await compute(opened, player, data, self._limits.picture_pixels)
         self._room.open(session)
         rest = player.default_rest if isinstance(player, LivePlayer) else AS_TRAINED
         height, width = session.canvas.size
@@ -219,6 +219,7 @@ class Conversation:
             "decoder": self._engine.decoder,
             "default_rest": {"stiffness": rest.stiffness, "momentum": rest.momentum},
             "limits": asdict(self._limits),
+            **seen,
         }
         await self._send(protocol.answer("opened", seq, **about))
 
@@ -246,14 +247,15 @@ class Conversation:
         await self._send(answer)
 
     async def _heat(self, request: protocol.Heat) -> None:
-        canvas = self._moment().session.canvas
+        session = self._moment().session
+        canvas = session.canvas
         if not self._room.heats.take():
             raise InputError(
                 f"a client may ask for {self._limits.heats_per_minute:g} heat maps a minute; wait a little."
             )
         poke = Poke(request.at, (0.0, 0.0))
         poking.check(poke, canvas.size[1], canvas.size[0], "the point")
-        heat = HeatMap(self._engine.player, canvas.x_0, canvas.modelled(poke).location)
+        heat = heat_of(session, canvas.modelled(poke).location)
         async with self._engine.compute.one_heat:
             while not heat.done:
                 async with self._room.turn:  # between two slices the picture lives on
@@ -265,9 +267,16 @@ class Conversation:
 # What is computed in a thread
 
 
-def opened(player: Player, data: bytes, max_pixels: int) -> Session:
-    """A session on the bytes of a picture file. Raises InputError if they are none that is taken."""
-    return Session(player, decoded(data, max_pixels), history=0, record=False)
+def opened(player: Player, data: bytes, max_pixels: int) -> tuple[Session, dict[str, Any]]:
+    """A session on the bytes of a picture file, and what a client must know of that picture to show its frames: of a model
+    that moves the object's layer alone where in x_0 it shows, the same for all of them.
+
+    Raises:
+        InputError: if they are none that is taken.
+    """
+    session = Session(player, decoded(data, max_pixels), history=0, record=False)
+    mask = session.fork().advance().mask if isinstance(player, TouchPlayer) else None
+    return session, {} if mask is None else {"kind": "touch", "mask": protocol.halves_text(mask[0, 0])}
 
 
 def decoded(data: bytes, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:

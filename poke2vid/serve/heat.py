@@ -3,7 +3,7 @@
 Many pokes at one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke
 (after Sec. 4.2, Fig. 5; evaluate/structure/correlation.py says where the paper's variance is fragile). The model says itself
 how pixels move, so nothing is tracked. A model that paints says nothing of the kind: there the map is how much a pixel
-changes.
+changes. One that sees what it touches says what moves along, and nothing is poked at all.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,24 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor
+from torch.nn import functional
 
 from poke2vid import pokes as poking
 from poke2vid.evaluate.structure import correlation
-from poke2vid.types import Frame, Pair, Player, Poke
+from poke2vid.geometry import Affine
+from poke2vid.model.response import BASIS, gate
+from poke2vid.model.swing import SWING
+from poke2vid.model.touch_encoder import FIELD_SIDE
+from poke2vid.model.touch_video import CELLS_REPEATED, TouchDynamics, grasp
+from poke2vid.session import Session
+from poke2vid.types import Frame, Pair, Player, Poke, State
 
 POKES = 32
 STEPS = 10  # what models are trained on
 LONGEST = 0.1  # of the frame's side: real clips' pokes go no farther
 SHORTEST = 0.1  # of the longest
 INVERSIONS = 6  # fixed-point iterations that turn a backward flow into a forward one
+SURE = 0.5  # of what moves along: a map that says less anywhere is not stretched to one that says all
 BUSIEST = 0.99  # of a painting model: the share of pixels that change less than what counts as 1
 _WORD = 2**32 - 1
 
@@ -30,6 +38,14 @@ _WORD = 2**32 - 1
 def batch_of(resolution: int) -> int:
     """How many pokes one slice predicts; the live pictures of others wait as long as it takes."""
     return max(1, 256 // resolution)
+
+
+def heat_of(session: Session, at: Pair) -> "HeatMap | PartsMap":
+    """The map of a point of a session's picture at rest, in pixels of x_0, by whatever its model can say."""
+    player = session.player
+    if isinstance(player, TouchDynamics):
+        return PartsMap(player, session.state, at)
+    return HeatMap(player, session.canvas.x_0, at)
 
 
 class HeatMap:
@@ -77,6 +93,35 @@ class HeatMap:
         apart = correlation.mean_square(flows, self._shifts.astype(np.float32))
         still = (correlation.still_difference(self._shifts) ** 2).mean()
         return correlation.heat(apart / still).astype(np.float32)
+
+
+class PartsMap:
+    """What moves along, as E_phi says it of a touch; otherwise a `HeatMap`."""
+
+    def __init__(self, player: TouchDynamics, state: State, at: Pair) -> None:
+        """Nothing is computed yet; `at` is in pixels of x_0, which `state` may be any of."""
+        self._player, self._state, self._at = player, state, at
+        self.done = False
+
+    @torch.inference_mode()
+    def slice(self) -> None:
+        """All of it."""
+        side, mask = self._player.resolution, self._state.context[1]
+        place = Affine.resize((side, side), (FIELD_SIDE, FIELD_SIDE)).point(*self._at)
+        maps = self._player.touch(self._state, self._at)[:1, BASIS, SWING:, ::CELLS_REPEATED, ::CELLS_REPEATED]
+        along = _enlarged(torch.sigmoid(maps), FIELD_SIDE) * gate(mask[:1])
+        holds = grasp(mask[:1], mask.new_tensor([[place]]))
+        self._map = _enlarged(along, side)[0, 0] / along.max().clamp_min(SURE) * holds
+        self.done = True
+
+    def map(self) -> Float32[np.ndarray, "r r"]:
+        """0 ... 1; zero everywhere where there is nothing to hold."""
+        assert self.done
+        return self._map.numpy(force=True).astype(np.float32)
+
+
+def _enlarged(maps: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c s s"]:
+    return functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
 
 
 def forward(flow: Float32[np.ndarray, "2 r r"]) -> Float32[np.ndarray, "2 r r"]:

@@ -4,6 +4,7 @@ A client may have a few requests in flight; `seq` says which of them an answer b
 picture that was sent.
 """
 
+import base64
 import json
 import struct
 from typing import Annotated, Any, Literal
@@ -178,6 +179,11 @@ def pack_frame(frame: Frame, seq: int, time: int, step_ms: float) -> bytes:
 def pack_halves(values: Float[Tensor, "..."]) -> bytes:
     """Little-endian float16."""
     return values.float().clamp(-_HALF, _HALF).numpy(force=True).astype("<f2").tobytes()
+
+
+def halves_text(values: Float[Tensor, "..."]) -> str:
+    """The same within JSON, as base64."""
+    return base64.b64encode(pack_halves(values)).decode()
 
 
 def _header(flags: int, frame: Frame, seq: int, time: int, step_ms: float) -> bytes:

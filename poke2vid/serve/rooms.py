@@ -112,7 +112,7 @@ class Moment:
     def size(self) -> int:
         """Bytes of memory that are this moment's own; what never changes within a session is shared."""
         state, frame = self.session.state, self.session.frame
-        shown = () if frame is None else (frame.x_hat, frame.flow, frame.repaint)
+        shown = () if frame is None else (frame.x_hat, frame.flow, frame.repaint, frame.mask)
         own = (*state.sigma, *state.velocity, *(tensor for tensor in shown if tensor is not None))
         return sum(tensor.nbytes for tensor in own)
 

@@ -21,7 +21,8 @@ from starlette.types import ASGIApp
 from poke2vid.export.names import holds_graphs
 from poke2vid.export.site import EngineKind, Files, config_json, files_json, site_files
 from poke2vid.live import live
-from poke2vid.model.files import load_model
+from poke2vid.model.files import load_player
+from poke2vid.model.touch_video import TouchVideo
 from poke2vid.serve.app import LOOPBACK, build_app
 from poke2vid.serve.conversation import Engine
 from poke2vid.serve.memory import take_from_one_pool
@@ -100,12 +101,13 @@ def build_engine(model: Path | None, limits: Limits) -> Engine:
     torch.set_num_threads(1)  # the threads of `Compute` are enough
     take_from_one_pool()
     if model is not None and holds_graphs(model):
-        from poke2vid.export.engine import OnnxPlayer  # with a library that a model does not need
+        from poke2vid.export.touch_engine import player_of  # with a library that a model does not need
 
-        player = OnnxPlayer(model)
+        player = player_of(model)
         return Engine(player, player.about["decoder"], Rooms(limits), Compute())
-    loaded = load_model(model)
-    return Engine(live(loaded.model), loaded.model.config.decoder, Rooms(limits), Compute())
+    loaded = load_player(model).model
+    decoder = "layers" if isinstance(loaded, TouchVideo) else loaded.config.decoder
+    return Engine(live(loaded), decoder, Rooms(limits), Compute())
 
 
 def configured(app: ASGIApp, limits: Limits) -> uvicorn.Config:

@@ -1,7 +1,8 @@
-/** What tests/test_page_engine.py does within a page: modules of the page with arrays that travel as text. */
+/** What tests of the page's engines do within a page: modules of the page with arrays that travel as text. */
 
 import { Canvas, readPicture } from '../js/canvas.js';
 import { createCompositor } from '../js/compositor.js';
+import { PlainCompositor } from '../js/compositor/plain.js';
 import { createEngine } from '../js/engine/create.js';
 import { fieldsOf } from '../js/engine/remote.js';
 
@@ -17,8 +18,8 @@ function text(array) {
 
 /** @param {string} encoded */
 const bytes = (encoded) => Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));
-/** @param {string|null} encoded */
-const floats = (encoded) => (encoded === null ? null : new Float32Array(bytes(encoded).buffer));
+/** @param {string|null|undefined} encoded */
+const floats = (encoded) => (!encoded ? null : new Float32Array(bytes(encoded).buffer));
 /** @param {any} fields */
 const packed = (fields) =>
   fields && {
@@ -26,7 +27,14 @@ const packed = (fields) =>
     flow: fields.flow && text(fields.flow),
     repaint: fields.repaint && text(fields.repaint),
     xHat: fields.xHat && text(fields.xHat),
+    mask: fields.mask && text(fields.mask),
   };
+
+/** Fields as they travel. @param {any} frame */
+function unpackedFields(frame) {
+  const parts = ['flow', 'repaint', 'xHat', 'mask'].map((part) => [part, floats(frame?.[part])]);
+  return frame && { time: 1, stepMs: 0, ...Object.fromEntries(parts) };
+}
 
 /** @type {any} */
 let engine;
@@ -128,16 +136,14 @@ export function closeEngine() {
  * What a compositor draws of the open picture.
  *
  * @param {'any-webgl'|'plain'} prefer
- * @param {{flow: string|null, repaint: string|null, xHat: string|null}[]} frames
+ * @param {{flow: string|null, repaint: string|null, xHat: string|null, mask?: string|null}[]} frames
  * @param {string} heat
  */
 export async function composed(prefer, frames, heat) {
   const element = document.createElement('canvas');
   const compositor = createCompositor(element, picture, canvas, { prefer });
   const images = [text(compositor.pixels().data)];
-  const decoded = frames.map(({ flow, repaint, xHat }) => ({
-    time: 1, stepMs: 0, flow: floats(flow), repaint: floats(repaint), xHat: floats(xHat),
-  }));
+  const decoded = frames.map(unpackedFields);
   for (const fields of decoded) {
     compositor.draw(fields);
     images.push(text(compositor.pixels().data));
@@ -150,10 +156,19 @@ export async function composed(prefer, frames, heat) {
   return found;
 }
 
-/** Whether what was drawn is there again after the GPU was lost. */
-export async function afterLoss() {
+/** A frame at the picture's own size, as it is saved. @param {any} frame */
+export function atFullSize(frame) {
+  const compositor = new PlainCompositor(document.createElement('canvas'), picture.source, canvas);
+  compositor.draw(unpackedFields(frame));
+  return text(compositor.pixels().data);
+}
+
+/** Whether what was drawn is there again after the GPU was lost. @param {any} [frame] */
+export async function afterLoss(frame = null) {
   const element = document.createElement('canvas');
   const compositor = createCompositor(element, picture, canvas, { prefer: 'any-webgl' });
+  const fields = unpackedFields(frame);
+  compositor.draw(fields);
   const before = compositor.pixels().data;
   const extension = /** @type {WebGL2RenderingContext} */ (element.getContext('webgl2')).getExtension('WEBGL_lose_context');
   const event = (/** @type {string} */ name) =>
@@ -162,7 +177,7 @@ export async function afterLoss() {
   extension?.loseContext();
   await lost;
   await new Promise((resolve) => setTimeout(resolve)); // the browser notes after the event that it may be restored
-  compositor.draw(null); // must not fail meanwhile
+  compositor.draw(fields); // must not fail meanwhile
   extension?.restoreContext();
   await restored;
   const after = compositor.pixels().data;
@@ -173,4 +188,34 @@ export async function afterLoss() {
 export function unpacked(data) {
   const { seq, fields } = fieldsOf(bytes(data).buffer);
   return { seq, stepMs: fields.stepMs, ...packed(fields) };
+}
+
+/** Median milliseconds of a touch, a drag, a held, a free and a drawn step of the open picture. @param {number} rounds */
+export async function times(rounds) {
+  const compositor = createCompositor(document.createElement('canvas'), picture, canvas, { prefer: 'plain' });
+  const began = performance.now();
+  compositor.prepare(engine.mask);
+  const cut = performance.now() - began;
+  const of = /** @type {Record<string, number[]>} */ ({ touch: [], drag: [], hold: [], free: [], answer: [], draw: [] });
+  const step = async (/** @type {string} */ name, /** @type {any[]} */ actions) => {
+    const asked = performance.now();
+    const fields = await engine.step(modelled(actions));
+    of.answer.push(performance.now() - asked);
+    of[name].push(fields.stepMs);
+    const draws = performance.now();
+    compositor.draw(fields);
+    of.draw.push(performance.now() - draws);
+  };
+  const at = [picture.width * 0.5, picture.height * 0.45];
+  for (let i = 0; i < rounds; i++) {
+    await step('touch', [{ type: 'poke', pointer: 1, at: [at[0] + (i % 7), at[1]], shift: [0, 0], kind: 'shift' }]);
+    for (let k = 1; k < 9; k++) await step('drag', [{ type: 'drag', pointer: 1, to: [at[0] + 6 * k, at[1] - 3 * k] }]);
+    for (let k = 0; k < 4; k++) await step('hold', []);
+    await step('free', [{ type: 'release', pointer: 1 }]);
+    for (let k = 0; k < 11; k++) await step('free', []);
+  }
+  compositor.close();
+  const middle = (/** @type {number[]} */ all) => [...all].sort((a, b) => a - b)[all.length >> 1];
+  const medians = Object.fromEntries(Object.entries(of).map(([name, all]) => [name, middle(all)]));
+  return { cut, size: [compositor.width, compositor.height], ...medians };
 }

@@ -1,6 +1,7 @@
 /**
  * The picture, moved as the model says, at the picture's own resolution and proportions (poke2vid/canvas.py, Canvas.render):
- * flow is enlarged bilinearly and read at every pixel, the picture is sampled where it points, repaint is added.
+ * flow is enlarged bilinearly and read at every pixel, the picture is sampled where it points, repaint is added. Where fields
+ * have a mask, the object's layer alone is sampled there, and laid before what the picture is without it.
  */
 
 import { PlainCompositor } from './compositor/plain.js';
@@ -23,6 +24,7 @@ import { WebGLCompositor, webglSupport } from './compositor/webgl.js';
  * @property {'webgl'|'plain'} kind
  * @property {number} width of what is drawn, in pixels
  * @property {number} height
+ * @property {(mask: Float32Array|null) => void} prepare cuts the object's layer out ahead of the first frame that needs it
  * @property {(fields: Fields|null, overlay?: Overlay) => void} draw the picture as fields say, or (null) as it is
  * @property {() => ImageData} pixels what was drawn last
  * @property {(type?: string, quality?: number) => Promise<Blob>} toBlob what was drawn last, as a picture file

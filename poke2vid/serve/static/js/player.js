@@ -63,10 +63,8 @@ export class Player {
   pending = [];
   /** @type {Past[]} */
   past = [];
-  /** @type {Script|null} */
-  replayed = null;
-  /** @type {Range|null} */
-  recording = null;
+  replayed = /** @type {Script|null} */ (null);
+  recording = /** @type {Range|null} */ (null);
   /** @type {Float32Array|null} */
   heatMap = null;
 
@@ -107,6 +105,7 @@ export class Player {
     await this.inTurn(async () => {
       try {
         await this.engine.open(canvas.x0);
+        compositor.prepare(this.engine.mask);
       } catch (error) {
         compositor.close();
         failure = /** @type {Error} */ (error);
@@ -188,8 +187,9 @@ export class Player {
   setRest({ stiffness, momentum }) {
     this.rest = { stiffness, momentum };
     const known = this.pending.find((event) => event.type === 'rest');
-    if (known) Object.assign(known, { stiffness, momentum });
-    else this.#do({ type: 'rest', frame: 0, stiffness, momentum });
+    if (!known) return this.#do({ type: 'rest', frame: 0, stiffness, momentum });
+    Object.assign(known, { stiffness, momentum });
+    this.onChange();
   }
 
   /** @param {Pending} event */

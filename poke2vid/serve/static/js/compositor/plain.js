@@ -1,21 +1,17 @@
 /** The compositor without WebGL: the same arithmetic in plain JavaScript. */
 
 import { cubicWeights } from '../resize.js';
+import { alike } from './backdrop.js';
+import { Cutout } from './cutout.js';
 import { DIM_UNDER_HEAT, GREY_UNDER_HEAT, HEAT_OPACITY, heatColours } from './overlay.js';
+import { RowReader, STILL, linearWeights } from './rows.js';
 
 /** @typedef {import('../canvas.js').Canvas} Canvas */
 /** @typedef {import('../compositor.js').Compositor} Compositor */
 /** @typedef {import('../compositor.js').Overlay} Overlay */
 /** @typedef {import('../engine/types.js').Fields} Fields */
 
-/**
- * For every pixel of a row or column: its neighbours among the model's cells, and their weights.
- *
- * @typedef {{count: number, index: Int32Array, weight: Float32Array}} Taps
- */
-
 const OPAQUE = 255 << 24; // every machine that runs a browser is little endian
-const STILL = 1e-4; // of a pixel of the model, and of the range of colours: nowhere half a level
 
 /** @implements {Compositor} */
 export class PlainCompositor {
@@ -24,6 +20,8 @@ export class PlainCompositor {
     /** @type {'plain'} */
     this.kind = 'plain';
     this.element = element;
+    this.source = source;
+    this.canvas = canvas;
     this.width = element.width = source.width;
     this.height = element.height = source.height;
     this.context = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d', { willReadFrequently: true }));
@@ -39,13 +37,28 @@ export class PlainCompositor {
     this.frame = new RowReader(3, cubicWeights, this);
     this.colours = heatColours();
     this.colour = [0, 0, 0];
+    /** @type {Cutout|null} */
+    this.cutout = null; // of the first mask that is seen
     this.draw(null);
+  }
+
+  /** @param {Float32Array|null} mask */
+  prepare(mask) {
+    if (!mask) return null;
+    if (!this.cutout || !alike(mask, this.cutout.mask)) {
+      this.cutout = new Cutout(this.source, this.levels, this.canvas, mask);
+    }
+    this.cutout.mask = mask;
+    return this.cutout;
   }
 
   /** @param {Fields|null} fields @param {Overlay} [overlay] */
   draw(fields, { heat = null, dim = heat ? DIM_UNDER_HEAT : 1 } = {}) {
     const { width, height, picture, colour } = this;
-    if (fields?.flow && !fields.xHat && !heat && dim === 1) return this.#move(fields.flow, fields.repaint);
+    const cutout = this.prepare(fields?.mask ?? null);
+    if (fields?.flow && !fields.xHat && !heat && dim === 1) {
+      return cutout ? this.#carry(cutout, fields.flow) : this.#move(fields.flow, fields.repaint);
+    }
     const [scaleX, scaleY] = this.map.scale;
     const out = this.drawn.data;
     for (let y = 0, o = 0; y < height; y++) {
@@ -56,6 +69,7 @@ export class PlainCompositor {
         const dx = flow ? flow[x] : 0;
         const dy = flow ? flow[width + x] : 0;
         if (frame) for (let c = 0; c < 3; c++) colour[c] = (frame[c * width + x] + 1) * 127.5;
+        else if (flow && cutout) this.#read(cutout.at(o >> 2, x + dx / scaleX, y + dy / scaleY));
         else if (flow) this.#sample(x + dx / scaleX, y + dy / scaleY);
         else for (let c = 0; c < 3; c++) colour[c] = picture[o + c];
         if (repaint) for (let c = 0; c < 3; c++) colour[c] += repaint[c * width + x] * 127.5;
@@ -125,6 +139,36 @@ export class PlainCompositor {
     this.context.putImageData(this.drawn, 0, 0);
   }
 
+  /**
+   * The object's layer moved before its background; what is still is copied.
+   *
+   * @param {Cutout} cutout @param {Float32Array} flowCells
+   */
+  #carry(cutout, flowCells) {
+    const { width, height, r, levels, out } = this;
+    const { index, weight } = this.flow.across;
+    const flow = this.flow.cells;
+    const perX = 1 / this.map.scale[0];
+    const perY = 1 / this.map.scale[1];
+    for (let y = 0, o = 0; y < height; y++) {
+      if (!this.flow.mix(flowCells, y)) {
+        out.set(levels.subarray(o, o + width), o);
+        o += width;
+        continue;
+      }
+      for (let x = 0; x < width; x++, o++) {
+        const k = index[2 * x];
+        const l = index[2 * x + 1];
+        const share = weight[2 * x + 1];
+        const dx = flow[k] + share * (flow[l] - flow[k]);
+        const dy = flow[r + k] + share * (flow[r + l] - flow[r + k]);
+        const moves = dx > STILL || dx < -STILL || dy > STILL || dy < -STILL;
+        out[o] = moves ? cutout.at(o, x + dx * perX, y + dy * perY) : levels[o];
+      }
+    }
+    this.context.putImageData(this.drawn, 0, 0);
+  }
+
   pixels() {
     return new ImageData(new Uint8ClampedArray(this.drawn.data), this.width, this.height);
   }
@@ -135,6 +179,11 @@ export class PlainCompositor {
   }
 
   close() {}
+
+  /** @param {number} levels of a pixel */
+  #read(levels) {
+    for (let c = 0; c < 3; c++) this.colour[c] = (levels >>> (8 * c)) & 255;
+  }
 
   /** The picture between its pixels, bilinear; outside, its border. @param {number} x @param {number} y */
   #sample(x, y) {
@@ -179,85 +228,6 @@ export class PlainCompositor {
       colour[c] = below + opacity * (this.colours[entry + c] - below);
     }
   }
-}
-
-/** @param {number} x */
-const linearWeights = (x) => [1 - x, x];
-
-/** Reads planes of the model, `planes r r`, at every pixel of a row of the picture. */
-class RowReader {
-  /**
-   * @param {number} planes
-   * @param {(share: number) => number[]} weights of the neighbours, half of which lie before
-   * @param {{width: number, height: number, r: number, map: import('../canvas.js').AxisMap}} layout
-   */
-  constructor(planes, weights, { width, height, r, map }) {
-    this.r = r;
-    this.planes = planes;
-    this.width = width;
-    this.across = tapsOf(width, map, 0, r, weights);
-    this.down = tapsOf(height, map, 1, r, weights);
-    this.cells = new Float32Array(planes * r); // a row of cells, between two rows of the model's
-    this.pixels = new Float32Array(planes * width);
-  }
-
-  /** Of the picture's row y, plane by plane; overwritten by the next call. @param {Float32Array} values @param {number} y */
-  row(values, y) {
-    this.mix(values, y);
-    return this.spread();
-  }
-
-  /** The row of cells that lies at the picture's row y; whether anything in it is more than nothing. @param {Float32Array} values @param {number} y */
-  mix(values, y) {
-    const { r, planes, cells, down } = this;
-    cells.fill(0);
-    for (let k = down.count * y; k < down.count * (y + 1); k++) {
-      const weight = down.weight[k];
-      for (let plane = 0; plane < planes; plane++) {
-        const from = (plane * r + down.index[k]) * r;
-        for (let i = 0; i < r; i++) cells[plane * r + i] += weight * values[from + i];
-      }
-    }
-    for (let i = 0; i < cells.length; i++) if (cells[i] > STILL || cells[i] < -STILL) return true;
-    return false;
-  }
-
-  /** The mixed cells at every pixel of the row. */
-  spread() {
-    const { r, planes, width, cells, pixels } = this;
-    const { count, index, weight } = this.across;
-    for (let plane = 0, o = 0; plane < planes; plane++) {
-      for (let x = 0, k = 0; x < width; x++, o++) {
-        let sum = 0;
-        for (let j = 0; j < count; j++, k++) sum += weight[k] * cells[plane * r + index[k]];
-        pixels[o] = sum;
-      }
-    }
-    return pixels;
-  }
-}
-
-/**
- * @param {number} length of the row
- * @param {import('../canvas.js').AxisMap} map
- * @param {number} axis
- * @param {number} r
- * @param {(share: number) => number[]} weights of the neighbours, half of which lie before
- * @returns {Taps}
- */
-function tapsOf(length, map, axis, r, weights) {
-  const count = weights(0).length;
-  const index = new Int32Array(count * length);
-  const weight = new Float32Array(count * length);
-  for (let i = 0; i < length; i++) {
-    const place = map.scale[axis] * i + map.offset[axis];
-    const before = Math.floor(place);
-    weights(place - before).forEach((w, k) => {
-      index[count * i + k] = Math.min(Math.max(before + 1 - count / 2 + k, 0), r - 1);
-      weight[count * i + k] = w;
-    });
-  }
-  return { count, index, weight };
 }
 
 /** @param {HTMLCanvasElement} element @param {string} [type] @param {number} [quality] @returns {Promise<Blob>} */

@@ -3,6 +3,7 @@
  * counts where a CPU plays the GPU.
  */
 
+import { alike, backdropOf } from './backdrop.js';
 import { DIM_UNDER_HEAT, GREY_UNDER_HEAT, HEAT_OPACITY, heatColours } from './overlay.js';
 import { blobOf } from './plain.js';
 
@@ -24,8 +25,11 @@ uniform sampler2D picture, colours;
 uniform sampler2D fields;  // flow x, y, repaint red, green
 uniform sampler2D further; // repaint blue, heat
 uniform sampler2D frame;   // a painted frame
-uniform bool has_fields, has_further, has_frame, has_heat;
+uniform sampler2D mask;    // where the object shows whose layer alone is moved
+uniform sampler2D backdrop; // the picture where that has gone, and whether it is filled there or the picture's own
+uniform bool has_fields, has_further, has_frame, has_heat, has_mask;
 uniform vec2 size, scale, offset; // of what is drawn, and from its pixels to the model's
+uniform vec4 square; // scale and offset from the model's pixels to shares of the backdrop
 uniform int r;
 uniform float dim, grey;
 uniform vec2 opacity;
@@ -63,13 +67,29 @@ vec3 cubic(sampler2D cells, vec2 at) {
   return sum;
 }
 
+vec3 behind(vec3 own, vec2 at) {
+  vec4 there = textureLod(backdrop, square.xy * at + square.zw, 0.0);
+  return mix(own, there.rgb, there.a);
+}
+
+vec3 read(vec2 pixel) {
+  return textureLod(picture, (pixel + 0.5) / size, 0.0).rgb;
+}
+
+vec3 layered(vec2 pixel, vec2 at, vec2 flow) { // what is not the object's, of what shows there, stays behind
+  vec2 from = clamp(at + flow, vec2(-0.5), vec2(float(r) - 0.5));
+  vec3 there = read(pixel + flow / scale);
+  float gone = 1.0 - linear(mask, from).r;
+  return there + gone * (behind(read(pixel), at) - behind(there, from));
+}
+
 void main() {
   vec2 pixel = vec2(gl_FragCoord.x - 0.5, size.y - gl_FragCoord.y - 0.5);
   vec2 at = scale * pixel + offset;
   vec4 said = has_fields ? linear(fields, at) : vec4(0.0);
   vec3 repaint = vec3(said.zw, has_further ? linear(further, at).r : 0.0);
   vec3 colour = has_frame ? 0.5 * cubic(frame, at) + 0.5
-                          : textureLod(picture, (pixel + said.xy / scale + 0.5) / size, 0.0).rgb;
+              : has_mask ? layered(pixel, at, said.xy) : read(pixel + said.xy / scale);
   colour = clamp(colour + 0.5 * repaint, 0.0, 1.0);
   if (has_heat) { // of the picture at rest: read where the pixel comes from
     float value = clamp(linear(further, at + said.xy).g, 0.0, 1.0);
@@ -81,9 +101,10 @@ void main() {
   drawn = vec4(colour, 1.0);
 }`;
 
-const UNITS = { picture: 0, colours: 1, fields: 2, further: 3, frame: 4 };
-const CELLS = /** @type {const} */ (['fields', 'further', 'frame']); // textures of r x r cells of four numbers
-const SWITCHES = ['has_fields', 'has_further', 'has_frame', 'has_heat'];
+const UNITS = { picture: 0, colours: 1, fields: 2, further: 3, frame: 4, mask: 5, backdrop: 6 };
+const CELLS = /** @type {const} */ (['fields', 'further', 'frame', 'mask']); // textures of r x r cells of four numbers
+const SWITCHES = ['has_fields', 'has_further', 'has_frame', 'has_heat', 'has_mask'];
+const PLACES = ['size', 'scale', 'offset', 'square', 'r', 'dim', 'grey', 'opacity'];
 /** @type {WebGLContextAttributes} */
 const ATTRIBUTES = {
   alpha: false, antialias: false, depth: false,
@@ -124,6 +145,7 @@ export class WebGLCompositor {
     this.kind = 'webgl';
     this.element = element;
     this.source = source;
+    this.canvas = canvas;
     this.width = element.width = source.width;
     this.height = element.height = source.height;
     this.r = canvas.resolution;
@@ -134,6 +156,8 @@ export class WebGLCompositor {
     this.gl = gl;
     /** @type {[Fields|null, Overlay]} */
     this.last = [null, {}];
+    /** @type {Float32Array|null} */
+    this.mask = null; // whose layers are in the textures
     /** @type {Record<string, WebGLUniformLocation|null>} */
     this.uniforms = {};
     /** @type {Record<string, WebGLTexture|null>} */
@@ -162,10 +186,31 @@ export class WebGLCompositor {
     this.#upload('fields', [flow, 0], [flow, 1], [repaint, 0], [repaint, 1]);
     this.#upload('further', [repaint, 2], [heat, 0]);
     this.#upload('frame', [xHat, 0], [xHat, 1], [xHat, 2]);
+    this.prepare(fields?.mask ?? null);
+    gl.uniform1i(this.uniforms.has_mask, fields?.mask && flow ? 1 : 0);
     gl.uniform1i(this.uniforms.has_heat, heat ? 1 : 0);
     gl.uniform1f(this.uniforms.dim, overlay.dim ?? (heat ? DIM_UNDER_HEAT : 1));
     gl.viewport(0, 0, this.width, this.height);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  /** @param {Float32Array|null} mask */
+  prepare(mask) {
+    const { gl } = this;
+    if (!mask || gl.isContextLost()) return;
+    const known = alike(mask, this.mask);
+    this.mask = mask;
+    if (known) return;
+    gl.useProgram(this.program);
+    this.#upload('mask', [mask, 0]);
+    const { side, map, values } = backdropOf(this.source, this.canvas, mask);
+    gl.uniform4f(this.uniforms.square, ...scaled(map.scale, 1 / side, 0), ...scaled(map.offset, 1 / side, 0.5));
+    this.#bind('backdrop');
+    const bytes = new Uint8Array(values.length);
+    for (let c = 0, i = 0; c < 4; c++) {
+      for (let o = c; o < bytes.length; o += 4, i++) bytes[o] = c < 3 ? Math.round(values[i]) : 255 * values[i];
+    }
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, side, side, 0, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
   }
 
   pixels() {
@@ -195,7 +240,7 @@ export class WebGLCompositor {
     const { gl, r } = this;
     const program = (this.program = programOf(gl));
     gl.useProgram(program);
-    for (const name of [...Object.keys(UNITS), ...SWITCHES, 'size', 'scale', 'offset', 'r', 'dim', 'grey', 'opacity']) {
+    for (const name of [...Object.keys(UNITS), ...SWITCHES, ...PLACES]) {
       this.uniforms[name] = gl.getUniformLocation(program, name);
     }
     for (const [name, unit] of Object.entries(UNITS)) gl.uniform1i(this.uniforms[name], unit);
@@ -212,6 +257,9 @@ export class WebGLCompositor {
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, this.source);
     this.#texture('colours', gl.NEAREST);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, heatColours());
+    this.#texture('backdrop', gl.LINEAR);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 1, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+    this.mask = null;
     for (const name of CELLS) {
       this.#texture(name, gl.NEAREST);
       gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA32F, r, r);
@@ -254,6 +302,9 @@ export class WebGLCompositor {
     gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, r, r, gl.RGBA, gl.FLOAT, cells);
   }
 }
+
+/** @param {import('../engine/types.js').Pair} pair @param {number} factor @param {number} shift @returns {[number, number]} */
+const scaled = ([x, y], factor, shift) => [factor * (x + shift), factor * (y + shift)];
 
 /** @param {WebGL2RenderingContext} gl @returns {WebGLProgram} */
 function programOf(gl) {

@@ -12,6 +12,7 @@ import { rasterise } from './pokes.js';
 
 /** @typedef {import('./graphs.js').Graphs} Graphs */
 /** @typedef {import('./graphs.js').Start} Start */
+/** @typedef {import('./live.js').LiveState} LiveState */
 /** @typedef {import('./types.js').Pair} Pair */
 
 export const POKES = 32;
@@ -26,14 +27,13 @@ const SEED = 0;
 const batchOf = (r) => (r <= 64 ? 8 : r <= 128 ? 4 : 2);
 
 /**
- * @param {Graphs} graphs
- * @param {Float32Array} x0 the picture at rest
+ * @param {LiveState} state whose picture at rest is poked
  * @param {Pair} at in model pixels
  * @param {<T>(job: () => Promise<T>) => Promise<T>} inTurn runs a short job between the steps of the live session
  * @param {(share: number) => void} onProgress
  * @returns {Promise<Float32Array>} `r r`, in 0 ... 1
  */
-export async function heat(graphs, x0, at, inTurn, onProgress) {
+export async function heat({ graphs, x0 }, at, inTurn, onProgress) {
   const r = graphs.resolution;
   const batch = batchOf(r);
   const shifts = randomShifts(POKES, LONGEST * r, SEED);

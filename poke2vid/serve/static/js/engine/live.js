@@ -74,6 +74,11 @@ export class LiveState {
     return new LiveState(graphs, await graphs.encodeImage(x0, 1), x0);
   }
 
+  /** No layer: what these models say moves the whole picture. @returns {Float32Array|null} */
+  get mask() {
+    return null;
+  }
+
   /** Does the actions, then one step; all of them or, if one cannot be done, nothing. @param {Action[]} actions */
   async step(actions) {
     const began = performance.now();
@@ -93,7 +98,7 @@ export class LiveState {
       touch: touch.impulses.length ? { ...touch, impulses: [] } : touch,
       time,
       unchanged: touch.impulses.length ? 0 : unchanged + 1,
-      fields: { time, ...fields, stepMs: performance.now() - began },
+      fields: { time, ...fields, mask: null, stepMs: performance.now() - began },
     };
     return copied(this.now.fields);
   }

@@ -24,6 +24,8 @@ export class LocalEngine {
   /** @param {EngineInfo} info */
   constructor(info) {
     this.info = info;
+    /** @type {Float32Array|null} */
+    this.mask = null;
     this.lastId = 0;
     /** @type {Map<number, Asked>} */
     this.waiting = new Map();
@@ -60,12 +62,12 @@ export class LocalEngine {
   /** @param {Float32Array} x0 @returns {Promise<void>} */
   async open(x0) {
     const copy = x0.slice(); // the caller's own stays usable
-    await this.#ask('open', { x0: copy }, undefined, [copy.buffer]);
+    this.mask = await this.#ask('open', { x0: copy }, undefined, [copy.buffer]);
   }
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
-  step(actions) {
-    return this.#ask('step', { actions });
+  async step(actions) {
+    return { ...(await this.#ask('step', { actions })), mask: this.mask };
   }
 
   /** @returns {Promise<number>} */
@@ -74,8 +76,9 @@ export class LocalEngine {
   }
 
   /** @param {number} mark @returns {Promise<Fields|null>} */
-  restore(mark) {
-    return this.#ask('restore', { mark });
+  async restore(mark) {
+    const fields = await this.#ask('restore', { mark });
+    return fields && { ...fields, mask: this.mask };
   }
 
   /** @param {Pair} at @param {(share: number) => void} [onProgress] @returns {Promise<Float32Array>} */

@@ -3,7 +3,7 @@
 /** @typedef {import('./types.js').Action} Action */
 /** @typedef {import('./types.js').Pair} Pair */
 /** @typedef {import('./types.js').PokeKind} PokeKind */
-/** @typedef {{at: Pair, shift: Pair}} Poke */
+/** @typedef {{at: Pair, shift: Pair, origin: Pair}} Poke origin: where in x_0 that lies which showed there when it was poked */
 
 /**
  * What touches the object now. Never written to, so that keeping one is enough to come back to it.
@@ -34,7 +34,7 @@ export function roundHalfEven(x) {
  * (dx, dy) in units of the frame's side times the gain, and a mask; zero but for a patch at each location, cut off at the
  * border. Several pokes are summed, in single precision and in the order given.
  *
- * @param {Iterable<Poke>} pokes
+ * @param {Iterable<{at: Pair, shift: Pair}>} pokes
  * @param {PokeRules} rules
  * @param {Float32Array} [map] `3 r r` of zeros to paint on
  */
@@ -59,15 +59,16 @@ export function rasterise(pokes, rules, map) {
  * @param {Touch} touch
  * @param {Action} action
  * @param {PokeRules} rules
+ * @param {(at: Pair) => Pair} [originOf] where in x_0 that lies which shows at a location
  * @returns {Touch}
  */
-export function applied(touch, action, rules) {
+export function applied(touch, action, rules, originOf = (at) => at) {
   switch (action.type) {
     case 'poke':
-      return poked(touch, action, rules);
+      return poked(touch, action, rules, originOf);
     case 'drag': {
       const poke = heldBy(touch, action.pointer, 'poke before you drag');
-      const moved = { at: poke.at, shift: /** @type {Pair} */ ([action.to[0] - poke.at[0], action.to[1] - poke.at[1]]) };
+      const moved = { ...poke, shift: /** @type {Pair} */ ([action.to[0] - poke.at[0], action.to[1] - poke.at[1]]) };
       check(moved, rules);
       return { ...touch, held: new Map(touch.held).set(action.pointer, moved) }; // keeps its place in the order
     }
@@ -81,12 +82,16 @@ export function applied(touch, action, rules) {
   }
 }
 
-/** @param {Touch} touch @param {import('./types.js').PokeAction} action @param {PokeRules} rules @returns {Touch} */
-function poked(touch, action, rules) {
-  const poke = { at: action.at, shift: action.shift };
+/**
+ * @param {Touch} touch @param {import('./types.js').PokeAction} action @param {PokeRules} rules
+ * @param {(at: Pair) => Pair} originOf
+ * @returns {Touch}
+ */
+function poked(touch, action, rules, originOf) {
   const kind = action.kind ?? 'shift';
   if (kind !== 'shift' && kind !== 'impulse') throw new Error(`The poke's kind ${kind} is unknown.`);
-  check(poke, rules);
+  check(action, rules);
+  const poke = { at: action.at, shift: action.shift, origin: originOf(action.at) };
   if (kind === 'shift' && rules.poke_kind === 'impulse') {
     throw new Error("This model was trained on impulses and knows no targets; poke with kind 'impulse'.");
   }
@@ -96,7 +101,7 @@ function poked(touch, action, rules) {
     : { ...touch, held: held.set(action.pointer, poke) };
 }
 
-/** @param {Poke} poke @param {PokeRules} rules */
+/** @param {{at: Pair, shift: Pair}} poke @param {{resolution: number, max_shift: number}} rules */
 export function check({ at, shift }, { resolution, max_shift: limit }) {
   const numbers = [...at, ...shift];
   if (numbers.length !== 4 || !numbers.every((value) => Math.abs(value) <= limit)) { // also refuses NaN

@@ -33,6 +33,8 @@ export class RemoteEngine {
       resolution: 1, pokeKind: 'shift', decoder: '', defaultRest: { stiffness: 0, momentum: 0 },
       backend: 'server', threads: 1, stepMs: 0, model: {},
     };
+    /** @type {Float32Array|null} */
+    this.mask = null;
     /** @type {WebSocket|null} */
     this.socket = null;
     this.lastSeq = 0;
@@ -66,14 +68,15 @@ export class RemoteEngine {
       this.socket?.close();
       throw new Error('The engine was closed.');
     }
-    const about = await this.#ask({ type: 'open' }, blob);
+    const { mask, ...about } = await this.#ask({ type: 'open' }, blob);
+    this.mask = mask ? halvesOf(mask) : null;
     const { resolution, poke_kind: pokeKind, decoder, default_rest: defaultRest } = about;
     this.info = { ...this.info, resolution, pokeKind, decoder, defaultRest, model: about };
   }
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
-  step(actions) {
-    return this.#ask({ type: 'step', actions });
+  async step(actions) {
+    return { ...(await this.#ask({ type: 'step', actions })), mask: this.mask };
   }
 
   /** @returns {Promise<number>} */
@@ -84,7 +87,7 @@ export class RemoteEngine {
   /** @param {number} mark @returns {Promise<Fields|null>} */
   async restore(mark) {
     const answer = await this.#ask({ type: 'restore', mark });
-    return 'stepMs' in answer ? answer : null;
+    return 'stepMs' in answer ? { ...answer, mask: this.mask } : null;
   }
 
   /** @param {Pair} at @param {(share: number) => void} [onProgress] @returns {Promise<Float32Array>} */
@@ -216,7 +219,7 @@ export function fieldsOf(data) {
   const flow = halves(FLOW, 2 * size);
   const repaint = halves(REPAINT, 3 * size);
   const xHat = flags & X_HAT ? planesOf(new Uint8Array(data, offset, 3 * size), size) : null;
-  const fields = { time: view.getUint32(8, true), flow, repaint, xHat, stepMs: view.getFloat32(12, true) };
+  const fields = { time: view.getUint32(8, true), flow, repaint, xHat, mask: null, stepMs: view.getFloat32(12, true) };
   return { seq: view.getUint32(4, true), fields };
 }
 
@@ -235,6 +238,12 @@ export function floatsOf(data, offset, count) {
   halfTable ??= Float32Array.from({ length: 65536 }, (_, bits) => halfOf(bits));
   const table = halfTable;
   return Float32Array.from(new Uint16Array(data.slice(offset, offset + 2 * count)), (bits) => table[bits]);
+}
+
+/** Half-precision numbers in a text. @param {string} encoded base64 */
+function halvesOf(encoded) {
+  const bytes = Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));
+  return floatsOf(bytes.buffer, 0, bytes.length / 2);
 }
 
 /** @param {number} bits */

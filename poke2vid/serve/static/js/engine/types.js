@@ -32,6 +32,8 @@
  *   null for a model that paints
  * @property {Float32Array|null} repaint what is added to the warped x_0, `3 r r`, frames spanning [-1, 1]; null: nothing
  * @property {Float32Array|null} xHat the frame itself, `3 r r` in [-1, 1], of a model that paints; else null
+ * @property {Float32Array|null} mask of a model that moves the object's layer alone: where in x_0 it shows, `r r` in 0 ... 1,
+ *   the same array for all frames of a picture; null for any other model
  * @property {number} stepMs how long it took to compute
  */
 
@@ -41,11 +43,12 @@
  * @typedef {object} EngineInfo
  * @property {number} resolution r, side of the model's frames
  * @property {PokeKind} pokeKind what the model was trained on; an impulse model takes no shifts
- * @property {string} decoder `motion` warps and gives flow; any other paints and gives xHat
+ * @property {string} decoder `motion` warps and gives flow, `layers` moves a layer and gives flow and mask; any other paints
+ *   and gives xHat
  * @property {Rest} defaultRest
  * @property {Backend} backend
  * @property {number} threads of the WASM backend; 1 elsewhere
- * @property {number} stepMs time of a step once warm; 0 where it was not measured
+ * @property {number} stepMs time of a step once warm, of a touch where only that needs a graph; 0 where it was not measured
  * @property {Record<string, any>} model what model.json (or the server) says of the model
  */
 
@@ -55,6 +58,7 @@
  *
  * @typedef {object} Engine
  * @property {EngineInfo} info
+ * @property {Float32Array|null} mask of the picture that is open, as in its fields
  * @property {(x0: Float32Array) => Promise<void>} open a new session on a picture, `3 r r` in [-1, 1]; also starts over
  * @property {(actions: Action[]) => Promise<Fields>} step does all actions in order, then one step; on an action that cannot
  *   be done none is, and no step is made

@@ -8,10 +8,25 @@ import { Graphs } from './graphs.js';
 import { heat } from './heat.js';
 import { LiveState } from './live.js';
 import { check } from './pokes.js';
+import { TouchEncoder } from './touch/encoder.js';
+import { TouchState, warmUp } from './touch/live.js';
+import { heat as touchHeat } from './touch/parts.js';
 
-/** @type {Graphs} */
+/**
+ * What runs a model, by its kind: its graphs, what is to be compiled besides, a session, and what moves together with a point.
+ *
+ * @type {Record<string, any>}
+ */
+const KINDS = {
+  paper: { load: Graphs.load, warmUp: async () => {}, open: LiveState.open, heat },
+  touch: { load: TouchEncoder.load, warmUp, open: TouchState.open, heat: touchHeat },
+};
+
+/** @type {any} */
+let kind;
+/** @type {Graphs|TouchEncoder} */
 let graphs;
-/** @type {LiveState|null} */
+/** @type {LiveState|TouchState|null} */
 let live = null;
 /** @type {Promise<unknown>} */
 let queue = Promise.resolve();
@@ -35,15 +50,19 @@ function opened() {
 const operations = {
   init: ({ id, modelUrl, model, choice }) =>
     inTurn(async () => {
-      graphs = await Graphs.load(modelUrl, model, choice, (progress) => self.postMessage({ id, progress }));
-      return { stepMs: await graphs.stepTime(), threads: choice.backend === 'wasm' ? graphs.ort.env.wasm.numThreads : 1 };
+      kind = KINDS[model.kind ?? 'paper'];
+      graphs = await kind.load(modelUrl, model, choice, (/** @type {any} */ progress) => self.postMessage({ id, progress }));
+      const stepMs = await graphs.stepTime();
+      await kind.warmUp(graphs);
+      return { stepMs, threads: choice.backend === 'wasm' ? graphs.ort.env.wasm.numThreads : 1 };
     }),
 
   open: ({ x0 }) =>
     inTurn(async () => {
-      const next = await LiveState.open(graphs, x0);
+      const next = await kind.open(graphs, x0);
       live?.close();
       live = next;
+      return next.mask;
     }),
 
   step: ({ actions }) => inTurn(() => opened().step(actions)),
@@ -60,7 +79,7 @@ const operations = {
         return job();
       });
     };
-    return heat(graphs, asked.x0, at, between, (share) => self.postMessage({ id, progress: share }));
+    return kind.heat(asked, at, between, (/** @type {number} */ share) => self.postMessage({ id, progress: share }));
   },
 };
 

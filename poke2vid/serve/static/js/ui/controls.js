@@ -2,6 +2,7 @@
 
 import { statsOf } from '../measures.js';
 import { AS_FAST_AS_POSSIBLE } from '../player.js';
+import { bindRest, showRest } from './feel.js';
 import { byId, keep, openDialog, read, say } from './pages.js';
 
 /** @typedef {import('../player.js').Player} Player */
@@ -74,12 +75,7 @@ function bindSliders(player, stage) {
     if (now) now.rate = rateOf(value);
     return value >= FASTEST ? 'as fast as it goes' : `${value} steps/s`;
   });
-  for (const id of ['swing', 'stiffness']) {
-    byId(id).addEventListener('input', () => {
-      player()?.setRest({ stiffness: Number(byId('stiffness').value), momentum: Number(byId('swing').value) });
-      showRest();
-    });
-  }
+  bindRest(player, fill);
   byId('feel-reset').addEventListener('click', () => {
     const now = player();
     if (now) now.setRest(now.engine.info.defaultRest);
@@ -120,13 +116,6 @@ function fill(input) {
   input.style.setProperty('--fill', `${(100 * (Number(input.value) - low)) / (high - low)}%`);
 }
 
-function showRest() {
-  for (const id of ['swing', 'stiffness']) {
-    byId(`${id}-out`).textContent = Number(byId(id).value).toFixed(2);
-    fill(byId(id));
-  }
-}
-
 let usualRest = true;
 
 function showFeelReset() {
@@ -146,11 +135,9 @@ export function show(player, stage) {
   byId('pins-text').textContent = pins.size === 1 ? '1 pin holds' : `${pins.size} pins hold`;
   byId('replaying').hidden = replayed === null;
   showClock(player);
-  byId('swing').value = String(rest.momentum);
-  byId('stiffness').value = String(rest.stiffness);
   const usual = engine.info.defaultRest;
   usualRest = rest.stiffness === usual.stiffness && rest.momentum === usual.momentum;
-  showRest();
+  showRest(player, fill);
   showFeelReset();
   const impulses = engine.info.pokeKind === 'impulse';
   for (const mode of /** @type {const} */ (['pull', 'pin'])) byId(`mode-${mode}`).disabled = impulses;

@@ -49,10 +49,11 @@ export class Heating {
     this.stage.choosesHeat = false;
     byId('stage').classList.remove('choosing');
     byId('stage').classList.add('busy');
-    this.#tell('Poking all around…', 0);
+    const doing = player.engine.info.decoder === 'layers' ? 'Looking…' : 'Poking all around…';
+    this.#tell(doing, 0);
     say('computing what moves together');
     try {
-      const tell = (/** @type {number} */ share) => mine === this.asked && this.#tell('Poking all around…', share);
+      const tell = (/** @type {number} */ share) => mine === this.asked && this.#tell(doing, share);
       const map = await player.engine.heat(canvas.modelled(at).at, tell);
       if (mine !== this.asked || canvas !== player.canvas) return; // nobody waits for it any more
       player.showHeat(map);

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The base, a model that knows what it touches, from nothing: pokes with known causes, E_phi at 64 pixels, then at 128 with films.
+#
+#   recipes/touch128.sh WORK [STEPS] [SCENES] [PHOTOS]
+#
+# WORK     where stores, runs and the model go; running the script again goes on from there
+# STEPS    of 64 pokes, half of them at each size; 60000 if left out: some fifteen hours of one core (about a second each with bf16)
+# SCENES   of each family, six pokes each, and as many plants again; 4000 if left out: an hour and a half of one core, 8 GB
+# PHOTOS   a folder of photographs to stand behind the scenes, beside those that scikit-image and scikit-learn carry
+#
+# It needs poke2vid[simulator], scikit-image and scikit-learn, and no data. Held-out scores are in WORK/*/scores.jsonl.
+set -euo pipefail
+work=$1 steps=${2:-60000} scenes=${3:-4000}
+photos=()
+if [ $# -gt 3 ]; then photos=(--backgrounds "$4"); fi
+wild=(--looks wild "${photos[@]}" --store)
+
+poke2vid simulate figures plants objects --scenes "$scenes" --pokes 6 --test-scenes 64 --films 100 --frames 34 "${wild[@]}" --out "$work/wild"
+poke2vid simulate plants --scenes "$scenes" --pokes 6 --test-scenes 8 --films 100 --frames 34 --seed 1 "${wild[@]}" --out "$work/plants"
+poke2vid simulate figures plants objects --scenes "$((1 + scenes / 16))" --pokes 4 --test-scenes 24 --films 2 --frames 40 --seed 2 "${wild[@]}" \
+    --out "$work/films"
+
+train() { # preset, run, steps, more options for a new run
+    local preset=$1 run=$2 steps=$3 stores=()
+    shift 3
+    if [ -e "$run/checkpoints/step-$(printf %08d "$steps").safetensors" ]; then return; fi
+    for store in wild plants films; do stores+=(--data "$work/$store"); done
+    if compgen -G "$run/checkpoints/step-*.safetensors" >/dev/null; then set -- --resume; fi
+    poke2vid train --preset "$preset" "${stores[@]}" --out "$run" --threads 1 --workers 0 --set steps="$steps" "$@"
+}
+train fields64 "$work/run64" "$((steps / 2))"
+train fields128 "$work/run128" "$((steps / 2))" --init "$work/run64"
+
+# What goes into the package: the weights in half precision, without the optimisers, and the graphs without the weights.
+python - "$work/run128" "$work" <<'PYTHON'
+import sys
+from pathlib import Path
+
+from poke2vid.export.run import export_model
+from poke2vid.export.skeleton import write_skeleton
+from poke2vid.model.files import load_player, save_touch_video
+
+trained, work = load_player(Path(sys.argv[1])), Path(sys.argv[2])
+origin = {key: trained.about.get(key) for key in ("train", "step", "code", "stores", "init")}
+origin["trained_on"] = "simulated plants, figures and objects (recipes/touch128.sh); no clip of anybody"
+save_touch_video(work / "touch128.safetensors", trained.model, origin)
+export_model(work / "touch128.safetensors", work / "graphs", half=False)
+write_skeleton(work / "graphs", work / "touch128-onnx")
+PYTHON
+echo "model: $work/touch128.safetensors; graphs without weights: $work/touch128-onnx"

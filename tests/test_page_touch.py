@@ -1,0 +1,391 @@
+"""The page with a model that sees what it touches, in a real browser: the same numbers and pixels as a session's."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import uvicorn
+from browser import chromium, opened, wait_for
+from test_page_engine import (
+    HALF_TOLERANCE,
+    ISOLATION,
+    WEB,
+    Probe,
+    encoded,
+    floats,
+    host,
+    levels,
+    pictured,
+    played,
+    png,
+    resident_mb,
+    smooth,
+)
+
+from poke2vid.canvas import Canvas
+from poke2vid.export.run import export_model
+from poke2vid.export.site import Files, config_json, files_json, site_files
+from poke2vid.model.files import load_player, save_touch_video
+from poke2vid.model.response import CELL
+from poke2vid.model.swing import rest_of
+from poke2vid.model.touch_encoder import TouchConfig
+from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
+from poke2vid.pictures import read_picture
+from poke2vid.serve.app import build_app
+from poke2vid.serve.heat import heat_of
+from poke2vid.serve.rooms import Limits
+from poke2vid.serve.run import build_engine, configured, listen
+from poke2vid.session import Session
+from poke2vid.types import Frame, Pair, Poke
+
+FLOW_TOLERANCE = 2e-3  # pixels of the model over 25 steps
+SMALL = {"seeing": (8, 16, 16, 16), "touching": (8, 8, 16, 16), "compared": (8, 8), "swing": 8}
+AT = (250.0, 160.0)
+SCRIPT: list[list[dict[str, Any]]] = [[] for _ in range(25)]
+SCRIPT[0] = [{"type": "poke", "pointer": 3, "at": AT, "shift": (40.5, -20), "kind": "shift"}]
+SCRIPT[4] = [{"type": "drag", "pointer": 3, "to": (300, 120)}]
+SCRIPT[6] = [  # a second finger, which pins its point, and a push
+    {"type": "poke", "pointer": 9, "at": (100, 200.5), "shift": (0, 0)},
+    {"type": "poke", "pointer": 4, "at": (410.4, 99), "shift": (25, 10), "kind": "impulse"},
+]
+SCRIPT[9] = [
+    {"type": "poke", "pointer": 3, "at": (300, 130), "shift": (0, 44), "kind": "shift"}
+]  # of the moved picture
+SCRIPT[13] = [{"type": "release", "pointer": 3}, {"type": "rest", "stiffness": 0.2, "momentum": 0.9}]
+SCRIPT[16] = [{"type": "release", "pointer": 9}]
+SCRIPT[20] = [{"type": "rest", "stiffness": 0.0, "momentum": 0.0, "anchored": False}]
+SCRIPT[22] = [{"type": "poke", "pointer": 3, "at": AT, "shift": (-30, 10), "kind": "impulse"}]
+
+
+def touch_video(resolution: int) -> TouchVideo:
+    """With weights at random, but for a sharp mask, and influences about those of a thing that follows as a whole."""
+    torch.manual_seed(3)
+    model = TouchVideo(TouchVideoConfig(touch=TouchConfig(resolution=resolution, **SMALL)))  # type: ignore[arg-type]
+    encoder = model.touch_encoder
+    torch.nn.init.normal_(encoder.head.weight, std=0.002)
+    torch.nn.init.normal_(encoder.swing[1].weight, std=0.01)
+    encoder.head.bias.data[:4] = encoder.head.bias.data[CELL + 4 : 2 * CELL] = 1
+    encoder.find[2][1].weight.data *= 6
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[int, TouchVideo]:
+    """As they are read from files, in half precision, by resolution; their graphs lie in `exports`."""
+    folder = tmp_path_factory.mktemp("touch")
+    found = {}
+    for resolution in (64, 128):
+        path = folder / f"{resolution}.safetensors"
+        save_touch_video(path, touch_video(resolution), {})
+        export_model(path, folder / str(resolution) / "model", half=False)
+        model = load_player(path).model
+        assert isinstance(model, TouchVideo)
+        model.folder = folder / str(resolution) / "model"
+        found[resolution] = model
+    return found
+
+
+@pytest.fixture(scope="module")
+def site(models: dict[int, TouchVideo]) -> Files:
+    """The page, both models' graphs, and what tests do in it."""
+    files = site_files() | {f"tests/{path.name}": path for path in WEB.iterdir()}
+    for resolution, model in models.items():
+        files |= {f"{resolution}/model/{path.name}": path for path in model.folder.iterdir()}
+    return files
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def probe(browser: Any, site: Files) -> Iterator[Probe]:
+    with host(site, ISOLATION) as url:
+        page = browser.new_page()
+        page.goto(f"{url}tests/page.html")
+        yield Probe(page)
+
+
+@pytest.fixture(scope="module")
+def picture() -> bytes:
+    return png(pictured(512, 300))
+
+
+def flows(found: list[dict[str, Any]], expected: list[Frame]) -> float:
+    """Largest difference of flow in pixels of the model."""
+    differences = [
+        np.abs(floats(fields["flow"], *frame.flow.shape[1:]) - frame.flow[0].numpy()).max()
+        for fields, frame in zip(found, expected, strict=True)
+        if frame.flow is not None
+    ]
+    return float(max(differences))
+
+
+@pytest.mark.parametrize("resolution", [64, 128])
+def test_a_script_gives_the_frames_that_a_session_gives(
+    probe: Probe, models: dict[int, TouchVideo], picture: bytes, resolution: int
+) -> None:
+    info = probe("openEngine", {"prefer": "wasm"}, encoded(picture), f"{resolution}/")
+    assert (info["backend"], info["resolution"], info["decoder"]) == ("wasm", resolution, "layers")
+    found = probe("steps", SCRIPT)
+    expected = played(Session(models[resolution], read_picture(picture)), SCRIPT)
+    assert max(float(frame.flow.abs().max()) for frame in expected if frame.flow is not None) > 2
+    assert flows(found, expected) < FLOW_TOLERANCE
+    for fields, frame in zip(found, expected, strict=True):
+        assert frame.mask is not None and fields["repaint"] is None
+        mask = floats(fields["mask"], resolution, resolution)
+        assert 0.2 < mask.mean() < 0.8
+        np.testing.assert_allclose(mask, frame.mask[0, 0], atol=1e-4)
+
+
+def reopened(probe: Probe, picture: bytes, resolution: int = 64) -> None:
+    probe("openEngine", {"prefer": "wasm"}, encoded(picture), f"{resolution}/")
+
+
+def test_an_untouched_picture_stays_to_the_bit(probe: Probe, picture: bytes) -> None:
+    reopened(probe, picture)
+    for fields in probe("steps", [[], [], []]):
+        assert not floats(fields["flow"], -1).any()
+
+
+def test_a_marked_moment_comes_back_with_all_that_was_held(probe: Probe, picture: bytes) -> None:
+    reopened(probe, picture)
+    at_first = probe("mark")
+    head = probe("steps", SCRIPT[:11])
+    mark = probe("mark")
+    tail = probe("steps", SCRIPT[11:])
+    assert probe("restore", mark) == head[-1]
+    assert probe("steps", SCRIPT[11:]) == tail
+    assert probe("restore", mark) == head[-1]  # and once more: a mark is not used up
+    assert probe("restore", at_first) is None  # nothing was predicted yet
+    assert probe("steps", SCRIPT[:11]) == head
+
+
+def test_the_oldest_of_many_marks_are_forgotten(probe: Probe, picture: bytes) -> None:
+    reopened(probe, picture)
+    marks = [probe("mark") for _ in range(70)]
+    assert "no longer kept" in probe("restoreError", marks[5])
+    assert probe("restore", marks[6]) is None
+
+
+def test_what_cannot_be_done_is_said_and_changes_nothing(probe: Probe, picture: bytes) -> None:
+    reopened(probe, picture)
+    possible = {"type": "poke", "pointer": 1, "at": [20, 20], "shift": [9, 9]}
+    drag = {"type": "drag", "pointer": 7, "to": [3, 3]}
+    assert "Pointer 7 holds nothing" in probe("stepError", [possible, drag])
+    assert "outside the picture" in probe("stepError", [{**possible, "at": [64, 3]}])
+    (fields,) = probe("steps", [[]])
+    assert fields["time"] == 1 and not floats(fields["flow"], -1).any()
+
+
+def heat_at(model: TouchVideo, picture: bytes, at: Pair) -> np.ndarray:
+    session = Session(model, read_picture(picture))
+    heat = heat_of(session, session.canvas.modelled(Poke(at, (0, 0))).location)
+    heat.slice()
+    assert heat.done
+    return heat.map()
+
+
+@pytest.mark.parametrize("resolution", [64, 128])
+def test_what_moves_along_is_said_without_a_poke(
+    probe: Probe, models: dict[int, TouchVideo], picture: bytes, resolution: int
+) -> None:
+    reopened(probe, picture, resolution)
+    found = probe("heatAndLife", AT)
+    expected = heat_at(models[resolution], picture, AT)
+    np.testing.assert_allclose(floats(found["map"], resolution, resolution), expected, atol=1e-4)
+    assert 0.9 < expected.max() <= 1 and expected.min() < 0.3
+    assert found["shares"][-1] == 1
+
+
+def test_memory_is_flat_over_a_thousand_steps(browser: Any, probe: Probe, picture: bytes) -> None:
+    """Of the largest renderer; a moment is 0.2 MB, a touch 0.4."""
+    reopened(probe, picture)
+    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    renderers = [process["id"] for process in processes if process["type"] == "renderer"]
+    probe("manySteps", 500)
+    before = max(resident_mb(pid) for pid in renderers)
+    probe("manySteps", 1500)
+    assert max(resident_mb(pid) for pid in renderers) - before < 60
+
+
+def test_times_of_a_step(probe: Probe, picture: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    """Told, not asserted: other programs may be busy."""
+    reopened(probe, picture)
+    times = probe("times", 2)
+    with capsys.disabled():
+        print({name: value if isinstance(value, list) else round(value, 1) for name, value in times.items()})
+    assert times["touch"] > 0 and times["draw"] > 0
+
+
+# On a server
+
+
+@pytest.fixture(scope="module", params=["model", "graphs"])
+def remote(request: pytest.FixtureRequest, browser: Any, site: Files, models: dict[int, TouchVideo]) -> Iterator[Probe]:
+    """A page of a server that computes with the model, or with its graphs."""
+    before = torch.get_num_threads()
+    folder = models[64].folder
+    engine = build_engine(folder if request.param == "graphs" else folder.parent.with_suffix(".safetensors"), Limits())
+    server = uvicorn.Server(configured(build_app(site, engine), Limits()))
+    listening = listen("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/tests/page.html")
+    yield Probe(page)
+    page.close()
+    server.should_exit = True
+    thread.join(timeout=20)
+    torch.set_num_threads(before)
+
+
+def test_an_engine_on_the_server_gives_the_same(remote: Probe, models: dict[int, TouchVideo], picture: bytes) -> None:
+    info = remote("openEngine", {"prefer": "server"}, encoded(picture))
+    assert (info["backend"], info["resolution"], info["decoder"]) == ("server", 64, "layers")
+    expected = played(Session(models[64], read_picture(picture)), SCRIPT)
+    mark = remote("mark")
+    found = remote("steps", SCRIPT, True)
+    assert flows(found, expected) < HALF_TOLERANCE
+    assert expected[0].mask is not None
+    np.testing.assert_allclose(floats(found[0]["mask"], 64, 64), expected[0].mask[0, 0], atol=1e-3)
+    assert remote("restore", mark) is None
+    assert remote("steps", SCRIPT[:3]) == found[:3]
+    heat = floats(remote("heatAndLife", AT)["map"], 64, 64)
+    np.testing.assert_allclose(heat, heat_at(models[64], picture, AT), atol=1e-3)
+    remote("closeEngine")
+
+
+# The whole page
+
+
+@pytest.fixture(scope="module")
+def url(site: Files, models: dict[int, TouchVideo]) -> Iterator[str]:
+    files = {name: source for name, source in site.items() if not name.startswith(("tests/", "64/", "128/"))}
+    files |= {f"model/{path.name}": path for path in models[64].folder.iterdir()}
+    files["config.json"] = config_json("browser")
+    files["files.json"] = files_json(files, [name.removesuffix(".gz") for name in files])
+    with host(files, ISOLATION) as address:
+        yield f"{address}index.html"
+
+
+def slid(page: Any, name: str, value: float) -> Any:
+    page.get_by_test_id(name).fill(str(value))
+    return page.evaluate("poke2vid.player.rest")
+
+
+@pytest.mark.parametrize("compositor", ["plain", "webgl"])
+def test_the_page_plays_it_and_its_sliders_say_hertz_and_damping(browser: Any, url: str, compositor: str) -> None:
+    page = opened(browser, f"{url}?compositor={compositor}&engine=wasm")
+    usual = page.evaluate("poke2vid.engine.info.defaultRest")
+    wait_for(page, "poke2vid.player.compositor !== null")
+    assert page.locator("label:has(#swing)").inner_text().split() == ["Frequency", "1.30", "Hz"]
+    assert page.locator("label:has(#stiffness)").inner_text().split() == ["Damping", "0.12"]
+    found = slid(page, "swing", 2.0)
+    assert (found["stiffness"], found["momentum"]) == pytest.approx(law(2.0, 0.12), abs=1e-6)
+    found = slid(page, "stiffness", 0.3)
+    assert (found["stiffness"], found["momentum"]) == pytest.approx(law(2.0, 0.3), abs=1e-6)
+    slid(page, "swing", 1.3)
+    assert slid(page, "stiffness", 0.12) == usual
+    found = slid(page, "stiffness", 0.03)
+    assert page.get_by_test_id("stiffness").input_value() == "0.03"
+    assert found != usual and page.get_by_test_id("feel-reset").is_visible()
+    page.get_by_test_id("feel-reset").click()
+    assert page.evaluate("poke2vid.player.rest") == usual
+    box = page.locator("#picture").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for k in range(1, 9):
+        page.mouse.move(x + 5 * k, y - 3 * k)
+        page.wait_for_timeout(30)
+    wait_for(page, "poke2vid.player.fields?.flow.some((value) => Math.abs(value) > 0.5)")
+    assert page.evaluate("poke2vid.player.fields.mask.length") == 64 * 64
+    page.mouse.up()
+    page.get_by_test_id("heat").click()
+    page.mouse.click(x, y)
+    wait_for(page, "poke2vid.player.heatMap !== null")
+    assert page.complaints == []
+    page.context.close()
+
+
+def law(hertz: float, damping: float) -> tuple[float, float]:
+    rest = rest_of(hertz, damping)
+    return rest.stiffness, rest.momentum
+
+
+# What is drawn
+
+
+def layered(width: int, height: int, resolution: int, seed: int) -> tuple[Frame, np.ndarray]:
+    """A frame of an object with a soft rim that moves by several pixels, and the mask alone."""
+    y, x = np.mgrid[:resolution, :resolution] / (resolution - 1)
+    away = np.hypot(x - 0.45, y - 0.5) + 0.05 * np.sin(9 * np.arctan2(y - 0.5, x - 0.45))
+    mask = (6 * (0.3 - away) + 0.5).clip(0, 1).astype(np.float32)
+    flow = smooth(2, resolution, 3 * resolution / 64, seed) * (away < 0.4)
+    nothing = torch.zeros(1, 3, resolution, resolution)
+    return Frame(nothing, torch.from_numpy(flow)[None], nothing, torch.from_numpy(mask)[None, None]), mask
+
+
+def drawn(frame: Frame) -> dict[str, str | None]:
+    assert frame.flow is not None and frame.mask is not None
+    return {
+        "flow": encoded(frame.flow.numpy()),
+        "repaint": None,
+        "xHat": None,
+        "mask": encoded(frame.mask.numpy()),
+    }
+
+
+@pytest.mark.parametrize("kind", ["any-webgl", "plain"])
+@pytest.mark.parametrize(("size", "resolution"), [((512, 300), 64), ((201, 333), 64), ((480, 480), 128)])
+def test_the_compositor_moves_the_layer_as_a_canvas_does(
+    probe: Probe, kind: str, size: tuple[int, int], resolution: int
+) -> None:
+    data = png(pictured(*size))
+    canvas = Canvas(read_picture(data), resolution)
+    probe("openPicture", encoded(data), resolution)
+    frame, mask = layered(*size, resolution, 0)
+    still = replace(frame, flow=torch.zeros_like(frame.flow))  # type: ignore[arg-type]
+    found = probe("composed", kind, [drawn(frame), drawn(still)], encoded((mask > 0.5).astype(np.float32)))
+    assert (found["kind"], found["width"], found["height"]) == (kind.removeprefix("any-"), *size)
+    images = [levels(image, *size) for image in found["images"]]
+    np.testing.assert_array_equal(images[0], canvas.picture)
+    assert np.abs(images[2] - canvas.picture).max() <= 1
+    difference = np.abs(images[1] - canvas.render(frame))
+    assert np.abs(canvas.render(frame) - canvas.picture.astype(int)).mean() > 3
+    assert difference.mean() < 0.5 and np.percentile(difference, 99.9) <= 6, (difference.mean(), difference.max())
+    heated = levels(found["heated"], *size)
+    assert (heated[..., 0] - heated[..., 2]).max() > 60
+
+
+def test_both_compositors_lay_heat_over_a_moved_layer_alike(probe: Probe) -> None:
+    probe("openPicture", encoded(png(pictured(300, 200))), 64)
+    frame, mask = layered(300, 200, 64, 1)
+    kinds = ("any-webgl", "plain")
+    images = [levels(probe("composed", k, [drawn(frame)], encoded(mask))["heated"], 300, 200) for k in kinds]
+    assert np.abs(images[0] - images[1]).mean() < 0.5
+
+
+def test_a_saved_picture_is_at_its_own_size_though_its_backdrop_is_not(probe: Probe) -> None:
+    size = (1400, 1400)  # square, as other layouts are rounded at the size that is shown
+    large = cv2.resize(pictured(350, 350), size, interpolation=cv2.INTER_CUBIC)
+    canvas = Canvas(large, 64, max_side=1400)
+    probe("openPicture", encoded(png(large)), 64)
+    frame, mask = layered(*size, 64, 2)
+    difference = np.abs(levels(probe("atFullSize", drawn(frame)), *size) - canvas.render(frame))
+    large_mask = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR)
+    sure = (large_mask == 0) | (large_mask > 0.999)  # between them shows what was filled, at another size
+    assert difference[sure].mean() < 0.3 and difference.mean() < 3
+
+
+def test_a_lost_context_comes_back_with_its_layers(probe: Probe) -> None:
+    probe("openPicture", encoded(png(pictured(300, 200))), 64)
+    assert probe("afterLoss", drawn(layered(300, 200, 64, 1)[0]))

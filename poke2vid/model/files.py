@@ -13,7 +13,7 @@ from poke2vid.files import read_about, read_tensors, write_tensors
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_encoder import TouchConfig
-from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
+from poke2vid.model.touch_video import TouchDynamics, TouchVideo, TouchVideoConfig
 from poke2vid.types import InputError
 
 MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoint", 2
@@ -49,7 +49,8 @@ def use_suitable_threads(model: object) -> None:
     Two threads wait for each other at every layer: with another process on the machine, small64 made 27 to 39 frames a
     second on two threads and 170 to 220 on one (docs/experiments.md, 2026-11-22).
     """
-    if isinstance(model, PokeVideo) and sum(p.numel() for p in model.parameters()) < SMALL:
+    small = isinstance(model, PokeVideo) and sum(p.numel() for p in model.parameters()) < SMALL
+    if small or isinstance(model, TouchDynamics):  # whose frames are no network's work at all
         torch.set_num_threads(1)
 
 

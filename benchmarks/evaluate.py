@@ -53,8 +53,8 @@ def main(
         if not quick:
             torch.manual_seed(0)
             models["paper64"] = PokeVideo(preset("paper64").model).eval()
-        found = {name: measure(model, store, clips, rounds) for name, model in models.items()}
-        counts = (many // 8, many // 2, many)
+        found = {name: measure(model, store, clips, rounds, quick) for name, model in models.items()}
+        counts = (many,) if quick else (many // 8, many // 2, many)
         whole = {count: _whole(Path(place), count) for count in counts}
     values = {
         "clips": clips,
@@ -71,13 +71,14 @@ def _store(place: Path, videos: int, frames: int) -> Store:
     return Store.open(place / "store")
 
 
-def measure(model: PokeVideo, store: Store, clips: int, rounds: int) -> dict[str, Any]:
-    """With LPIPS and the tracks' features, and with I3D's beside them; weights are random."""
+def measure(model: PokeVideo, store: Store, clips: int, rounds: int, quick: bool) -> dict[str, Any]:
+    """With LPIPS and the tracks' features, and (unless it must be quick) with I3D's beside them; weights are random."""
     torch.manual_seed(0)
     lpips, i3d = Lpips(), I3DFeatures(I3D().eval())
     chosen, drawn = find_judges(store, None), EvaluationClips(store, 64, ClipSettings(horizon=T), 0)
     row, results = model_row("model", model), {}
-    for name, extractors in (("LPIPS, tracks", (TrackFeatures(),)), ("LPIPS, tracks, I3D", (TrackFeatures(), i3d))):
+    cases = (("LPIPS, tracks", (TrackFeatures(),)), ("LPIPS, tracks, I3D", (TrackFeatures(), i3d)))
+    for name, extractors in cases[: 1 if quick else None]:
         judges = replace(
             chosen, make_tracker=lambda: ChainTracker(track_chain()), tracker=track_chain().name, parallel=True, lpips=lpips,
             extractors=extractors,

@@ -88,7 +88,7 @@ def host(files: Files, headers: dict[str, str]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """The page, the base's graphs, and what tests do in it."""
-    graphs = graphs_of(Path("small64"), tmp_path_factory.mktemp("graphs") / "model")
+    graphs = graphs_of(Path("small64"), tmp_path_factory.mktemp("graphs") / "model", half=False)
     files = site_files() | {f"model/{path.name}": path for path in graphs.iterdir()}
     return files | {f"tests/{path.name}": path for path in WEB.iterdir()}
 

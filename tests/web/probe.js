@@ -190,32 +190,3 @@ export function unpacked(data) {
   return { seq, stepMs: fields.stepMs, ...packed(fields) };
 }
 
-/** Median milliseconds of a touch, a drag, a held, a free and a drawn step of the open picture. @param {number} rounds */
-export async function times(rounds) {
-  const compositor = createCompositor(document.createElement('canvas'), picture, canvas, { prefer: 'plain' });
-  const began = performance.now();
-  compositor.prepare(engine.mask);
-  const cut = performance.now() - began;
-  const of = /** @type {Record<string, number[]>} */ ({ touch: [], drag: [], hold: [], free: [], answer: [], draw: [] });
-  const step = async (/** @type {string} */ name, /** @type {any[]} */ actions) => {
-    const asked = performance.now();
-    const fields = await engine.step(modelled(actions));
-    of.answer.push(performance.now() - asked);
-    of[name].push(fields.stepMs);
-    const draws = performance.now();
-    compositor.draw(fields);
-    of.draw.push(performance.now() - draws);
-  };
-  const at = [picture.width * 0.5, picture.height * 0.45];
-  for (let i = 0; i < rounds; i++) {
-    await step('touch', [{ type: 'poke', pointer: 1, at: [at[0] + (i % 7), at[1]], shift: [0, 0], kind: 'shift' }]);
-    for (let k = 1; k < 9; k++) await step('drag', [{ type: 'drag', pointer: 1, to: [at[0] + 6 * k, at[1] - 3 * k] }]);
-    for (let k = 0; k < 4; k++) await step('hold', []);
-    await step('free', [{ type: 'release', pointer: 1 }]);
-    for (let k = 0; k < 11; k++) await step('free', []);
-  }
-  compositor.close();
-  const middle = (/** @type {number[]} */ all) => [...all].sort((a, b) => a - b)[all.length >> 1];
-  const medians = Object.fromEntries(Object.entries(of).map(([name, all]) => [name, middle(all)]));
-  return { cut, size: [compositor.width, compositor.height], ...medians };
-}

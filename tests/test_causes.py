@@ -279,6 +279,8 @@ def test_what_cannot_be_is_one_sentence(options: list[str], says: str, tmp_path:
         (["--scenes", "1", "--pokes", "1", "--store", "--test-videos", "3"], "--test-videos"),
         (["--store", "--looks", "wild"], "--looks"),
         (["--films", "5"], "--films"),
+        (["--flow", "dis"], "--flow"),
+        (["--test-videos", "3"], "--test-videos"),
         (["--scenes", "1", "--pokes", "1", "--store", "--split", "test"], "--split"),
     ],
 )

@@ -242,6 +242,14 @@ def test_a_run_is_a_model_that_can_be_poked(path: Path, tmp_path: Path) -> None:
         assert torch.equal(tensor, kept[f"touch/{name}"]), "the running mean, not the last weights"
 
 
+def test_a_smaller_picture_starts_from_what_the_larger_ones_network_sees_of_it() -> None:
+    large = FieldTrainer(replace(TINY, touch=replace(TINY.touch, resolution=128)))
+    small = FieldTrainer(TINY)
+    assert small.begin_from(large.net.state_dict()) == []
+    first = "down.0.0.weight"
+    assert torch.equal(small.net.state_dict()[first], large.net.state_dict()[first][:, :3])
+
+
 def test_a_larger_picture_starts_from_the_smaller_ones_network(path: Path, tmp_path: Path) -> None:
     train_fields(TINY, [path], tmp_path / "run", quiet=True)
     config = replace(TINY, touch=replace(TINY.touch, resolution=128))

@@ -18,6 +18,7 @@ from poke2vid.model.swing import (
     law_of,
     rest_of,
 )
+from poke2vid.types import InputError, Rest
 
 
 def law(maps: dict[int, float] | None = None, hertz: float = HERTZ, damping: float = DAMPING, told: bool = True):
@@ -41,6 +42,20 @@ def swung(of, u: float, v: float, frames: int) -> list[float]:
 @pytest.mark.parametrize(("hertz", "damping"), [(0.7, 0.05), (1.3, 0.12), (2.5, 0.3), (1.0, 0.9)])
 def test_a_law_of_rest_says_its_hertz_and_damping(hertz: float, damping: float) -> None:
     assert causes_of(rest_of(hertz, damping)) == pytest.approx((hertz, damping), rel=1e-4)
+
+
+@pytest.mark.parametrize(("rest", "half"), [(Rest(0.05, 0.0), 14), (Rest(0.1, 0.0), 7), (Rest(0.05, 0.5), 7)])
+def test_what_creeps_back_takes_about_as_long_under_the_law_that_is_made_of_it(rest: Rest, half: int) -> None:
+    hertz, damping = causes_of(rest)
+    back = next(frame for frame, u in enumerate(swung(law(hertz=hertz, damping=damping), 1.0, 0.0, 60), 1) if u < 0.5)
+    assert half / 2.5 < back < 2.5 * half, (hertz, damping)
+
+
+def test_what_never_comes_back_hardly_does_and_what_cannot_be_is_one_sentence() -> None:
+    hertz, damping = causes_of(Rest(0.0, 0.0))
+    assert swung(law(hertz=hertz, damping=damping), 1.0, 0.0, 50)[-1] > 0.9
+    with pytest.raises(InputError, match=r"6\.0 Hz"):
+        rest_of(6.0, 0.1)
 
 
 def test_told_things_swing_as_told_and_untold_ones_as_usual() -> None:

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import ModelOption, WeightsOption
+from poke2vid.cli.options import PaperModelOption, WeightsOption
 
 
 def figures(
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for pictures, videos and index.md.")],
-    model: ModelOption = None,
+    model: PaperModelOption = None,
     clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips of the test split.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of clips and pokes.")] = 0,
     beside: Annotated[

@@ -151,6 +151,8 @@ def simulate(
         )  # fmt: skip
         return
     _refuse({"--test-scenes": test_scenes, "--films": films, "--looks": looks}, "videos")
+    if not store:
+        _refuse({"--flow": flow, "--lag": lag or None, "--test-videos": test_videos}, "a folder of videos")
     from poke2vid.manifest import DEFAULT_LAGS
     from poke2vid.prepare_simulated import simulate_store
     from poke2vid.simulator.backgrounds import Backgrounds

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import ModelOption
+from poke2vid.cli.options import PaperModelOption
 
 
 def neighbours(
@@ -15,7 +15,7 @@ def neighbours(
         list[Path],
         typer.Option("-o", "--output", help="png: every picture beside its neighbours; json: numbers. Repeatable."),
     ],
-    model: ModelOption = None,
+    model: PaperModelOption = None,
     split: Annotated[str, typer.Option("--split", help="Whose frames are searched: train or test.")] = "train",
     count: Annotated[
         int, typer.Option("--count", min=1, max=100, help="How many videos, each by its nearest frame.")

@@ -8,6 +8,10 @@ import typer
 ModelOption = Annotated[
     Path | None, typer.Option("--model", help="A model file or a training run's folder; without it the shipped base.")
 ]
+PaperModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", help="A model of the paper's form, or a training run's folder; without it small64."),
+]
 WeightsOption = Annotated[
     Path | None,
     typer.Option("--weights-dir", help="Where public weights lie; else POKE2VID_WEIGHTS or the hub's cache."),

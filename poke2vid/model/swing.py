@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from poke2vid.types import Rest
+from poke2vid.types import InputError, Rest
 
 FPS = 25.0
 SWING = (
@@ -27,6 +27,7 @@ ARRIVAL = 10  # frames that a hand takes to where it first goes, as the pulls of
 HERTZ, DAMPING = 1.3, 0.12  # of what nothing is known of
 FOLLOW, GLIDE = 0.45, 0.45  # k_h and rho_h where the maps are zero
 FASTEST = 3.0  # of omega, in radians a frame: a leaf is back within one
+HIGHEST = 3.5  # of what a law of rest may say, in hertz
 DAMPED = (0.02, 0.95)  # of the share of critical damping
 
 
@@ -83,17 +84,26 @@ def _peak(omega: Tensor, zeta: Tensor) -> Tensor:
 
 
 def rest_of(hertz: float, damping: float) -> Rest:
-    """`oscillator` as a session's law of rest."""
+    """`oscillator` as a session's law of rest.
+
+    Raises:
+        InputError: for a frequency or damping that no frames of `FPS` a second show.
+    """
+    if not (0 < hertz <= HIGHEST and 0 < damping < 1):
+        raise InputError(f"{hertz} Hz with a damping of {damping} cannot be; choose up to {HIGHEST:g} Hz, and 0 ... 1.")
     k, rho = oscillator(torch.tensor(2 * math.pi * hertz / FPS, dtype=torch.float64), torch.tensor(damping))
     return Rest(stiffness=float(k), momentum=min(float(rho), 0.99))
 
 
 def causes_of(rest: Rest) -> tuple[float, float]:
-    """(hertz, damping) of a law of rest: the inverse of `rest_of`. A law that does not swing is the most damped one."""
+    """(hertz, damping) of a law of rest: the inverse of `rest_of`. What creeps back is taken as most damped, and as slow."""
     rho = max(rest.momentum, 1e-4)
     fading = -math.log(rho) / 2  # zeta omega
-    turning = math.acos(min(1.0, max(-1.0, (1 + rho - rest.stiffness) / (2 * math.sqrt(rho)))))
-    omega = max(math.hypot(turning, fading), 1e-4)
+    swings = (1 + rho - rest.stiffness) / (2 * math.sqrt(rho))
+    if swings >= 1:
+        omega = max((fading - math.acosh(swings)) / DAMPED[1], 1e-4)
+        return omega * FPS / (2 * math.pi), DAMPED[1]
+    omega = max(math.hypot(math.acos(max(-1.0, swings)), fading), 1e-4)
     return omega * FPS / (2 * math.pi), min(max(fading / omega, DAMPED[0]), DAMPED[1])
 
 

@@ -81,6 +81,8 @@ def train_fields(
         log.say(
             f"{len(batches.scenes)} scenes, {sum(len(s.pokes) for s in batches.scenes)} fields; {parameters:,} parameters."
         )
+        if drawn := origin.get("drawn"):
+            log.say(f"as drawn, for {init} has no such weights: {', '.join(drawn)}.")
         unseen, played = _by_family(shards, config), _films_by_family(shards, config)
         began, saved = time.monotonic(), checkpoint.newest(run)
         for batch in _steps(batches, trainer.step, config.steps, workers):
@@ -147,7 +149,7 @@ def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, or
                 raise InputError(
                     f"{start.path} is a model of the paper's form; start from one that sees what it touches."
                 )
-            trainer.begin_from(start.model.touch_encoder.state_dict())
+            origin["drawn"] = trainer.begin_from(start.model.touch_encoder.state_dict())
             origin["init"] = digest_of(start.model.state_dict(), {})
         write_json(run / "config.json", to_json(trainer.config))
         return

@@ -101,17 +101,12 @@ class FieldTrainer:
         own = self.net.state_dict()
         fresh = [name for name, tensor in own.items() if name not in weights or weights[name].shape != tensor.shape]
         taken = {name: weights[name] for name in own if name not in fresh}
-        for name in fresh:  # the picture's own channels come first; a stem's, which are new, start without a say
-            old = weights.get(name)
-            if (
-                old is not None
-                and old.dim() == 4
-                and old.shape[0] == own[name].shape[0]
-                and old.shape[1] < own[name].shape[1]
-            ):
-                grown = torch.zeros_like(own[name])
-                grown[:, : old.shape[1]] = old
-                taken[name] = grown
+        for name in fresh:  # the picture's own channels come first; a stem's start without a say, or are left out
+            old, new = weights.get(name), own[name]
+            if old is not None and old.dim() == 4 and old.shape[0] == new.shape[0] and old.shape[2:] == new.shape[2:]:
+                shared = min(old.shape[1], new.shape[1])
+                taken[name] = torch.zeros_like(new)
+                taken[name][:, :shared] = old[:, :shared]
         self.net.load_state_dict(own | taken)
         self.mean.load_state_dict(self.net.state_dict())
         return [name for name in fresh if name not in taken]

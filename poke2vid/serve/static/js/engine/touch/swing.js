@@ -103,8 +103,12 @@ export function restOf({ hertz, damping }) {
 export function causesOf({ stiffness, momentum }) {
   const rho = Math.max(momentum, 1e-4);
   const fading = -Math.log(rho) / 2;
-  const turning = Math.acos(Math.min(1, Math.max(-1, (1 + rho - stiffness) / (2 * Math.sqrt(rho)))));
-  const omega = Math.max(Math.hypot(turning, fading), 1e-4);
+  const swings = (1 + rho - stiffness) / (2 * Math.sqrt(rho));
+  if (swings >= 1) { // creeps back: the slower of its two ways decides how long it takes
+    const slow = Math.max((fading - Math.acosh(swings)) / DAMPED[1], 1e-4);
+    return { hertz: (slow * FPS) / (2 * Math.PI), damping: DAMPED[1] };
+  }
+  const omega = Math.max(Math.hypot(Math.acos(Math.max(-1, swings)), fading), 1e-4);
   return { hertz: (omega * FPS) / (2 * Math.PI), damping: Math.min(Math.max(fading / omega, DAMPED[0]), DAMPED[1]) };
 }
 

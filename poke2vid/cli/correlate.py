@@ -57,7 +57,7 @@ def correlate(
     """Map how closely everything moves with a location, by many random pokes of it."""
     from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_measure, with_frames
     from poke2vid.evaluate.structure.seeing import correlator_for
-    from poke2vid.model.files import load_player, use_suitable_threads
+    from poke2vid.model.files import called, load_player, use_suitable_threads
     from poke2vid.pictures import read_picture
     from poke2vid.script import parse_pairs
     from poke2vid.types import InputError
@@ -72,7 +72,7 @@ def correlate(
     use_suitable_threads(loaded.model)
     settings = with_frames(settings, frames, loaded.about)
     if image is not None:
-        picture, origin = read_picture(image), str(loaded.path)
+        picture, origin = read_picture(image), called(loaded.path)
         correlator = correlator_for(loaded.model, settings, weights_dir)
         numbers = correlate(correlator, picture, locations, output, origin)
         _tell(numbers)
@@ -83,7 +83,7 @@ def correlate(
     require_physics()
     from poke2vid.evaluate.structure.report import correlate_scenes
 
-    origin = str(loaded.path)
+    origin = called(loaded.path)
     print(correlate_scenes(loaded.model, scene or [], points, locations, output, settings, origin, weights_dir))
 
 

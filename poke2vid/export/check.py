@@ -66,21 +66,22 @@ class Check:
 def check(live: LiveModel, player: OnnxPlayer, precision: Precision) -> Check:
     """Runs both side by side."""
     side = live.resolution
-    generator = torch.Generator().manual_seed(0)
-    # Smooth noise: next to an edge the least flow is much intensity, and white noise is nothing but edges.
-    coarse = torch.rand(2, 3, 8, 8, generator=generator) * 2 - 1
-    noise = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    noise = _smooth_noise(side)
     worst = max(_one_step(live, player, noise), _one_step(live, player, Canvas(read_picture(EXAMPLE), side).x_0))
     return Check(precision, worst, *_rollout(live, player, Canvas(read_picture(EXAMPLE), side).x_0))
+
+
+def _smooth_noise(side: int) -> Tensor:
+    """Next to an edge the least flow is much intensity, and white noise is nothing but edges."""
+    coarse = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
 
 
 @torch.inference_mode()
 def check_touch(model: TouchVideo, player: OnnxTouchPlayer, precision: Precision) -> Check:
     """The same of a model that sees what it touches: E_phi of noise and of a picture, and a rollout of a poke."""
     side = model.resolution
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(2, 3, 8, 8, generator=generator) * 2 - 1
-    noise = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    noise = _smooth_noise(side)
     x_0 = Canvas(read_picture(EXAMPLE), side).x_0
     worst = []
     poke = Poke((side * 0.47, side * 0.4), (side * 0.08, -side * 0.06))

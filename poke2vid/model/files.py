@@ -180,6 +180,11 @@ def resolve(path: Path | None, base: Path | None = None) -> Path:
     return path
 
 
+def called(path: Path) -> str:
+    """What people call a model: of one in the package its name, else its path."""
+    return path.stem if path in NAMED.values() else str(path)
+
+
 def checkpoints_of(run: Path) -> list[Path]:
     """A training run's checkpoints, oldest first."""
     return sorted((run / "checkpoints").glob("step-*.safetensors"))

@@ -22,12 +22,12 @@ from poke2vid.pictures import to_uint8
 from poke2vid.train import checkpoint, settings
 from poke2vid.train.field_config import FieldConfig, to_json
 from poke2vid.train.field_data import FieldBatch, FieldBatches
-from poke2vid.train.field_trainer import FieldTrainer, predict, scores
+from poke2vid.train.field_trainer import FieldScores, FieldTrainer, predict, scores
 from poke2vid.train.film_data import FilmBatch, FilmBatches
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster
 from poke2vid.train.stopping import Interrupted, Signals, single_thread
-from poke2vid.train.swing_loss import swing_scores
+from poke2vid.train.swing_loss import SwingScores, swing_scores
 from poke2vid.types import InputError
 
 SCORED_SCENES = 60  # of a family, at most, at a sampling step
@@ -220,8 +220,7 @@ def _judge(
             f"step {trainer.step} {family}: far {found.far:.3f} near {found.near:.3f} touched {found.touched:.2f} px "
             f"background {found.background:.3f} px explained {found.explained:.2f} mask {found.mask:.2f}"
         )
-        with (log.run / "scores.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"step": trainer.step, "family": family, **asdict(found)}) + "\n")
+        _keep_scores(log, trainer.step, family, found)
         log.picture(trainer.step, f"held-out-{family}", field_grid(net, batches[:SHOWN], config))
     for family, films in played.items():
         timed = swing_scores(net, films, config)
@@ -229,9 +228,13 @@ def _judge(
             f"step {trainer.step} {family} films: held {timed.held:.3f} free {timed.free:.3f} (untold {timed.free_untold:.3f}) "
             f"curve {timed.curve:.3f} ({timed.curve_untold:.3f}) impulse {timed.impulse:.3f} ({timed.impulse_untold:.3f})"
         )
-        with (log.run / "scores.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"step": trainer.step, "family": family, **asdict(timed)}) + "\n")
+        _keep_scores(log, trainer.step, family, timed)
     log.picture(trainer.step, "train", field_grid(net, [batch], config))
+
+
+def _keep_scores(log: RunLog, step: int, family: str, found: FieldScores | SwingScores) -> None:
+    with (log.run / "scores.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"step": step, "family": family, **asdict(found)}) + "\n")
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from poked_discs import ARRIVE, DAMPING, FILM_FRAMES, HERTZ, RELEASE, swing, wri
 
 from poke2vid.data.poke_store import PokeStore, verify_pokes
 from poke2vid.files import read_tensors
-from poke2vid.model.swing import SWING, law_of
+from poke2vid.model.swing import LAW, law_of
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.train.field_config import FieldConfig, LooksConfig
 from poke2vid.train.field_loop import train_fields
@@ -79,17 +79,18 @@ def test_a_film_that_ends_sooner_is_no_film_of_a_thing_that_stops(store: PokeSto
 
 
 def test_under_its_own_law_a_thing_that_is_let_go_of_or_pushed_moves_as_it_did(batch: FilmBatch) -> None:
-    maps = torch.zeros(6, SWING, 32, 32)
+    maps = torch.zeros(6, LAW, 32, 32)
     maps[:, 0], maps[:, 1] = 20, -20  # what is held is where the hand is
     law = law_of(maps, batch.hertz, batch.damping, torch.ones(6, dtype=torch.bool))
     true = batch.u[..., ::2, ::2]
     inside = (batch.parts[:, None, ::2, ::2] > 0).float()
-    found = rolled(law, true, batch.p[:, :, None, None] * inside, batch)
+    comes_back = torch.zeros(6, 2, 32, 32)
+    found = rolled(law, comes_back, true, batch.p[:, :, None, None] * inside, batch)
     error = (found - true).norm(dim=2)[:, :, None] * inside[:, None]
     assert error[:, :ARRIVE].max() < 0.05, "the hand's own path"
     assert error.max() < 0.35 * batch.p.norm(dim=-1).max(), "a damped cosine in steps of a frame"
     wrong = law_of(maps, batch.hertz / 2, batch.damping, torch.ones(6, dtype=torch.bool))
-    other = rolled(wrong, true, batch.p[:, :, None, None] * inside, batch)
+    other = rolled(wrong, comes_back, true, batch.p[:, :, None, None] * inside, batch)
     assert ((other - true).norm(dim=2)[:, :, None] * inside[:, None]).mean() > 4 * error.mean()
 
 

@@ -10,6 +10,7 @@ from poke2vid.model.swing import (
     DAMPING,
     FPS,
     HERTZ,
+    LAW,
     SWING,
     causes_of,
     free_step,
@@ -23,7 +24,7 @@ from poke2vid.types import InputError, Rest
 
 def law(maps: dict[int, float] | None = None, hertz: float = HERTZ, damping: float = DAMPING, told: bool = True):
     """The law of one place."""
-    values = torch.zeros(1, SWING, 1, 1)
+    values = torch.zeros(1, LAW, 1, 1)
     for channel, value in (maps or {}).items():
         values[0, channel] = value
     return law_of(values, torch.tensor([hertz]), torch.tensor([damping]), torch.tensor([told]))
@@ -33,7 +34,7 @@ def swung(of, u: float, v: float, frames: int) -> list[float]:
     """A free place's way."""
     at, speed, path = torch.full((1, 1, 1, 1), u), torch.full((1, 1, 1, 1), v), []
     for _ in range(frames):
-        speed = free_step(at, speed, of)
+        speed = free_step(at, speed, torch.zeros_like(at), of)
         at = at + speed
         path.append(at.item())
     return path
@@ -80,12 +81,12 @@ def test_a_kick_throws_as_far_as_it_shall_however_stiff_a_thing_is(hertz: float,
 
 def test_every_law_comes_to_rest_whatever_the_maps_say() -> None:
     generator = torch.Generator().manual_seed(0)
-    maps = 20 * torch.randn(1, SWING, 16, 16, generator=generator)
+    maps = 20 * torch.randn(1, LAW, 16, 16, generator=generator)
     for told in (True, False):
         of = law_of(maps, torch.tensor([1.3]), torch.tensor([0.1]), torch.tensor([told]))
         u, v = torch.ones(1, 2, 16, 16), torch.ones(1, 2, 16, 16)
         for _ in range(300):
-            v = free_step(u, v, of)
+            v = free_step(u, v, torch.zeros_like(u), of)
             u = u + v
         assert torch.isfinite(u).all() and u.abs().max() < 400 and torch.isfinite(of.kick).all()
 

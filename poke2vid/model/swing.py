@@ -2,11 +2,13 @@
 
     hand    d' = d + w(n) (u* - d)            arrives ten frames after the grasp, along a smooth path; then it is at its target
     held    v' = rho_h v + k_h (d' - u)       the object lags behind the hand
-    free    v' = rho v - k u                  let go of it swings and comes to rest
+            h' = A u'                         where it would come to rest if it were let go of; zero for what comes back
+    free    v' = rho v - k (u - h)            let go of it swings and comes to rest
             u' = u + v'                       a release changes the law alone, so nothing jumps
 
 E_phi gives maps of what these laws depend on, once a touch. A swing's period and damping do not show in a picture: they are
 known causes. Told (hertz, damping), the maps say by how much each place departs from them; untold, what was usual in training.
+A turns and scales: a box that is tipped over falls on, about the edge on which it stands.
 """
 
 import math
@@ -19,9 +21,10 @@ from torch import Tensor
 from poke2vid.types import InputError, Rest
 
 FPS = 25.0
-SWING = (
-    7  # channels of the maps: k_h, rho_h; departures of hertz and damping when told, when untold; gain of an impulse
-)
+SWING = 15  # maps that E_phi gives: those of a law; departures of hertz and damping after an impulse; six of what stays
+LAW = 7  # k_h, rho_h; departures of hertz and damping when told, when untold; gain of an impulse
+PUSHED, STAYS = slice(7, 9), slice(9, 15)
+FARTHEST = 2.0  # of the parts of A
 SWING_SIDE = 16  # cells of the maps
 ARRIVAL = 10  # frames that a hand takes to where it first goes, as the pulls of the training
 HERTZ, DAMPING = 1.3, 0.12  # of what nothing is known of
@@ -48,8 +51,32 @@ class Law:
     kick: Tensor
 
 
+def maps_of(swing: Float[Tensor, "b 15 h w"], pushed: Bool[Tensor, " b"]) -> Float[Tensor, "b 7 h w"]:
+    """The maps of a law; what is pushed may ring otherwise than what is let go of: it starts from another shape."""
+    maps, more = swing[:, :LAW], swing[:, PUSHED] * pushed[:, None, None, None]
+    follow, departures, gain = maps.split((2, 4, 1), dim=1)
+    return torch.cat((follow, departures + more.repeat(1, 2, 1, 1), gain), dim=1)
+
+
+def stays_of(swing: Float[Tensor, "b 15 h w"], p: Float[Tensor, "b 2"]) -> Float[Tensor, "b 2 h w"]:
+    """A as a complex number: how far a place that p moves stays where it is put, and turned by how much.
+
+    It depends on p's direction, since what is tipped to the left falls on to the left.
+    """
+    always, *along = swing[:, STAYS].unflatten(1, (2, 3)).unbind(dim=2)
+    direction = p / p.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    parts = always + sum(part * c[:, None, None, None] for part, c in zip(along, direction.unbind(dim=1), strict=True))
+    return FARTHEST * torch.tanh(parts / FARTHEST)
+
+
+def home_of(u: Float[Tensor, "b 2 h w"], stays: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
+    """A u, where each place would come to rest."""
+    (x, y), (scaled, turned) = u.unbind(dim=1), stays.unbind(dim=1)
+    return torch.stack((scaled * x - turned * y, scaled * y + turned * x), dim=1)
+
+
 def law_of(
-    maps: Float[Tensor, "b c h w"], hertz: Float[Tensor, " b"], damping: Float[Tensor, " b"], told: Bool[Tensor, " b"]
+    maps: Float[Tensor, "b 7 h w"], hertz: Float[Tensor, " b"], damping: Float[Tensor, " b"], told: Bool[Tensor, " b"]
 ) -> Law:
     """The law that maps and known causes give; where `told` is false, hertz and damping are not looked at."""
     k_h, rho_h, *departures, gain = maps.unbind(dim=1)
@@ -119,9 +146,9 @@ def held_step(u: Tensor, v: Tensor, hand: Tensor, law: Law) -> Tensor:
     return law.glide * v + law.follow * (hand - u)
 
 
-def free_step(u: Tensor, v: Tensor, law: Law) -> Tensor:
+def free_step(u: Tensor, v: Tensor, home: Tensor, law: Law) -> Tensor:
     """v' of what is not."""
-    return law.momentum * v - law.stiffness * u
+    return law.momentum * v - law.stiffness * (u - home)
 
 
 def _logit(share: float) -> float:

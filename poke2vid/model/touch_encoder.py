@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from poke2vid import geometry
 from poke2vid.model.response import BASIS, CELL
-from poke2vid.model.swing import SWING, SWING_SIDE
+from poke2vid.model.swing import LAW, SWING, SWING_SIDE
 from poke2vid.types import STRICT, InputError
 
 FIELD_SIDE = 64  # of the maps of a response, whatever the picture's size
@@ -37,6 +37,7 @@ class TouchConfig:
         compared: channels in which every place is compared with the touched one, at 1/8 and 1/16.
         stem: channels of each stage of the stem.
         swing: channels before the maps of how things move in time; 0 for none: they move as things that nothing is known of.
+        stays: whether there are maps of what stays where it is put, and of how what is pushed rings.
     """
 
     resolution: int = 64
@@ -45,6 +46,7 @@ class TouchConfig:
     compared: tuple[int, int] = (32, 64)
     stem: int = 8
     swing: int = 0
+    stays: bool = False
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
@@ -96,7 +98,7 @@ class Touched:
         along: logits of what moves along, on cells. For training, and for maps of parts: an absolute error's median is to
             stand still wherever a thing moves in less than half of all cases, and from there nothing is learnt of what hangs
             together; a probability is.
-        swing: maps of how it moves in time, on cells (`swing`).
+        swing: maps of how it moves in time, on cells (`swing`); zero where the network has none.
     """
 
     influence: Float[Tensor, "b k c h w"]
@@ -137,7 +139,7 @@ class TouchEncoder(nn.Module):
         self.head = nn.Conv2d(d1, BASIS * CELL, 3, 1, 1)
         self.along = nn.Conv2d(d2, 1, 3, 1, 1)
         if config.swing:
-            self.swing = nn.Sequential(_block(d2, config.swing), nn.Conv2d(config.swing, SWING, 3, 1, 1))
+            self.swing = nn.Sequential(_block(d2, config.swing), nn.Conv2d(config.swing, SWING if config.stays else LAW, 3, 1, 1))
         self.find = nn.ModuleList(
             [_block(c4 + c3, d2), _block(d2 + c2, d2), nn.Sequential(_block(d2 + c1, c1), nn.Conv2d(c1, 4, 3, 1, 1))]
         )
@@ -179,7 +181,8 @@ class TouchEncoder(nn.Module):
             h = stage(torch.cat((h, *given, places), dim=1))
             coarse = h if h.shape[-1] == SWING_SIDE else coarse
         along = self.along(coarse).float()
-        swing = self.swing(coarse).float() if self.config.swing else 0 * along.expand(-1, SWING, -1, -1)
+        swing = self.swing(coarse).float() if self.config.swing else 0 * along
+        swing = functional.pad(swing, (0, 0, 0, 0, 0, SWING - swing.shape[1]))
         return Touched(self.head(h).float().unflatten(1, (BASIS, CELL)), along, swing)
 
     @staticmethod

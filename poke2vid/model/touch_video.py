@@ -26,14 +26,18 @@ from poke2vid.model.response import BASIS, gate, respond
 from poke2vid.model.swing import (
     DAMPING,
     HERTZ,
+    LAW,
     SWING,
     SWING_SIDE,
     causes_of,
     free_step,
     hand_share,
     held_step,
+    home_of,
     law_of,
+    maps_of,
     rest_of,
+    stays_of,
 )
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig, Touched, TouchEncoder
 from poke2vid.types import STRICT, Frame, InputError, Pair, Poke, PokeKind, Rest, State
@@ -41,7 +45,7 @@ from poke2vid.types import STRICT, Frame, InputError, Pair, Poke, PokeKind, Rest
 GRASP = 1  # pixels of the field about l: a finger is no needle, and of a thin stem's place the mask is not so sure
 FIRM = 0.2  # of o about l: less is nothing that can be held
 FAINT = 0.1  # of o
-CELLS_REPEATED = FIELD_SIDE // 2 // SWING_SIDE
+CELLS_SHUFFLED = FIELD_SIDE // 2 // SWING_SIDE
 NUM_CONTEXT = 4  # x_0, o, and the two layers; E_phi's levels follow
 
 
@@ -73,10 +77,16 @@ def opacity(mask: Tensor) -> Tensor:
 
 
 def packed(touched: Touched) -> Float[Tensor, "b k1 c h w"]:
-    """What a touch says as one tensor, which sessions keep and graphs give: maps on cells are repeated."""
+    """What a touch says as one tensor, which sessions keep and graphs give: maps on cells are shuffled into its last row."""
     coarse = torch.cat((touched.swing, touched.along), dim=1)
-    size = touched.influence.shape[-2:]
-    return torch.cat((touched.influence, functional.interpolate(coarse, size=size, mode="nearest")[:, None]), dim=1)
+    room = touched.influence.shape[2] * CELLS_SHUFFLED**2
+    coarse = functional.pad(coarse, (0, 0, 0, 0, 0, room - coarse.shape[1]))
+    return torch.cat((touched.influence, functional.pixel_shuffle(coarse, CELLS_SHUFFLED)[:, None]), dim=1)
+
+
+def on_cells(said: Float[Tensor, "b k1 c h w"]) -> Float[Tensor, "b s h2 w2"]:
+    """Of what `packed` gives the maps of time, and as the last one the logit of what moves along."""
+    return functional.pixel_unshuffle(said[:, BASIS], CELLS_SHUFFLED)[:, : SWING + 1]
 
 
 def reach(influence: Float[Tensor, "b t k c h w"]) -> Float[Tensor, "b t h2 w2"]:
@@ -86,9 +96,8 @@ def reach(influence: Float[Tensor, "b t k c h w"]) -> Float[Tensor, "b t h2 w2"]
 
 
 def _enlarged(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s s"]:
-    """Maps on cells, repeated by `packed`, at the field's side, smooth."""
-    cells = maps[..., ::CELLS_REPEATED, ::CELLS_REPEATED]
-    return functional.interpolate(cells, size=(FIELD_SIDE, FIELD_SIDE), mode="bilinear", align_corners=False)
+    """Maps on cells at the field's side, smooth."""
+    return functional.interpolate(maps, size=(FIELD_SIDE, FIELD_SIDE), mode="bilinear", align_corners=False)
 
 
 class TouchDynamics(abc.ABC):
@@ -125,15 +134,16 @@ class TouchDynamics(abc.ABC):
         return rest_of(HERTZ, DAMPING)
 
     def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
-        """The picture seen once. Of what moves: u, the hand, the maps of time, for how many frames it has been held; and v.
+        """The picture seen once. Of what moves: u, the hand, where it would come to rest, the maps of its law, for how many
+        frames it has been held; and v.
 
         As context x_0, o, its two layers and E_phi's levels.
         """
         mask, levels = self.seen(x_0)
         still = x_0.new_zeros(len(x_0), 2, FIELD_SIDE, FIELD_SIDE)
-        maps, frames = still.new_zeros(len(x_0), SWING, *still.shape[-2:]), still.new_zeros(len(x_0), 1, 1, 1)
+        maps, frames = still.new_zeros(len(x_0), LAW, *still.shape[-2:]), still.new_zeros(len(x_0), 1, 1, 1)
         context = (x_0, mask, *layers(x_0, self._shown(mask)), *levels)
-        return State((still, still.clone(), maps, frames), context, (still.clone(),))
+        return State((still, still.clone(), still.clone(), maps, frames), context, (still.clone(),))
 
     def _shown(self, mask: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 1 h w"]:
         """o as the object's layer has it, at the model's size."""
@@ -147,8 +157,8 @@ class TouchDynamics(abc.ABC):
         mask, levels = state.context[1], state.context[NUM_CONTEXT:]
         return self.touched(levels, mask.new_tensor([[x, y]]).expand(len(mask), 2))
 
-    def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Float[Tensor, "b 13 s s"]:
-        """u* of all shifts, how far impulses shall throw, whether anything is held, or touched, and the maps of time: where
+    def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Float[Tensor, "b 15 s s"]:
+        """u* of all shifts, how far impulses shall throw, whether anything is held, or touched, the maps of the law and A: where
         several touch, each counts as far as it moves a place.
         """
         mask = state.context[1]
@@ -156,19 +166,26 @@ class TouchDynamics(abc.ABC):
         throws, thrown = self._response(mask, pokes, influences, "impulse")
         weight = torch.cat((moved, thrown), dim=1)
         chosen = [
-            maps
+            self._timing(maps, poke)
             for kind in ("shift", "impulse")
             for poke, maps in zip(pokes, influences, strict=True)
             if poke.kind == kind
         ]
-        swings = torch.stack([_enlarged(maps[:, BASIS, :SWING]) for maps in chosen], dim=1)
-        maps = (swings * weight[:, :, None]).sum(dim=1) / weight.sum(dim=1)[:, None].clamp_min(1e-6)
+        timing = (torch.stack(chosen, dim=1) * weight[:, :, None]).sum(dim=1)
+        timing = timing / weight.sum(dim=1)[:, None].clamp_min(1e-6)
         flags = [
             part.flatten(1).amax(dim=1) > 0 if part.shape[1] else mask.new_zeros(len(mask)) > 0
             for part in (moved, weight)
         ]
         held, touched = (flag.to(mask.dtype)[:, None, None, None].expand_as(mask) for flag in flags)
-        return torch.cat((shifts, throws, held, touched, maps), dim=1)
+        return torch.cat((shifts, throws, held, touched, timing), dim=1)
+
+    def _timing(self, said: Float[Tensor, "b k1 c h w"], poke: Poke) -> Float[Tensor, "b 9 s s"]:
+        """The maps of the law of what this poke moves, and A."""
+        swing = _enlarged(on_cells(said)[:, :SWING])
+        pushed = torch.full((len(swing),), poke.kind == "impulse", device=swing.device)
+        p = swing.new_tensor([poke.shift]).expand(len(swing), 2)
+        return torch.cat((maps_of(swing, pushed), stays_of(swing, p)), dim=1)
 
     def _response(
         self, mask: Tensor, pokes: Sequence[Poke], influences: Sequence[Tensor], kind: PokeKind
@@ -194,25 +211,26 @@ class TouchDynamics(abc.ABC):
 
     def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
         """As `step`, swinging as `rest` says where nothing holds it."""
-        (u, hand, maps, frames), (v,) = state.sigma, state.velocity
+        (u, hand, home, maps, frames), (v,) = state.sigma, state.velocity
         batch = len(u)
         told = rest.anchored and rest != self.default_rest  # AS_TRAINED, too, leaves it to the maps
         hertz, damping = causes_of(rest) if told else (HERTZ, DAMPING)
-        known = torch.full((batch,), told, dtype=torch.bool, device=u.device)
+        causes = u.new_full((batch,), hertz), u.new_full((batch,), damping), torch.full((batch,), told, device=u.device)
         if phi is None:
-            law = law_of(maps, u.new_full((batch,), hertz), u.new_full((batch,), damping), known)
-            v, frames = free_step(u, v, law), torch.zeros_like(frames)
+            v, frames = free_step(u, v, home, law_of(maps, *causes)), torch.zeros_like(frames)
             hand = u + v
         else:
-            target, throw, held, touched, new_maps = phi.split((2, 2, 1, 1, SWING), dim=1)
+            target, throw, held, touched, new_maps, stays = phi.split((2, 2, 1, 1, LAW, 2), dim=1)
             maps = torch.where(touched > 0, new_maps, maps)
-            law = law_of(maps, u.new_full((batch,), hertz), u.new_full((batch,), damping), known)
+            law = law_of(maps, *causes)
             pulled = held > 0
             hand = torch.where(pulled, hand + hand_share(frames) * (target - hand), u)
-            v = torch.where(pulled, held_step(u, v, hand, law), free_step(u, v, law)) + law.kick * throw
+            home = home + home_of(throw, stays)
+            v = torch.where(pulled, held_step(u, v, hand, law), free_step(u, v, home, law)) + law.kick * throw
+            home = torch.where(pulled, home_of(u + v, stays), home)
             hand = torch.where(pulled, hand, u + v)
             frames = torch.where(pulled[:, :, :1, :1], frames + 1, torch.zeros_like(frames))
-        state = replace(state, sigma=(u + v, hand, maps, frames), velocity=(v,))
+        state = replace(state, sigma=(u + v, hand, home, maps, frames), velocity=(v,))
         return state, self.decode(state)
 
     def decode(self, state: State) -> Frame:

@@ -18,10 +18,10 @@ from torch.nn import functional
 from poke2vid import pokes as poking
 from poke2vid.evaluate.structure import correlation
 from poke2vid.geometry import Affine
-from poke2vid.model.response import BASIS, gate
+from poke2vid.model.response import gate
 from poke2vid.model.swing import SWING
 from poke2vid.model.touch_encoder import FIELD_SIDE
-from poke2vid.model.touch_video import CELLS_REPEATED, TouchDynamics, grasp
+from poke2vid.model.touch_video import TouchDynamics, grasp, on_cells
 from poke2vid.session import Session
 from poke2vid.types import Frame, Pair, Player, Poke, State
 
@@ -108,7 +108,7 @@ class PartsMap:
         """All of it."""
         side, mask = self._player.resolution, self._state.context[1]
         place = Affine.resize((side, side), (FIELD_SIDE, FIELD_SIDE)).point(*self._at)
-        maps = self._player.touch(self._state, self._at)[:1, BASIS, SWING:, ::CELLS_REPEATED, ::CELLS_REPEATED]
+        maps = on_cells(self._player.touch(self._state, self._at)[:1])[:, SWING:]
         along = _enlarged(torch.sigmoid(maps), FIELD_SIDE) * gate(mask[:1])
         holds = grasp(mask[:1], mask.new_tensor([[place]]))
         self._map = _enlarged(along, side)[0, 0] / along.max().clamp_min(SURE) * holds

@@ -97,16 +97,23 @@ class FieldTrainer:
         self.step = step
 
     def begin_from(self, weights: dict[str, Tensor]) -> list[str]:
-        """Starts from a trained network; what has another shape (a stem that it lacks) stays as drawn, and is named."""
+        """Starts from a trained network; what has another shape (a stem that it lacks) stays as drawn, and is named.
+
+        Of the first layer the picture's own channels come first, of the maps of time those of a law: what is common to both is
+        taken, and the rest starts without a say, or is left out.
+        """
         own = self.net.state_dict()
         fresh = [name for name, tensor in own.items() if name not in weights or weights[name].shape != tensor.shape]
         taken = {name: weights[name] for name in own if name not in fresh}
-        for name in fresh:  # the picture's own channels come first; a stem's start without a say, or are left out
+        for name in fresh:
             old, new = weights.get(name), own[name]
-            if old is not None and old.dim() == 4 and old.shape[0] == new.shape[0] and old.shape[2:] == new.shape[2:]:
-                shared = min(old.shape[1], new.shape[1])
+            if old is None or old.dim() != new.dim():
+                continue
+            grown = [axis for axis in range(new.dim()) if old.shape[axis] != new.shape[axis]]
+            if grown == [1] or (grown == [0] and name.startswith("swing.1.")):
+                shared = tuple(slice(min(sizes)) for sizes in zip(old.shape, new.shape, strict=True))
                 taken[name] = torch.zeros_like(new)
-                taken[name][:, :shared] = old[:, :shared]
+                taken[name][shared] = old[shared]
         self.net.load_state_dict(own | taken)
         self.mean.load_state_dict(self.net.state_dict())
         return [name for name in fresh if name not in taken]

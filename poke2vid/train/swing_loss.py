@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from poke2vid.model.response import respond
-from poke2vid.model.swing import Law, free_step, held_step, law_of
+from poke2vid.model.swing import Law, free_step, held_step, home_of, law_of, maps_of, stays_of
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.film_data import FilmBatch
@@ -46,11 +46,12 @@ def swing(net: TouchEncoder, batch: FilmBatch, config: FieldConfig) -> Swung:
         given = torch.ones(n, 1, dtype=torch.bool, device=batch.x_0.device)
         thrown = respond(touched.influence[:, None], features.mask, batch.at[:, None], batch.p[:, None], given)
     size = (FIELD_SIDE, FIELD_SIDE)
-    maps = functional.interpolate(touched.swing, size=size, mode="bilinear", align_corners=False)[..., ::THIN, ::THIN]
+    large = functional.interpolate(touched.swing, size=size, mode="bilinear", align_corners=False)[..., ::THIN, ::THIN]
+    maps, stays = maps_of(large, batch.release == 0), stays_of(large, batch.p)
     true = batch.u[..., ::THIN, ::THIN]
     known = batch.hertz > 0
     laws = [law_of(maps, batch.hertz, batch.damping, told) for told in (known, torch.zeros_like(known))]
-    told, untold = (rolled(law, true, thrown[..., ::THIN, ::THIN], batch) for law in laws)
+    told, untold = (rolled(law, stays, true, thrown[..., ::THIN, ::THIN], batch) for law in laws)
     inside = (batch.parts[:, None, ::THIN, ::THIN] > 0).float()
     cells = torch.arange(FIELD_SIDE, device=true.device, dtype=true.dtype)[::THIN]
     dx, dy = (cells - c[:, None] for c in batch.at.unbind(dim=1))
@@ -60,14 +61,17 @@ def swing(net: TouchEncoder, batch: FilmBatch, config: FieldConfig) -> Swung:
 
 
 def rolled(
-    law: Law, true: Float[Tensor, "n f 2 h w"], thrown: Float[Tensor, "n 2 h w"], batch: FilmBatch
-) -> Float[Tensor, "n f 2 h w"]:
+    law: Law, stays: Float[Tensor, "n 2 h w"], true: Float[Tensor, "n f 2 h w"], thrown: Float[Tensor, "n 2 h w"],
+    batch: FilmBatch,
+) -> Float[Tensor, "n f 2 h w"]:  # fmt: skip
     """u at every frame under a law. The hand goes along its path of least jerk to where the object truly is at its arrival."""
     n, frames = true.shape[:2]
     pushed = batch.release == 0
     last = torch.arange(n, device=true.device)
     target = true[last, (batch.arrive - 1).clamp_min(0)]
     u = torch.zeros_like(target)
+    let_go_at = torch.where(pushed[:, None, None, None], thrown, true[last, (batch.release - 1).clamp_min(0)])
+    home = home_of(let_go_at, stays)
     v = torch.where(pushed[:, None, None, None], law.kick * thrown, 0.0)
     found = []
     for frame in range(1, frames + 1):
@@ -80,7 +84,7 @@ def rolled(
             u = torch.where(let_go, true[:, frame - 2], u)
         held = (frame <= batch.release)[:, None, None, None]
         first_of_push = (pushed & (frame == 1))[:, None, None, None]
-        v = torch.where(first_of_push, v, torch.where(held, held_step(u, v, hand, law), free_step(u, v, law)))
+        v = torch.where(first_of_push, v, torch.where(held, held_step(u, v, hand, law), free_step(u, v, home, law)))
         u = u + v
         found.append(u)
     return torch.stack(found, dim=1)

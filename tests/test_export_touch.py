@@ -8,20 +8,26 @@ import onnx
 import pytest
 import torch
 
+from poke2vid.export import touch
 from poke2vid.export.engine import OnnxPlayer, read_description
+from poke2vid.export.names import DESCRIPTION
 from poke2vid.export.run import SKELETON, export_model, graphs_of
 from poke2vid.export.skeleton import assemble, write_skeleton
 from poke2vid.export.touch import describe, digest
 from poke2vid.export.touch_engine import OnnxTouchPlayer, player_of
+from poke2vid.export.write import write_graphs
+from poke2vid.files import write_json
+from poke2vid.model import touch_video
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import BASE, load_player, save_model, save_touch_video
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.model.touch_encoder import TouchConfig
+from poke2vid.model.swing import LAW
+from poke2vid.model.touch_encoder import TouchConfig, Touched
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
 from poke2vid.session import Session
 from poke2vid.types import InputError, LivePlayer, TouchPlayer
 
-SMALL = TouchConfig(seeing=(8, 8, 8, 8), touching=(8, 8, 8, 8), compared=(8, 8), swing=8)
+SMALL = TouchConfig(seeing=(8, 8, 8, 8), touching=(8, 8, 8, 8), compared=(8, 8), swing=8, stays=True)
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +149,32 @@ def test_a_skeleton_takes_its_own_weights_to_the_byte_and_no_others(file: Path, 
         assert (tmp_path / "skeleton" / name).stat().st_size < 60_000
     with pytest.raises(InputError, match="install poke2vid anew"):
         assemble(tmp_path / "skeleton", BASE, tmp_path / "graphs")
+
+
+def test_an_export_of_version_3_plays_as_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those have the maps of a law alone, repeated on cells."""
+    torch.manual_seed(1)
+    model = TouchVideo(TouchVideoConfig(touch=TouchConfig(**{**vars(SMALL), "stays": False})))
+    torch.nn.init.normal_(model.touch_encoder.head.weight, std=0.1)
+    torch.nn.init.normal_(model.touch_encoder.swing[1].weight, std=0.1)
+    save_touch_video(tmp_path / "model.safetensors", model, {})
+
+    def as_it_was(touched: Touched) -> torch.Tensor:
+        row = torch.cat((touched.swing[:, :LAW], touched.along), dim=1)
+        row = torch.nn.functional.interpolate(row, scale_factor=2, mode="nearest")
+        return torch.cat((touched.influence, row[:, None]), dim=1)
+
+    with monkeypatch.context() as then:
+        then.setattr(touch_video, "packed", as_it_was)
+        then.setattr(touch, "TOUCH_VERSION", 3)
+        (tmp_path / "old").mkdir()
+        about = write_graphs(load_player(tmp_path / "model.safetensors"), tmp_path / "old", half=False)
+        write_json(tmp_path / "old" / DESCRIPTION, about)
+    export_model(tmp_path / "model.safetensors", tmp_path / "new", half=False)
+    assert read_description(tmp_path / "old")["version"] == 3 and read_description(tmp_path / "new")["version"] == 4
+    x_0, at = torch.rand(1, 3, 64, 64) * 2 - 1, torch.tensor([[20.0, 31.5]])
+    found = []
+    for name in ("old", "new"):
+        player = OnnxTouchPlayer(tmp_path / name)
+        found.append(player.touched(player.seen(x_0)[1], at))
+    assert torch.equal(*found) and found[0][:, 7].abs().max() > 0.1

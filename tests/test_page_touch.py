@@ -32,7 +32,7 @@ from poke2vid.export.run import export_model
 from poke2vid.export.site import Files, config_json, files_json, site_files
 from poke2vid.model.files import load_player, save_touch_video
 from poke2vid.model.response import CELL
-from poke2vid.model.swing import rest_of
+from poke2vid.model.swing import LAW, PUSHED, SWING, rest_of
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
 from poke2vid.pictures import read_picture
@@ -44,7 +44,7 @@ from poke2vid.session import Session
 from poke2vid.types import Frame, Pair, Poke
 
 FLOW_TOLERANCE = 2e-3  # pixels of the model over 25 steps
-SMALL = {"seeing": (8, 16, 16, 16), "touching": (8, 8, 16, 16), "compared": (8, 8), "swing": 8}
+SMALL = {"seeing": (8, 16, 16, 16), "touching": (8, 8, 16, 16), "compared": (8, 8), "swing": 8, "stays": True}
 AT = (250.0, 160.0)
 SCRIPT: list[list[dict[str, Any]]] = [[] for _ in range(25)]
 SCRIPT[0] = [{"type": "poke", "pointer": 3, "at": AT, "shift": (40.5, -20), "kind": "shift"}]
@@ -69,6 +69,7 @@ def touch_video(resolution: int) -> TouchVideo:
     encoder = model.touch_encoder
     torch.nn.init.normal_(encoder.head.weight, std=0.002)
     torch.nn.init.normal_(encoder.swing[1].weight, std=0.01)
+    encoder.swing[1].bias.data[PUSHED.start :] = torch.tensor([0.3, -0.2, 0.5, 0.2, -0.1, 0.3, -0.2, 0.4])
     encoder.head.bias.data[:4] = encoder.head.bias.data[CELL + 4 : 2 * CELL] = 1
     encoder.find[2][1].weight.data *= 6
     return model.eval()
@@ -147,6 +148,21 @@ def test_a_script_gives_the_frames_that_a_session_gives(
 
 def reopened(probe: Probe, picture: bytes, resolution: int = 64) -> None:
     probe("openEngine", {"prefer": "wasm"}, encoded(picture), f"{resolution}/")
+
+
+def test_an_influence_of_an_export_of_version_3_is_read_as_it_was_meant(probe: Probe) -> None:
+    """Maps of a law and the logit of what moves along, each repeated on its cell; nothing is known of what stays."""
+    row = torch.randn(LAW + 1, 16, 16).repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    influence = torch.cat((torch.randn(7, 8, 32, 32), row[None]))
+    script = """async (values) => {
+        const { modernised, cellsOf } = await import('/js/engine/touch/drive.js');
+        const influence = modernised(Float32Array.from(values));
+        return [Array.from(cellsOf(influence, 0, 16)), Array.from(influence.slice(0, 7 * 8 * 1024))];
+    }"""
+    cells, others = probe.page.evaluate(script, influence.flatten().tolist())
+    expected = torch.cat((row[:LAW, ::2, ::2], torch.zeros(SWING - LAW, 16, 16), row[LAW:, ::2, ::2]))
+    assert torch.equal(torch.tensor(cells).unflatten(0, (16, 16, 16)), expected)
+    assert torch.equal(torch.tensor(others), influence[:7].flatten())
 
 
 def test_an_untouched_picture_stays_to_the_bit(probe: Probe, picture: bytes) -> None:

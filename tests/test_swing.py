@@ -16,8 +16,11 @@ from poke2vid.model.swing import (
     free_step,
     hand_share,
     held_step,
+    home_of,
     law_of,
+    maps_of,
     rest_of,
+    stays_of,
 )
 from poke2vid.types import InputError, Rest
 
@@ -113,3 +116,45 @@ def test_what_is_held_lags_and_arrives() -> None:
         way.append(u.item())
     assert way[4] < 0.45 and way[9] == pytest.approx(1, abs=0.1) and way[-1] == pytest.approx(1, abs=1e-3)
     assert FPS == 25
+
+
+# What stays where it is put, and what is pushed
+
+
+def swing_maps(values: dict[int, float]) -> torch.Tensor:
+    """E_phi's maps at one place."""
+    maps = torch.zeros(1, SWING, 1, 1)
+    for channel, value in values.items():
+        maps[0, channel] = value
+    return maps
+
+
+def test_without_a_say_what_is_let_go_of_comes_back_to_where_it_was() -> None:
+    u = torch.randn(1, 2, 1, 1, generator=torch.Generator().manual_seed(0))
+    home = home_of(u, stays_of(swing_maps({}), torch.tensor([[3.0, 4.0]])))
+    assert torch.equal(home, torch.zeros_like(u))
+
+
+def test_what_stays_comes_to_rest_where_it_was_put_or_farther_on() -> None:
+    """tanh(1/2) of 2: so far it stays; and what is tipped to the left falls on to the left."""
+    u = torch.tensor([3.0, -1.0])[None, :, None, None]
+    stays = stays_of(swing_maps({9: 1.0}), torch.tensor([[5.0, 0.0]]))
+    assert stays.flatten().tolist() == pytest.approx([2 * math.tanh(0.5), 0])
+    home, at, speed = home_of(u, stays), u, torch.zeros_like(u)
+    for _ in range(200):
+        speed = free_step(at, speed, home, law())
+        at = at + speed
+    assert torch.allclose(at, home, atol=1e-4) and torch.allclose(home, 2 * math.tanh(0.5) * u)
+    right, left = (stays_of(swing_maps({13: 1.0}), torch.tensor([[x, 0.0]])) for x in (5.0, -0.1))
+    assert torch.allclose(right, -left) and right[0, 1] > 0.9 and right[0, 0] == 0
+    turned = home_of(u, right) / right[0, 1]
+    assert torch.allclose(turned, torch.tensor([1.0, 3.0])[None, :, None, None])
+    far = stays_of(swing_maps({9: 100.0, 12: -100.0}), torch.tensor([[0.0, 0.0]]))
+    assert far.flatten().tolist() == pytest.approx([2.0, -2.0]), "no farther than twice"
+
+
+def test_a_push_may_have_departures_of_its_own() -> None:
+    swing = swing_maps({0: 0.3, 2: 0.1, 4: 0.2, 6: 0.4, 7: 1.0, 8: -0.5}).expand(2, -1, -1, -1)
+    pulled, pushed = maps_of(swing, torch.tensor([False, True]))
+    assert pulled.flatten().tolist() == pytest.approx([0.3, 0, 0.1, 0, 0.2, 0, 0.4])
+    assert pushed.flatten().tolist() == pytest.approx([0.3, 0, 1.1, -0.5, 1.2, -0.5, 0.4])

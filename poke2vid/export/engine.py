@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poke2vid.export.graphs import STATE_INPUTS, Signature
-from poke2vid.export.names import DESCRIPTION, FORMAT, GRAPHS, TOUCH_GRAPHS, TOUCH_VERSION, VERSION
+from poke2vid.export.names import DESCRIPTION, FORMAT, GRAPHS, TOUCH_GRAPHS, TOUCH_VERSIONS, VERSION
 from poke2vid.live import pace
 from poke2vid.types import AS_TRAINED, Frame, InputError, PokeKind, Rest, State
 
@@ -39,9 +39,10 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder} holds no {DESCRIPTION}; make it with `poke2vid export MODEL --out DIR`.") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} does not describe an exported model; export it anew.") from error
-    expected = FORMAT, TOUCH_VERSION if sees else VERSION
-    if found != expected:
-        raise InputError(f"{path} has format {found}, this program reads {expected}; export it anew.")
+    versions = TOUCH_VERSIONS if sees else (VERSION,)
+    if found not in [(FORMAT, version) for version in versions]:
+        known = " or ".join(str(version) for version in versions)
+        raise InputError(f"{path} has format {found}, this program reads {FORMAT} {known}; export it anew.")
     return about
 
 

@@ -23,8 +23,8 @@ UNITS = {
     "at": "l, (x, y) in pixels of a picture of the field's side",
     "influence": (
         "b 8 8 h w at half the field's side: seven functions of p times the eight channels of a cell (dx of its four pixels, "
-        "then dy), as model/response.py reads them; as the eighth row seven maps of time (model/swing.py), and the logit of "
-        "what moves along"
+        "then dy), as model/response.py reads them; as the eighth row 15 maps of time (model/swing.py), the logit of what "
+        "moves along and 16 of zeros, on 16 x 16 cells, shuffled as pixel_shuffle by 2 does"
     ),
 }
 

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from poke2vid.export.engine import OnnxPlayer, Precision, graph_session, read_description, require_precision
-from poke2vid.export.names import LEVELS, TOUCH_GRAPHS
-from poke2vid.model.touch_video import TouchDynamics
+from poke2vid.export.names import LEVELS, TOUCH_GRAPHS, TOUCH_VERSION
+from poke2vid.model.response import BASIS
+from poke2vid.model.swing import LAW, SWING
+from poke2vid.model.touch_encoder import Touched, with_zeros
+from poke2vid.model.touch_video import CELLS_SHUFFLED, TouchDynamics, packed
 from poke2vid.types import InputError
 
 
@@ -52,8 +54,14 @@ class OnnxTouchPlayer(TouchDynamics):
         """What E_phi says of a touch at l, in pixels of the field (`model.touch_video.packed`)."""
         values = {name: level.numpy(force=True) for name, level in zip(LEVELS, levels, strict=True)}
         found = self._graphs["encode_touch"].run(["influence"], {**values, "at": at.numpy(force=True)})
-        influence: np.ndarray = found[0]
-        return torch.from_numpy(influence)
+        said = torch.from_numpy(found[0])
+        return _modernised(said) if self.about["version"] < TOUCH_VERSION else said
+
+
+def _modernised(said: Float[Tensor, "b k1 c h2 w2"]) -> Float[Tensor, "b k1 c h2 w2"]:
+    """As `packed` gives it now: models of version 3 know no more than the maps of a law, and repeat each on its cell."""
+    cells = said[:, BASIS, :, ::CELLS_SHUFFLED, ::CELLS_SHUFFLED]
+    return packed(Touched(said[:, :BASIS], cells[:, LAW:], with_zeros(cells[:, :LAW], SWING)))
 
 
 def player_of(folder: Path, precision: Precision = "fp32", threads: int = 1) -> OnnxPlayer | OnnxTouchPlayer:

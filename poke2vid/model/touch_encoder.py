@@ -139,7 +139,9 @@ class TouchEncoder(nn.Module):
         self.head = nn.Conv2d(d1, BASIS * CELL, 3, 1, 1)
         self.along = nn.Conv2d(d2, 1, 3, 1, 1)
         if config.swing:
-            self.swing = nn.Sequential(_block(d2, config.swing), nn.Conv2d(config.swing, SWING if config.stays else LAW, 3, 1, 1))
+            self.swing = nn.Sequential(
+                _block(d2, config.swing), nn.Conv2d(config.swing, SWING if config.stays else LAW, 3, 1, 1)
+            )
         self.find = nn.ModuleList(
             [_block(c4 + c3, d2), _block(d2 + c2, d2), nn.Sequential(_block(d2 + c1, c1), nn.Conv2d(c1, 4, 3, 1, 1))]
         )
@@ -182,8 +184,7 @@ class TouchEncoder(nn.Module):
             coarse = h if h.shape[-1] == SWING_SIDE else coarse
         along = self.along(coarse).float()
         swing = self.swing(coarse).float() if self.config.swing else 0 * along
-        swing = functional.pad(swing, (0, 0, 0, 0, 0, SWING - swing.shape[1]))
-        return Touched(self.head(h).float().unflatten(1, (BASIS, CELL)), along, swing)
+        return Touched(self.head(h).float().unflatten(1, (BASIS, CELL)), along, with_zeros(swing, SWING))
 
     @staticmethod
     def _compared(q: Float[Tensor, "b c h w"], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
@@ -191,6 +192,12 @@ class TouchEncoder(nn.Module):
         cells = (at + 0.5) * (q.shape[-1] / FIELD_SIDE) - 0.5
         touched = geometry.sample(q.float(), cells[:, None, None])
         return q * touched.to(q.dtype)
+
+
+def with_zeros(maps: Float[Tensor, "b c h w"], channels: int) -> Float[Tensor, "b c2 h w"]:
+    """As many channels, the further ones zero; of operators that browsers have."""
+    missing = channels - maps.shape[1]
+    return torch.cat((maps, (0 * maps[:, :1]).expand(-1, missing, -1, -1)), dim=1) if missing else maps
 
 
 NUM_PLACE = 4

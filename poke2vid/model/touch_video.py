@@ -39,7 +39,7 @@ from poke2vid.model.swing import (
     rest_of,
     stays_of,
 )
-from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig, Touched, TouchEncoder
+from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig, Touched, TouchEncoder, with_zeros
 from poke2vid.types import STRICT, Frame, InputError, Pair, Poke, PokeKind, Rest, State
 
 GRASP = 1  # pixels of the field about l: a finger is no needle, and of a thin stem's place the mask is not so sure
@@ -80,8 +80,8 @@ def packed(touched: Touched) -> Float[Tensor, "b k1 c h w"]:
     """What a touch says as one tensor, which sessions keep and graphs give: maps on cells are shuffled into its last row."""
     coarse = torch.cat((touched.swing, touched.along), dim=1)
     room = touched.influence.shape[2] * CELLS_SHUFFLED**2
-    coarse = functional.pad(coarse, (0, 0, 0, 0, 0, room - coarse.shape[1]))
-    return torch.cat((touched.influence, functional.pixel_shuffle(coarse, CELLS_SHUFFLED)[:, None]), dim=1)
+    shuffled = functional.pixel_shuffle(with_zeros(coarse, room), CELLS_SHUFFLED)
+    return torch.cat((touched.influence, shuffled[:, None]), dim=1)
 
 
 def on_cells(said: Float[Tensor, "b k1 c h w"]) -> Float[Tensor, "b s h2 w2"]:
@@ -158,8 +158,9 @@ class TouchDynamics(abc.ABC):
         return self.touched(levels, mask.new_tensor([[x, y]]).expand(len(mask), 2))
 
     def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Float[Tensor, "b 15 s s"]:
-        """u* of all shifts, how far impulses shall throw, whether anything is held, or touched, the maps of the law and A: where
-        several touch, each counts as far as it moves a place.
+        """u* of all shifts, how far impulses shall throw, whether anything is held, or touched, the maps of the law, and A.
+
+        Where several touch, each says how a place moves in time as far as it moves it.
         """
         mask = state.context[1]
         shifts, moved = self._response(mask, pokes, influences, "shift")

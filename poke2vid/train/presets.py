@@ -127,7 +127,9 @@ PRESETS: dict[str, TrainConfig] = {
 # E_phi that sees the picture, on pokes with known causes (docs/decisions/021); the stage before the two of the paper.
 FIELD_PRESETS: dict[str, FieldConfig] = {
     "fields64": FieldConfig(touch=TouchConfig(swing=40, stays=True), films=4),
-    "fields128": FieldConfig(touch=TouchConfig(resolution=128, stem=16, swing=40, stays=True), films=4, matrix_rate=0.02),
+    "fields128": FieldConfig(
+        touch=TouchConfig(resolution=128, stem=16, swing=40, stays=True), films=4, matrix_rate=0.02
+    ),
 }
 
 

@@ -10,8 +10,8 @@ import { RemoteEngine } from './remote.js';
 
 const MAX_THREADS = 4; // of so small a model; more only wait for each other
 const FAST_MS = 16; // where a step takes no longer than a frame of the screen, nothing better is looked for
-/** Of the formats that this page runs, by kind of model. @type {Record<string, number>} */
-const VERSIONS = { paper: 2, touch: 3 };
+/** Of the formats that this page runs, by kind of model. @type {Record<string, number[]>} */
+const VERSIONS = { paper: [2], touch: [3, 4] };
 const REMEMBERED = 'poke2vid.choice';
 const MEMORY_MS = 24 * 3600 * 1000; // other programs may have been busy when the choice was made
 
@@ -97,9 +97,9 @@ async function modelOf(modelUrl) {
   }
   if (!response.ok) throw new Error(`The model cannot be fetched (${response.status} for model/model.json).`);
   const model = await response.json();
-  const version = VERSIONS[model.kind ?? 'paper'];
-  if (model.format !== 'poke2vid-onnx' || model.version !== version) {
-    const known = Object.values(VERSIONS).join(' and ');
+  const versions = VERSIONS[model.kind ?? 'paper'] ?? [];
+  if (model.format !== 'poke2vid-onnx' || !versions.includes(model.version)) {
+    const known = Object.values(VERSIONS).flat().join(', ');
     throw new Error(`The model has format ${model.format} ${model.version}, this page runs poke2vid-onnx ${known}.`);
   }
   return model;

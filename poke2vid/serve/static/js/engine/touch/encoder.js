@@ -1,6 +1,7 @@
 /** The two exported graphs of a model that sees what it touches (encode_image, encode_touch) in ONNX Runtime Web. */
 
 import { fetched, pattern, requireAgreement, run, sessionsOf, valuesOf, warmTime } from '../runtime.js';
+import { modernised } from './drive.js';
 import { SIDE } from './field.js';
 
 /** @typedef {import('../runtime.js').Choice} Choice */
@@ -68,7 +69,8 @@ export class TouchEncoder {
    */
   async touch({ levels }, at) {
     const feeds = { ...levels, at: this.#tensor(Float32Array.from(at), [1, 2]) };
-    return (await run(this.sessions, 'encode_touch', feeds)).influence.data.slice();
+    const influence = (await run(this.sessions, 'encode_touch', feeds)).influence.data.slice();
+    return this.model.version === 3 ? modernised(influence) : influence;
   }
 
   /** @param {Float32Array} data @param {number[]} dims @returns {Tensor} */

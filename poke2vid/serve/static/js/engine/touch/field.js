@@ -9,8 +9,9 @@ export const AREA = CELLS * CELLS;
 export const BASIS = 7;
 /** Maps of an influence for one of those functions: dx of a cell's four pixels, then dy. */
 export const PER_CELL = 8;
-/** Maps of time, of `SWING_SIDE` cells a side. */
-export const SWING = 7;
+/** Maps of time, of `SWING_SIDE` cells a side: those of a law, two more of what is pushed, six of what stays where it is put. */
+export const SWING = 15;
+export const LAW = 7;
 export const SWING_SIDE = 16;
 
 /** @typedef {import('../types.js').Pair} Pair */

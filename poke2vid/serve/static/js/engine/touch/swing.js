@@ -3,8 +3,9 @@
  * (poke2vid/model/swing.py).
  */
 
-import { SIZE, SWING } from './field.js';
+import { LAW, SIZE } from './field.js';
 
+/** @typedef {import('../types.js').Pair} Pair */
 /** @typedef {import('../types.js').Rest} Rest */
 /** @typedef {{hertz: number, damping: number}} Causes of a swing; the damping as a share of the critical one */
 
@@ -15,7 +16,8 @@ import { SIZE, SWING } from './field.js';
  * @property {Float32Array} u how far every pixel of x_0 has gone, `2 64 64` in pixels of the field
  * @property {Float32Array} v how far it goes in a frame
  * @property {Float32Array} hand where u is pulled to
- * @property {Float32Array} maps of time, `7 64 64`
+ * @property {Float32Array} home where it would come to rest
+ * @property {Float32Array} maps of its law, `7 64 64`
  * @property {number} frames for which it has been held
  */
 
@@ -38,14 +40,60 @@ const ARRIVAL = 10; // frames that a hand takes to where it first goes
 export const USUAL = { hertz: 1.3, damping: 0.12 };
 const FOLLOW = 0.45; // where the maps are zero
 const GLIDE = 0.45;
+const FARTHEST = 2; // of the parts of A
 const FASTEST = 3; // radians a frame: a leaf is back within one
 const DAMPED = [0.02, 0.95];
 const MAX_MOMENTUM = 0.99;
 
 /** @returns {Motion} */
 export function still() {
-  const [u, v, hand] = [0, 1, 2].map(() => new Float32Array(2 * SIZE));
-  return { u, v, hand, maps: new Float32Array(SWING * SIZE), frames: 0 };
+  const [u, v, hand, home] = [0, 1, 2, 3].map(() => new Float32Array(2 * SIZE));
+  return { u, v, hand, home, maps: new Float32Array(LAW * SIZE), frames: 0 };
+}
+
+/**
+ * The maps of a law; what is pushed may ring otherwise than what is let go of.
+ *
+ * @param {Float32Array} swing `15 64 64` @param {boolean} pushed
+ */
+export function mapsOf(swing, pushed) {
+  const maps = swing.slice(0, LAW * SIZE);
+  if (!pushed) return maps;
+  for (let o = 2 * SIZE; o < 6 * SIZE; o++) maps[o] += swing[LAW * SIZE + (o % (2 * SIZE))];
+  return maps;
+}
+
+/**
+ * A as a complex number: how far a place stays where a shift puts it, and turned by how much.
+ *
+ * @param {Float32Array} swing `15 64 64` @param {Pair} shift
+ */
+export function staysOf(swing, [x, y]) {
+  const stays = new Float32Array(2 * SIZE);
+  const length = Math.max(Math.hypot(x, y), 1e-6);
+  const [cos, sin] = [x / length, y / length];
+  for (let part = 0; part < 2; part++) {
+    const from = (LAW + 2 + 3 * part) * SIZE;
+    for (let i = 0; i < SIZE; i++) {
+      const sum = swing[from + i] + cos * swing[from + SIZE + i] + sin * swing[from + 2 * SIZE + i];
+      stays[part * SIZE + i] = FARTHEST * Math.tanh(sum / FARTHEST);
+    }
+  }
+  return stays;
+}
+
+/**
+ * A u, where each place would come to rest.
+ *
+ * @param {Float32Array} u @param {Float32Array} stays
+ */
+function homeOf(u, stays) {
+  const home = new Float32Array(2 * SIZE);
+  for (let i = 0; i < SIZE; i++) {
+    const [x, y, scaled, turned] = [u[i], u[SIZE + i], stays[i], stays[SIZE + i]];
+    [home[i], home[SIZE + i]] = [scaled * x - turned * y, scaled * y + turned * x];
+  }
+  return home;
 }
 
 /**
@@ -147,15 +195,16 @@ function held({ u, v, hand, frames }, drive, law) {
     newV[o] = law.glide[i] * v[o] + law.follow[i] * (newHand[o] - u[o]) + law.kick[i] * drive.thrown[o];
     newU[o] = u[o] + newV[o];
   }
-  return { u: newU, v: newV, hand: newHand, frames: frames + 1 };
+  return { u: newU, v: newV, hand: newHand, home: homeOf(newU, drive.stays), frames: frames + 1 };
 }
 
 /** @param {Motion} motion @param {Drive|null} drive @param {Law} law */
-function free({ u, v }, drive, law) {
+function free({ u, v, home }, drive, law) {
   const [newU, newV] = [0, 1].map(() => new Float32Array(2 * SIZE));
+  const newHome = drive ? homeOf(drive.thrown, drive.stays).map((h, o) => home[o] + h) : home;
   for (let i = 0, o = 0; o < u.length; o++, i = o % SIZE) {
-    newV[o] = law.momentum[i] * v[o] - law.stiffness[i] * u[o] + (drive ? law.kick[i] * drive.thrown[o] : 0);
+    newV[o] = law.momentum[i] * v[o] - law.stiffness[i] * (u[o] - newHome[o]) + (drive ? law.kick[i] * drive.thrown[o] : 0);
     newU[o] = u[o] + newV[o];
   }
-  return { u: newU, v: newV, hand: newU, frames: 0 };
+  return { u: newU, v: newV, hand: newU, home: newHome, frames: 0 };
 }

@@ -2,8 +2,9 @@
 
     python benchmarks/own_flow.py MODEL... --bench DIR [--scenes 20] [--out FILE]
 
-A row of its own is "another true poke": the true field of the next longer (of the longest the next shorter) pull of the same
-point, scaled to the poke's length. No map of influence that does not depend on the pull can beat it.
+Rows of their own are other true pokes. "longer": the true field of the next longer (of the longest the next shorter) pull of the
+same point, scaled to the poke's length. "turned": that of a pull of the same length across it, simulated for the occasion and
+turned back. A map of influence that does not depend on the pull's length, or its direction, can hardly beat them.
 """
 
 import argparse
@@ -22,9 +23,16 @@ from poke2vid.files import atomic
 from poke2vid.geometry import resize_flow
 from poke2vid.model.files import load_player
 from poke2vid.model.touch_video import TouchVideo
-from poke2vid.pokebench.disk import Bench
+from poke2vid.pokebench.disk import Bench, StoredScene
+from poke2vid.pokebench.plan import Planner
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.session import Animator
+from poke2vid.simulator.actions import Pull, touched_path
+from poke2vid.simulator.families.registry import family_named
+from poke2vid.simulator.interactions import metres
+from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.trajectory import Trajectory
+from poke2vid.simulator.world import World
 from poke2vid.types import InputError
 
 COLUMNS = ("response_epe", "poke_epe", "diff_epe", "background", "rank")
@@ -76,14 +84,49 @@ def still(scene: TrueScene, poke: int, frame: int) -> Tensor:
     return torch.zeros(2, *scene.first.shape[:2])
 
 
-def another(scene: TrueScene, poke: int, frame: int) -> Tensor:
-    """The true field of another pull of the same point, scaled."""
+def longer(scene: TrueScene, poke: int, frame: int) -> Tensor:
+    """The true field of another pull of the same point in the same direction, scaled."""
     record = scene.pokes[poke]
     same = [k for k, other in enumerate(scene.pokes) if other.role == "shift" and other.point == record.point]
     place = same.index(poke)
     other = same[place + 1] if place + 1 < len(same) else same[place - 1]
     scale = np.hypot(*record.shift) / max(np.hypot(*scene.pokes[other].shift), 1e-6)
     return torch.from_numpy(scene.flow(other, frame)) * float(scale)
+
+
+class Turned:
+    """The true field of a pull of the same point by as much to the right of it, turned back.
+
+    A point can be out of reach across: what it then does is scaled to the length of the poke.
+    """
+
+    def __init__(self, moments: Moments) -> None:
+        self._arrive, self._last = moments.arrive, moments.last
+        self._scene: TrueScene | None = None
+        self._known: dict[tuple[str, int], tuple[Trajectory, float]] = {}
+
+    def __call__(self, scene: TrueScene, poke: int, frame: int) -> Tensor:
+        if scene is not self._scene:
+            self._scene, self._known = scene, {}
+            assert isinstance(scene, StoredScene)
+            self._world = World(family_named(scene.record.family).scene(scene.record.seed, "test"))
+            with Renderer(self._world, scene.resolution) as renderer:
+                self._planner = Planner(self._world, renderer, np.random.default_rng(0), self._last, self._arrive)
+        record, side = scene.pokes[poke], scene.first.shape[0]
+        assert record.at is not None
+        key = scene.name, poke
+        if key not in self._known:
+            self._world.rest()
+            touch = self._world.touch(*record.at, side)
+            assert touch is not None
+            angle = float(np.arctan2(record.shift[1], record.shift[0])) + np.pi / 2
+            shift = metres(self._world, touch, record.length * side, angle, side)
+            future = self._world.record(self._last + 1, [Pull(touch, shift, 0, self._arrive)])
+            path = touched_path(self._world.camera.at(side), future, touch)
+            self._known[key] = future, float(np.hypot(*(path[self._arrive] - path[0])))
+        future, reached = self._known[key]
+        dx, dy = self._planner.surface.flow(future, frame) * float(np.hypot(*record.shift)) / max(reached, 1e-6)
+        return torch.from_numpy(np.stack((dy, -dx)))
 
 
 def main() -> None:
@@ -98,7 +141,7 @@ def main() -> None:
     scenes = first_of_each_family(bench.scenes(), chosen.scenes)
     moments = Moments(5, bench.manifest.arrive, bench.manifest.frames)
     rows: dict[str, Fields] = {str(path): of_model(path) for path in chosen.models}
-    rows |= {"another true poke": another, "copy": still}
+    rows |= {"another true poke, longer": longer, "another true poke, turned": Turned(moments), "copy": still}
     samples: dict[str, list[tuple[str, str, Sample]]] = {name: [] for name in rows}
     for scene in tqdm(scenes, unit="scene"):
         for name, fields in rows.items():

@@ -1,7 +1,8 @@
 """Films of pokes: how they are read, and what is learnt of time from them."""
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,12 @@ from poke2vid.train.field_config import FieldConfig, LooksConfig
 from poke2vid.train.field_loop import train_fields
 from poke2vid.train.field_trainer import FieldTrainer
 from poke2vid.train.film_data import FilmBatch, FilmBatches
-from poke2vid.train.swing_loss import let_go, pushed_path, rolled, swing_loss, swing_scores
+from poke2vid.train.swing_loss import Swung, let_go, means_apart, pushed_path, rolled, swing_loss, swing_scores
 from poke2vid.train.swing_loss import swing as played
 from poke2vid.types import InputError
 
 TINY = FieldConfig(
-    touch=TouchConfig(seeing=(8, 16, 16, 16), touching=(8, 16, 16, 16), compared=(8, 8), swing=8), films=3,
+    touch=TouchConfig(seeing=(8, 16, 16, 16), touching=(8, 16, 16, 16), compared=(8, 8), swing=8, stays=True), films=3,
     steps=4, scenes=2, pokes=2, warmup=2, sample_every=4, checkpoint_every=2, looks=None,
 )  # fmt: skip
 
@@ -115,14 +116,47 @@ def test_time_is_learnt_from_films(store: PokeStore) -> None:
     trainer, films = FieldTrainer(config), FilmBatches(store.shards, config)
     from poke2vid.train.field_data import FieldBatches
 
-    fields, unseen = FieldBatches(store.shards, config), FilmBatches(store.shards, config, split="test").every()
+    field_batches, unseen = FieldBatches(store.shards, config), FilmBatches(store.shards, config, split="test").every()
     before = swing_scores(trainer.net, unseen, config)
     for step in range(config.steps):
-        values = trainer.advance(fields[step], films[step])
+        values = trainer.advance(field_batches[step], films[step])
     after = swing_scores(trainer.net, unseen, config)
     assert math.isfinite(values["loss/swing"])
     assert after.free_untold < 0.7 * before.free_untold and after.held < before.held
     assert (after.pulls, after.pushes) == (3, 3)
+
+
+def test_time_alone_is_learnt_on_what_else_stays_to_the_bit(store: PokeStore, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    first = train_fields(TINY, [store.path], tmp_path / "fields", quiet=True)
+    config = replace(TINY, steps=30, films=4, learning_rate=0.02, time_alone=True, checkpoint_every=30, sample_every=30)
+    last = train_fields(config, [store.path], tmp_path / "time", init=first, quiet=True)
+    before, after = (read_tensors(file)[0] for file in (first, last))
+    changed = {name for name in after if name.startswith("touch/") and not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("touch/swing.") for name in changed)
+    scored = [json.loads(line) for line in (tmp_path / "time" / "scores.jsonl").read_text().splitlines()]
+    early = [json.loads(line) for line in (tmp_path / "fields" / "scores.jsonl").read_text().splitlines()]
+    assert scored[-1]["free_untold"] < early[-1]["free_untold"]
+    with pytest.raises(InputError, match="from films"):
+        replace(TINY, films=0, touch=replace(TINY.touch, swing=0), time_alone=True)
+
+
+def test_a_swing_that_may_go_either_way_is_met_in_the_mean(batch: FilmBatch) -> None:
+    """Half of the films stay where they were put, which nothing tells: the median of all is as good as the mean by distance."""
+    pull = int((batch.release > 0).nonzero()[0])
+    one = replace(batch, **{f.name: getattr(batch, f.name)[[pull, pull, pull]] for f in fields(FilmBatch)})
+    release = int(one.release[0])
+    true = one.u[..., ::2, ::2].clone()
+    true[1:, release:] = 0
+    true[:1, release:] = true[:1, release - 1 : release]
+    inside = (one.parts[:, None, ::2, ::2] > 0).float()
+    losses = {}
+    for share in (0.0, 1 / 3, 1.0):
+        u = true.clone()
+        u[:, release:] = share * true[:, release - 1 : release]
+        said = Swung(u, u, true, inside, torch.ones_like(inside))
+        losses[share] = means_apart(u, said, one, (torch.arange(1, true.shape[1] + 1) > release).float().expand(3, -1))
+    assert losses[1 / 3] < min(losses[0.0], losses[1.0])
 
 
 def test_a_run_with_films_goes_on_bit_for_bit_and_scores_them(store: PokeStore, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ class FieldConfig:
         mask: weight of finding the object.
         along: weight of telling what moves along.
         swing: weight of moving in time as films do.
+        time_alone: whether only the maps of time are learnt, from films; all that says where things go stays as it is.
         softness: below it, in pixels of the field, an error counts by its square.
         clip_gradient: largest gradient norm.
         precision: of the network's convolutions; losses, the solve and updates are fp32 always.
@@ -84,6 +85,7 @@ class FieldConfig:
     mask: float = 0.2
     along: float = 0.2
     swing: float = 0.5
+    time_alone: bool = False
     softness: float = 0.1
     clip_gradient: float = 1.0
     precision: Precision = "fp32"
@@ -112,6 +114,8 @@ class FieldConfig:
             raise InputError(
                 "films teach maps of time, and this network has none; set touch.swing to 40, or films to 0."
             )
+        if self.time_alone and not self.films:
+            raise InputError("time is learnt from films; set films to 24, or time_alone to false.")
         if not 0 < self.decay <= 1:
             raise InputError(f"decay {self.decay} must lie above 0 and not above 1, which is no decay.")
         if not 0 <= self.average < 1:

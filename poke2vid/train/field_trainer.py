@@ -24,6 +24,7 @@ FROM_ZERO = (
     "head.",
     "swing.1.",
 )  # layers whose outputs have a scale; an update of singular values of one would be too much
+TIME = "swing."
 FAR, NEAR = (
     0.15,
     0.03,
@@ -39,8 +40,12 @@ class FieldTrainer:
         self.net = TouchEncoder(config.touch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = TouchEncoder(config.touch).requires_grad_(False)
         self.mean.load_state_dict(self.net.state_dict())
-        matrices = [w for name, w in self.net.named_parameters() if w.dim() == 4 and not name.startswith(FROM_ZERO)]
-        others = [w for name, w in self.net.named_parameters() if w.dim() != 4 or name.startswith(FROM_ZERO)]
+        if config.time_alone:
+            for name, w in self.net.named_parameters():
+                w.requires_grad_(name.startswith(TIME))
+        learnt = [(name, w) for name, w in self.net.named_parameters() if w.requires_grad]
+        matrices = [w for name, w in learnt if w.dim() == 4 and not name.startswith(FROM_ZERO)]
+        others = [w for name, w in learnt if w.dim() != 4 or name.startswith(FROM_ZERO)]
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
         self.optimisers: dict[str, tuple[torch.optim.Optimizer, float]] = {
             "muon/": (Muon(matrices, config.matrix_rate, dtype=dtype), config.matrix_rate),
@@ -60,11 +65,12 @@ class FieldTrainer:
         for optimiser, rate in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = rate * config.pace(self.step)
-        terms = field_terms(predict(self.net, batch, config), batch, config)
+        terms = {} if config.time_alone else field_terms(predict(self.net, batch, config), batch, config)
         if films is not None:
             terms["swing"] = swing_loss(swing(self.net, films, config), films, config)
         require_finite(terms, self.step)
-        loss = terms["object"] + sum(getattr(config, name) * terms[name] for name in terms if name != "object")
+        loss = sum((1.0 if name == "object" else getattr(config, name)) * term for name, term in terms.items())
+        assert isinstance(loss, Tensor)
         self.net.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_gradient))

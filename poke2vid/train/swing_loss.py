@@ -16,6 +16,9 @@ from poke2vid.train.film_data import FilmBatch
 TOUCHED = 0.03  # of the side: the spot whose path is looked at by itself
 WINDOW = 12  # frames; half a period of what swings slowly
 LIVELY = 1.0  # weight of how far it swings
+MEANS = 0.3  # weight of curves whose mean shall be met
+OUTLYING = 4.0  # of such a curve: beyond, an error counts as far as it goes, no longer by its square
+SMALLEST = 0.25  # pixels of the field: what moves less is no measure
 THIN = 2  # every second pixel of the field is enough
 
 
@@ -94,7 +97,9 @@ def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
     """The absolute error as a share of the poke's length, of the whole object and of the touched spot, held and free frames
     alike, told and untold alike; and of what is free, that of how far it swings.
 
-    By the absolute error alone, a swing whose phase cannot be known had better be none: what returns would creep.
+    By the absolute error alone, a swing whose phase cannot be known had better be none: what returns would creep. And where it
+    cannot be known whether a thing falls over, it had better not: its median stays. So how much moves as a whole, how much of
+    it along the held flow, and the path of what is pushed, also count by their squares: of these the mean is met.
     """
     length = batch.p.norm(dim=-1).clamp_min(1.0)[:, None, None, None]
     frames = torch.arange(1, said.true.shape[1] + 1, device=said.true.device)
@@ -114,7 +119,39 @@ def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
         apart = (_reach(u, free) - _reach(said.true, free)).abs() / length
         weight = whole * _windowed(free[:, :, None, None])
         total = total + LIVELY * (apart * weight).sum() / weight.sum().clamp_min(1)
+        total = total + MEANS * means_apart(u, said, batch, free)
     return total / 4
+
+
+def means_apart(u: Float[Tensor, "n f 2 h w"], said: Swung, batch: FilmBatch, free: Float[Tensor, "n f"]) -> Tensor:
+    """Of what was let go of: motion, and its part along the held flow, as shares of the held; of what was pushed: the spot's
+    path as a share of its peak.
+    """
+    last = torch.arange(len(u), device=u.device)
+    held = said.true[last, (batch.release - 1).clamp_min(0)] * said.inside
+    area = said.inside.sum((1, 2, 3))
+    length = (held.norm(dim=1).sum((1, 2)) / area.clamp_min(1)).clamp_min(SMALLEST)
+    energy = held.square().sum((1, 2, 3)).clamp_min(SMALLEST**2 * area).clamp_min(1e-6)
+    near = said.inside * said.near + 1e-6
+    near = near / near.sum((2, 3), keepdim=True)
+    paths = [(v * near[:, None]).sum((3, 4)) for v in (u, said.true)]
+    peak = paths[1][last, paths[1].norm(dim=-1).argmax(dim=1)]
+    peak_energy = peak.square().sum(dim=-1).clamp_min(SMALLEST**2)
+    pushed = (batch.release == 0).to(u.dtype)[:, None]
+    counts = free * batch.weight[:, None]
+
+    def curves(v: Tensor, path: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        motion = ((v.square().sum(dim=2) + 1e-6).sqrt() * said.inside).sum((2, 3)) / area.clamp_min(1)[:, None]
+        along = (v * held[:, None]).sum((2, 3, 4)) / energy[:, None]
+        return motion / length[:, None], along, (path * peak[:, None]).sum(dim=-1) / peak_energy[:, None]
+
+    of_u, of_truth = curves(u, paths[0]), curves(said.true, paths[1])
+    total = u.new_zeros(())
+    for one, other, which in zip(of_u, of_truth, (1 - pushed, 1 - pushed, pushed), strict=True):
+        weight = counts * which
+        error = functional.huber_loss(one, other, reduction="none", delta=OUTLYING)
+        total = total + (error * weight).sum() / weight.sum().clamp_min(1)
+    return total
 
 
 def _reach(u: Float[Tensor, "n f 2 h w"], free: Float[Tensor, "n f"]) -> Float[Tensor, "n t h w"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from poke2vid.export.engine import read_description
 from poke2vid.export.names import DESCRIPTION, TOUCH_GRAPHS
 from poke2vid.files import atomic, read_tensors, write_json
+from poke2vid.model.eight_bits import from_eight_bits
 from poke2vid.types import InputError
 
 WEIGHTS = (
@@ -55,7 +56,7 @@ def assemble(skeleton: Path, weights: Path, out: Path) -> None:
     Raises:
         InputError: if the two do not belong together.
     """
-    tensors, _ = read_tensors(weights)
+    tensors = from_eight_bits(read_tensors(weights)[0])
     for name in TOUCH_GRAPHS:
         model = onnx.load(skeleton / f"{name}.onnx")
         for tensor in model.graph.initializer:

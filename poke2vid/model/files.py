@@ -11,6 +11,7 @@ from torch import Tensor
 
 from poke2vid.files import read_about, read_tensors, write_tensors
 from poke2vid.model.config import ModelConfig
+from poke2vid.model.eight_bits import from_eight_bits, in_eight_bits
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.model.touch_video import TouchDynamics, TouchVideo, TouchVideoConfig
@@ -19,7 +20,7 @@ from poke2vid.types import InputError
 MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoint", 2
 # What a model description of an older version leaves unsaid: the keys that came after it, with what they then were.
 _SINCE: dict[int, dict[str, Any]] = {1: {"architecture": "paper"}}
-TOUCH_FORMAT, TOUCH_VERSION = "poke2vid-touch", 1
+TOUCH_FORMAT, TOUCH_VERSIONS = "poke2vid-touch", (1, 2)  # of 1 all weights are halves
 _TOUCH_FORMERLY = ("follow", "glide", "hertz", "damping")  # one law for every place, before there were maps of time
 FIELDS = "fields"  # what a checkpoint of E_phi's training on pokes calls its kind
 MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
@@ -76,10 +77,10 @@ def save_model(path: Path, model: PokeVideo, origin: Mapping[str, Any]) -> None:
 
 
 def save_touch_video(path: Path, model: TouchVideo, origin: Mapping[str, Any]) -> None:
-    """A model that sees what it touches, its weights in half precision."""
-    about = {"format": TOUCH_FORMAT, "version": TOUCH_VERSION, "model": asdict(model.config), **origin}
-    tensors = {MODEL_PREFIX + name: tensor.half() for name, tensor in model.state_dict().items()}
-    write_tensors(path, tensors, about)
+    """A model that sees what it touches, its weights in a byte each (`eight_bits`)."""
+    about = {"format": TOUCH_FORMAT, "version": TOUCH_VERSIONS[-1], "model": asdict(model.config), **origin}
+    tensors = {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
+    write_tensors(path, in_eight_bits(tensors), about)
 
 
 def sees(about: Mapping[str, Any]) -> bool:
@@ -108,7 +109,7 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
         loaded = load_model(path)
         return LoadedPlayer(loaded.model, loaded.about, path)
     tensors, about = read_tensors(path)
-    if about.get("version") != (VERSION if about.get("kind") == FIELDS else TOUCH_VERSION):
+    if about.get("version") not in ((VERSION,) if about.get("kind") == FIELDS else TOUCH_VERSIONS):
         raise InputError(f"{path} has format version {about.get('version')}; install the poke2vid that wrote it.")
     try:
         if about.get("kind") == FIELDS:  # E_phi in training: a model with the time of one that nothing is known of
@@ -121,7 +122,8 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
         else:
             config = about["model"]
         model = TouchVideo(_touch_config(config))
-        model.load_state_dict({name.removeprefix(MODEL_PREFIX): tensor.float() for name, tensor in tensors.items()})
+        weights = from_eight_bits(tensors)
+        model.load_state_dict({name.removeprefix(MODEL_PREFIX): tensor for name, tensor in weights.items()})
     except (TypeError, KeyError, RuntimeError) as error:
         raise InputError(
             f"{path} does not hold a model that this program knows; install the poke2vid that wrote it."

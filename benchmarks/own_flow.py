@@ -2,9 +2,9 @@
 
     python benchmarks/own_flow.py MODEL... --bench DIR [--scenes 20] [--out FILE]
 
-Rows of their own are other true pokes. "longer": the true field of the next longer (of the longest the next shorter) pull of the
-same point, scaled to the poke's length. "turned": that of a pull of the same length across it, simulated for the occasion and
-turned back. A map of influence that does not depend on the pull's length, or its direction, can hardly beat them.
+Rows of their own are other true pokes. "longer": the true field of the next longer (of the longest the next shorter) pull of
+the same point, scaled to the poke's length. "turned": that of a pull of the same length across it, simulated for the occasion
+and turned back. A map of influence that does not depend on the pull's length, or its direction, can hardly beat them.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from poke2vid.model.files import load_player
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.pokebench.disk import Bench, StoredScene
 from poke2vid.pokebench.plan import Planner
+from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.session import Animator
 from poke2vid.simulator.actions import Pull, touched_path
@@ -32,7 +33,7 @@ from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.interactions import metres
 from poke2vid.simulator.render import Renderer
 from poke2vid.simulator.trajectory import Trajectory
-from poke2vid.simulator.world import World
+from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError
 
 COLUMNS = ("response_epe", "poke_epe", "diff_epe", "background", "rank")
@@ -95,15 +96,15 @@ def longer(scene: TrueScene, poke: int, frame: int) -> Tensor:
 
 
 class Turned:
-    """The true field of a pull of the same point by as much to the right of it, turned back.
+    """The true field of a pull of the same point by as much across it, turned back.
 
-    A point can be out of reach across: what it then does is scaled to the length of the poke.
+    A point can be out of reach there, or the object comes apart: then as far as it goes, scaled to the length of the poke.
     """
 
     def __init__(self, moments: Moments) -> None:
         self._arrive, self._last = moments.arrive, moments.last
         self._scene: TrueScene | None = None
-        self._known: dict[tuple[str, int], tuple[Trajectory, float]] = {}
+        self._known: dict[tuple[str, int], tuple[Trajectory, float, float]] = {}
 
     def __call__(self, scene: TrueScene, poke: int, frame: int) -> Tensor:
         if scene is not self._scene:
@@ -116,17 +117,28 @@ class Turned:
         assert record.at is not None
         key = scene.name, poke
         if key not in self._known:
-            self._world.rest()
-            touch = self._world.touch(*record.at, side)
-            assert touch is not None
-            angle = float(np.arctan2(record.shift[1], record.shift[0])) + np.pi / 2
-            shift = metres(self._world, touch, record.length * side, angle, side)
-            future = self._world.record(self._last + 1, [Pull(touch, shift, 0, self._arrive)])
-            path = touched_path(self._world.camera.at(side), future, touch)
-            self._known[key] = future, float(np.hypot(*(path[self._arrive] - path[0])))
-        future, reached = self._known[key]
+            self._known[key] = self._across(record, side)
+        future, reached, quarter = self._known[key]
         dx, dy = self._planner.surface.flow(future, frame) * float(np.hypot(*record.shift)) / max(reached, 1e-6)
-        return torch.from_numpy(np.stack((dy, -dx)))
+        return quarter * torch.from_numpy(np.stack((dy, -dx)))
+
+    def _across(self, record: PokeRecord, side: int) -> tuple[Trajectory, float, float]:
+        """The future of a pull to the right (1) or else the left (-1), how far the point gets, and which of the two."""
+        assert record.at is not None
+        for share in (1.0, 0.5, 0.25, 0.125):
+            for quarter in (1.0, -1.0):
+                self._world.rest()
+                touch = self._world.touch(*record.at, side)
+                assert touch is not None
+                angle = float(np.arctan2(record.shift[1], record.shift[0])) + quarter * np.pi / 2
+                shift = metres(self._world, touch, share * record.length * side, angle, side)
+                try:
+                    future = self._world.record(self._last + 1, [Pull(touch, shift, 0, self._arrive)])
+                except UnstableError:
+                    continue
+                path = touched_path(self._world.camera.at(side), future, touch)
+                return future, float(np.hypot(*(path[self._arrive] - path[0]))), quarter
+        raise InputError(f"the point {record.at} cannot be pulled across {record.shift}; leave the scene out.")
 
 
 def main() -> None:

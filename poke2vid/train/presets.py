@@ -6,6 +6,7 @@ longer ones, untouched ones and augmented ones, so that a session can rest, be r
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from poke2vid.model.config import ModelConfig, released_config
 from poke2vid.model.critics import CriticConfig
@@ -125,11 +126,15 @@ PRESETS: dict[str, TrainConfig] = {
 
 
 # E_phi that sees the picture, on pokes with known causes (docs/decisions/021); the stage before the two of the paper.
+_TOUCH = TouchConfig(swing=40, stays=True)
+_TOUCH_128 = replace(_TOUCH, resolution=128, stem=16)
+_TIME_ALONE: dict[str, Any] = {"time_alone": True, "scenes": 1, "pokes": 1, "films": 24, "steps": 1000}
 FIELD_PRESETS: dict[str, FieldConfig] = {
-    "fields64": FieldConfig(touch=TouchConfig(swing=40, stays=True), films=4),
-    "fields128": FieldConfig(
-        touch=TouchConfig(resolution=128, stem=16, swing=40, stays=True), films=4, matrix_rate=0.02
-    ),
+    "fields64": FieldConfig(touch=_TOUCH, films=4),
+    "fields128": FieldConfig(touch=_TOUCH_128, films=4, matrix_rate=0.02),
+    # How things move, at the end, from many films a step; where they go stays to the bit.
+    "time64": FieldConfig(touch=_TOUCH, **_TIME_ALONE),
+    "time128": FieldConfig(touch=_TOUCH_128, matrix_rate=0.02, **_TIME_ALONE),
 }
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The base, a model that knows what it touches, from nothing: pokes with known causes, E_phi at 64 pixels, then at 128 with films.
+# The base, a model that knows what it touches, from nothing: pokes with known causes, E_phi at 64 pixels, at 128 with films,
+# and how things move from films alone.
 #
 #   recipes/touch128.sh WORK [STEPS] [SCENES] [PHOTOS]
 #
 # WORK     where stores, runs and the model go; running the script again goes on from there
 # STEPS    of 64 pokes, half of them at each size; 60000 if left out: some fifteen hours of one core (about a second each with bf16)
-# SCENES   of each family, six pokes each, and as many plants again; 4000 if left out: an hour and a half of one core, 8 GB
+# SCENES   of each family, six pokes each, and as many plants again; 4000 if left out: two hours of one core, 15 GB
 # PHOTOS   a folder of photographs to stand behind the scenes, beside those that scikit-image and scikit-learn carry
 #
 # It needs poke2vid[simulator], scikit-image and scikit-learn, and no data. Held-out scores are in WORK/*/scores.jsonl.
@@ -17,8 +18,8 @@ wild=(--looks wild "${photos[@]}" --store)
 
 poke2vid simulate figures plants objects --scenes "$scenes" --pokes 6 --test-scenes 64 --films 100 --frames 34 "${wild[@]}" --out "$work/wild"
 poke2vid simulate plants --scenes "$scenes" --pokes 6 --test-scenes 8 --films 100 --frames 34 --seed 1 "${wild[@]}" --out "$work/plants"
-poke2vid simulate figures plants objects --scenes "$((1 + scenes / 16))" --pokes 4 --test-scenes 24 --films 2 --frames 40 --seed 2 "${wild[@]}" \
-    --out "$work/films"
+poke2vid simulate objects figures plants cabinets --scenes "$((1 + scenes / 6))" --pokes 3 --test-scenes 24 --films 1 --frames 40 --seed 2 \
+    "${wild[@]}" --out "$work/films"
 
 train() { # preset, run, steps, more options for a new run
     local preset=$1 run=$2 steps=$3 stores=()
@@ -30,9 +31,10 @@ train() { # preset, run, steps, more options for a new run
 }
 train fields64 "$work/run64" "$((steps / 2))"
 train fields128 "$work/run128" "$((steps / 2))" --init "$work/run64"
+train time128 "$work/time128" "$((1 + steps / 60))" --init "$work/run128"
 
-# What goes into the package: the weights in half precision, without the optimisers, and the graphs without the weights.
-python - "$work/run128" "$work" <<'PYTHON'
+# What goes into the package: the weights in a byte each, without the optimisers, and the graphs without the weights.
+python - "$work/time128" "$work" <<'PYTHON'
 import sys
 from pathlib import Path
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def train(
     data: Annotated[
         list[Path],
-        typer.Option("--data", help="A store by `prepare` or `simulate`; of pokes (fields64, fields128) several."),
+        typer.Option("--data", help="A store by `prepare` or `simulate`; of pokes (fields64, time128, ...) several."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
     preset: Annotated[str, typer.Option("--preset", help="See the table in poke2vid/train/presets.py.")] = "small64",
@@ -39,7 +39,7 @@ def train(
     ] = None,
     precision: Annotated[
         str,
-        typer.Option("--precision", help="fields64, fields128: fp32, bf16, or auto: whichever is faster here."),
+        typer.Option("--precision", help="fields and time presets: fp32, bf16, or auto: whichever is faster here."),
     ] = "auto",
     weights_dir: WeightsOption = None,
 ) -> None:

@@ -27,7 +27,8 @@ class Swung:
     """What was predicted of films, told hertz and damping and not, and the truth, on every second pixel of the field.
 
     Attributes:
-        told, untold, true: u at x_1 ... x_F. What is let go of starts as it truly was: how it got there is another matter.
+        told, untold, true: u at x_1 ... x_F. What is let go of starts where it truly was, as fast as
+            the law says: in a session nobody knows better.
         inside: the object.
         near: 1 at l, less away from it.
     """
@@ -82,8 +83,6 @@ def rolled(
         hand = (share**3 * (10 + share * (6 * share - 15)))[:, None, None, None] * target
         if frame > 1:
             let_go = (batch.release == frame - 1)[:, None, None, None]
-            before = true[:, frame - 3] if frame > 2 else torch.zeros_like(u)
-            v = torch.where(let_go, true[:, frame - 2] - before, v)
             u = torch.where(let_go, true[:, frame - 2], u)
         held = (frame <= batch.release)[:, None, None, None]
         first_of_push = (pushed & (frame == 1))[:, None, None, None]

@@ -1,8 +1,9 @@
-"""The README's picture of the base: the bundled pictures, one touch each.
+"""The README's picture and animation of the base: the bundled pictures, one touch each.
 
-    python benchmarks/touch_figure.py [MODEL] [OUT]
+    python benchmarks/touch_figure.py [MODEL] [OUT.jpg] [OUT.gif]
 
-Columns: x_0 with the touch, what moves along, frames 4 and 12 (held), 16 and 21 (let go of after 12).
+Columns: x_0 with the touch, what moves along, frames 4 and 12 (held), 16 and 21 (let go of after 12). The animation: a pull to
+one side, dragged to the other, let go of.
 """
 
 import sys
@@ -16,7 +17,7 @@ from PIL import Image
 import poke2vid
 from poke2vid import viz
 from poke2vid.files import atomic
-from poke2vid.types import Poke
+from poke2vid.types import Pair, Poke
 
 EXAMPLES = Path(poke2vid.__file__).parent / "assets" / "examples"
 TOUCHES = {  # l in shares of width and height, p in shares of the longer side
@@ -51,6 +52,33 @@ def row(animator: poke2vid.Animator, name: str) -> list[np.ndarray]:
     return [fitted(tile) for tile in tiles]
 
 
+MOVED, AWAY, DRAGGED, SWINGING = ("flower", "robot", "person"), 14, 14, 26
+
+
+def animation(animator: poke2vid.Animator) -> list[np.ndarray]:
+    """Three pictures side by side, with the arrow of what is done to each."""
+    columns = []
+    for name in MOVED:
+        (x, y), (dx, dy) = TOUCHES[name]
+        session = animator.open(EXAMPLES / f"{name}.jpg", max_side=300)
+        height, width = session.canvas.size
+        longer = max(height, width)
+        at, there = (width * x, height * y), (longer * dx, longer * dy)
+        back = (-there[0], there[1])
+        pointer = session.poke(at, there)
+        frames = [drawn(session, session.step(), at, there) for _ in range(AWAY)]
+        session.drag(pointer, to=(at[0] + back[0], at[1] + back[1]))
+        frames += [drawn(session, session.step(), at, back) for _ in range(DRAGGED)]
+        session.release(pointer)
+        frames += [session.step() for _ in range(SWINGING)]
+        columns.append([fitted(frame) for frame in frames])
+    return [np.concatenate(tiles, axis=1) for tiles in zip(*columns, strict=True)]
+
+
+def drawn(session: poke2vid.Session, frame: np.ndarray, at: Pair, shift: Pair) -> np.ndarray:
+    return viz.draw_arrow(frame.copy(), session.canvas.shown(Poke(at, shift)))
+
+
 def fitted(tile: np.ndarray) -> np.ndarray:
     """Cut or padded to one height."""
     spare = HEIGHT - tile.shape[0]
@@ -66,6 +94,9 @@ def main() -> None:
     animator = poke2vid.load(model)
     with atomic(out) as file:
         Image.fromarray(viz.grid([row(animator, name) for name in TOUCHES])).save(file, quality=85)
+    first, *others = (Image.fromarray(frame).quantize(128) for frame in animation(animator))
+    with atomic(Path(sys.argv[3] if len(sys.argv) > 3 else "docs/media/demo.gif")) as file:
+        first.save(file, save_all=True, append_images=others, duration=40, loop=0, optimize=True)
 
 
 if __name__ == "__main__":

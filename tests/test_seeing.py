@@ -14,6 +14,10 @@ from poke2vid.evaluate.structure.seeing import SeeingCorrelator, correlator_for
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import save_touch_video
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.model.response import BASIS
+from poke2vid.model.swing import SWING
+from poke2vid.model.touch_encoder import Touched
+from poke2vid.model.touch_video import packed
 from poke2vid.types import InputError
 
 
@@ -29,6 +33,23 @@ def test_a_disc_that_moves_as_one_is_hot_and_its_wall_is_cold() -> None:
     assert found.heat[away < 36].min() > 0.9 and found.heat[away > 44].max() < 0.1
     along = asked.along(shown, (64.0, 48.0))
     assert along.shape == (96, 128) and 0.3 < along[48, 64] <= 0.5 and along[2, 2] == 0, "its logits are zero"
+
+
+class Sure(Knows):
+    """Says of every place that it moves along, and nothing sensible of time."""
+
+    def touch(self, state, location):
+        influence = super().touch(state, location)[:, :BASIS]
+        generator = torch.Generator().manual_seed(0)
+        return packed(
+            Touched(influence, torch.full((1, 1, 16, 16), 2.0), torch.randn(1, SWING, 16, 16, generator=generator))
+        )
+
+
+def test_what_moves_along_is_told_from_how_it_moves_in_time() -> None:
+    asked = SeeingCorrelator(Sure(), Settings(pokes=4))
+    along = asked.along(asked.canvas(picture()), (32.0, 32.0))
+    assert along[20:44, 20:44].min() > 0.87 and along[1, 1] == 0
 
 
 def test_a_touch_of_the_wall_has_nothing_with_it() -> None:

@@ -20,8 +20,9 @@ from poke2vid.evaluate.structure.correlate import (
 )
 from poke2vid.geometry import Affine
 from poke2vid.model.response import BASIS, respond
+from poke2vid.model.swing import SWING
 from poke2vid.model.touch_encoder import FIELD_SIDE
-from poke2vid.model.touch_video import TouchDynamics, grasp
+from poke2vid.model.touch_video import CELLS_SHUFFLED, TouchDynamics, grasp, on_cells
 from poke2vid.types import InputError, Pair, Player, Poke
 
 
@@ -71,8 +72,9 @@ class SeeingCorrelator:
     def along(self, canvas: Canvas, location: Pair) -> Float32[np.ndarray, "h w"]:
         """The probability that a place moves along with l, as E_phi was taught to say it, on the shown picture."""
         state = self.player.start(canvas.x_0)
-        maps = self.player.touch(state, canvas.modelled(Poke(location, (0.0, 0.0))).location)
-        probability = torch.sigmoid(maps[0, BASIS, -1:]) * _coarser(state.context[1][0], maps.shape[-1])
+        said = self.player.touch(state, canvas.modelled(Poke(location, (0.0, 0.0))).location)
+        logits = on_cells(said)[0, SWING:].repeat_interleave(CELLS_SHUFFLED, -2).repeat_interleave(CELLS_SHUFFLED, -1)
+        probability = torch.sigmoid(logits) * _coarser(state.context[1][0], said.shape[-1])
         return canvas.enlarged(probability.numpy())[0]
 
 

@@ -170,11 +170,9 @@ def test_an_export_of_version_3_plays_as_it_did(tmp_path: Path, monkeypatch: pyt
         (tmp_path / "old").mkdir()
         about = write_graphs(load_player(tmp_path / "model.safetensors"), tmp_path / "old", half=False)
         write_json(tmp_path / "old" / DESCRIPTION, about)
-    export_model(tmp_path / "model.safetensors", tmp_path / "new", half=False)
-    assert read_description(tmp_path / "old")["version"] == 3 and read_description(tmp_path / "new")["version"] == 4
+    assert read_description(tmp_path / "old")["version"] == 3
     x_0, at = torch.rand(1, 3, 64, 64) * 2 - 1, torch.tensor([[20.0, 31.5]])
-    found = []
-    for name in ("old", "new"):
-        player = OnnxTouchPlayer(tmp_path / name)
-        found.append(player.touched(player.seen(x_0)[1], at))
-    assert torch.equal(*found) and found[0][:, 7].abs().max() > 0.1
+    old, now = OnnxTouchPlayer(tmp_path / "old"), load_player(tmp_path / "model.safetensors").model
+    with torch.no_grad():
+        found, expected = (player.touched(player.seen(x_0)[1], at) for player in (old, now))
+    assert torch.allclose(found, expected, atol=1e-4) and expected[:, 7].abs().max() > 0.1

@@ -24,7 +24,6 @@ from poke2vid.geometry import resize_flow
 from poke2vid.model.files import load_player
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.pokebench.disk import Bench, StoredScene
-from poke2vid.pokebench.plan import Planner
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.session import Animator
@@ -32,6 +31,7 @@ from poke2vid.simulator.actions import Pull, touched_path
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.interactions import metres
 from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.surface import bind
 from poke2vid.simulator.trajectory import Trajectory
 from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError
@@ -104,22 +104,24 @@ class Turned:
     def __init__(self, moments: Moments) -> None:
         self._arrive, self._last = moments.arrive, moments.last
         self._scene: TrueScene | None = None
-        self._known: dict[tuple[str, int], tuple[Trajectory, float, float]] = {}
+        self._known: dict[int, tuple[Trajectory, float, float]] = {}
 
     def __call__(self, scene: TrueScene, poke: int, frame: int) -> Tensor:
         if scene is not self._scene:
             self._scene, self._known = scene, {}
             assert isinstance(scene, StoredScene)
-            self._world = World(family_named(scene.record.family).scene(scene.record.seed, "test"))
-            with Renderer(self._world, scene.resolution) as renderer:
-                self._planner = Planner(self._world, renderer, np.random.default_rng(0), self._last, self._arrive)
+            world = self._world = World(family_named(scene.record.family).scene(scene.record.seed, "test"))
+            world.rest()
+            with Renderer(world, scene.resolution) as renderer:
+                buffers = renderer.buffers(world.data.qpos)
+            camera = world.camera.at(scene.resolution)
+            self._surface = bind(buffers, camera, world.record(1), world.geom_parts, world.flex_parts, world.triangles)
         record, side = scene.pokes[poke], scene.first.shape[0]
         assert record.at is not None
-        key = scene.name, poke
-        if key not in self._known:
-            self._known[key] = self._across(record, side)
-        future, reached, quarter = self._known[key]
-        dx, dy = self._planner.surface.flow(future, frame) * float(np.hypot(*record.shift)) / max(reached, 1e-6)
+        if poke not in self._known:
+            self._known[poke] = self._across(record, side)
+        future, reached, quarter = self._known[poke]
+        dx, dy = self._surface.flow(future, frame) * float(np.hypot(*record.shift)) / max(reached, 1e-6)
         return quarter * torch.from_numpy(np.stack((dy, -dx)))
 
     def _across(self, record: PokeRecord, side: int) -> tuple[Trajectory, float, float]:

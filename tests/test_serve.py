@@ -959,6 +959,13 @@ def test_fragments_without_end_are_not_kept() -> None:
             for _ in range(100):
                 made.sendall(frame_of(0, b"", final=False) * 1000)
         server.until(0)
+        made.settimeout(10)
+        with contextlib.suppress(ConnectionResetError):
+            while rest := made.recv(4096):  # why, at most; then the end
+                assert len(rest) < 4096
+        assert len(server.rooms) == 0, "though the client still holds its end"
+        with server.client() as other:
+            assert other.open()["type"] == "opened", "and others are served"
 
 
 def test_a_connection_that_asks_for_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1024,11 +1031,15 @@ def test_a_session_is_freed_when_its_client_leaves(server: Server) -> None:
         client.open()
         client.send("heat", at=[5, 5])  # leaves while it is computed
         server.until(1)
+        assert len(server.rooms) == 1
     server.until(0)
     made = raw(server)
     server.until(1)
     made.close()  # without a word
     server.until(0)
+    assert len(server.rooms) == 0
+    with server.client() as other:
+        assert other.open()["type"] == "opened", "the place is free for the next"
 
 
 # Who may ask

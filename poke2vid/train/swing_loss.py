@@ -16,7 +16,7 @@ from poke2vid.train.film_data import FilmBatch
 TOUCHED = 0.03  # of the side: the spot whose path is looked at by itself
 WINDOW = 12  # frames; half a period of what swings slowly
 LIVELY = 1.0  # weight of how far it swings
-MEANS = 1.0  # weight of curves whose mean shall be met
+MEANS = 0.3  # weight of curves whose mean shall be met; 1 brought nothing more
 OUTLYING = 4.0  # of such a curve: beyond, an error counts as far as it goes, no longer by its square
 SMALLEST = 0.25  # pixels of the field: what moves less is no measure
 THIN = 2  # every second pixel of the field is enough

@@ -954,16 +954,13 @@ def test_a_flood_of_messages_is_read_in_sips_and_ends_with_the_connection(monkey
 
 def test_fragments_without_end_are_not_kept() -> None:
     with serve(limits=Limits(open_seconds=100)) as server, raw(server) as made:
+        server.until(1)
         with contextlib.suppress(OSError):
             made.sendall(frame_of(1, b"", final=False))
             for _ in range(100):
                 made.sendall(frame_of(0, b"", final=False) * 1000)
         server.until(0)
-        made.settimeout(10)
-        with contextlib.suppress(ConnectionResetError):
-            while rest := made.recv(4096):  # why, at most; then the end
-                assert len(rest) < 4096
-        assert len(server.rooms) == 0, "though the client still holds its end"
+        assert made.fileno() != -1 and len(server.rooms) == 0, "though the client still holds its end"
         with server.client() as other:
             assert other.open()["type"] == "opened", "and others are served"
 

@@ -22,8 +22,8 @@ SHARP_SHARE = 0.5  # of those: in focus, with all its clutter
 FLOOR_SHARE = 0.3  # of scenes: the floor shows a photograph, too
 COLOUR_SHARE = 0.45  # of scenes: some parts have one flat colour each
 PART_SHARE = 0.5  # of the parts of such a scene
-HUE_SHARE = 0.5  # of scenes: all of the object's textures are turned to other hues
-FOREIGN_SHARE = 0.25  # of textures of such a scene: a piece of a photograph instead
+HUE_SHARE = 0.6  # of scenes: all of the object's textures are turned to other hues
+FOREIGN_SHARE = 0.5  # of textures of such a scene: a piece of a photograph instead
 COLLAGE_SHARE = 0.4  # of scenes: flat shapes stand about on the backdrop, which move as little as it does
 _PART = re.compile(r'name="([^"/]+)/\d+"')
 

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from poke2vid.files import atomic
 from poke2vid.types import InputError
 
 MAX_PIXELS = 64 * 2**20  # of one picture or frame: what a hostile file may make us allocate
+HALF = 128  # levels of opacity: from there on a pixel is the object's
 
 
 def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
@@ -29,13 +31,36 @@ def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8
         return _flatten(_from_array(source))
     if isinstance(source, Image.Image):
         return _flatten(source)
+    return _decoded(source, _flatten)
+
+
+def read_cutout(source: str | Path | bytes) -> UInt8[np.ndarray, "h w 4"]:
+    """A picture that is transparent where its object is not, turned by its EXIF tag: RGB and opacity.
+
+    Raises:
+        InputError: as `read_picture`; and if it is opaque, or transparent, all over.
+    """
+    picture = _decoded(source, lambda image: np.array(ImageOps.exif_transpose(image).convert("RGBA")))
+    opacity = picture[..., 3]
+    if opacity.min() > HALF or opacity.max() < HALF:
+        name = "the picture" if isinstance(source, bytes) else str(source)
+        raise InputError(
+            f"{name} is no cut-out: nothing of it is transparent, or all is; give a PNG with an alpha channel."
+        )
+    return picture
+
+
+def _decoded(
+    source: str | Path | bytes, finish: Callable[[Image.Image], UInt8[np.ndarray, "h w c"]]
+) -> UInt8[np.ndarray, "h w c"]:
+    """What `finish` makes of an opened picture; whatever is wrong with the file is said in one sentence."""
     name = "the picture" if isinstance(source, bytes) else str(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size says it in one sentence
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
                 check_size(*image.size, name)
-                return _flatten(image)
+                return finish(image)
     except InputError:
         raise
     except FileNotFoundError as error:

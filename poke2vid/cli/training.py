@@ -41,6 +41,13 @@ def train(
         str,
         typer.Option("--precision", help="fields and time presets: fp32, bf16, or auto: whichever is faster here."),
     ] = "auto",
+    cutouts: Annotated[
+        Path | None,
+        typer.Option("--cutouts", help="fields presets: pictures with transparency, for what an object is."),
+    ] = None,
+    backgrounds: Annotated[
+        Path | None, typer.Option("--backgrounds", help="Photographs to lay the cut-outs on, beside installed ones.")
+    ] = None,
     weights_dir: WeightsOption = None,
 ) -> None:
     """Train a model in its two stages; stops cleanly at any time and goes on with --resume."""
@@ -64,16 +71,11 @@ def train(
                 raise typer.BadParameter(f"{preset} trains on the CPU; leave it away", param_hint="--device")
             saved = _fields(
                 override(FIELD_PRESETS[preset], chosen), data, out, resume, BASE if str(init) == "base" else init, workers,
-                minutes, precision,
+                minutes, precision, cutouts, backgrounds,
             )  # fmt: skip
             print(f"done: {saved}")
             return
-        if precision != "auto":
-            raise typer.BadParameter(
-                "only trainings on pokes choose it so far; leave it away", param_hint="--precision"
-            )
-        if len(data) > 1:
-            raise typer.BadParameter("only trainings on pokes read several stores; give one", param_hint="--data")
+        _for_pokes_alone(precision, data, cutouts, backgrounds)
         saved = run(
             override(find(preset), chosen), data[0], out, resume=resume,
             init=PAPER_BASE if str(init) == "base" else init, workers=workers, weights_dir=weights_dir, device=device,
@@ -88,14 +90,26 @@ def train(
 
 def _fields(
     config: "FieldConfig", data: list[Path], out: Path, resume: bool, init: Path | None, workers: int, minutes: float | None,
-    precision: str,
+    precision: str, cutouts: Path | None, backgrounds: Path | None,
 ) -> Path:  # fmt: skip
     """Trains E_phi on stores of pokes."""
     from poke2vid.train.field_loop import train_fields
 
     return train_fields(
-        config, data, out, resume=resume, init=init, workers=workers, max_minutes=minutes, precision=precision
-    )
+        config, data, out, resume=resume, init=init, workers=workers, max_minutes=minutes, precision=precision,
+        cutouts=cutouts, photographs=backgrounds,
+    )  # fmt: skip
+
+
+def _for_pokes_alone(precision: str, data: list[Path], cutouts: Path | None, backgrounds: Path | None) -> None:
+    """Refuses options that the preset has no use for."""
+    if precision != "auto":
+        raise typer.BadParameter("only trainings on pokes choose it so far; leave it away", param_hint="--precision")
+    if len(data) > 1:
+        raise typer.BadParameter("only trainings on pokes read several stores; give one", param_hint="--data")
+    for name, given in (("--cutouts", cutouts), ("--backgrounds", backgrounds)):
+        if given is not None:
+            raise typer.BadParameter("only trainings on pokes read it; leave it away", param_hint=name)
 
 
 def convert(

@@ -60,7 +60,9 @@ class FieldConfig:
         average: share that a running mean of the weights keeps in every step; the mean is the model.
         background: weight of pixels beside the object.
         films: how many a step, for how things move in time; none if the network has no maps of it.
+        stills: pictures a step of which only is known what stands in them (`train/still_data.py`).
         mask: weight of finding the object.
+        found: weight of finding what stands in stills.
         along: weight of telling what moves along.
         swing: weight of moving in time as films do.
         time_alone: whether only the maps of time are learnt, from films; all that says where things go stays as it is.
@@ -75,6 +77,7 @@ class FieldConfig:
     scenes: int = 16
     pokes: int = 4
     films: int = 0
+    stills: int = 0
     learning_rate: float = 2e-3
     matrix_rate: float = 0.03
     warmup: int = 200
@@ -83,6 +86,7 @@ class FieldConfig:
     average: float = 0.999
     background: float = 0.5
     mask: float = 0.2
+    found: float = 0.2
     along: float = 0.2
     swing: float = 0.5
     time_alone: bool = False
@@ -101,7 +105,7 @@ class FieldConfig:
         for name in ("steps", "scenes", "pokes", "checkpoint_every", "sample_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("background", "mask", "along", "swing", "films", "weight_decay", "warmup"):
+        for name in ("background", "mask", "found", "along", "swing", "films", "stills", "weight_decay", "warmup"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
         for name in ("softness", "clip_gradient"):

@@ -22,26 +22,29 @@ from poke2vid.pictures import to_uint8
 from poke2vid.train import checkpoint, settings
 from poke2vid.train.field_config import FieldConfig, to_json
 from poke2vid.train.field_data import FieldBatch, FieldBatches
-from poke2vid.train.field_trainer import FieldScores, FieldTrainer, predict, scores
+from poke2vid.train.field_trainer import FieldScores, FieldTrainer, objectness, predict, scores
 from poke2vid.train.film_data import FilmBatch, FilmBatches
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster
+from poke2vid.train.still_data import StillBatches
 from poke2vid.train.stopping import Interrupted, Signals, single_thread
 from poke2vid.train.swing_loss import SwingScores, swing_scores
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Split
 
 SCORED_SCENES = 60  # of a family, at most, at a sampling step
 SCORED_FILMS = 48  # of a family: the last ones, of the store that was named last
+SCORED_STILLS = 96
 SHOWN = 6
 FREE = (
-    "mask", "background", "along", "swing", "films", "learning_rate", "matrix_rate", "clip_gradient", "steps", "precision",
-    "checkpoint_every", "sample_every", "keep_checkpoints",
+    "mask", "found", "background", "along", "swing", "films", "stills", "learning_rate", "matrix_rate", "clip_gradient",
+    "steps", "precision", "checkpoint_every", "sample_every", "keep_checkpoints",
 )  # fmt: skip
 
 
 def train_fields(
     config: FieldConfig, stores: Sequence[Path], run: Path, *, resume: bool = False, init: Path | None = None,
-    workers: int = 0, max_minutes: float | None = None, precision: str | None = None, quiet: bool = False,
+    workers: int = 0, max_minutes: float | None = None, precision: str | None = None, cutouts: Path | None = None,
+    photographs: Path | None = None, quiet: bool = False,
 ) -> Path:  # fmt: skip
     """Trains E_phi and returns the last checkpoint.
 
@@ -53,6 +56,8 @@ def train_fields(
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
         precision: "fp32", "bf16" or "auto", which times both for a few steps; None takes the config's. A resumed run
             keeps its own.
+        cutouts: a folder of pictures with transparency, which stills are made of.
+        photographs: a folder of what stands behind them, beside those that installed packages carry.
 
     Raises:
         InputError: for a store, run folder or setting that does not fit, or a loss that is no longer finite.
@@ -68,11 +73,14 @@ def train_fields(
     films = FilmBatches(shards, config)
     if config.films and not len(films):
         raise InputError("no store holds a film of a single pull or push; simulate with --films, or set films to 0.")
+    stills = _stills(cutouts, photographs, config)
     config = replace(
         config, precision=_precision(precision, config, batches, checkpoint.newest(run) if resume else None)
     )
     trainer = FieldTrainer(config)
     origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": FIELDS}
+    if stills:
+        origin["cutouts"] = stills["train"].cutouts.digest
     _begin(run, resume, init, trainer, origin)
     deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
     with Signals() as signals, RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet) as log:
@@ -87,11 +95,15 @@ def train_fields(
         began, saved = time.monotonic(), checkpoint.newest(run)
         for batch in _steps(batches, trainer.step, config.steps, workers):
             waited = time.monotonic() - began
-            values = trainer.advance(batch, films[trainer.step] if config.films else None)
+            values = trainer.advance(
+                batch, films[trainer.step] if config.films else None, stills["train"][trainer.step] if stills else None
+            )
             step, seconds = trainer.step, time.monotonic() - began
             log.numbers(step, {**values, "pokes_per_second": len(batch.p) / seconds, "data_share": waited / seconds})
             if step % config.sample_every == 0 or step == config.steps:
                 _judge(log, trainer, unseen, played, batch)
+                if stills:
+                    _judge_stills(log, trainer, stills["test"])
             late, told = time.monotonic() > deadline, signals.received
             if step % config.checkpoint_every == 0 or step == config.steps or late or told:
                 saved = _save(run, trainer, config, origin)
@@ -102,6 +114,22 @@ def train_fields(
         raise Interrupted(f"stopped at step {trainer.step}; go on with --resume")
     assert saved is not None
     return saved
+
+
+def _stills(cutouts: Path | None, photographs: Path | None, config: FieldConfig) -> dict[Split, StillBatches]:
+    """Stills of both splits, or none."""
+    if (cutouts is None) != (config.stills == 0):
+        raise InputError(
+            f"{config.stills} stills a step and {'no' if cutouts is None else 'a'} folder of cut-outs do not go together; "
+            "give both --cutouts FOLDER and --set stills=4, or neither."
+        )
+    if cutouts is None:
+        return {}
+    from poke2vid.data.cutouts import Cutouts  # here: they decode pictures, which other trainings need not
+    from poke2vid.simulator.looks.photographs import Photographs
+
+    found = Photographs.find(photographs)
+    return {split: StillBatches(Cutouts.find(cutouts, found, split), config, split) for split in ("train", "test")}
 
 
 def _precision(asked: str | None, config: FieldConfig, batches: FieldBatches, found: Path | None) -> Precision:
@@ -230,6 +258,28 @@ def _judge(
         )
         _keep_scores(log, trainer.step, family, timed)
     log.picture(trainer.step, "train", field_grid(net, [batch], config))
+
+
+@torch.no_grad()
+def _judge_stills(log: RunLog, trainer: FieldTrainer, unseen: StillBatches) -> None:
+    """How well the mean weights find cut-outs that no step has seen."""
+    shares, shown = [], []
+    for k in range(SCORED_STILLS // trainer.config.stills):
+        stills = unseen[k]
+        o = objectness(trainer.mean.eval(), stills, trainer.config).float()
+        said, true = o > 0, stills.inside > 0.5
+        shares.append(((said & true).sum((1, 2)) + 1) / ((said | true).sum((1, 2)) + 1))
+        shown += [(stills.x_0[j], o[j].sigmoid(), stills.inside[j]) for j in range(len(o))]
+    mask = float(torch.cat(shares).mean())
+    log.say(f"step {trainer.step} stills: mask {mask:.2f}")
+    with (log.run / "scores.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"step": trainer.step, "family": "stills", "mask": mask}) + "\n")
+    shown = shown[: 2 * SHOWN]
+    enlarged = max(1, trainer.config.touch.resolution // FIELD_SIDE)
+    rows = [[to_uint8(x_0[None])[0] for x_0, _, _ in shown]]
+    for row in (1, 2):
+        rows.append([viz.enlarge(to_uint8((2 * o[row] - 1).expand(3, -1, -1)[None])[0], enlarged) for o in shown])
+    log.picture(trainer.step, "held-out-stills", viz.grid(rows))
 
 
 def _keep_scores(log: RunLog, step: int, family: str, found: FieldScores | SwingScores) -> None:

@@ -15,6 +15,7 @@ from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.field_data import FieldBatch
 from poke2vid.train.film_data import FilmBatch
 from poke2vid.train.muon import Muon
+from poke2vid.train.still_data import StillBatch
 from poke2vid.train.swing_loss import swing, swing_loss
 from poke2vid.train.trainer import require_finite
 from poke2vid.types import InputError
@@ -55,8 +56,10 @@ class FieldTrainer:
             ),
         }
 
-    def advance(self, batch: FieldBatch, films: FilmBatch | None = None) -> dict[str, float]:
-        """One step on fields, and on films if the network has maps of time; returns what there is to log.
+    def advance(
+        self, batch: FieldBatch, films: FilmBatch | None = None, stills: StillBatch | None = None
+    ) -> dict[str, float]:
+        """One step on fields, on films if the network has maps of time, and on stills; returns what there is to log.
 
         Raises:
             InputError: naming a term that is not finite, or the gradient; no weight has been changed by it.
@@ -68,6 +71,8 @@ class FieldTrainer:
         terms = {} if config.time_alone else field_terms(predict(self.net, batch, config), batch, config)
         if films is not None:
             terms["swing"] = swing_loss(swing(self.net, films, config), films, config)
+        if stills is not None and not config.time_alone:
+            terms["found"] = found_loss(objectness(self.net, stills, config), stills)
         require_finite(terms, self.step)
         loss = sum((1.0 if name == "object" else getattr(config, name)) * term for name, term in terms.items())
         assert isinstance(loss, Tensor)
@@ -187,6 +192,17 @@ def field_terms(said: FieldPrediction, batch: FieldBatch, config: FieldConfig) -
         features.objectness[:, 0], (batch.parts > 0).float(), reduction="none"
     )
     return terms | {"mask": mean_over(entropy, known).mean(), "along": along_loss(said, batch)}
+
+
+def objectness(net: TouchEncoder, stills: StillBatch, config: FieldConfig) -> Float[Tensor, "n s s"]:
+    """Logits of o in stills."""
+    with torch.autocast(stills.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+        return net.encode(stills.x_0.contiguous(memory_format=torch.channels_last)).objectness[:, 0]
+
+
+def found_loss(said: Float[Tensor, "n s s"], stills: StillBatch) -> Tensor:
+    """Cross-entropy of what stands in stills."""
+    return nn.functional.binary_cross_entropy_with_logits(said, stills.inside)
 
 
 def along_loss(said: FieldPrediction, batch: FieldBatch) -> Tensor:

@@ -35,14 +35,14 @@ def wild(scene: Scene, rng: np.random.Generator, photographs: Photographs) -> Sc
     if rng.random() < HUE_SHARE:
         for name in own:
             foreign = photographs.draw(rng) if rng.random() < FOREIGN_SHARE else None
-            textures[name] = turned(textures[name], rng) if foreign is None else _piece(foreign, textures[name], rng)
+            textures[name] = turned(textures[name], rng) if foreign is None else piece(foreign, textures[name], rng)
     for name, share in ((BACKDROP, PHOTO_SHARE), (FLOOR, FLOOR_SHARE)):
         photo = photographs.draw(rng) if name in textures and rng.random() < share else None
         if photo is None:
             continue
         sharp = name == FLOOR or rng.random() < SHARP_SHARE
         side = textures[name].shape[0]
-        textures[name] = _piece(photo, textures[name], rng) if sharp else photo_backdrop(rng, photo, side)
+        textures[name] = piece(photo, textures[name], rng) if sharp else photo_backdrop(rng, photo, side)
     if rng.random() < COLLAGE_SHARE:
         textures[BACKDROP] = collage(textures[BACKDROP], rng, photographs)
     return replace(scene, textures=textures, tints=_tints(scene, rng) if rng.random() < COLOUR_SHARE else {})
@@ -64,7 +64,7 @@ def collage(
         )
         flat = np.array(lch(rng.uniform(12, 95), rng.uniform(0, 55), rng.uniform(0, 360))) * 255
         photo = photographs.draw(rng) if rng.random() < 0.4 else None
-        paint = np.broadcast_to(flat, picture.shape) if photo is None else _piece(photo, picture, rng)
+        paint = np.broadcast_to(flat, picture.shape) if photo is None else piece(photo, picture, rng)
         edge = cv2.GaussianBlur(shape, (0, 0), float(rng.choice([0.7, 3.0, 8.0])))[..., None] / np.float32(255)
         result = (result * (1 - edge) + paint * edge).astype(np.uint8)
     return result
@@ -89,7 +89,7 @@ def turned(picture: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> UIn
     return (np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), 0, 1) * 255).round().astype(np.uint8)
 
 
-def _piece(
+def piece(
     photo: UInt8[np.ndarray, "h w 3"], like: UInt8[np.ndarray, "h2 w2 3"], rng: np.random.Generator
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
     """A random piece of a photograph, in focus, in the size of a texture; a cube's six faces are one below the other."""
@@ -101,6 +101,6 @@ def _piece(
     crop = photo[top : top + side, left : left + side]
     crop = crop[:, ::-1] if rng.random() < 0.5 else crop
     interpolation = cv2.INTER_AREA if side > width else cv2.INTER_LINEAR
-    piece = cv2.resize(np.ascontiguousarray(crop), (width, height // faces), interpolation=interpolation)
-    bright = np.clip(piece.astype(np.float32) * rng.uniform(0.6, 1.2), 0, 255).astype(np.uint8)
+    shrunk = cv2.resize(np.ascontiguousarray(crop), (width, height // faces), interpolation=interpolation)
+    bright = np.clip(shrunk.astype(np.float32) * rng.uniform(0.6, 1.2), 0, 255).astype(np.uint8)
     return np.concatenate([bright] * faces)

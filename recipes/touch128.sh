@@ -2,18 +2,22 @@
 # The base, a model that knows what it touches, from nothing: pokes with known causes, E_phi at 64 pixels, at 128 with films,
 # and how things move from films alone.
 #
-#   recipes/touch128.sh WORK [STEPS] [SCENES] [PHOTOS]
+#   recipes/touch128.sh WORK [STEPS] [SCENES] [PICTURES]
 #
 # WORK     where stores, runs and the model go; running the script again goes on from there
 # STEPS    of 64 pokes, half of them at each size; 60000 if left out: some fifteen hours of one core (about a second each with bf16)
 # SCENES   of each family, six pokes each, and as many plants again; 4000 if left out: two hours of one core, 15 GB
-# PHOTOS   a folder of photographs to stand behind the scenes, beside those that scikit-image and scikit-learn carry
+# PICTURES what recipes/pictures.py has fetched: photographs to stand behind the scenes, beside those that scikit-image and
+#          scikit-learn carry, and cut-outs, which teach where objects end in photographs; without it the base is worse on these
 #
 # It needs poke2vid[simulator], scikit-image and scikit-learn, and no data. Held-out scores are in WORK/*/scores.jsonl.
 set -euo pipefail
 work=$1 steps=${2:-60000} scenes=${3:-4000}
-photos=()
-if [ $# -gt 3 ]; then photos=(--backgrounds "$4"); fi
+photos=() stills=()
+if [ $# -gt 3 ]; then
+    photos=(--backgrounds "$4/backgrounds")
+    stills=(--cutouts "$4/cutouts" "${photos[@]}" --set stills=6 --set found=0.4)
+fi
 wild=(--looks wild "${photos[@]}" --store)
 
 poke2vid simulate figures plants objects --scenes "$scenes" --pokes 6 --test-scenes 64 --films 100 --frames 34 "${wild[@]}" --out "$work/wild"
@@ -21,17 +25,17 @@ poke2vid simulate plants --scenes "$scenes" --pokes 6 --test-scenes 8 --films 10
 poke2vid simulate objects figures plants cabinets --scenes "$((1 + scenes / 6))" --pokes 3 --test-scenes 24 --films 1 --frames 40 --seed 2 \
     "${wild[@]}" --out "$work/films"
 
-train() { # preset, run, steps, more options for a new run
-    local preset=$1 run=$2 steps=$3 stores=()
-    shift 3
+train() { # preset, run, steps, the run that a new one starts from or nothing, more options
+    local preset=$1 run=$2 steps=$3 from=$4 stores=() begin=()
+    shift 4
     if [ -e "$run/checkpoints/step-$(printf %08d "$steps").safetensors" ]; then return; fi
     for store in wild plants films; do stores+=(--data "$work/$store"); done
-    if compgen -G "$run/checkpoints/step-*.safetensors" >/dev/null; then set -- --resume; fi
-    poke2vid train --preset "$preset" "${stores[@]}" --out "$run" --threads 1 --workers 0 --set steps="$steps" "$@"
+    if compgen -G "$run/checkpoints/step-*.safetensors" >/dev/null; then begin=(--resume); elif [ -n "$from" ]; then begin=(--init "$from"); fi
+    poke2vid train --preset "$preset" "${stores[@]}" --out "$run" --threads 1 --workers 0 --set steps="$steps" "${begin[@]}" "$@"
 }
-train fields64 "$work/run64" "$((steps / 2))"
-train fields128 "$work/run128" "$((steps / 2))" --init "$work/run64"
-train time128 "$work/time128" "$((1 + steps / 60))" --init "$work/run128"
+train fields64 "$work/run64" "$((steps / 2))" "" "${stills[@]}"
+train fields128 "$work/run128" "$((steps / 2))" "$work/run64" "${stills[@]}"
+train time128 "$work/time128" "$((1 + steps / 60))" "$work/run128"
 
 # What goes into the package: the weights in a byte each, without the optimisers, and the graphs without the weights.
 python - "$work/time128" "$work" <<'PYTHON'

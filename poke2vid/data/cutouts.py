@@ -28,7 +28,7 @@ BLUR_SHARE = 0.5  # of pictures: what is behind is out of focus
 SHADOW_SHARE = 0.4  # of cut-outs: their shadow falls on what is behind
 STANDING_SHARE = 0.6  # of cut-outs: upright and low in the picture; the others lie anywhere, in any direction
 
-Cutout = UInt8[np.ndarray, "h w 4"]
+Cutout = UInt8[np.ndarray, "_ _ 4"]
 
 
 @dataclass(frozen=True)

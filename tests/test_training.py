@@ -434,6 +434,48 @@ def test_a_run_folder_is_never_overwritten_and_never_resumed_with_other_settings
         run(store_path, tmp_path / "empty", resume=True)
 
 
+def test_bf16_computes_convolutions_coarsely_and_losses_exactly(store: Store) -> None:
+    """The terms of a first step differ by bfloat16's rounding and no more, and every loss is fp32."""
+    batch = clips(store)[0]
+    found = {}
+    for precision in ("fp32", "bf16"):
+        config = replace(TINY, precision=precision)
+        trainer = Trainer(config, ConvFeatures(), torch.device("cpu"))
+        for step in (0, config.stage_1_steps):
+            predicted = steps.predict(trainer.model, batch, config, step)
+            assert predicted.result.frames.dtype == torch.float32
+            assert all(level.dtype == torch.float32 for level in predicted.result.sigma)
+            terms = steps.terms(trainer.model, predicted, batch, trainer.extractor, config, step)
+            assert all(term.dtype == torch.float32 for term in terms.values())
+            found[precision, step] = {name: float(term.detach()) for name, term in terms.items()}
+    for step in (0, TINY.stage_1_steps):
+        exact, coarse = found["fp32", step], found["bf16", step]
+        assert coarse == pytest.approx(exact, rel=0.05, abs=1e-3)
+        assert coarse != exact
+
+
+class ConvFeatures(torch.nn.Module):
+    """Phi of one drawn convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.conv = torch.nn.Conv2d(3, 4, 3).requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        return [self.conv(x)]
+
+
+def test_a_run_keeps_its_precision(store_path: Path, tmp_path: Path) -> None:
+    run(store_path, tmp_path / "run", max_minutes=0, precision="bf16")
+    with pytest.raises(InputError, match="begun with --precision bf16"):
+        run(store_path, tmp_path / "run", resume=True, precision="fp32")
+    saved = run(store_path, tmp_path / "run", resume=True, precision="auto")
+    assert load_model(saved).about["train"]["precision"] == "bf16"
+    with pytest.raises(InputError, match="no precision 'half'"):
+        run(store_path, tmp_path / "other", precision="half")
+
+
 def test_a_loss_that_is_not_finite_is_named_before_it_reaches_a_weight() -> None:
     with pytest.raises(InputError, match=r"perceptual, flow is not finite at step 8"):
         require_finite(

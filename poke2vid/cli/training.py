@@ -38,9 +38,11 @@ def train(
         int | None, typer.Option("--threads", min=1, help="CPU threads of the networks; default: all.")
     ] = None,
     precision: Annotated[
-        str,
-        typer.Option("--precision", help="fields and time presets: fp32, bf16, or auto: whichever is faster here."),
-    ] = "auto",
+        str | None,
+        typer.Option(
+            "--precision", help="fp32, bf16, or auto: the faster here; default: fields and time auto, else fp32."
+        ),
+    ] = None,
     cutouts: Annotated[
         Path | None,
         typer.Option("--cutouts", help="fields presets: pictures with transparency, for what an object is."),
@@ -71,15 +73,15 @@ def train(
                 raise typer.BadParameter(f"{preset} trains on the CPU; leave it away", param_hint="--device")
             saved = _fields(
                 override(FIELD_PRESETS[preset], chosen), data, out, resume, BASE if str(init) == "base" else init, workers,
-                minutes, precision, cutouts, backgrounds,
+                minutes, precision or "auto", cutouts, backgrounds,
             )  # fmt: skip
             print(f"done: {saved}")
             return
-        _for_pokes_alone(precision, data, cutouts, backgrounds)
+        _for_pokes_alone(data, cutouts, backgrounds)
         saved = run(
             override(find(preset), chosen), data[0], out, resume=resume,
             init=PAPER_BASE if str(init) == "base" else init, workers=workers, weights_dir=weights_dir, device=device,
-            max_minutes=minutes,
+            max_minutes=minutes, precision=precision,
         )  # fmt: skip
     except Interrupted as stopped:
         print(f"poke2vid: {stopped}", file=sys.stderr)
@@ -101,10 +103,8 @@ def _fields(
     )  # fmt: skip
 
 
-def _for_pokes_alone(precision: str, data: list[Path], cutouts: Path | None, backgrounds: Path | None) -> None:
+def _for_pokes_alone(data: list[Path], cutouts: Path | None, backgrounds: Path | None) -> None:
     """Refuses options that the preset has no use for."""
-    if precision != "auto":
-        raise typer.BadParameter("only trainings on pokes choose it so far; leave it away", param_hint="--precision")
     if len(data) > 1:
         raise typer.BadParameter("only trainings on pokes read several stores; give one", param_hint="--data")
     for name, given in (("--cutouts", cutouts), ("--backgrounds", backgrounds)):

@@ -8,6 +8,7 @@ from poke2vid.model.config import ModelConfig
 from poke2vid.model.critics import CriticConfig
 from poke2vid.pokes import MIN_MOTION
 from poke2vid.train import settings
+from poke2vid.train.precision import Precision
 from poke2vid.types import STRICT, InputError
 
 
@@ -103,6 +104,7 @@ class TrainConfig:
         decay: the learning rate at a stage's end as a share of its start, reached along a cosine; 1 is constant (paper).
         clip_gradient: largest gradient norm; None for no limit (paper).
         stage_1_frames: frames of each clip that a step of stage 1 reconstructs.
+        precision: of the generator's and the feature network's convolutions; losses, critics and updates are fp32 always.
         seed: of weights, clips, pokes and augmentation alike.
         checkpoint_every, sample_every: in steps.
         keep_checkpoints: how many of the newest stay on disk.
@@ -125,6 +127,7 @@ class TrainConfig:
     decay: float = 1.0
     clip_gradient: float | None = None
     stage_1_frames: int = 4
+    precision: Precision = "fp32"
     seed: int = 0
     checkpoint_every: int = 1000
     sample_every: int = 500

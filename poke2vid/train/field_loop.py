@@ -25,7 +25,7 @@ from poke2vid.train.field_data import FieldBatch, FieldBatches
 from poke2vid.train.field_trainer import FieldScores, FieldTrainer, objectness, predict, scores
 from poke2vid.train.film_data import FilmBatch, FilmBatches
 from poke2vid.train.log import RunLog
-from poke2vid.train.precision import Precision, faster
+from poke2vid.train.precision import Precision, faster, kept
 from poke2vid.train.still_data import StillBatches
 from poke2vid.train.stopping import Interrupted, Signals, single_thread
 from poke2vid.train.swing_loss import SwingScores, swing_scores
@@ -139,10 +139,7 @@ def _precision(asked: str | None, config: FieldConfig, batches: FieldBatches, fo
         InputError: for an unknown name.
     """
     if found is not None:
-        own = _config_of(checkpoint.read(found)[1]).precision
-        if asked not in (own, "auto", None):
-            raise InputError(f"the run was begun with --precision {own}; go on with it, or leave the option away.")
-        return own
+        return kept(asked, _config_of(checkpoint.read(found)[1]).precision)
     if asked is None:
         return config.precision
     return faster(asked, lambda precision: _steps_of(replace(config, precision=precision), batches[0]))

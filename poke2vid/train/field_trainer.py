@@ -15,6 +15,7 @@ from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.field_data import FieldBatch
 from poke2vid.train.film_data import FilmBatch
 from poke2vid.train.muon import Muon
+from poke2vid.train.precision import convolving
 from poke2vid.train.still_data import StillBatch
 from poke2vid.train.swing_loss import swing, swing_loss
 from poke2vid.train.trainer import require_finite
@@ -153,7 +154,7 @@ def predict(net: TouchEncoder, batch: FieldBatch, config: FieldConfig) -> FieldP
     groups = [(which.nonzero()[:, 0], t) for which, t in ((~several, 1), (several, batch.at.shape[1]))]
     owner = torch.cat([batch.owner[chosen].repeat_interleave(t) for chosen, t in groups])
     places = torch.cat([batch.at[chosen, :t].flatten(0, 1) for chosen, t in groups])
-    with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+    with convolving(config.precision, batch.x_0.device):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
         touched = net(features.repeated(owner).levels, places)
     # Most pokes have one touch: no maps are kept, or solved with, for absent ones.
@@ -196,7 +197,7 @@ def field_terms(said: FieldPrediction, batch: FieldBatch, config: FieldConfig) -
 
 def objectness(net: TouchEncoder, stills: StillBatch, config: FieldConfig) -> Float[Tensor, "n s s"]:
     """Logits of o in stills."""
-    with torch.autocast(stills.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+    with convolving(config.precision, stills.x_0.device):
         return net.encode(stills.x_0.contiguous(memory_format=torch.channels_last)).objectness[:, 0]
 
 

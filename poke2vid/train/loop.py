@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train import checkpoint
 from poke2vid.train.config import TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches
-from poke2vid.train.distributed import device_named, join, local_device
+from poke2vid.train.distributed import Group, device_named, join, local_device
 from poke2vid.train.log import RunLog
+from poke2vid.train.precision import Precision, faster, kept
 from poke2vid.train.stopping import Interrupted, Signals, single_thread
 from poke2vid.train.trainer import Trainer
 from poke2vid.types import ClipSource, InputError, Rollout
@@ -39,6 +40,7 @@ def train(
     weights_dir: Path | None = None,
     device: str = "cpu",
     max_minutes: float | None = None,
+    precision: str | None = None,
     quiet: bool = False,
 ) -> Path:
     """Trains both stages and returns the last checkpoint.
@@ -53,6 +55,8 @@ def train(
         weights_dir: where the feature network's public weights lie (weights.py says where else they are looked for).
         device: "cpu", "cuda" (under torchrun each process's own GPU), or one GPU by number.
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
+        precision: "fp32", "bf16" or "auto", which times both for a few steps; None takes the config's. A resumed run
+            keeps its own.
 
     Raises:
         InputError: for a store, run folder or setting that does not fit, or a loss that is no longer finite.
@@ -69,7 +73,11 @@ def train(
     with Signals() as signals, join(place) as group:
         share = group.share(config.batch)
         clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed, share=share)
-        trainer = Trainer(config, _extractor(config, weights_dir, place), place, group)
+        extractor = _extractor(config, weights_dir, place)
+        config = replace(
+            config, precision=_precision(precision, config, clips, extractor, group, run if resume else None)
+        )
+        trainer = Trainer(config, extractor, place, group)
         origin = {"code": __version__, "store": store.digest, "full_motion": clips.full_motion, "init": None}
         if init is not None and not resume:
             origin["init"] = _start_from(init, trainer)
@@ -128,6 +136,39 @@ def _run(
             return saved, told and step < config.num_steps
         began = time.monotonic()
     return saved, False
+
+
+def _precision(
+    asked: str | None,
+    config: TrainConfig,
+    clips: ClipBatches,
+    extractor: nn.Module | None,
+    group: Group,
+    run: Path | None,
+) -> Precision:
+    """The precision of a run: its own if it is resumed, else what was asked for, else the faster here.
+
+    Raises:
+        InputError: for an unknown name, another one than the resumed run's, or "auto" for several processes.
+    """
+    found = checkpoint.newest(run) if run is not None else None
+    if found is not None:
+        try:
+            about = checkpoint.read(found)[1]
+        except InputError:  # `_begin` says what is wrong with it, and what to do
+            return config.precision
+        return kept(asked, from_json(about["train"]).precision)
+    if asked is None:
+        return config.precision
+    if asked == "auto" and group.size > 1:
+        raise InputError("processes could each find another precision faster; give them --precision fp32 or bf16.")
+
+    def step(precision: Precision) -> Callable[[], object]:
+        trial = Trainer(replace(config, precision=precision), extractor, group.device)
+        batch = clips[0].to(group.device)
+        return lambda: trial.advance(batch)
+
+    return faster(asked, step)
 
 
 def _due(step: int, every: int, config: TrainConfig) -> bool:

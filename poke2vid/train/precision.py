@@ -4,11 +4,42 @@ import time
 from collections.abc import Callable
 from typing import Literal, cast, get_args
 
+import torch
+from torch import Tensor, nn
+
 from poke2vid.types import InputError
 
 Precision = Literal["fp32", "bf16"]
 TRIAL_STEPS = 3  # timed of each, after one that is not
 GAIN = 0.9  # bf16 is taken if its steps need less than this share of fp32's: below that noise decides
+
+
+def convolving(precision: Precision, device: torch.device) -> torch.autocast:
+    """Within it convolutions compute in that precision; sums, warps and norms choose their own."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+class Convolving(nn.Module):
+    """A frozen network that computes in a precision and answers in fp32, in which losses are taken."""
+
+    def __init__(self, network: nn.Module, precision: Precision) -> None:
+        super().__init__()
+        self.network, self.precision = network, precision
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        with convolving(self.precision, x.device):
+            return [feature.float() for feature in self.network(x)]
+
+
+def kept(asked: str | None, own: Precision) -> Precision:
+    """A resumed run's own precision.
+
+    Raises:
+        InputError: if another one was asked for.
+    """
+    if asked not in (own, "auto", None):
+        raise InputError(f"the run was begun with --precision {own}; go on with it, or leave the option away.")
+    return own
 
 
 def faster(asked: str, step: Callable[[Precision], Callable[[], object]]) -> Precision:

@@ -1,6 +1,6 @@
 """What one training step minimises, in either stage (Sec. 3.2); no loop, no files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from poke2vid import losses
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train.config import DataConfig, TrainConfig
 from poke2vid.train.data import Batch, generator_for
+from poke2vid.train.precision import convolving
 from poke2vid.types import Rollout
 
 Terms = dict[str, Tensor]
@@ -48,14 +49,24 @@ class Prediction:
 
 def predict(model: PokeVideo, batch: Batch, config: TrainConfig, step: int) -> Prediction:
     """Stage 1: G(E_sigma(x_i)) of some frames of each clip. Stage 2: the rollout under the batch's pokes."""
-    if config.stage(step) == 2:
-        times = tuple(range(1, batch.frames.shape[1]))
-        return Prediction(
-            model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule), batch.frames[:, 1:], times
-        )
-    times = _stage_1_times(config, step)
-    x = batch.frames[:, list(times)]
-    return Prediction(model.reconstruct(x, batch.frames[:, 0]), x, times)
+    x_0 = batch.frames[:, 0]
+    with convolving(config.precision, x_0.device):
+        if config.stage(step) == 2:
+            times = tuple(range(1, batch.frames.shape[1]))
+            x = batch.frames[:, 1:]
+            result = model.rollout(x_0, batch.poke_maps, batch.schedule)
+        else:
+            times = _stage_1_times(config, step)
+            x = batch.frames[:, list(times)]
+            result = model.reconstruct(x, x_0)
+    return Prediction(_in_fp32(result), x, times)
+
+
+def _in_fp32(result: Rollout) -> Rollout:
+    """What losses are taken of; itself if it is."""
+    flow, repaint = (None if tensor is None else tensor.float() for tensor in (result.flow, result.repaint))
+    sigma = tuple(level.float() for level in result.sigma)
+    return replace(result, frames=result.frames.float(), sigma=sigma, flow=flow, repaint=repaint)
 
 
 def _stage_1_times(config: TrainConfig, step: int) -> tuple[int, ...]:
@@ -75,8 +86,8 @@ def terms(
         **motion_terms(predicted, batch, config.data, config.flow_softness),
     }
     if config.stage(step) == 2 and config.weights.trajectory:  # Eq. 7
-        with torch.no_grad():
-            sigma = model.levels_of(predicted.x)
+        with torch.no_grad(), convolving(config.precision, predicted.x.device):
+            sigma = tuple(level.float() for level in model.levels_of(predicted.x))
         found["trajectory"] = losses.trajectory_loss(predicted.result.sigma, sigma, squared=config.squared_trajectory)
     return found
 

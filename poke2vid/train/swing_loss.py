@@ -12,6 +12,7 @@ from poke2vid.model.swing import Law, free_step, held_step, home_of, law_of, map
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.film_data import FilmBatch
+from poke2vid.train.precision import convolving
 
 TOUCHED = 0.03  # of the side: the spot whose path is looked at by itself
 WINDOW = 12  # frames; half a period of what swings slowly
@@ -43,7 +44,7 @@ class Swung:
 def swing(net: TouchEncoder, batch: FilmBatch, config: FieldConfig) -> Swung:
     """Rolls out the films of a batch."""
     n = len(batch.x_0)
-    with torch.autocast(batch.x_0.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+    with convolving(config.precision, batch.x_0.device):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
         touched = net(features.levels, batch.at)
     with torch.no_grad():  # time is to explain when things move, not how far

@@ -15,6 +15,7 @@ from poke2vid.train.adversary import Adversary
 from poke2vid.train.config import TrainConfig
 from poke2vid.train.data import Batch
 from poke2vid.train.distributed import Group
+from poke2vid.train.precision import Convolving
 from poke2vid.types import InputError
 
 _REMEDY = (
@@ -35,7 +36,10 @@ class Trainer:
     def __init__(
         self, config: TrainConfig, extractor: nn.Module | None, device: torch.device, group: Group | None = None
     ) -> None:
-        self.config, self.extractor, self.group = config, extractor, group or Group(device=device)
+        self.config, self.group = config, group or Group(device=device)
+        self.extractor = extractor
+        if extractor is not None and config.precision != "fp32":
+            self.extractor = Convolving(extractor, config.precision)
         torch.manual_seed(config.seed)
         self.model = PokeVideo(config.model).to(device)
         torch.manual_seed(

@@ -1,7 +1,7 @@
 """One training step of E_phi on fields, and everything that a checkpoint must keep of it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,17 +45,7 @@ class FieldTrainer:
         if config.time_alone:
             for name, w in self.net.named_parameters():
                 w.requires_grad_(name.startswith(TIME))
-        learnt = [(name, w) for name, w in self.net.named_parameters() if w.requires_grad]
-        matrices = [w for name, w in learnt if w.dim() == 4 and not name.startswith(FROM_ZERO)]
-        others = [w for name, w in learnt if w.dim() != 4 or name.startswith(FROM_ZERO)]
-        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-        self.optimisers: dict[str, tuple[torch.optim.Optimizer, float]] = {
-            "muon/": (Muon(matrices, config.matrix_rate, dtype=dtype), config.matrix_rate),
-            "adam/": (
-                torch.optim.AdamW(others, lr=config.learning_rate, weight_decay=config.weight_decay),
-                config.learning_rate,
-            ),
-        }
+        self.optimisers = optimisers_of(self.net, config)
 
     def advance(
         self, batch: FieldBatch, films: FilmBatch | None = None, stills: StillBatch | None = None
@@ -129,6 +119,19 @@ class FieldTrainer:
         self.net.load_state_dict(own | taken)
         self.mean.load_state_dict(self.net.state_dict())
         return [name for name in fresh if name not in taken]
+
+
+def optimisers_of(net: nn.Module, config: FieldConfig) -> dict[str, tuple[torch.optim.Optimizer, float]]:
+    """Muon for convolutions, AdamW for all else, each with its highest rate."""
+    learnt = [(name, w) for name, w in net.named_parameters() if w.requires_grad]
+    matrices = [w for name, w in learnt if w.dim() == 4 and not name.startswith(FROM_ZERO)]
+    others = [w for name, w in learnt if w.dim() != 4 or name.startswith(FROM_ZERO)]
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    adam = torch.optim.AdamW(others, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return {
+        "muon/": (Muon(matrices, config.matrix_rate, dtype=dtype), config.matrix_rate),
+        "adam/": (adam, config.learning_rate),
+    }
 
 
 @dataclass(frozen=True)
@@ -256,13 +259,18 @@ class FieldScores:
     pokes: int
 
 
-@torch.no_grad()
 def scores(net: TouchEncoder, batches: Sequence[FieldBatch], config: FieldConfig) -> FieldScores:
     """As PokeBench counts, but against exact flow and in fields."""
+    return scored(lambda batch: predict(net, batch, config), batches)
+
+
+@torch.no_grad()
+def scored(predicted: Callable[[FieldBatch], FieldPrediction], batches: Sequence[FieldBatch]) -> FieldScores:
+    """The scores of whatever predicts fields."""
     rows, overlaps = [], []
     cells = torch.arange(FIELD_SIDE).float()
     for batch in batches:
-        said = predict(net, batch, config)
+        said = predicted(batch)
         u, features = said.u, said.features
         parts = batch.parts[batch.owner]
         away = torch.full(parts.shape, torch.inf)

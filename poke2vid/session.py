@@ -18,6 +18,7 @@ from poke2vid.geometry import Size, transform
 from poke2vid.interaction import Done, done_of
 from poke2vid.live import live
 from poke2vid.model.files import load_player
+from poke2vid.model.subject import with_subject
 from poke2vid.pictures import read_picture
 from poke2vid.types import (
     AS_TRAINED,
@@ -339,8 +340,8 @@ class Session:
                 self._phi, self._influences = interaction.driven(self._live, now.state, active, self._influences)
             else:
                 active = [self.canvas.modelled(poke) for poke in (*(poke for _, poke in now.held), *now.impulses)]
-                poke_map = poking.rasterise(active, self.player.resolution)[None]
-                self._phi = self._live.encode_poke(poke_map) if active else None
+                drawn = poking.rasterise(active, self.player.resolution)[None]
+                self._phi = self._live.encode_poke(drawn) if active else None
             self._phi_is_current = True
         return self._phi
 
@@ -364,8 +365,7 @@ class Animator:
     """A loaded model (`player`) and what a person does with it; `about` is its file's account of itself."""
 
     def __init__(self, player: Player, about: dict[str, Any] | None = None) -> None:
-        self.player = player
-        self.about = about or {}
+        self.player, self.about = player, about or {}
 
     def open(self, image: PictureSource, *, max_side: int = MAX_SIDE, rest: Rest | None = None) -> Session:
         """A session on a picture: a path, the bytes of a picture file, a Pillow image or a uint8 array `h w 3`."""
@@ -388,12 +388,13 @@ class Animator:
         session = self.open(image, max_side=max_side)
         for poke in pokes:
             session.poke(poke.location, poke.shift, poke.kind)
-        shown = tuple(transform(poke, session.canvas.to_shown) for poke in pokes)
         pictures = [session.canvas.picture, *(session.step() for _ in range(frames))]
-        return Animation(np.stack(pictures), session.state, shown)
+        return Animation(np.stack(pictures), session.state, tuple(transform(p, session.canvas.to_shown) for p in pokes))
 
 
-def load(path: str | Path | None = None) -> Animator:
-    """The model of a file, of a training run's folder, or (None) the one in the package, ready to be poked."""
+def load(path: str | Path | None = None, *, subject: str = "none", weights_dir: str | Path | None = None) -> Animator:
+    """The model of a file, of a training run's folder, or (None) the one in the package, ready to be poked.
+
+    With subject "auto" a saliency network helps to tell what the object is. Raises as `load_player` and `with_subject`."""
     loaded = load_player(None if path is None else Path(path))
-    return Animator(loaded.model, loaded.about)
+    return Animator(with_subject(loaded.model, subject, weights_dir), loaded.about)

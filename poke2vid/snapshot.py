@@ -11,6 +11,7 @@ from torch import Tensor
 
 from poke2vid.canvas import Canvas, Picture
 from poke2vid.files import digest_of, read_tensors, write_tensors
+from poke2vid.model.subject import WithSubject
 from poke2vid.types import Frame, InputError, Player, Poke, State
 
 FORMAT, VERSION = "poke2vid-session", 2
@@ -37,6 +38,8 @@ def identity(player: Player) -> str:
     """The same for the same weights and shape, or whatever the player calls its digest; else the name of its class."""
     if isinstance(player, torch.nn.Module):
         return digest_of(player.state_dict(), {"config": repr(getattr(player, "config", type(player).__name__))})
+    if isinstance(player, WithSubject):
+        return f"{identity(player.model)} with a subject"
     return str(getattr(player, "digest", type(player).__qualname__))
 
 

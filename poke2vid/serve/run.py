@@ -22,6 +22,7 @@ from poke2vid.export.names import holds_graphs
 from poke2vid.export.site import EngineKind, Files, config_json, files_json, site_files
 from poke2vid.live import live
 from poke2vid.model.files import load_player
+from poke2vid.model.subject import with_subject
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.serve.app import LOOPBACK, build_app
 from poke2vid.serve.conversation import Engine
@@ -32,9 +33,10 @@ from poke2vid.types import InputError
 
 
 def serve(
-    model: Path | None, *, host: str, port: int, engine: EngineKind, limits: Limits, open_browser: bool = False
-) -> None:
-    """Serves until it is interrupted.
+    model: Path | None, *, host: str, port: int, engine: EngineKind, limits: Limits, open_browser: bool = False,
+    subject: str = "none", weights_dir: Path | None = None,
+) -> None:  # fmt: skip
+    """Serves until it is interrupted; with a subject (`model/subject.py`) only where it computes itself.
 
     Raises:
         InputError: if the model cannot be read or the port cannot be had.
@@ -44,7 +46,9 @@ def serve(
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(contextlib.closing(listen(host, port)))
         if engine == "server":
-            app = build_app(page("server", None), build_engine(model, limits), hosts=hosts_of(host))
+            app = build_app(
+                page("server", None), build_engine(model, limits, subject, weights_dir), hosts=hosts_of(host)
+            )
         else:
             app = build_app(
                 page("browser", graphs(model, stack.enter_context(own_folder()) / "model")), hosts=hosts_of(host)
@@ -96,7 +100,7 @@ def page(engine: EngineKind, graphs: Path | None) -> Files:
     return files
 
 
-def build_engine(model: Path | None, limits: Limits) -> Engine:
+def build_engine(model: Path | None, limits: Limits, subject: str = "none", weights_dir: Path | None = None) -> Engine:
     """What computes for clients: a model, or the graphs of an export."""
     torch.set_num_threads(1)  # the threads of `Compute` are enough
     take_from_one_pool()
@@ -104,10 +108,10 @@ def build_engine(model: Path | None, limits: Limits) -> Engine:
         from poke2vid.export.touch_engine import player_of  # with a library that a model does not need
 
         player = player_of(model)
-        return Engine(player, player.about["decoder"], Rooms(limits), Compute())
+        return Engine(with_subject(player, subject, weights_dir), player.about["decoder"], Rooms(limits), Compute())
     loaded = load_player(model).model
     decoder = "layers" if isinstance(loaded, TouchVideo) else loaded.config.decoder
-    return Engine(live(loaded), decoder, Rooms(limits), Compute())
+    return Engine(live(with_subject(loaded, subject, weights_dir)), decoder, Rooms(limits), Compute())
 
 
 def configured(app: ASGIApp, limits: Limits) -> uvicorn.Config:

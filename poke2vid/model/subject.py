@@ -1,0 +1,99 @@
+"""A picture's subject by a saliency network, beside what the model itself takes for an object (`--subject auto`).
+
+U2-Net's small version finds what stands out in any picture. Where a touch is on that subject, the subject is what may move:
+holes in o are closed, and what is no part of it stays. Where it doubts the touched point it stands aside, and o decides.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from poke2vid import geometry, weights
+from poke2vid.model.response import BASIS, gate
+from poke2vid.model.touch_encoder import FIELD_SIDE
+from poke2vid.model.touch_video import GRASP, TouchDynamics
+from poke2vid.types import InputError, Player
+
+SUBJECTS = ("auto", "none")
+SALIENT = 0.5  # of s about l: below it the subject is not what is touched
+NETWORK_SIDE = 320  # pixels of the pictures that U2-Net takes
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1] on ImageNet, by which it wants them centred
+
+Saliency = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b 1 s s"]]
+
+
+class U2Net:
+    """s of pictures in [-1, 1]: how much each pixel of the field stands out, in 0 ... 1 (Qin et al. 2020).
+
+    About half a second a picture on one core.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Loads the graph; InputError if it cannot be run."""
+        import onnxruntime  # here: a model that is only played needs no second runtime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        try:
+            self._graph = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own exceptions have no common class
+            raise InputError(f"{file} cannot be run; take the published file anew.") from error
+
+    def __call__(self, x_0: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 s s"]:
+        x = functional.interpolate((x_0 + 1) / 2, size=(NETWORK_SIDE,) * 2, mode="bilinear", align_corners=False)
+        x = x / x.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
+        mean, std = (x.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+        name = self._graph.get_inputs()[0].name
+        planes = [self._graph.run(None, {name: one[None].numpy(force=True)})[0] for one in (x - mean) / std]
+        s = torch.from_numpy(np.concatenate(planes)).to(x_0.device)
+        low, high = (f(s, dim=(1, 2, 3), keepdim=True) for f in (torch.amin, torch.amax))
+        s = (s - low) / (high - low).clamp_min(1e-6)
+        return functional.interpolate(s, size=(FIELD_SIDE,) * 2, mode="area")
+
+
+class WithSubject(TouchDynamics):
+    """A model that sees what it touches, with a subject beside o. Its sessions are its own: they know s."""
+
+    def __init__(self, model: TouchDynamics, saliency: Saliency) -> None:
+        self.model, self.saliency = model, saliency
+
+    @property
+    def resolution(self) -> int:
+        """Side of the square frames it takes and gives, in pixels."""
+        return self.model.resolution
+
+    def seen(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 1 s s"], tuple[Tensor, ...]]:
+        """The union of o and s, and as levels E_phi's own, o and s."""
+        mask, levels = self.model.seen(x_0)
+        s = self.saliency(x_0)
+        return torch.maximum(mask, s), (*levels, mask, s)
+
+    def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
+        """What E_phi says of a touch, where the subject lets it; where it doubts l, where o does."""
+        *own, mask, s = levels
+        said = self.model.touched(tuple(own), at)
+        about = functional.max_pool2d(s, 2 * GRASP + 1, 1, GRASP)
+        salient = geometry.sample(about, at[:, None, None])[..., :1, :1] >= SALIENT
+        share = torch.where(salient, gate(s), gate(mask)) / gate(torch.maximum(mask, s)).clamp_min(1e-6)
+        cells = functional.pixel_unshuffle(share, 2)  # dx and dy of the four pixels of a cell, as influences have them
+        return torch.cat((said[:, :BASIS] * torch.cat((cells, cells), dim=1)[:, None], said[:, BASIS:]), dim=1)
+
+
+def with_subject(model: Player, subject: str, weights_dir: str | Path | None = None) -> Player:
+    """The model itself for "none"; for "auto" with a subject beside o.
+
+    Raises:
+        InputError: for another name, a model of the paper's form, or missing weights.
+    """
+    if subject not in SUBJECTS:
+        raise InputError(f"there is no subject {subject!r}; choose one of {', '.join(SUBJECTS)}.")
+    if subject == "none":
+        return model
+    if not isinstance(model, TouchDynamics):
+        raise InputError("a subject is for models that see what they touch; leave --subject away with this one.")
+    return WithSubject(model, U2Net(weights.locate("u2netp", weights_dir)))

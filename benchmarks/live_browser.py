@@ -148,9 +148,7 @@ def measure(page: Any, seconds: float, rounds: int, poke: Poke, canvas: Canvas) 
     dragged: dict[str, list[dict[str, float]]] = {name: [] for name in RATES}
     for _ in range(rounds):
         for name, rate in RATES.items():
-            dragged[name].append(
-                drag(page, rate, seconds, [c / n for c, n in zip(poke.location, reversed(canvas.size))])
-            )
+            dragged[name].append(drag(page, rate, seconds, where))
     stats = page.evaluate("poke2vid.stats()")
     return {
         "step_ms": step_ms,
@@ -222,12 +220,12 @@ def text(found: dict[str, Any], version: str) -> str:
     ]
     return (
         f"# live_browser\n\nThe page in headless Chromium {version}, WebAssembly on the CPU, drawing in plain JavaScript on "
-        f"the same cores, a picture of {SHOWN_SIDE} x {SHOWN_SIDE}, drawn weights with which every pixel moves; {BASE} as it is "
-        "in the package, on the bundled flower, touched there. A step is the engine alone, called from the page, worker and "
+        f"the same cores, a picture of {SHOWN_SIDE} x {SHOWN_SIDE}, drawn weights with which every pixel moves; {BASE} as it "
+        "is in the package, on the bundled flower, touched there. A step is the engine alone, called from the page, worker and "
         f"messages included; a touch's first step also encodes it (p50 / p95; goal: {TOUCH_GOAL} ms). Poke to frame: from the "
-        "time stamp of the pointer's event to the end of drawing the frame that contains it, p50 / p95, medians of rounds, and "
-        f"the lowest and highest p95 (goal: {LATENCY_GOAL} ms); at 25 steps a second up to 40 ms of it are the wait for the "
-        "next step. The browser's own way to the screen is not in it. A program: ONNX Runtime's CPU provider, one thread, in "
+        "time stamp of the pointer's event to the end of drawing the frame that contains it, p50 / p95, medians of rounds, "
+        f"and the lowest and highest p95 (goal: {LATENCY_GOAL} ms); at 25 steps a second up to 40 ms of it are the wait "
+        "for the next step. The browser's own way to the screen is not in it. A program: ONNX Runtime's CPU provider, one thread, in "
         "this process.\n\n" + table(header, rows)
     )
 

@@ -224,9 +224,9 @@ def text(found: dict[str, Any], version: str) -> str:
         "is in the package, on the bundled flower, touched there. A step is the engine alone, called from the page, worker and "
         f"messages included; a touch's first step also encodes it (p50 / p95; goal: {TOUCH_GOAL} ms). Poke to frame: from the "
         "time stamp of the pointer's event to the end of drawing the frame that contains it, p50 / p95, medians of rounds, "
-        f"and the lowest and highest p95 (goal: {LATENCY_GOAL} ms); at 25 steps a second up to 40 ms of it are the wait "
-        "for the next step. The browser's own way to the screen is not in it. A program: ONNX Runtime's CPU provider, one thread, in "
-        "this process.\n\n" + table(header, rows)
+        f"and the lowest and highest p95 (goal: {LATENCY_GOAL} ms); at 25 steps a second up to 40 ms of it are the wait for "
+        "the next step. The browser's own way to the screen is not in it. A program: ONNX Runtime's CPU provider, one thread, "
+        "in this process.\n\n" + table(header, rows)
     )
 
 

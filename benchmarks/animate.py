@@ -18,11 +18,11 @@ from timing import RESULTS, Machine, Ratio, as_json, interleaved, ratio, run_mea
 
 from poke2vid import pokes
 from poke2vid.files import write_tensors
+from poke2vid.live.session import Session
+from poke2vid.media.pictures import write_picture
 from poke2vid.model.config import ModelConfig, released_config
 from poke2vid.model.files import MODEL_FORMAT, VERSION, model_tensors
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import write_picture
-from poke2vid.session import Session
 from poke2vid.train.presets import PRESETS
 from poke2vid.types import Player, Poke
 

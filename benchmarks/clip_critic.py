@@ -16,10 +16,10 @@ from timing import RESULTS, Machine, table, write_results
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from poke2vid.data.store import Store
 from poke2vid.losses import gradient_penalty, hinge_loss_fake, hinge_loss_real
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.critics import ClipCritic, CriticConfig, Design
-from poke2vid.store import Store
 from poke2vid.train.config import DataConfig
 from poke2vid.train.data import ClipBatches
 

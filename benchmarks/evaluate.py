@@ -16,18 +16,18 @@ import typer
 from material import write_videos
 from timing import RESULTS, Machine, as_json, interleaved, ratio, run_measured, table, write_results
 
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from poke2vid.data.store import Store
 from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.distribution.i3d import I3D, I3DFeatures
-from poke2vid.evaluate.distribution.tracks import TrackFeatures, track_chain, track_features
 from poke2vid.evaluate.heldout import find_judges, model_row
 from poke2vid.evaluate.scoring import Judges, Plan, score_row
-from poke2vid.evaluate.tracking import ChainTracker
-from poke2vid.features import Lpips
+from poke2vid.media.pictures import to_float, to_uint8
 from poke2vid.model.files import load_model, suitable_threads
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import to_float, to_uint8
-from poke2vid.prepare import PrepareSettings, prepare
-from poke2vid.store import Store
+from poke2vid.pretrained.features import Lpips
+from poke2vid.pretrained.i3d import I3D, I3DFeatures
+from poke2vid.tracking.trackers import ChainTracker
+from poke2vid.tracking.tracks import TrackFeatures, track_chain, track_features
 from poke2vid.train.data import Batch, stack
 from poke2vid.train.presets import preset
 

@@ -16,13 +16,13 @@ from timing import RESULTS, Machine, table, write_results
 from tqdm import tqdm
 
 import poke2vid
-from poke2vid.canvas import Canvas
 from poke2vid.export.check import HELD, LET_GO
 from poke2vid.export.engine import OnnxPlayer, Precision
 from poke2vid.export.run import export_model
-from poke2vid.live import LiveModel
+from poke2vid.live.canvas import Canvas
+from poke2vid.live.law_of_rest import LiveModel
+from poke2vid.media.pictures import read_picture
 from poke2vid.model.files import load_model, save_model
-from poke2vid.pictures import read_picture
 from poke2vid.pokes import rasterise
 from poke2vid.types import LivePlayer, Poke
 

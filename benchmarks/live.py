@@ -25,11 +25,11 @@ from poke2vid.export.engine import OnnxPlayer
 from poke2vid.export.graphs import Step
 from poke2vid.export.run import export_model
 from poke2vid.export.write import signature_of
-from poke2vid.live import LiveModel
+from poke2vid.live.law_of_rest import LiveModel
+from poke2vid.live.session import Session
+from poke2vid.media.pictures import read_picture
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import read_picture
-from poke2vid.session import Session
 from poke2vid.train.presets import PRESETS
 from poke2vid.types import AS_TRAINED, Frame, LivePlayer, Rest, State
 

@@ -20,14 +20,14 @@ from timing import RESULTS, Machine, table, write_results
 from torch import nn
 
 import poke2vid
-from poke2vid.canvas import Canvas
 from poke2vid.export.run import export_model, graphs_of
 from poke2vid.export.touch_engine import player_of
+from poke2vid.live.canvas import Canvas
+from poke2vid.live.session import Session
+from poke2vid.media.pictures import read_picture, write_picture
 from poke2vid.model.files import save_model
 from poke2vid.model.motion_decoder import MotionDecoder
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import read_picture, write_picture
-from poke2vid.session import Session
 from poke2vid.train.presets import PRESETS
 from poke2vid.types import Poke
 

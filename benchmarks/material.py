@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.manifest import DEFAULT_LAGS
-from poke2vid.prepare import PrepareSettings, prepare
-from poke2vid.video import write_video
+from poke2vid.data.manifest import DEFAULT_LAGS
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from poke2vid.media.video import write_video
 
 FPS = 25.0
 SOURCE_SIDE = 256  # pixels: what data sets of this field are kept at

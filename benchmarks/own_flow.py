@@ -18,15 +18,15 @@ from tqdm import tqdm
 
 from poke2vid.evaluate.bench.measure import Measurement, Moments, Sample
 from poke2vid.evaluate.bench.run import first_of_each_family
-from poke2vid.evaluate.statistics import cluster_mean
 from poke2vid.files import atomic
 from poke2vid.geometry import resize_flow
+from poke2vid.live.session import Animator
+from poke2vid.measures.statistics import cluster_mean
 from poke2vid.model.files import load_player
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.pokebench.disk import Bench, StoredScene
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
-from poke2vid.session import Animator
 from poke2vid.simulator.actions import Pull, touched_path
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.interactions import metres

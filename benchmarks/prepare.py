@@ -14,13 +14,13 @@ from material import SOURCE_SIDE, write_videos
 from stages import REST, Stages
 from timing import RESULTS, Machine, as_json, interleaved, ratio, table, write_results
 
-from poke2vid import prepare_video
+from poke2vid.data.manifest import ArraySettings
+from poke2vid.data.prepare import video as prepare_video
+from poke2vid.data.prepare.video import SMALLEST_WORKING_SIDE, VideoPreparer
+from poke2vid.data.sources import folder
+from poke2vid.data.sources.folder import SourceVideo
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
-from poke2vid.manifest import ArraySettings
-from poke2vid.prepare_video import SMALLEST_WORKING_SIDE, VideoPreparer
-from poke2vid.sources import folder
-from poke2vid.sources.folder import SourceVideo
-from poke2vid.video import iterate_frames
+from poke2vid.media.video import iterate_frames
 
 TARGET_FPS = 40.0  # DESIGN.md section 10: frames a second and core at 128 pixels with both flows
 DECODE, FLOW, MOTION = "decode and resize", "flow over the lag", "flow between neighbours (motion)"

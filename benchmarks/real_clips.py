@@ -21,13 +21,13 @@ from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
 from poke2vid.evaluate.bench.players import BenchPlayer, Copy, ShiftPatch, load_players
-from poke2vid.evaluate.statistics import cluster_mean
-from poke2vid.evaluate.tracking import bench_tracker
 from poke2vid.files import atomic
 from poke2vid.flow.raft import RaftFlow
+from poke2vid.measures.statistics import cluster_mean
+from poke2vid.media.video import iterate_frames
 from poke2vid.pokebench.records import PokeRecord
+from poke2vid.tracking.trackers import bench_tracker
 from poke2vid.types import InputError
-from poke2vid.video import iterate_frames
 
 MOVES, STILL = 0.02, 0.005  # of the side, over the lag: what moves, and what stands still
 FAR = 0.15  # of the side, from the poke, as in PokeBench

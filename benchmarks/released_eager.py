@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from poke2vid.features import VGG19Features
+from poke2vid.pretrained.features import VGG19Features
 
 WIDTH = 512  # channels of the coarsest state
 BOTTLENECK = 16  # its side in cells

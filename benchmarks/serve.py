@@ -28,8 +28,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 import poke2vid
-from poke2vid.pictures import read_picture, to_uint8
-from poke2vid.session import Session, load
+from poke2vid.live.session import Session, load
+from poke2vid.media.pictures import read_picture, to_uint8
 
 PICTURE = Path(poke2vid.__file__).parent / "assets" / "examples" / "flower.jpg"
 PACE = 25.0  # steps a second and client, as a film's

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 from timing import RESULTS, Machine, as_json, interleaved, ratio, table, write_results
 
-from poke2vid.encoding import write_video
+from poke2vid.media.encoding import write_video
 from poke2vid.simulator.families.registry import FAMILIES
 from poke2vid.simulator.film import Order, Take, take
 from poke2vid.simulator.world import FPS

@@ -15,12 +15,12 @@ import typer
 from timing import RESULTS, Machine, table, write_results
 from tqdm import tqdm
 
+from poke2vid.processes import Died, Tick, run_jobs
 from poke2vid.simulator.families.registry import FAMILIES, family_named
 from poke2vid.simulator.film import Order
 from poke2vid.simulator.interactions import TOUCH_SIDE, happen
 from poke2vid.simulator.scene import GENERATION, INDIVIDUALS, generator
 from poke2vid.simulator.world import PHYSICS, UnstableError, World
-from poke2vid.workers import Died, Tick, run_jobs
 
 SET = 11  # no training or test set has this seed
 TARGET = 0.02

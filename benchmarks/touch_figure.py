@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 import poke2vid
-from poke2vid import viz
 from poke2vid.files import atomic
+from poke2vid.media import viz
 from poke2vid.types import Pair, Poke
 
 EXAMPLES = Path(poke2vid.__file__).parent / "assets" / "examples"

@@ -23,11 +23,11 @@ from timing import RESULTS, Machine, Ratio, as_json, interleaved, ratio, run_mea
 from torch import Tensor, nn
 
 from poke2vid import losses
-from poke2vid.features import FeatureNet, SqueezeFeatures, VGG19Features
+from poke2vid.data.store import Store
 from poke2vid.model.config import released_config
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import POKE_GAIN
-from poke2vid.store import Store
+from poke2vid.pretrained.features import FeatureNet, SqueezeFeatures, VGG19Features
 from poke2vid.train import checkpoint, loop, steps
 from poke2vid.train.adversary import Adversary
 from poke2vid.train.config import LossWeights, TrainConfig

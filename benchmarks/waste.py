@@ -20,10 +20,10 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from poke2vid.features import VGG19Features
 from poke2vid.losses import weighted_sum
 from poke2vid.model.config import released_config
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.pretrained.features import VGG19Features
 from poke2vid.train import steps
 from poke2vid.train.config import LossWeights, TrainConfig
 from poke2vid.train.data import Batch

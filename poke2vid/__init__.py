@@ -12,10 +12,10 @@ _HOMES = {  # public name -> the module it lives in, imported when first used
     "Rest": "types",
     "Rollout": "types",
     "State": "types",
-    "Animation": "session",
-    "Animator": "session",
-    "Session": "session",
-    "load": "session",
+    "Animation": "live.session",
+    "Animator": "live.session",
+    "Session": "live.session",
+    "load": "live.session",
 }
 __all__ = [*_HOMES, "__version__"]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from moving_square import write_square
 
-from poke2vid.prepare import PrepareSettings, prepare
-from poke2vid.store import Store
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from poke2vid.data.store import Store
 
 torch.set_num_threads(1)
 os.environ["POKE2VID_OFFLINE"] = "1"  # a test never downloads

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poke2vid.video import write_video
+from poke2vid.media.video import write_video
 
 
 @cache

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from poke2vid.data.manifest import FileRecord
 from poke2vid.data.poke_store import ENTRY, MANIFEST, SHARDS, PokeManifest, PokeSettings, PokeStore, ShardEntry
 from poke2vid.data.shards import CAUSES
 from poke2vid.files import write_json
-from poke2vid.manifest import FileRecord
 from poke2vid.types import Split
 
 SIDE, POKES = 64, 4

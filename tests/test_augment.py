@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poke2vid.augment import AugmentConfig, augment, move, random_affine, recolour
+from poke2vid.data.augment import AugmentConfig, augment, move, random_affine, recolour
 from poke2vid.geometry import Affine, pixel_grid, sample, warp
 from poke2vid.types import Clip, Displacement
 

@@ -8,11 +8,11 @@ import torch
 
 import poke2vid
 from poke2vid import pokes
-from poke2vid.evaluate import scores
 from poke2vid.flow.estimator import build_estimator
+from poke2vid.live.script import read_script, replay
+from poke2vid.measures import motion as scores
+from poke2vid.media.pictures import read_picture
 from poke2vid.model.files import PAPER_BASE, load_model
-from poke2vid.pictures import read_picture
-from poke2vid.script import read_script, replay
 from poke2vid.types import Poke
 
 EXAMPLES = Path(poke2vid.__file__).parent / "assets" / "examples"

@@ -15,7 +15,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from poke2vid.evaluate import counterfactual
 from poke2vid.evaluate.bench.grid import futures, write_grid, write_grids
 from poke2vid.evaluate.bench.measure import (
     COLUMNS,
@@ -37,20 +36,21 @@ from poke2vid.evaluate.bench.players import (
 from poke2vid.evaluate.bench.plots import bars, curves
 from poke2vid.evaluate.bench.report import BenchReport, read_report, summarise
 from poke2vid.evaluate.bench.run import run_bench
-from poke2vid.evaluate.statistics import Interval
-from poke2vid.evaluate.tracking import bench_tracker, lpips_if_found
 from poke2vid.flow.chain import FlowChain
 from poke2vid.flow.classical import DisFlow
+from poke2vid.live.session import Animator
+from poke2vid.measures import counterfactual
+from poke2vid.measures.statistics import Interval
+from poke2vid.media.pictures import read_picture
+from poke2vid.media.video import iterate_frames
+from poke2vid.media.viz import ARROW
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import read_picture
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
-from poke2vid.session import Animator
+from poke2vid.tracking.trackers import bench_tracker, lpips_if_found
 from poke2vid.train.presets import preset
 from poke2vid.types import InputError
-from poke2vid.video import iterate_frames
-from poke2vid.viz import ARROW
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
 SIDE, RADIUS, CENTRE, T, LAST = 48, 12.0, 24.0, 4, 6

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poke2vid.canvas import Canvas
+from poke2vid.live.canvas import Canvas
 from poke2vid.pokes import check, rasterise
 from poke2vid.types import Frame, Poke
 

@@ -14,6 +14,7 @@ from poke2vid.cli.app import app
 from poke2vid.data.poke_store import PokeStore, verify_pokes
 from poke2vid.data.shards import CAUSES, FIELD_FRAMES, PokeShard, unpacked
 from poke2vid.data.simulate_pokes import poke_settings, simulate_pokes
+from poke2vid.data.store import Store
 from poke2vid.simulator import causes
 from poke2vid.simulator.actions import Pull, touched_path
 from poke2vid.simulator.causes import PokedOrder, poke_scene
@@ -22,7 +23,6 @@ from poke2vid.simulator.looks.photographs import Photographs, carried
 from poke2vid.simulator.looks.wild import turned, wild
 from poke2vid.simulator.scene import generator
 from poke2vid.simulator.world import World
-from poke2vid.store import Store
 from poke2vid.types import InputError
 
 SIDE, SCENES, POKES, FILM = 64, 3, 8, 20

@@ -27,12 +27,12 @@ from torch import nn
 
 from poke2vid import __version__
 from poke2vid.cli import app, main
-from poke2vid.info import count_flops
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from poke2vid.media.video import iterate_frames
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import load_model, save_model
+from poke2vid.model.info import count_flops
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.prepare import PrepareSettings, prepare
-from poke2vid.video import iterate_frames
 
 HELP = Path(__file__).resolve().parents[1] / "docs" / "cli.txt"
 TYPER = ".".join(typer.__version__.split(".")[:2])

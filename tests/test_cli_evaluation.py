@@ -14,11 +14,11 @@ from PIL import Image
 from torch import nn
 
 from poke2vid.cli import main
+from poke2vid.media.video import iterate_frames
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train.config import to_json
 from poke2vid.train.presets import preset
-from poke2vid.video import iterate_frames
 
 TINY = preset("tiny")
 Call = Callable[..., tuple[int, str, str]]

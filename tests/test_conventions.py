@@ -8,14 +8,14 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from poke2vid.canvas import Canvas
 from poke2vid.geometry import Affine, pixel_grid, sample, to_normalised, to_pixels, warp
+from poke2vid.live.canvas import Canvas
 from poke2vid.losses import flow_loss
+from poke2vid.media.video import iterate_frames, read_picture, to_float, to_uint8, write_video
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import NO_POKE, PokeVideo
 from poke2vid.pokes import POKE_GAIN, rasterise
 from poke2vid.types import InputError, Poke
-from poke2vid.video import iterate_frames, read_picture, to_float, to_uint8, write_video
 
 
 def texture(height: int, width: int, seed: int = 0) -> torch.Tensor:

@@ -9,7 +9,6 @@ import torch
 from typer.testing import CliRunner
 
 from poke2vid.cli.correlate import correlate as command
-from poke2vid.evaluate.structure import correlation
 from poke2vid.evaluate.structure.correlate import (
     SHORTEST,
     Correlator,
@@ -20,10 +19,11 @@ from poke2vid.evaluate.structure.correlate import (
     random_shifts,
     with_frames,
 )
+from poke2vid.live.script import parse_pairs
+from poke2vid.measures import correlation
+from poke2vid.media.pictures import read_picture
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import read_picture
-from poke2vid.script import parse_pairs
 from poke2vid.train.presets import preset
 from poke2vid.types import InputError
 
@@ -321,7 +321,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_the_command_maps_a_picture_with_a_model_file(model, picture, tmp_path):
-    from poke2vid.pictures import write_picture
+    from poke2vid.media.pictures import write_picture
 
     write_picture(tmp_path / "picture.png", picture)
     save_model(tmp_path / "model.safetensors", model, {})

@@ -7,6 +7,7 @@ import torch
 from small_runs import FULL, TINY
 from torch import Tensor, nn
 
+from poke2vid.data.store import Store
 from poke2vid.losses import (
     adversarial_loss,
     feature_matching_loss,
@@ -15,7 +16,6 @@ from poke2vid.losses import (
     hinge_loss_real,
 )
 from poke2vid.model.critics import ClipCritic, CriticConfig, FrameCritic
-from poke2vid.store import Store
 from poke2vid.train.adversary import Adversary
 from poke2vid.train.config import TrainConfig
 from poke2vid.train.data import Batch, ClipBatches

@@ -15,22 +15,22 @@ import torch
 from moving_square import write_square
 from torch import Tensor, nn
 
-from poke2vid.evaluate import scores
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from poke2vid.data.store import Store
 from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.distances import difference, distances, floors
-from poke2vid.evaluate.distribution.moments import Moments, frechet_distance
 from poke2vid.evaluate.heldout import evaluate, find_judges, model_row, reference_rows
 from poke2vid.evaluate.report import COLUMNS, Report, summarised, write_report
 from poke2vid.evaluate.rows import FOLDS, Batched, Measured, Row, fold_of, load, path_of, save
 from poke2vid.evaluate.scoring import Plan, features_of, score_row, shared_clips
-from poke2vid.evaluate.statistics import Interval, cluster_mean, cluster_ratio, jackknife, shown
-from poke2vid.evaluate.tracking import tracker_for
 from poke2vid.files import read_tensors
+from poke2vid.measures import motion as scores
+from poke2vid.measures.moments import Moments, frechet_distance
+from poke2vid.measures.statistics import Interval, cluster_mean, cluster_ratio, jackknife, shown
+from poke2vid.media.pictures import to_uint8
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import to_uint8
-from poke2vid.prepare import PrepareSettings, prepare
-from poke2vid.store import Store
+from poke2vid.tracking.trackers import tracker_for
 from poke2vid.train.config import to_json
 from poke2vid.train.presets import preset
 from poke2vid.types import InputError, Poke
@@ -558,7 +558,7 @@ def test_clips_are_written_as_videos_where_they_are_asked_for_also_of_what_was_s
     evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", videos=tmp_path / "videos", quiet=True)
     (place,) = (tmp_path / "videos").iterdir()
     assert sorted(p.name for p in place.iterdir()) == ["00000.mp4", "00001.mp4", "00002.mp4"]
-    from poke2vid.video import iterate_frames
+    from poke2vid.media.video import iterate_frames
 
     frames = list(iterate_frames(place / "00001.mp4"))
     first = to_uint8(EvaluationClips(Store.open(store), 32, SETTINGS, 0)[1].frames[:1])[0]

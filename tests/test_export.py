@@ -27,12 +27,12 @@ from poke2vid.export.run import export_model, export_page
 from poke2vid.export.site import site_files
 from poke2vid.export.write import OPERATORS
 from poke2vid.files import digest_of
-from poke2vid.live import LiveModel
+from poke2vid.live.law_of_rest import LiveModel
+from poke2vid.live.session import Session
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import rasterise
-from poke2vid.session import Session
 from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Poke, Rest
 
 SIDE = 32
@@ -235,7 +235,7 @@ def site_picture(name: str) -> Path:
 
 
 def read(path: Path) -> np.ndarray:
-    from poke2vid.pictures import read_picture
+    from poke2vid.media.pictures import read_picture
 
     return read_picture(path)
 

@@ -17,6 +17,7 @@ from poke2vid.export.touch import describe, digest
 from poke2vid.export.touch_engine import OnnxTouchPlayer, player_of
 from poke2vid.export.write import write_graphs
 from poke2vid.files import write_json
+from poke2vid.live.session import Session
 from poke2vid.model import touch_video
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import BASE, load_player, save_model, save_touch_video
@@ -24,7 +25,6 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.swing import LAW
 from poke2vid.model.touch_encoder import TouchConfig, Touched
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
-from poke2vid.session import Session
 from poke2vid.types import InputError, LivePlayer, TouchPlayer
 
 SMALL = TouchConfig(seeing=(8, 8, 8, 8), touching=(8, 8, 8, 8), compared=(8, 8), swing=8, stays=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from poke2vid.features import (
+from poke2vid.pretrained.features import (
     FeatureNet,
     Lpips,
     SqueezeFeatures,
@@ -53,7 +53,7 @@ def test_vgg16_taps_have_the_shapes_of_the_last_relu_of_each_block_and_end_there
 
 def test_lpips_on_vgg_is_its_formula_with_the_published_heads(shared: Path):
     """The backbone's weights are not to be had here: random ones, and the heads of the published file."""
-    from poke2vid import weights
+    from poke2vid.pretrained import weights
 
     torch.manual_seed(0)
     net = Lpips("vgg")

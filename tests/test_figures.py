@@ -13,22 +13,22 @@ import torch
 from moving_square import write_square
 from torch import nn
 
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from poke2vid.data.store import Store
 from poke2vid.evaluate.figures.clips import background_poke, choose_clips, user_pokes
 from poke2vid.evaluate.figures.futures import load_beside
 from poke2vid.evaluate.figures.given import read_pokes
 from poke2vid.evaluate.figures.layout import Row, cycled, enlargement, enrolment, flow_scale, moments
 from poke2vid.evaluate.figures.write import write_figures
 from poke2vid.evaluate.neighbours.generalisation import unseen_videos
+from poke2vid.media.video import iterate_frames
+from poke2vid.media.viz import ARROW
 from poke2vid.model.files import PAPER_BASE, LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import foreground_mask
-from poke2vid.prepare import PrepareSettings, prepare
-from poke2vid.store import Store
 from poke2vid.train.config import to_json
 from poke2vid.train.presets import preset
 from poke2vid.types import InputError, Poke
-from poke2vid.video import iterate_frames
-from poke2vid.viz import ARROW
 
 TINY = preset("tiny")
 GREY = 120

@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from poke2vid import weights
 from poke2vid.flow.classical import DisFlow
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
 from poke2vid.flow.raft import RaftFlow, RaftSmall
 from poke2vid.geometry import resize_flow, warp
+from poke2vid.pretrained import weights
 from poke2vid.types import InputError
 
 Pair = tuple[np.ndarray, np.ndarray, np.ndarray]  # two frames and the true flow between them

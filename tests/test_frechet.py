@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from poke2vid.evaluate.distribution.moments import Moments, frechet_bias, frechet_distance
+from poke2vid.measures.moments import Moments, frechet_bias, frechet_distance
 from poke2vid.types import InputError
 
 

@@ -10,12 +10,12 @@ import torch
 from poke2vid.cli.impulse import impulse
 from poke2vid.evaluate.impulse.curves import LATE, ImpulseReport, Response, curves, measures, summarise
 from poke2vid.evaluate.impulse.figures import plot, write_clips
+from poke2vid.media.pictures import read_picture
+from poke2vid.media.video import iterate_frames
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import LoadedModel, save_model
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import read_picture
 from poke2vid.types import InputError, Poke
-from poke2vid.video import iterate_frames
 
 IMPULSES = ModelConfig(resolution=32, channels=4, decoder="motion", poke_kind="impulse")
 

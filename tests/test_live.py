@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 import poke2vid
-from poke2vid.live import LiveModel
+from poke2vid.live.law_of_rest import LiveModel
+from poke2vid.live.session import load
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import rasterise
-from poke2vid.session import load
 from poke2vid.types import AS_TRAINED, InputError, Poke, PokeKind, Rest, State
 
 LONG = 1000  # steps: what a person who leaves the page open sees

@@ -13,6 +13,7 @@ import torch
 pytest.importorskip("faiss", reason="needs the extra `neighbours`")
 
 from poke2vid.cli.neighbours import neighbours
+from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout import split_named
 from poke2vid.evaluate.neighbours import index as module
 from poke2vid.evaluate.neighbours.generalisation import Unseen, generalisation_grid, unseen_videos
@@ -26,13 +27,12 @@ from poke2vid.evaluate.neighbours.index import (
     open_index,
     write_answers,
 )
+from poke2vid.media.pictures import read_picture, to_float, write_picture
+from poke2vid.media.video import iterate_frames
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import LoadedModel, save_model
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import read_picture, to_float, write_picture
-from poke2vid.store import Store
 from poke2vid.types import InputError, Poke
-from poke2vid.video import iterate_frames
 
 CONFIG = ModelConfig(resolution=32, channels=4, decoder="motion")
 

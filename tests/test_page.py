@@ -16,9 +16,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from poke2vid.cli import app
-from poke2vid.pictures import read_picture, write_picture
-from poke2vid.script import read_script, replay
-from poke2vid.session import load
+from poke2vid.live.script import read_script, replay
+from poke2vid.live.session import load
+from poke2vid.media.pictures import read_picture, write_picture
 
 pytestmark = pytest.mark.slow
 WIDTH, HEIGHT = 480, 320
@@ -642,7 +642,7 @@ def test_a_gif_lasts_as_long_as_what_was_done_also_at_the_pace_of_a_screen(page:
 
 
 def read_script_of(page: Any) -> Any:
-    from poke2vid.script import Script
+    from poke2vid.live.script import Script
 
     return Script.model_validate(page.evaluate("poke2vid.script()"))
 

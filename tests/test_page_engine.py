@@ -22,15 +22,16 @@ import uvicorn
 from browser import chromium
 from PIL import Image
 
-from poke2vid.canvas import Canvas
-from poke2vid.evaluate.structure import correlation
 from poke2vid.export.run import export_model, graphs_of
 from poke2vid.export.site import STATIC, Files, content, site_files
-from poke2vid.live import LiveModel
+from poke2vid.live.canvas import Canvas
+from poke2vid.live.law_of_rest import LiveModel
+from poke2vid.live.session import Session, load
+from poke2vid.measures import correlation
+from poke2vid.media.pictures import read_picture
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import read_picture
 from poke2vid.pokes import rasterise
 from poke2vid.serve import protocol
 from poke2vid.serve.app import build_app
@@ -38,7 +39,6 @@ from poke2vid.serve.files import TYPES
 from poke2vid.serve.heat import even_shifts, forward
 from poke2vid.serve.rooms import Limits
 from poke2vid.serve.run import build_engine, configured, listen
-from poke2vid.session import Session, load
 from poke2vid.types import Frame, Pair, Poke, Rest
 
 WEB = Path(__file__).parent / "web"

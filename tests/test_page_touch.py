@@ -27,20 +27,20 @@ from test_page_engine import (
     smooth,
 )
 
-from poke2vid.canvas import Canvas
 from poke2vid.export.run import export_model
 from poke2vid.export.site import Files, config_json, files_json, site_files
+from poke2vid.live.canvas import Canvas
+from poke2vid.live.session import Session
+from poke2vid.media.pictures import read_picture
 from poke2vid.model.files import load_player, save_touch_video
 from poke2vid.model.response import CELL
 from poke2vid.model.swing import LAW, PUSHED, SWING, rest_of
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
-from poke2vid.pictures import read_picture
 from poke2vid.serve.app import build_app
 from poke2vid.serve.heat import heat_of
 from poke2vid.serve.rooms import Limits
 from poke2vid.serve.run import build_engine, configured, listen
-from poke2vid.session import Session
 from poke2vid.types import Frame, Pair, Poke
 
 FLOW_TOLERANCE = 2e-3  # pixels of the model over 25 steps

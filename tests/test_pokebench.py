@@ -15,8 +15,9 @@ import simulated  # noqa: F401  before MuJoCo: it skips where that is missing
 import torch
 
 # isort: split
-from poke2vid.encoding import write_lossless
 from poke2vid.geometry import warp
+from poke2vid.media.encoding import write_lossless
+from poke2vid.media.video import iterate_frames
 from poke2vid.pokebench.build import SPECS, BenchSpec, SceneOrder, build_bench, spec_named
 from poke2vid.pokebench.disk import Bench
 from poke2vid.pokebench.plan import LENGTHS, WIDE
@@ -27,7 +28,6 @@ from poke2vid.simulator.film import Order
 from poke2vid.simulator.scene import INDIVIDUALS
 from poke2vid.simulator.world import IMPULSE_FRAMES
 from poke2vid.types import InputError
-from poke2vid.video import iterate_frames
 
 SPEC = BenchSpec("tiny", {"plants": 2}, 64, frames=12, arrive=6)
 

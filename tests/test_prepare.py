@@ -17,12 +17,12 @@ import pytest
 import torch
 from moving_square import moving_square, write_square
 
-from poke2vid.prepare import PrepareSettings, prepare
-from poke2vid.sources.folder import find_videos
-from poke2vid.store import Store, verify
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from poke2vid.data.sources.folder import find_videos
+from poke2vid.data.store import Store, verify
+from poke2vid.media.video import write_video
+from poke2vid.processes import alone_in
 from poke2vid.types import InputError
-from poke2vid.video import write_video
-from poke2vid.workers import alone_in
 
 SETTINGS = PrepareSettings(resolution=32, lags=(4,), workers=0)
 
@@ -228,7 +228,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_store(tmp_path):
     source, killed = write_videos(tmp_path / "in", 3, num_frames=25), tmp_path / "killed"
     arguments = "resolution=32, lags=(4,), workers=0"
     script = (
-        "from pathlib import Path; from poke2vid.prepare import PrepareSettings, prepare; "
+        "from pathlib import Path; from poke2vid.data.prepare.run import PrepareSettings, prepare; "
         f"prepare(Path({str(source)!r}), Path({str(killed)!r}), PrepareSettings({arguments}), quiet=True)"
     )
     process = subprocess.Popen([sys.executable, "-c", script])

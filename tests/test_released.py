@@ -19,13 +19,13 @@ from released_eager import EagerVGG19, ReleasedEager, static_term, training_term
 from torch import Tensor, nn
 
 from poke2vid import pokes
-from poke2vid.features import VGG19Features
-from poke2vid.info import count_parameters, parts
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.conversion import convert_checkpoint, convert_released, read_released, released_model
 from poke2vid.model.dynamics import HierarchicalDynamics
 from poke2vid.model.files import load_model, save_model
+from poke2vid.model.info import count_parameters, parts
 from poke2vid.model.poke_video import NO_POKE, PokeVideo
+from poke2vid.pretrained.features import VGG19Features
 from poke2vid.types import InputError, Poke
 
 RELEASED = ModelConfig(

@@ -38,7 +38,8 @@ from websockets.sync.client import ClientConnection, connect
 
 import poke2vid
 from poke2vid.export.run import graphs_of
-from poke2vid.live import LiveModel
+from poke2vid.live.law_of_rest import LiveModel
+from poke2vid.live.session import Session
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
@@ -50,7 +51,6 @@ from poke2vid.serve.files import accepts_gzip, matches
 from poke2vid.serve.heat import HeatMap, even_shifts, forward
 from poke2vid.serve.rooms import Bucket, Compute, Limits, Moment, Room, Rooms
 from poke2vid.serve.run import build_engine, configured, listen
-from poke2vid.session import Session
 from poke2vid.types import Frame, InputError, Player, PokeKind, Rest, State
 
 RESOLUTION = 32

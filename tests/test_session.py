@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from poke2vid.files import read_tensors, write_tensors
 from poke2vid.geometry import warp
+from poke2vid.live.script import Script, read_script, recorded, replay
+from poke2vid.live.session import Animator, Session, load
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import POKE_GAIN, rasterise
-from poke2vid.script import Script, read_script, recorded, replay
-from poke2vid.session import Animator, Session, load
 from poke2vid.types import Frame, InputError, Poke, PokeKind, Rest, State
 
 RESOLUTION = 32

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from poke2vid.evaluate.similarity import psnr, sharpness, ssim
+from poke2vid.measures.frames import psnr, sharpness, ssim
 
 
 def clip(*values: float, side: int = 6) -> Tensor:

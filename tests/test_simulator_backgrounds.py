@@ -15,8 +15,9 @@ import pytest
 import simulated  # before MuJoCo: it skips where that is missing
 
 # isort: split
-from poke2vid.pictures import write_picture
-from poke2vid.prepare_simulated import SimulatedVideo, simulate_store
+from poke2vid.data.prepare.simulated import SimulatedVideo, simulate_store
+from poke2vid.data.store import Store, verify
+from poke2vid.media.pictures import write_picture
 from poke2vid.simulator import backgrounds
 from poke2vid.simulator.backgrounds import PHOTO_SHARE, Backgrounds
 from poke2vid.simulator.families.plants import PLANTS
@@ -25,7 +26,6 @@ from poke2vid.simulator.mjcf import BACKDROP
 from poke2vid.simulator.scene import GENERATION, Scene, generator
 from poke2vid.simulator.videos import order_videos, simulate_videos
 from poke2vid.simulator.world import PHYSICS
-from poke2vid.store import Store, verify
 from poke2vid.types import InputError
 
 SIDE, FRAMES = 64, 12

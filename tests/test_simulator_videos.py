@@ -10,15 +10,15 @@ import pytest
 import simulated  # noqa: F401  before MuJoCo: it skips where that is missing
 
 # isort: split
+from poke2vid.data.prepare.simulated import simulate_store
+from poke2vid.data.store import Store, verify
 from poke2vid.flow.estimator import build_estimator
-from poke2vid.prepare_simulated import simulate_store
+from poke2vid.media.video import iterate_frames
 from poke2vid.simulator import availability, world
 from poke2vid.simulator.film import Order, take
 from poke2vid.simulator.scene import generator
 from poke2vid.simulator.videos import order_videos, simulate_videos
-from poke2vid.store import Store, verify
 from poke2vid.types import InputError
-from poke2vid.video import iterate_frames
 
 SIDE, FRAMES = 64, 16
 

@@ -12,8 +12,8 @@ from poked_discs import write_discs
 
 from poke2vid.data.cutouts import HELD_OUT, Cutouts, placed
 from poke2vid.files import digest_of, read_tensors
+from poke2vid.media.pictures import read_cutout
 from poke2vid.model.touch_encoder import TouchConfig, TouchEncoder
-from poke2vid.pictures import read_cutout
 from poke2vid.simulator.looks.photographs import Photographs
 from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.field_loop import train_fields

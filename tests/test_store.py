@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moving_square import write_square
 
-from poke2vid.manifest import ArraySettings, SplitSettings, held_out, safe_id
-from poke2vid.prepare import PrepareSettings, prepare
-from poke2vid.store import Store, restored_flow, stored_flow, verify
+from poke2vid.data.manifest import ArraySettings, SplitSettings, held_out, safe_id
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from poke2vid.data.store import Store, restored_flow, stored_flow, verify
 from poke2vid.types import InputError
 
 SETTINGS = PrepareSettings(resolution=32, lags=(1, 4), workers=0)

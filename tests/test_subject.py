@@ -8,13 +8,13 @@ import torch
 from PIL import Image, ImageDraw
 
 import poke2vid
-from poke2vid import weights
 from poke2vid.cli import main
+from poke2vid.live.session import Animator
 from poke2vid.model.files import load_player, save_touch_video
 from poke2vid.model.subject import U2Net, WithSubject, with_subject
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
-from poke2vid.session import Animator
+from poke2vid.pretrained import weights
 from poke2vid.types import InputError, Poke
 
 TINY = TouchVideoConfig(touch=TouchConfig(seeing=(8, 16, 16, 16), touching=(8, 16, 16, 16), compared=(8, 8)))

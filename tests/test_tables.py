@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout import find_judges
 from poke2vid.evaluate.scoring import Plan
-from poke2vid.evaluate.statistics import Interval
 from poke2vid.evaluate.tables import run as running
 from poke2vid.evaluate.tables import runs
 from poke2vid.evaluate.tables.layout import Cell, Line, Table
@@ -18,8 +18,8 @@ from poke2vid.evaluate.tables.published import DATASETS, PUBLISHED, published
 from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
 from poke2vid.evaluate.tables.runs import planned_run, variant_config
 from poke2vid.evaluate.tables.suites import SUITES
-from poke2vid.features import Lpips
-from poke2vid.store import Store
+from poke2vid.measures.statistics import Interval
+from poke2vid.pretrained.features import Lpips
 from poke2vid.train.presets import PRESETS, preset
 from poke2vid.types import InputError
 

@@ -8,9 +8,9 @@ import torch
 
 import poke2vid
 from poke2vid import geometry
-from poke2vid.evaluate import scores
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.geometry import Affine, transform
+from poke2vid.measures import motion as scores
 from poke2vid.model.files import BASE
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.types import Poke

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from poke2vid.canvas import Canvas
+from poke2vid.live.canvas import Canvas
+from poke2vid.live.session import Session, load
 from poke2vid.model.carry import background, backward, composed, filled, layers, scatter
 from poke2vid.model.files import load_model, load_player, save_touch_video
 from poke2vid.model.response import BASIS, CELL
 from poke2vid.model.swing import FPS, rest_of
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
-from poke2vid.session import Session, load
 from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Rest, TouchPlayer
 
 SMALL = TouchConfig(seeing=(8, 8, 8, 8), touching=(8, 8, 8, 8), compared=(8, 8))
@@ -376,7 +376,7 @@ def test_a_file_that_is_none_is_one_sentence(change: str, tmp_path: Path) -> Non
 
 
 def test_info_says_what_a_picture_a_touch_a_drag_and_a_frame_cost(tmp_path: Path) -> None:
-    from poke2vid.info import count_touch_flops, report
+    from poke2vid.model.info import count_touch_flops, report
 
     model = TouchVideo(TouchVideoConfig(touch=SMALL))
     save_touch_video(tmp_path / "touch.safetensors", model, {"trained_on": "nothing"})

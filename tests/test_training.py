@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from poke2vid.augment import AugmentConfig
+from poke2vid.data.augment import AugmentConfig
+from poke2vid.data.store import Store
 from poke2vid.files import digest_of
 from poke2vid.losses import poke_loss, weighted_sum
 from poke2vid.model.files import load_model
 from poke2vid.model.poke_video import NO_POKE, PokeVideo
 from poke2vid.pokes import IMPULSE_UNIT, POKE_GAIN, foreground_mask
-from poke2vid.store import Store
 from poke2vid.train import checkpoint, loop, steps
 from poke2vid.train.config import DataConfig, TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches, stack, usable_starts

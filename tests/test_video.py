@@ -13,9 +13,8 @@ import torch
 from moving_square import moving_square
 from PIL import Image
 
-from poke2vid import encoding
-from poke2vid.types import InputError
-from poke2vid.video import (
+from poke2vid.media import encoding
+from poke2vid.media.video import (
     expected_frames,
     iterate_frames,
     kept_fps,
@@ -25,6 +24,7 @@ from poke2vid.video import (
     to_uint8,
     write_video,
 )
+from poke2vid.types import InputError
 
 COLOURS = np.array([[[200, 10, 30], [20, 180, 40]], [[5, 60, 220], [250, 240, 10]]], np.uint8)  # all four differ
 

@@ -12,17 +12,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from poke2vid import weights
-from poke2vid.evaluate.distribution import i3d, movinet, tracks
-from poke2vid.evaluate.distribution.clips import eight_bit_levels
-from poke2vid.evaluate.distribution.extractors import VideoFeatures, find_extractors
-from poke2vid.evaluate.distribution.i3d import I3D, I3DFeatures
-from poke2vid.evaluate.distribution.moments import Moments, frechet_distance
-from poke2vid.evaluate.distribution.movinet import MoViNetFeatures, build_movinet
-from poke2vid.evaluate.distribution.tracks import TrackFeatures, track_features
-from poke2vid.pictures import to_float
+from poke2vid.measures.extractors import VideoFeatures, find_extractors
+from poke2vid.measures.moments import Moments, frechet_distance
+from poke2vid.media.pictures import to_float
+from poke2vid.pretrained import i3d, movinet, weights
+from poke2vid.pretrained.clips import eight_bit_levels
+from poke2vid.pretrained.i3d import I3D, I3DFeatures
+from poke2vid.pretrained.movinet import MoViNetFeatures, build_movinet
+from poke2vid.pretrained.weights import WeightFile
+from poke2vid.tracking import tracks
+from poke2vid.tracking.tracks import TrackFeatures, track_features
 from poke2vid.types import InputError
-from poke2vid.weights import WeightFile
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from poke2vid import weights
+from poke2vid.pretrained import weights
+from poke2vid.pretrained.weights import WeightFile
 from poke2vid.types import InputError
-from poke2vid.weights import WeightFile
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +198,7 @@ def test_importing_looks_for_nothing_and_reaches_nothing():
     forbid = (
         "import sys; sys.addaudithook(lambda event, _: (_ for _ in ()).throw(SystemExit(event))"
         " if event in {'socket.connect', 'urllib.Request'} else None);"
-        "import poke2vid.weights, poke2vid.features, poke2vid.flow.estimator; print('quiet')"
+        "import poke2vid.pretrained.weights, poke2vid.pretrained.features, poke2vid.flow.estimator; print('quiet')"
     )
     done = subprocess.run([sys.executable, "-c", forbid], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "quiet", done.stdout + done.stderr

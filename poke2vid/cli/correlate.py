@@ -57,9 +57,9 @@ def correlate(
     """Map how closely everything moves with a location, by many random pokes of it."""
     from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_measure, with_frames
     from poke2vid.evaluate.structure.seeing import correlator_for
+    from poke2vid.live.script import parse_pairs
+    from poke2vid.media.pictures import read_picture
     from poke2vid.model.files import called, load_player, use_suitable_threads
-    from poke2vid.pictures import read_picture
-    from poke2vid.script import parse_pairs
     from poke2vid.types import InputError
 
     settings = Settings(pokes=pokes, longest=longest, seed=seed, tracker=tracker, measure=parse_measure(measure))

@@ -66,9 +66,9 @@ def prepare(
     weights_dir: WeightsOption = None,
 ) -> None:
     """Turn videos into a store that training reads: frames, flow and motion, checked and memory-mapped."""
-    from poke2vid.manifest import DEFAULT_LAGS
-    from poke2vid.prepare import PrepareSettings
-    from poke2vid.prepare import prepare as run
+    from poke2vid.data.manifest import DEFAULT_LAGS
+    from poke2vid.data.prepare.run import PrepareSettings
+    from poke2vid.data.prepare.run import prepare as run
 
     settings = PrepareSettings(
         resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or DEFAULT_LAGS), fit=fit, test=tuple(test or []),
@@ -80,7 +80,7 @@ def prepare(
 def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`.")]) -> None:
     """Check every file of a store against its recorded size and hash."""
     from poke2vid.data.poke_store import is_poke_store, verify_pokes
-    from poke2vid.store import verify as verify_videos
+    from poke2vid.data.store import verify as verify_videos
 
     problems = verify_pokes(store) if is_poke_store(store) else verify_videos(store)
     for problem in problems:
@@ -153,8 +153,8 @@ def simulate(
     _refuse({"--test-scenes": test_scenes, "--films": films, "--looks": looks}, "videos")
     if not store:
         _refuse({"--flow": flow, "--lag": lag or None, "--test-videos": test_videos}, "a folder of videos")
-    from poke2vid.manifest import DEFAULT_LAGS
-    from poke2vid.prepare_simulated import simulate_store
+    from poke2vid.data.manifest import DEFAULT_LAGS
+    from poke2vid.data.prepare.simulated import simulate_store
     from poke2vid.simulator.backgrounds import Backgrounds
     from poke2vid.simulator.videos import order_families, simulate_videos
 

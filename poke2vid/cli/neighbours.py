@@ -26,10 +26,10 @@ def neighbours(
     ] = None,
 ) -> None:
     """Find the training frames that a picture is nearest to, as the object encoder sees them."""
+    from poke2vid.data.store import Store
     from poke2vid.evaluate.heldout import split_named
     from poke2vid.evaluate.neighbours.index import ask, check_outputs, open_index, write_answers
     from poke2vid.model.files import load_model, use_suitable_threads
-    from poke2vid.store import Store
 
     check_outputs(output)
     part = split_named(split)

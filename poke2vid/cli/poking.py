@@ -44,12 +44,12 @@ def animate(
     plain: Annotated[bool, typer.Option("--plain", help="Draw no arrow and no target dot.")] = False,
 ) -> None:
     """Poke a picture and write what happens."""
-    from poke2vid.animate import animate as run
-    from poke2vid.animate import choose_script
     from poke2vid.export.names import holds_graphs
+    from poke2vid.live.animate import animate as run
+    from poke2vid.live.animate import choose_script
+    from poke2vid.live.session import Animator, load
     from poke2vid.model.files import use_suitable_threads
     from poke2vid.model.subject import with_subject
-    from poke2vid.session import Animator, load
 
     if model is not None and holds_graphs(model):
         from poke2vid.export.touch_engine import player_of  # with a library that a model does not need

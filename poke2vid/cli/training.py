@@ -119,8 +119,8 @@ def convert(
     output: Annotated[Path, typer.Option("-o", "--output", help="The model file to write (.safetensors).")],
 ) -> None:
     """Turn a checkpoint of the paper's released code into a model that animate takes."""
-    from poke2vid.info import count_parameters
     from poke2vid.model.conversion import convert_checkpoint
+    from poke2vid.model.info import count_parameters
 
     model = convert_checkpoint(checkpoint, output)
     print(f"the released model for {model.resolution} pixels, {count_parameters(model):,} parameters -> {output}")
@@ -130,6 +130,6 @@ def info(
     model: Annotated[Path | None, typer.Argument(help="A model or checkpoint; without it the shipped base.")] = None,
 ) -> None:
     """Print a model's shape, parameters, FLOPs a frame and origin."""
-    from poke2vid.info import report
+    from poke2vid.model.info import report
 
     print(report(model))

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from poke2vid.pictures import read_cutout
+from poke2vid.media.pictures import read_cutout
+from poke2vid.media.video import PICTURES
 from poke2vid.simulator.backgrounds import shrunk_photo
 from poke2vid.simulator.looks.photographs import Photographs
 from poke2vid.simulator.looks.wild import piece
 from poke2vid.types import InputError, Split
-from poke2vid.video import PICTURES
 
 MOST_CUTOUTS = 2000  # all are kept in memory
 KEPT_SIDE = 320  # pixels: no larger ones are composed

@@ -33,9 +33,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from poke2vid.data.manifest import FileRecord, validated
 from poke2vid.data.shards import FIELD_FRAMES, TOUCHES, PokeShard
-from poke2vid.manifest import FileRecord, validated
-from poke2vid.store import DamagedRecord, file_faults
+from poke2vid.data.store import DamagedRecord, file_faults
 from poke2vid.types import InputError, Split
 
 MANIFEST, SHARDS, ENTRY = "manifest.json", "shards", "entry.json"

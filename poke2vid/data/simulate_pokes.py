@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from poke2vid.data.manifest import FileRecord, validated
 from poke2vid.data.poke_store import (
     ENTRY,
     MANIFEST,
@@ -27,8 +28,9 @@ from poke2vid.data.poke_store import (
     shard_faults,
 )
 from poke2vid.data.shards import CAUSES, FIELD_FRAMES, TOUCHES
+from poke2vid.data.store import DamagedRecord
 from poke2vid.files import reason, write_json
-from poke2vid.manifest import FileRecord, validated
+from poke2vid.processes import Died, Tick, alone_in, run_jobs
 from poke2vid.simulator.backgrounds import PhotoGoneError
 from poke2vid.simulator.causes import FIELD_FRAMES as SIMULATED_FRAMES
 from poke2vid.simulator.causes import KINDS, Cause, PokedOrder, PokedScene, poke_scene
@@ -37,9 +39,7 @@ from poke2vid.simulator.film import SEEDS
 from poke2vid.simulator.looks.photographs import Photographs
 from poke2vid.simulator.scene import GENERATION
 from poke2vid.simulator.world import PHYSICS
-from poke2vid.store import DamagedRecord
 from poke2vid.types import InputError, Split
-from poke2vid.workers import Died, Tick, alone_in, run_jobs
 
 assert KINDS == CAUSES and SIMULATED_FRAMES == FIELD_FRAMES, "the store's table says what the simulator makes"
 WORK_PREFIX = ".work-"

@@ -7,9 +7,9 @@ from functools import reduce
 
 import numpy as np
 
-from poke2vid.evaluate.distribution.moments import FEWEST, Moments, frechet_bias, frechet_distance
 from poke2vid.evaluate.rows import FOLDS, Measured
-from poke2vid.evaluate.statistics import Interval, jackknife, shown
+from poke2vid.measures.moments import FEWEST, Moments, frechet_bias, frechet_distance
+from poke2vid.measures.statistics import Interval, jackknife, shown
 
 SPLITS = 6  # ways of parting the videos in halves
 

@@ -13,24 +13,24 @@ from torch import Tensor
 from tqdm import tqdm
 
 from poke2vid import __version__
+from poke2vid.data.store import Store
 from poke2vid.evaluate.clips import ClipSettings, EvaluationClips, digest_of_key
 from poke2vid.evaluate.distances import distances, floors
-from poke2vid.evaluate.distribution.extractors import find_extractors
 from poke2vid.evaluate.report import COLUMNS, Report, summarised
 from poke2vid.evaluate.rows import Measured, Row
 from poke2vid.evaluate.scoring import Judges, Plan, features_of, predicted, score_row, shared_clips
-from poke2vid.evaluate.tracking import Tracker, lpips_if_found, tracker_for
-from poke2vid.features import LpipsName, build_lpips
 from poke2vid.files import digest_of
+from poke2vid.measures.extractors import find_extractors
+from poke2vid.media.pictures import to_uint8
+from poke2vid.media.video import write_video
 from poke2vid.model.files import LoadedModel, suitable_threads
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import to_uint8
-from poke2vid.store import Store
+from poke2vid.pretrained.features import LpipsName, build_lpips
+from poke2vid.tracking.trackers import Tracker, lpips_if_found, tracker_for
 from poke2vid.train.config import DataConfig, from_json
 from poke2vid.train.data import Batch, stack
 from poke2vid.train.distributed import device_named
 from poke2vid.types import InputError, Split
-from poke2vid.video import write_video
 
 
 def evaluate(

@@ -4,12 +4,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from poke2vid.evaluate import similarity
-from poke2vid.evaluate.counterfactual import CORRECT_WITHIN, TOUCHED_RADIUS
 from poke2vid.evaluate.distances import Distance, Floor
 from poke2vid.evaluate.rows import Measured
-from poke2vid.evaluate.statistics import Interval, cluster_mean, cluster_ratio
 from poke2vid.files import atomic, without_nan, write_json
+from poke2vid.measures import frames as similarity
+from poke2vid.measures.counterfactual import CORRECT_WITHIN, TOUCHED_RADIUS
+from poke2vid.measures.statistics import Interval, cluster_mean, cluster_ratio
 
 COLUMNS = {  # column -> what it says, in the order of a report
     "psnr": f"PSNR, {similarity.DEFINITIONS['psnr']}",

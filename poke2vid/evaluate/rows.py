@@ -12,8 +12,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from poke2vid.evaluate.clips import digest_of_key
-from poke2vid.evaluate.distribution.moments import Moments
 from poke2vid.files import read_tensors, write_tensors
+from poke2vid.measures.moments import Moments
 from poke2vid.train.data import Batch
 from poke2vid.types import InputError
 

@@ -21,15 +21,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from poke2vid import pokes as poking
-from poke2vid.evaluate import counterfactual, scores, similarity
 from poke2vid.evaluate.clips import EvaluationClips
-from poke2vid.evaluate.distribution.extractors import VideoFeatures
-from poke2vid.evaluate.distribution.i3d import I3DFeatures
-from poke2vid.evaluate.distribution.tracks import TrackFeatures, track_chain, track_features
 from poke2vid.evaluate.rows import Batched, Measured, Row, load, path_of, save
-from poke2vid.evaluate.tracking import ChainTracker, Tracker
-from poke2vid.features import Lpips
-from poke2vid.pictures import to_uint8
+from poke2vid.measures import counterfactual
+from poke2vid.measures import frames as similarity
+from poke2vid.measures import motion as scores
+from poke2vid.measures.extractors import VideoFeatures
+from poke2vid.media.pictures import to_uint8
+from poke2vid.pretrained.features import Lpips
+from poke2vid.pretrained.i3d import I3DFeatures
+from poke2vid.tracking.trackers import ChainTracker, Tracker
+from poke2vid.tracking.tracks import TrackFeatures, track_chain, track_features
 from poke2vid.train.data import Batch, Sample, stack
 from poke2vid.types import InputError
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from poke2vid.canvas import Canvas
 from poke2vid.export.engine import OnnxPlayer, Precision
 from poke2vid.export.touch_engine import OnnxTouchPlayer
 from poke2vid.geometry import resize_flow
-from poke2vid.live import STEADY, LiveModel
+from poke2vid.live.canvas import Canvas
+from poke2vid.live.law_of_rest import STEADY, LiveModel
+from poke2vid.media.pictures import read_picture
 from poke2vid.model.touch_video import TouchDynamics, TouchVideo
-from poke2vid.pictures import read_picture
 from poke2vid.pokes import rasterise
 from poke2vid.types import Frame, LivePlayer, Poke, State
 

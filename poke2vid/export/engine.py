@@ -14,7 +14,7 @@ from torch import Tensor
 
 from poke2vid.export.graphs import STATE_INPUTS, Signature
 from poke2vid.export.names import DESCRIPTION, FORMAT, GRAPHS, TOUCH_GRAPHS, TOUCH_VERSIONS, VERSION
-from poke2vid.live import pace
+from poke2vid.live.law_of_rest import pace
 from poke2vid.types import AS_TRAINED, Frame, InputError, PokeKind, Rest, State
 
 Precision = Literal["fp32", "fp16"]

@@ -1,6 +1,6 @@
 """The three graphs of a model outside PyTorch: a picture to a state, a poke to phi, a state to the next and its frame.
 
-Tensors have names and no structure. What a session does with them is `live.py`'s law; an exported step is that function.
+Tensors have names and no structure. What a session does with them is `live/law_of_rest.py`'s; an exported step is that.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from poke2vid.live import LiveModel, rested
+from poke2vid.live.law_of_rest import LiveModel, rested
 from poke2vid.types import State
 
 STATE_INPUTS = ("sigma", "velocity", "home", "drift", "context")  # in the order of a step's inputs

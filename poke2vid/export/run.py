@@ -16,7 +16,7 @@ from poke2vid.export.touch import digest
 from poke2vid.export.touch_engine import OnnxTouchPlayer
 from poke2vid.export.write import write_graphs
 from poke2vid.files import write_json
-from poke2vid.live import LiveModel
+from poke2vid.live.law_of_rest import LiveModel
 from poke2vid.model.files import ASSETS, LoadedPlayer, load_player
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_video import TouchVideo

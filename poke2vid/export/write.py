@@ -20,7 +20,7 @@ from poke2vid.export.graphs import BATCH, STATE_INPUTS, EncodeImage, EncodePoke,
 from poke2vid.export.names import FORMAT, VERSION
 from poke2vid.export.rewrite import with_plain_elu
 from poke2vid.files import digest_of
-from poke2vid.live import FADING, STEADY, STOPPED, LiveModel
+from poke2vid.live.law_of_rest import FADING, STEADY, STOPPED, LiveModel
 from poke2vid.model.files import LoadedPlayer
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.pokes import MAX_SHIFT, patch_radius

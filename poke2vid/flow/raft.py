@@ -13,8 +13,8 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from poke2vid import weights
 from poke2vid.geometry import pixel_grid, resize_flow, to_normalised
+from poke2vid.pretrained import weights
 
 STRIDE = 8  # pixels a cell of the grid on which flow is refined
 LEVELS = 4  # of the correlation pyramid

@@ -13,10 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from poke2vid import geometry, weights
+from poke2vid import geometry
 from poke2vid.model.response import BASIS, gate
 from poke2vid.model.touch_encoder import FIELD_SIDE
 from poke2vid.model.touch_video import GRASP, TouchDynamics
+from poke2vid.pretrained import weights
 from poke2vid.types import InputError, Player
 
 SUBJECTS = ("auto", "none")

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from poke2vid.data.store import file_faults, hash_file
 from poke2vid.files import write_json
 from poke2vid.pokebench.disk import MANIFEST, RECORD, Bench, Future, read_record, write_record, write_truth
 from poke2vid.pokebench.plan import PlannedPoke, Planner
 from poke2vid.pokebench.records import BenchManifest, CameraRecord, SceneRecord
+from poke2vid.processes import Died, Tick, alone_in, run_jobs
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import STRIDE
 from poke2vid.simulator.render import Renderer
 from poke2vid.simulator.scene import GENERATION, INDIVIDUALS, FamilyName, generator
 from poke2vid.simulator.surface import Surface
 from poke2vid.simulator.world import FPS, PHYSICS, UnstableError, World
-from poke2vid.store import file_faults, hash_file
 from poke2vid.types import InputError
-from poke2vid.workers import Died, Tick, alone_in, run_jobs
 
 ATTEMPTS = 60  # scenes tried for one place in the bench: not every object has two points that reach far enough
 # Where the scenes of benchmarks begin. Sets of training and test videos have seeds 0 ... 15, and the sixteenth of them ends

@@ -19,17 +19,17 @@ import torch
 from jaxtyping import Bool, Float32, Int32, UInt8
 from torch import Tensor
 
-from poke2vid.encoding import write_lossless, write_video
+from poke2vid.data.manifest import FileRecord, validated
+from poke2vid.data.store import file_faults, hash_file
 from poke2vid.files import read_tensors, write_json, write_tensors
-from poke2vid.manifest import FileRecord, validated
-from poke2vid.pictures import read_picture
+from poke2vid.media.encoding import write_lossless, write_video
+from poke2vid.media.pictures import read_picture
+from poke2vid.media.video import iterate_frames
 from poke2vid.pokebench.records import BenchManifest, CameraRecord, PokeRecord, SceneRecord
 from poke2vid.simulator.camera import Camera
 from poke2vid.simulator.surface import Surface
 from poke2vid.simulator.trajectory import Trajectory
-from poke2vid.store import file_faults, hash_file
 from poke2vid.types import InputError
-from poke2vid.video import iterate_frames
 
 RecordType = TypeVar("RecordType", BenchManifest, SceneRecord)
 MANIFEST, RECORD = "manifest.json", "scene.json"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from poke2vid.manifest import FileRecord
+from poke2vid.data.manifest import FileRecord
 from poke2vid.types import Pair
 
 PokeRole = Literal["shift", "impulse", "background", "zero", "none"]

@@ -16,12 +16,12 @@ from PIL import Image
 from starlette.websockets import WebSocket
 
 from poke2vid import pokes as poking
-from poke2vid.pictures import read_picture
+from poke2vid.live.session import Session
+from poke2vid.media.pictures import read_picture
 from poke2vid.serve import protocol
 from poke2vid.serve.heat import heat_of
 from poke2vid.serve.protocol import MessageError
 from poke2vid.serve.rooms import Compute, Limits, Moment, Room, Rooms
-from poke2vid.session import Session
 from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Player, Poke, Rest, TouchPlayer
 
 TOO_LARGE, REFUSED, LATER, BROKEN = 1009, 1008, 1013, 1011  # WebSocket close codes

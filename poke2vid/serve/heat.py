@@ -1,7 +1,7 @@
 """What moves together with a point, cut into short slices of work; the page's own engine does the same (heat.js).
 
 Many pokes at one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke
-(after Sec. 4.2, Fig. 5; evaluate/structure/correlation.py says where the paper's variance is fragile). The model says itself
+(after Sec. 4.2, Fig. 5; measures/correlation.py says where the paper's variance is fragile). The model says itself
 how pixels move, so nothing is tracked. A model that paints says nothing of the kind: there the map is how much a pixel
 changes. One that sees what it touches says what moves along, and nothing is poked at all.
 """
@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from poke2vid import pokes as poking
-from poke2vid.evaluate.structure import correlation
 from poke2vid.geometry import Affine
+from poke2vid.live.session import Session
+from poke2vid.measures import correlation
 from poke2vid.model.response import gate
 from poke2vid.model.swing import SWING
 from poke2vid.model.touch_encoder import FIELD_SIDE
 from poke2vid.model.touch_video import TouchDynamics, grasp, on_cells
-from poke2vid.session import Session
 from poke2vid.types import Frame, Pair, Player, Poke, State
 
 POKES = 32

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
-from poke2vid.pictures import to_uint8
+from poke2vid.media.pictures import to_uint8
 from poke2vid.pokes import MAX_SHIFT
 from poke2vid.types import MAX_MOMENTUM, Frame, InputError
 

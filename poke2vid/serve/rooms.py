@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from poke2vid.session import Session
+from poke2vid.live.session import Session
 from poke2vid.types import InputError
 
 _T = TypeVar("_T")

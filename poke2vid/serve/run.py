@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from poke2vid.export.names import holds_graphs
 from poke2vid.export.site import EngineKind, Files, config_json, files_json, site_files
-from poke2vid.live import live
+from poke2vid.live.law_of_rest import live
 from poke2vid.model.files import load_player
 from poke2vid.model.subject import with_subject
 from poke2vid.model.touch_video import TouchVideo

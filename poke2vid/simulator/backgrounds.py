@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.pictures import read_picture
+from poke2vid.media.pictures import read_picture
+from poke2vid.media.video import PICTURES
 from poke2vid.simulator.looks.backdrops import COMPOSED, SMALLEST_PHOTO, photo_backdrop
 from poke2vid.simulator.mjcf import BACKDROP
 from poke2vid.simulator.scene import Scene
 from poke2vid.types import InputError
-from poke2vid.video import PICTURES
 
 PHOTO_SHARE = 0.5  # of all scenes; the others keep their procedural backdrop, lest few photographs become all there is
 MOST_PHOTOS = 2000  # all are read before the first video, and their list travels with every order

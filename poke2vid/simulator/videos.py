@@ -18,8 +18,9 @@ from typing import Any, cast
 
 from tqdm import tqdm
 
-from poke2vid.encoding import write_video
 from poke2vid.files import write_json
+from poke2vid.media.encoding import write_video
+from poke2vid.processes import Died, Tick, alone_in, run_jobs
 from poke2vid.simulator.backgrounds import Backgrounds, PhotoGoneError
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import SEEDS, Order, take
@@ -28,7 +29,6 @@ from poke2vid.simulator.scene import GENERATION
 from poke2vid.simulator.truth import VERSION, truth_path, what_happened, write_truth
 from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.types import InputError, Split
-from poke2vid.workers import Died, Tick, alone_in, run_jobs
 
 REPORT = "report.json"
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
-from poke2vid.augment import AugmentConfig
+from poke2vid.data.augment import AugmentConfig
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.critics import CriticConfig
 from poke2vid.pokes import MIN_MOTION

@@ -12,10 +12,10 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from poke2vid import pokes
-from poke2vid.augment import augment
+from poke2vid.data.augment import augment
+from poke2vid.media.pictures import to_float
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import NO_POKE
-from poke2vid.pictures import to_float
 from poke2vid.train.config import DataConfig
 from poke2vid.types import Clip, ClipSource, ClipVideo, Displacement, InputError, Poke, Split
 

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from poke2vid import __version__, viz
+from poke2vid import __version__
 from poke2vid.data.shards import PokeShard
 from poke2vid.files import digest_of, write_json
+from poke2vid.media import viz
+from poke2vid.media.pictures import to_uint8
 from poke2vid.model.files import CHECKPOINT_FORMAT, FIELDS, VERSION, load_player
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.model.touch_video import TouchVideo
-from poke2vid.pictures import to_uint8
 from poke2vid.train import checkpoint, settings
 from poke2vid.train.field_config import FieldConfig, to_json
 from poke2vid.train.field_data import FieldBatch, FieldBatches

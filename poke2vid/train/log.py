@@ -11,10 +11,10 @@ from types import TracebackType
 import numpy as np
 from tqdm import tqdm
 
-from poke2vid import viz
 from poke2vid.files import atomic, reason
 from poke2vid.geometry import Affine, transform
-from poke2vid.pictures import to_uint8, write_picture
+from poke2vid.media import viz
+from poke2vid.media.pictures import to_uint8, write_picture
 from poke2vid.train.data import Batch
 from poke2vid.types import InputError, Rollout
 

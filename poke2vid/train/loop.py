@@ -14,10 +14,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from poke2vid import __version__
-from poke2vid.features import build_features
 from poke2vid.files import digest_of, write_json
 from poke2vid.model.files import load_model
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.pretrained.features import build_features
 from poke2vid.train import checkpoint
 from poke2vid.train.config import TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches
@@ -52,7 +52,7 @@ def train(
         init: a model of the same shape, or a run, whose weights a new run starts from; None draws them. A resumed run has its
             own and needs no other.
         workers: processes that prepare batches; the batches do not depend on their number.
-        weights_dir: where the feature network's public weights lie (weights.py says where else they are looked for).
+        weights_dir: where the feature network's public weights lie (pretrained/weights.py says where else they are looked for).
         device: "cpu", "cuda" (under torchrun each process's own GPU), or one GPU by number.
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
         precision: "fp32", "bf16" or "auto", which times both for a few steps; None takes the config's. A resumed run
@@ -62,7 +62,7 @@ def train(
         InputError: for a store, run folder or setting that does not fit, or a loss that is no longer finite.
         Interrupted: after SIGINT or SIGTERM, when the run is saved.
     """
-    from poke2vid.store import (
+    from poke2vid.data.store import (
         Store,  # here: it validates by pydantic, which a training node that is only imported may lack
     )
 

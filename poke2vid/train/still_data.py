@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from poke2vid.media.pictures import to_float
 from poke2vid.model.touch_encoder import FIELD_SIDE
-from poke2vid.pictures import to_float
 from poke2vid.train.data import generator_for
 from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.field_data import recorded, relit

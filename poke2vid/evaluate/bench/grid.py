@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.encoding import write_video
 from poke2vid.evaluate.bench.players import BenchPlayer, ShiftPatch
 from poke2vid.evaluate.bench.run import first_of_each_family, play
-from poke2vid.pictures import write_picture
+from poke2vid.media.encoding import write_video
+from poke2vid.media.pictures import write_picture
+from poke2vid.media.viz import draw_pokes, enlarge, grid
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.types import Poke
-from poke2vid.viz import draw_pokes, enlarge, grid
 
 Picture = UInt8[np.ndarray, "h w 3"]
 LargePicture = UInt8[np.ndarray, "h2 w2 3"]  # enlarged to be seen

@@ -14,13 +14,14 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
-from poke2vid.evaluate import counterfactual, similarity
 from poke2vid.evaluate.bench.players import ALL_ROLES
-from poke2vid.features import Lpips
 from poke2vid.flow.chain import FlowChain
-from poke2vid.pictures import to_float
+from poke2vid.measures import counterfactual
+from poke2vid.measures import frames as similarity
+from poke2vid.media.pictures import to_float
 from poke2vid.pokebench.records import PokeRecord, PokeRole
 from poke2vid.pokebench.scene import TrueScene
+from poke2vid.pretrained.features import Lpips
 
 VERSION = 3  # of the formulas; results of another version are measured again
 FAR = 0.1  # of the side: shifts that were asked to go so far count for PCK

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from poke2vid.canvas import resize
 from poke2vid.files import digest_of
-from poke2vid.live import live
+from poke2vid.live.canvas import resize
+from poke2vid.live.law_of_rest import live
+from poke2vid.live.session import Animator, load
 from poke2vid.pokebench.records import PokeRecord, PokeRole
-from poke2vid.session import Animator, load
 from poke2vid.types import Frame, InputError, LivePlayer, TouchPlayer
 
 ALL_ROLES: frozenset[PokeRole] = frozenset(get_args(PokeRole))

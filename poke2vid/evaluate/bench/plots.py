@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.evaluate.statistics import Interval
+from poke2vid.measures.statistics import Interval
 
 Picture = UInt8[np.ndarray, "h w 3"]
 WIDTH, HEIGHT = 760, 440  # of a plot, in pixels

@@ -31,13 +31,13 @@ from poke2vid.evaluate.bench.measure import (
 from poke2vid.evaluate.bench.players import REFERENCES, BenchPlayer, Copy, ShiftPatch
 from poke2vid.evaluate.bench.remembered import RememberedScene
 from poke2vid.evaluate.bench.report import BenchReport, summarise
-from poke2vid.evaluate.tracking import bench_tracker, lpips_if_found
-from poke2vid.features import Lpips
 from poke2vid.files import write_json
 from poke2vid.flow.chain import FlowChain
 from poke2vid.pokebench.scene import TrueScene
+from poke2vid.pretrained.features import Lpips
+from poke2vid.processes import Died, Tick, run_jobs
+from poke2vid.tracking.trackers import bench_tracker, lpips_if_found
 from poke2vid.types import InputError
-from poke2vid.workers import Died, Tick, run_jobs
 
 Players = Mapping[str, BenchPlayer]  # by the name they have in the report
 

@@ -11,10 +11,10 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from poke2vid import pokes as poking
+from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout import trained_data
+from poke2vid.media.pictures import to_uint8
 from poke2vid.model.files import LoadedModel
-from poke2vid.pictures import to_uint8
-from poke2vid.store import Store
 from poke2vid.train.data import ClipBatches, generator_for, read_clip
 from poke2vid.types import InputError, Poke
 

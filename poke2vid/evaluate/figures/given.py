@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from poke2vid import pokes as poking
-from poke2vid.script import Pixels
+from poke2vid.live.script import Pixels
 from poke2vid.types import InputError, Poke, PokeKind
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from poke2vid.media.viz import caption, caption_width, draw_pokes, enlarge, enlarged_poke, flow_colours, flow_key
 from poke2vid.types import Poke
-from poke2vid.viz import caption, caption_width, draw_pokes, enlarge, enlarged_poke, flow_colours, flow_key
 
 LargePicture = UInt8[np.ndarray, "_ _ 3"]  # enlarged, or several beside each other
 COLUMNS = 6  # of an enrolment, after that of x_0

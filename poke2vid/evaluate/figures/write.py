@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from poke2vid.encoding import write_video
+from poke2vid.data.store import Store
 from poke2vid.evaluate.bench.players import BenchPlayer, SessionPlayer
 from poke2vid.evaluate.figures.clips import FigureClip, choose_clips
 from poke2vid.evaluate.figures.futures import load_beside, play
@@ -17,13 +17,13 @@ from poke2vid.evaluate.figures.layout import Row, cycled, enrolment, flow_scale
 from poke2vid.evaluate.heldout import trained_data
 from poke2vid.evaluate.neighbours.generalisation import Unseen, generalisation_grid, unseen_videos
 from poke2vid.evaluate.neighbours.index import open_index
-from poke2vid.evaluate.tracking import best_tracker
 from poke2vid.files import atomic
 from poke2vid.flow.estimator import FlowEstimator
+from poke2vid.live.session import Animator
+from poke2vid.media.encoding import write_video
+from poke2vid.media.pictures import write_picture
 from poke2vid.model.files import LoadedModel
-from poke2vid.pictures import write_picture
-from poke2vid.session import Animator
-from poke2vid.store import Store
+from poke2vid.tracking.trackers import best_tracker
 from poke2vid.types import InputError
 
 FPS = 5.0  # of the videos: at the 25 of a recording nobody sees the arrow, which stands on the first frame only

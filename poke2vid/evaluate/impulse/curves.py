@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from poke2vid.evaluate.counterfactual import rank_correlation
-from poke2vid.evaluate.statistics import Interval, cluster_mean
 from poke2vid.files import atomic, write_json
+from poke2vid.measures.counterfactual import rank_correlation
+from poke2vid.measures.statistics import Interval, cluster_mean
 
 MAGNITUDES = (0.25, 0.5, 1.0, 2.0)  # of the unit; training goes up to 1
 FRAMES = 25  # as in the paper, of a model trained on 10

@@ -9,10 +9,10 @@ from jaxtyping import UInt8
 
 from poke2vid.evaluate.impulse.curves import Curve, ImpulseReport
 from poke2vid.geometry import Affine, transform
-from poke2vid.pictures import write_picture
+from poke2vid.media.pictures import write_picture
+from poke2vid.media.video import write_video
+from poke2vid.media.viz import draw_arrow, enlarge, grid
 from poke2vid.types import Poke
-from poke2vid.video import write_video
-from poke2vid.viz import draw_arrow, enlarge, grid
 
 Picture = UInt8[np.ndarray, "h w 3"]
 WIDTH, HEIGHT = 520, 420  # of one panel, in pixels

@@ -11,11 +11,11 @@ from tqdm import tqdm
 from poke2vid.evaluate.impulse.curves import FRAMES, MAGNITUDES, ImpulseReport, Response, curves, summarise
 from poke2vid.evaluate.impulse.figures import plot, write_clips
 from poke2vid.evaluate.impulse.scenes import DIRECTIONS, POINTS, ImpulseScene, TruePoke, impulse_scenes
-from poke2vid.evaluate.tracking import bench_tracker
 from poke2vid.flow.chain import FlowChain
+from poke2vid.live.session import Animator
 from poke2vid.model.files import LoadedModel
-from poke2vid.session import Animator
 from poke2vid.simulator.world import FPS, PHYSICS
+from poke2vid.tracking.trackers import bench_tracker
 from poke2vid.types import InputError, Player
 
 TRACKED = "truth, tracked"  # the row of true frames seen through the tracker: what it cannot tell

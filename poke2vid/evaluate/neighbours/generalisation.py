@@ -10,15 +10,15 @@ from jaxtyping import Float32, UInt8
 from torch import Generator
 
 from poke2vid import pokes as poking
+from poke2vid.data.store import Store, StoredVideo
 from poke2vid.evaluate.neighbours.index import SIDE, FrameIndex, captioned, fitted, open_index
 from poke2vid.geometry import Affine, transform
+from poke2vid.live.session import DEFAULT_FRAMES, Animator
+from poke2vid.media.pictures import write_picture
+from poke2vid.media.video import write_video
+from poke2vid.media.viz import draw_pokes, grid
 from poke2vid.model.files import LoadedModel
-from poke2vid.pictures import write_picture
-from poke2vid.session import DEFAULT_FRAMES, Animator
-from poke2vid.store import Store, StoredVideo
 from poke2vid.types import InputError, Poke, PokeKind
-from poke2vid.video import write_video
-from poke2vid.viz import draw_pokes, grid
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Sheet = UInt8[np.ndarray, "h2 w2 3"]

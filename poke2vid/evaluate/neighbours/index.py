@@ -20,15 +20,15 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from poke2vid.canvas import MAX_SIDE, Canvas, resize
+from poke2vid.data.store import Store, StoredVideo, hash_file
 from poke2vid.files import atomic, digest_of, write_json
+from poke2vid.live.canvas import MAX_SIDE, Canvas, resize
+from poke2vid.live.session import PictureSource
+from poke2vid.media.pictures import read_picture, to_float, write_picture
+from poke2vid.media.viz import grid
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
-from poke2vid.pictures import read_picture, to_float, write_picture
-from poke2vid.session import PictureSource
-from poke2vid.store import Store, StoredVideo, hash_file
 from poke2vid.types import InputError, Split
-from poke2vid.viz import grid
 
 Picture = UInt8[np.ndarray, "h w 3"]
 FORMAT, VERSION = "poke2vid-neighbours", 1

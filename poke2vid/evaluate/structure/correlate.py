@@ -21,18 +21,18 @@ from jaxtyping import Float32, Float64, UInt8
 from tqdm import tqdm
 
 from poke2vid import pokes as poking
-from poke2vid.canvas import Canvas
-from poke2vid.evaluate.structure import correlation
-from poke2vid.evaluate.tracking import TRACKED_SIDE
 from poke2vid.files import atomic, write_json
 from poke2vid.flow.chain import FlowChain
 from poke2vid.flow.classical import DisFlow
 from poke2vid.flow.raft import RaftFlow
+from poke2vid.live.canvas import Canvas
+from poke2vid.measures import correlation
+from poke2vid.media.pictures import write_picture
+from poke2vid.media.viz import ARROW, grid
 from poke2vid.model.files import sees
-from poke2vid.pictures import write_picture
+from poke2vid.tracking.trackers import TRACKED_SIDE
 from poke2vid.train.config import from_json
 from poke2vid.types import Frame, InputError, Pair, Player, Poke
-from poke2vid.viz import ARROW, grid
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Measure = Literal["variance", "mean-square"]

@@ -17,9 +17,6 @@ import numpy as np
 from jaxtyping import Float64, Int32, UInt8
 from tqdm import tqdm
 
-from poke2vid.evaluate.counterfactual import rank_correlation
-from poke2vid.evaluate.statistics import Interval, cluster_mean
-from poke2vid.evaluate.structure import correlation
 from poke2vid.evaluate.structure.correlate import (
     CorrelationMap,
     Measure,
@@ -43,10 +40,13 @@ from poke2vid.evaluate.structure.scene import (
 )
 from poke2vid.evaluate.structure.seeing import SeeingCorrelator, correlator_for
 from poke2vid.files import atomic, write_json
-from poke2vid.pictures import write_picture
+from poke2vid.measures import correlation
+from poke2vid.measures.counterfactual import rank_correlation
+from poke2vid.measures.statistics import Interval, cluster_mean
+from poke2vid.media.pictures import write_picture
+from poke2vid.media.viz import flow_colours, grid
 from poke2vid.simulator.actions import Touch
 from poke2vid.types import InputError, Pair, Player
-from poke2vid.viz import flow_colours, grid
 
 Picture = UInt8[np.ndarray, "h w 3"]
 SUFFIXES = (".png", ".md", ".json")

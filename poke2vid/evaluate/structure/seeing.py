@@ -8,7 +8,6 @@ from jaxtyping import Float32, Float64
 from tqdm import tqdm
 
 from poke2vid import pokes as poking
-from poke2vid.canvas import Canvas
 from poke2vid.evaluate.structure.correlate import (
     MAP_SIDE,
     CorrelationMap,
@@ -19,6 +18,7 @@ from poke2vid.evaluate.structure.correlate import (
     random_shifts,
 )
 from poke2vid.geometry import Affine
+from poke2vid.live.canvas import Canvas
 from poke2vid.model.response import BASIS, respond
 from poke2vid.model.swing import SWING
 from poke2vid.model.touch_encoder import FIELD_SIDE

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from poke2vid.evaluate.statistics import Interval, shown
 from poke2vid.files import without_nan
+from poke2vid.measures.statistics import Interval, shown
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from poke2vid import __version__
+from poke2vid.data.store import Store
 from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.distances import Distance, Floor, difference, distances, floors, mean_interval
 from poke2vid.evaluate.heldout import about_clips, find_judges, model_row, reference_rows
 from poke2vid.evaluate.rows import Measured
 from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row
-from poke2vid.evaluate.statistics import cluster_mean
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, FVD, LOWER_IS_BETTER, MOVINET, SUITES, TRACKS, UNBUILT, Suite
-from poke2vid.features import LpipsName
 from poke2vid.files import atomic, without_nan, write_json
+from poke2vid.measures.statistics import cluster_mean
 from poke2vid.model.files import load_model
-from poke2vid.store import Store
+from poke2vid.pretrained.features import LpipsName
 from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.train.distributed import device_named
 from poke2vid.types import InputError

@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from poke2vid.evaluate.clips import digest_of_key
 from poke2vid.model.files import checkpoints_of
+from poke2vid.processes import Died, Tick, run_jobs
 from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.train.loop import Interrupted, train
 from poke2vid.train.presets import ABLATIONS
 from poke2vid.types import InputError
-from poke2vid.workers import Died, Tick, run_jobs
 
 FULL = "full"  # the model itself
 

@@ -1,5 +1,5 @@
 /**
- * A picture of any size on the model's square canvas: the same numbers as poke2vid/canvas.py. Nothing is cut off or stretched:
+ * A picture of any size on the model's square canvas: the same numbers as poke2vid/live/canvas.py. Nothing is cut off or stretched:
  * the picture is shrunk to its shown size, padded to a square by its border pixels, and shrunk to the model's resolution.
  */
 

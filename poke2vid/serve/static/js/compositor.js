@@ -1,5 +1,5 @@
 /**
- * The picture, moved as the model says, at the picture's own resolution and proportions (poke2vid/canvas.py, Canvas.render):
+ * The picture, moved as the model says, at the picture's own resolution and proportions (poke2vid/live/canvas.py, Canvas.render):
  * flow is enlarged bilinearly and read at every pixel, the picture is sampled where it points, repaint is added. Where fields
  * have a mask, the object's layer alone is sampled there, and laid before what the picture is without it.
  */

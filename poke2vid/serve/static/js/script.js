@@ -1,6 +1,6 @@
 /**
  * Poke scripts, version 1: what is done to a picture, frame by frame, in pixels of the original picture. The same format as
- * poke2vid/script.py reads; poke-script.schema.json describes it.
+ * poke2vid/live/script.py reads; poke-script.schema.json describes it.
  */
 
 /** @typedef {import('./canvas.js').Canvas} Canvas */

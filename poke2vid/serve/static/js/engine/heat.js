@@ -1,5 +1,5 @@
 /**
- * What moves together with a point (Sec. 4.2, Fig. 5 of the paper; poke2vid/evaluate/structure/correlation.py): many pokes at
+ * What moves together with a point (Sec. 4.2, Fig. 5 of the paper; poke2vid/measures/correlation.py): many pokes at
  * one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke, in
  * [magnitude, angle]. A still pixel's is the zero of the map, the poke's own motion its one.
  *

@@ -1,4 +1,4 @@
-/** The live state of one picture: what poke2vid/session.py does, step by step, on exported graphs. */
+/** The live state of one picture: what poke2vid/live/session.py does, step by step, on exported graphs. */
 
 import { disposeStart, disposeState } from './graphs.js';
 import { applied, rasterise } from './pokes.js';
@@ -158,7 +158,7 @@ export class LiveState {
 }
 
 /**
- * Which share of a step is taken when the same has touched the object for some frames (poke2vid/live.py, pace).
+ * Which share of a step is taken when the same has touched the object for some frames (poke2vid/live/law_of_rest.py, pace).
  *
  * @param {number} unchanged
  * @param {Touch['rest']} rest

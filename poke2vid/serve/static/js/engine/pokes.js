@@ -1,4 +1,4 @@
-/** The poke map that the poke encoder sees, and what may be done to a session: poke2vid/pokes.py and session.py, to the bit. */
+/** The poke map that the poke encoder sees, and what may be done to a session: poke2vid/pokes.py and live/session.py, to the bit. */
 
 /** @typedef {import('./types.js').Action} Action */
 /** @typedef {import('./types.js').Pair} Pair */

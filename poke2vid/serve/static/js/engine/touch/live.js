@@ -1,4 +1,4 @@
-/** The live state of one picture under a model that sees what it touches: what poke2vid/session.py does, step by step. */
+/** The live state of one picture under a model that sees what it touches: what poke2vid/live/session.py does, step by step. */
 
 import { between, enlarged } from '../../fields.js';
 import { applied } from '../pokes.js';

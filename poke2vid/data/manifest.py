@@ -1,0 +1,190 @@
+"""The records of a prepared clip store: its settings, what it holds, and which videos it holds out."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from poke2vid.media.video import Fit
+from poke2vid.types import InputError, Split
+
+KIND = "poke2vid-store"
+VERSION = 1
+DEFAULT_LAGS = (3, 6, 10)  # frames: the paper's T, and the way there, which `DataConfig.waypoints` teaches
+HALVED_ABOVE = 64  # pixels: dense flow is bigger than the video, and at this size it stops being small
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+RecordType = TypeVar("RecordType", bound=BaseModel)
+
+
+class ArraySettings(_Record):
+    """What decides the arrays of one video.
+
+    Attributes:
+        resolution: side of the square frames, in pixels; even.
+        fps: frames a second to keep at most; None keeps all.
+        fit: how a frame becomes square.
+        lags: the T of every flow x_0 -> x_T, in frames; ascending.
+        flow: name of the flow estimator; "exact" where a simulator said what moved.
+        min_motion: share of the frame's side that the foreground must move in at least one flow.
+    """
+
+    resolution: int = Field(ge=16, le=2048, multiple_of=2)
+    fps: float | None = Field(default=None, gt=0, le=1000)
+    fit: Fit = "crop"
+    lags: tuple[int, ...] = Field(default=DEFAULT_LAGS, min_length=1)
+    flow: Literal["dis", "raft", "exact"] = "dis"
+    min_motion: float = Field(default=0.005, ge=0, lt=1)
+
+    @field_validator("lags")
+    @classmethod
+    def _ascending(cls, lags: tuple[int, ...]) -> tuple[int, ...]:
+        if min(lags) < 1 or list(lags) != sorted(set(lags)):
+            raise ValueError(f"lags must be positive, ascending and different, not {lags}")
+        return lags
+
+    @property
+    def flow_side(self) -> int:
+        """Side of the stored flow fields, in their own pixels."""
+        return self.resolution if self.resolution <= HALVED_ABOVE else self.resolution // 2
+
+    def shapes(self, num_frames: int) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        """Type and shape of every array of a video of so many frames, by file name."""
+        side, s = self.flow_side, self.resolution
+        arrays: dict[str, tuple[np.dtype, tuple[int, ...]]] = {
+            "frames.u8": (np.dtype("u1"), (num_frames, s, s, 3)),
+            "motion.f32": (np.dtype("<f4"), (num_frames - 1,)),
+        }
+        for lag in self.lags:
+            arrays[f"flow_{lag}.f16"] = (np.dtype("<f2"), (num_frames - lag, 2, side, side))
+            arrays[f"activity_{lag}.f32"] = (np.dtype("<f4"), (num_frames - lag,))
+        return arrays
+
+
+class SplitSettings(_Record):
+    """Which videos are held out.
+
+    Attributes:
+        seed: of the ranking.
+        fraction: share of the videos that becomes the test split.
+        patterns: globs over names; where given, they decide instead.
+    """
+
+    seed: int = 0
+    fraction: float = Field(default=0.2, ge=0, lt=1)
+    patterns: tuple[str, ...] = ()
+
+
+class FileRecord(_Record):
+    sha256: str
+    size: int  # bytes
+
+
+class Entry(_Record):
+    """One prepared video (`entry.json`).
+
+    Attributes:
+        source: path as given; the only field that does not count towards the digest.
+        source_sha256: of the file, or of all frames of a folder.
+        source_fps, fps: before and after frames were dropped.
+        source_frames: how many were decoded, before any were dropped; None where the file does not say.
+    """
+
+    name: str
+    source: str
+    source_sha256: str
+    source_width: int
+    source_height: int
+    source_fps: float
+    source_frames: int | None
+    fps: float
+    num_frames: int
+    settings: ArraySettings
+    files: dict[str, FileRecord]
+
+    def digest(self) -> str:
+        return _sha256_of(self.model_dump(mode="json", exclude={"source"}))
+
+
+class ListedVideo(_Record):
+    """A video as the manifest lists it; `digest` is its entry's."""
+
+    name: str
+    id: str
+    split: Split
+    num_frames: int
+    fps: float
+    digest: str
+
+
+class Skipped(_Record):
+    """A video left out, and why. `source_sha256` is None where another try may go better."""
+
+    name: str
+    reason: str
+    source_sha256: str | None = None
+
+
+class Manifest(_Record):
+    """What a store holds; `digest` is over all the rest, and the same for the same videos and settings anywhere."""
+
+    kind: Literal["poke2vid-store"] = "poke2vid-store"
+    version: Literal[1] = 1
+    settings: ArraySettings
+    split: SplitSettings
+    videos: tuple[ListedVideo, ...]
+    skipped: tuple[Skipped, ...]
+    digest: str = ""
+
+    def sealed(self) -> "Manifest":
+        return self.model_copy(update={"digest": self.expected_digest()})
+
+    def expected_digest(self) -> str:
+        return _sha256_of(self.model_dump(mode="json", exclude={"digest"}))
+
+
+def validated(kind: type[RecordType], values: Any, what: str) -> RecordType:
+    """A record of `values`, or one sentence with every fault in it.
+
+    Raises:
+        InputError: naming `what` and each field that is wrong.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(
+            ".".join(str(part) for part in fault["loc"]) + f": {fault['msg'].removeprefix('Value error, ').lower()}"
+            for fault in error.errors()
+        )
+        raise InputError(f"{what} is not valid: {faults}.") from error
+
+
+def safe_id(name: str) -> str:
+    """A folder name for a video of any name, readable and unique."""
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40]
+    return f"{readable or 'video'}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+
+
+def held_out(names: Sequence[str], settings: SplitSettings) -> frozenset[str]:
+    """The test split: whole videos, whatever the order of `names`; never the only one, unless a pattern says so."""
+    if settings.patterns:
+        return frozenset(name for name in names if any(fnmatchcase(name, pattern) for pattern in settings.patterns))
+    if len(names) < 2 or settings.fraction == 0:
+        return frozenset()
+    count = min(max(1, round(settings.fraction * len(names))), len(names) - 1)
+    ranked = sorted(names, key=lambda name: hashlib.sha256(f"{settings.seed}:{name}".encode()).hexdigest())
+    return frozenset(ranked[:count])
+
+
+def _sha256_of(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

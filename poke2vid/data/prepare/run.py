@@ -1,0 +1,288 @@
+"""Videos to a clip store: decode, estimate flow, keep what moves. Resumable at any moment, the same for any workers."""
+
+import contextlib
+import functools
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tqdm import tqdm
+
+from poke2vid.data.manifest import (
+    DEFAULT_LAGS,
+    ArraySettings,
+    Entry,
+    ListedVideo,
+    Manifest,
+    Skipped,
+    SplitSettings,
+    held_out,
+    safe_id,
+    validated,
+)
+from poke2vid.data.prepare.report import PrepareReport
+from poke2vid.data.prepare.video import (
+    WORK_PREFIX,
+    Outcome,
+    Stopwatch,
+    VideoPreparer,
+    threads_restored,
+)
+from poke2vid.data.sources.folder import find_videos
+from poke2vid.data.sources.footage import Source
+from poke2vid.data.store import MANIFEST, DamagedRecord, is_whole, read_entry, read_manifest
+from poke2vid.files import reason, write_json
+from poke2vid.flow.estimator import build_estimator
+from poke2vid.pokes import MIN_MOTION
+from poke2vid.processes import Died, alone_in, run_jobs
+from poke2vid.types import InputError
+
+REASONS_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSettings:
+    """How videos become a store.
+
+    Attributes:
+        resolution: side of the square frames, in pixels; even.
+        fps: frames a second to keep at most; None keeps all.
+        fit: how a frame becomes square: "crop", "stretch" or "pad".
+        lags: the T of every flow x_0 -> x_T that is kept, in frames; the paper's clips have T = 10.
+        flow: the flow estimator, "dis" or "raft"; "exact" for simulated videos, which know theirs.
+        seed, test_fraction: rank the videos and decide how many are held out for tests.
+        test: globs over video names that hold out exactly what they match instead.
+        min_motion: share of the frame's side that the foreground must move somewhere, lest a video be skipped.
+        workers: processes; 0 works in this one.
+    """
+
+    resolution: int
+    fps: float | None = None
+    fit: str = "crop"
+    lags: tuple[int, ...] = DEFAULT_LAGS
+    flow: str = "dis"
+    seed: int = 0
+    test_fraction: float = 0.2
+    test: tuple[str, ...] = ()
+    min_motion: float = MIN_MOTION
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        _ = self.arrays, self.split  # raise InputError for what cannot be
+        if self.workers < 0:
+            raise InputError(f"workers is {self.workers}; choose 0 (this process) or more.")
+
+    @property
+    def arrays(self) -> ArraySettings:
+        values = {name: getattr(self, name) for name in ArraySettings.model_fields}
+        return validated(ArraySettings, values, "the setting")
+
+    @property
+    def split(self) -> SplitSettings:
+        values = {"seed": self.seed, "fraction": self.test_fraction, "patterns": self.test}
+        return validated(SplitSettings, values, "the split")
+
+
+def prepare(
+    source: Path, out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False
+) -> PrepareReport:
+    """Every video at `source` to the store `out`; what an earlier, even a killed run has finished is kept.
+
+    Args:
+        source: a video, or a folder of videos or of frames (`sources.folder`).
+        out: a new folder, or the store of a run with the same settings.
+        weights_dir: for flow estimators that need weights.
+        quiet: no progress bar.
+
+    Raises:
+        InputError: if the source holds no video, `out` is something else or a store of other settings or videos, the
+            disk is full, or not one video could be kept. A video that cannot be used is skipped with its reason.
+    """
+    videos = find_videos(source)
+    # Here, so that missing weights stop the run and not every worker.
+    build_estimator(settings.arrays.flow, weights_dir)
+    return fill_store(videos, out, settings, weights_dir, quiet)
+
+
+def fill_store(
+    videos: Sequence[Source], out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False
+) -> PrepareReport:
+    """As `prepare`, from any kind of source."""
+    started = time.perf_counter()
+    _check_patterns(settings.test, videos)
+    with alone_in(_videos_folder(out)):
+        job = _Preparation(out, settings, videos)
+        watch = job.run(weights_dir, quiet)
+        return job.finish(watch, time.perf_counter() - started)
+
+
+class _Preparation:
+    """One run: what is already there, what is still to do, and what became of it."""
+
+    def __init__(self, out: Path, settings: PrepareSettings, videos: Sequence[Source]) -> None:
+        self._out, self._folder, self._settings = out, out / "videos", settings
+        earlier = _earlier_manifest(out, settings)
+        self._entries = _finished(self._folder, settings.arrays, videos)
+        self._reused = len(self._entries)
+        self._skipped = {
+            skipped.name: skipped
+            for video in videos
+            for skipped in (earlier.skipped if earlier else ())
+            if skipped.name == video.name and skipped.source_sha256 == video.digest()
+        }
+        self._pending = [video for video in videos if video.name not in self._entries | self._skipped]
+
+    def run(self, weights_dir: Path | None, quiet: bool) -> Stopwatch:
+        """Prepares what is pending; kept entries and reasons pile up in the object, finished videos on disk."""
+        total = Stopwatch()
+        if not self._pending:
+            return total
+        self._clear()
+        make = functools.partial(VideoPreparer.build, self._folder, self._settings.arrays, weights_dir)
+        workers = min(self._settings.workers, len(self._pending))
+        expected = sum(video.expected_frames(self._settings.fps) for video in self._pending)
+        bar = tqdm(total=expected, unit="frame", desc="prepare", disable=True if quiet else None)
+        with (
+            bar,
+            threads_restored(),
+            contextlib.closing(run_jobs(make, self._pending, workers, bar.update)) as results,
+        ):
+            for video, outcome in results:
+                self._note(video, outcome)
+                if isinstance(outcome, Outcome):
+                    total.add(outcome.watch)
+        return total
+
+    def finish(self, watch: Stopwatch, seconds: float) -> PrepareReport:
+        """Writes the manifest, last of all, and the report."""
+        skipped = tuple(self._skipped[name] for name in sorted(self._skipped))
+        names = sorted(self._entries)
+        manifest = self._manifest(names, skipped)
+        frames = max(watch.frames, 1)
+        report = PrepareReport(
+            kept=tuple(names),
+            reused=self._reused,
+            skipped=skipped,
+            frames=watch.frames,
+            decode_ms=1000 * watch.decoding / frames,
+            flow_ms=1000 * watch.flow / frames,
+            seconds=seconds,
+            digest=manifest.digest,
+        )
+        report.write(self._out)
+        if not names:
+            reasons = "; ".join(f"{video.name}: {video.reason.rstrip('.')}" for video in skipped[:REASONS_SHOWN])
+            more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
+            raise InputError(f"none of the {len(skipped)} videos could be kept: {reasons}{more}.")
+        write_json(self._out / MANIFEST, manifest.model_dump(mode="json"))
+        return report
+
+    def _clear(self) -> None:
+        """From here on the store is unfinished; what a killed run left half done goes."""
+        (self._out / MANIFEST).unlink(missing_ok=True)
+        for stale in self._folder.glob(f"{WORK_PREFIX}*"):
+            shutil.rmtree(stale, ignore_errors=True)
+
+    def _note(self, video: Source, outcome: Outcome | Died) -> None:
+        match outcome:
+            case Died(code):
+                why = f"its worker process died (exit code {code}); it may have lacked memory, so run again"
+                self._skipped[video.name] = Skipped(name=video.name, reason=why)
+            case Outcome(fatal=str(why)):
+                raise InputError(why)
+            case Outcome(skipped=Skipped() as skipped):
+                self._skipped[video.name] = skipped
+            case Outcome(kept=Entry() as entry):
+                self._entries[video.name] = entry
+
+    def _manifest(self, names: Sequence[str], skipped: tuple[Skipped, ...]) -> Manifest:
+        source = {name: self._entries[name].source_sha256 for name in names}
+        once = sorted({source[name]: name for name in reversed(names)}.values())  # each video under its first name
+        chosen = held_out(names if self._settings.split.patterns else once, self._settings.split)
+        held_sources = {source[name] for name in chosen}  # the same video must not stand on both sides of the split
+        test = {name for name in names if source[name] in held_sources}
+        return Manifest(
+            settings=self._settings.arrays,
+            split=self._settings.split,
+            videos=tuple(
+                ListedVideo(
+                    name=name,
+                    id=safe_id(name),
+                    split="test" if name in test else "train",
+                    num_frames=self._entries[name].num_frames,
+                    fps=self._entries[name].fps,
+                    digest=self._entries[name].digest(),
+                )
+                for name in names
+            ),
+            skipped=skipped,
+        ).sealed()
+
+
+def _check_patterns(patterns: Sequence[str], videos: Sequence[Source]) -> None:
+    for pattern in patterns:
+        if not any(fnmatchcase(video.name, pattern) for video in videos):
+            names = ", ".join(video.name for video in videos[:REASONS_SHOWN])
+            raise InputError(f"the test pattern {pattern!r} matches no video; names look like {names}.")
+
+
+def _videos_folder(out: Path) -> Path:
+    """The folder of the videos of a store, made where there is nothing yet.
+
+    Raises:
+        InputError: if `out` is something else than a store, or cannot be written.
+    """
+    folder = out / "videos"
+    if out.exists() and not folder.is_dir() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists and is not a store; choose another --out.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {reason(error)}.") from error
+    return folder
+
+
+def _earlier_manifest(out: Path, settings: PrepareSettings) -> Manifest | None:
+    """The manifest of a finished store at `out`, if there is one.
+
+    Raises:
+        InputError: if it is a store of other settings.
+    """
+    if not (out / MANIFEST).is_file():
+        return None
+    try:
+        earlier = read_manifest(out)
+    except DamagedRecord:
+        return None
+    old = earlier.settings.model_dump() | earlier.split.model_dump()
+    new = settings.arrays.model_dump() | settings.split.model_dump()
+    for name in new:
+        if old[name] != new[name]:
+            raise InputError(f"the store {out} has {name} {old[name]}, not {new[name]}; choose another --out.")
+    return earlier
+
+
+def _finished(folder: Path, settings: ArraySettings, videos: Sequence[Source]) -> dict[str, Entry]:
+    """Entries of videos that need no work: same settings, same source, all arrays intact.
+
+    Raises:
+        InputError: if the store holds a video that is not among `videos`.
+    """
+    by_id = {safe_id(video.name): video for video in videos}
+    found: dict[str, Entry] = {}
+    for place in sorted(folder.iterdir()):
+        if place.name.startswith((WORK_PREFIX, ".")):  # the second: what a file browser leaves
+            continue
+        video = by_id.get(place.name)
+        if video is None:
+            raise InputError(f"{folder.parent} holds {place.name}, which is not in the source; choose another --out.")
+        try:
+            entry = read_entry(place)
+        except InputError:
+            continue  # damaged: prepared anew
+        if is_whole(place, entry) and entry.settings == settings and entry.source_sha256 == video.digest():
+            found[video.name] = entry
+    return found

@@ -1,0 +1,100 @@
+"""Simulated videos straight into a store: no video file, no decoding, and flow that is known instead of estimated."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from poke2vid.data.prepare.report import PrepareReport
+from poke2vid.data.prepare.run import PrepareSettings, fill_store
+from poke2vid.data.sources.footage import Origin
+from poke2vid.flow.estimator import build_estimator
+from poke2vid.media.video import Fit
+from poke2vid.simulator.film import Order, Take, take
+from poke2vid.simulator.scene import GENERATION
+from poke2vid.simulator.surface import Surface
+from poke2vid.simulator.world import FPS, PHYSICS
+from poke2vid.types import InputError
+
+KEPT = 32  # surfaces at a time; more than the usual lags, and a small part of a video
+
+
+def simulate_store(
+    orders: Sequence[Order], out: Path, lags: Sequence[int], flow: str, workers: int, weights_dir: Path | None = None,
+    quiet: bool = False,
+) -> PrepareReport:  # fmt: skip
+    """Every order as a video of the store `out`; the test split's are held out. Resumable, the same for any workers.
+
+    Raises:
+        InputError: as `prepare`, or if this machine cannot draw.
+    """
+    held_out = any(order.split == "test" for order in orders)
+    settings = PrepareSettings(
+        resolution=orders[0].resolution, lags=tuple(sorted(set(lags))), flow=flow, test=("*-test-*",) if held_out else (),
+        test_fraction=0.0, workers=workers,
+    )  # fmt: skip
+    if flow != "exact":
+        build_estimator(flow, weights_dir)  # so that an unknown name or missing weights stop the run at once
+    return fill_store([SimulatedVideo(order) for order in orders], out, settings, weights_dir, quiet)
+
+
+@dataclass(frozen=True)
+class SimulatedVideo:
+    """A source that is made when it is opened."""
+
+    order: Order
+
+    @property
+    def name(self) -> str:
+        return self.order.name
+
+    @property
+    def place(self) -> str:
+        return f"simulated {self.order.name}"
+
+    def digest(self) -> str:
+        """Of what decides the pictures: the order, how scenes are made, the physics, and photographs if there are any."""
+        photos = "" if self.order.backgrounds is None else f" {self.order.backgrounds.digest}"
+        return hashlib.sha256(f"{self.order} {GENERATION} {PHYSICS}{photos}".encode()).hexdigest()
+
+    def expected_frames(self, fps: float | None) -> int:
+        return self.order.frames
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator["SimulatedFootage"]:
+        with take(self.order) as film:
+            yield SimulatedFootage(film)
+
+
+@dataclass(frozen=True)
+class SimulatedFootage:
+    """A scene in motion, drawn at the order's size."""
+
+    film: Take
+    _surfaces: dict[int, Surface] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> Origin:
+        order = self.film.order
+        return Origin(order.resolution, order.resolution, FPS, order.frames)
+
+    def frames(self, side: int, fit: Fit, fps: float | None) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        if fps is not None and fps < FPS:
+            raise InputError(f"simulated videos have {FPS:g} frames a second and are not thinned out; leave fps away.")
+        for number in range(self.film.order.frames):
+            yield self.film.frame(number, side)
+
+    def exact_flow(self, start: int, end: int) -> Float32[np.ndarray, "2 h w"]:
+        return self._surface(start).flow(self.film.trajectory, end)
+
+    def _surface(self, number: int) -> Surface:
+        """Several lags start from one frame, so what it shows is kept for a while."""
+        if number not in self._surfaces:
+            self._surfaces[number] = self.film.surface(number)
+            if len(self._surfaces) > KEPT:
+                del self._surfaces[min(self._surfaces)]
+        return self._surfaces[number]

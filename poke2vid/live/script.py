@@ -1,0 +1,229 @@
+"""Poke scripts: pokes as a JSON file, replayed through a Session (format version 1)."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from poke2vid.live.canvas import Canvas, Picture
+from poke2vid.live.session import Done, Session
+from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Pair, Poke, Rest
+
+_MAX_FRAMES = 10_000
+Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PokeEvent(_Strict):
+    """A touch: at `at`, with `shift`, both in pixels of the original picture, in the picture shown at `frame`."""
+
+    type: Literal["poke"]
+    frame: int = Field(ge=0)
+    at: Pixels
+    shift: Pixels
+    pointer: int = 0
+    kind: Literal["shift", "impulse"] = "shift"
+
+
+class DragEvent(_Strict):
+    """The grabbed point shall now go to `at` + `shift`; a finger that moves says `at` where it is and `shift` (0, 0)."""
+
+    type: Literal["drag"]
+    frame: int = Field(ge=0)
+    at: Pixels
+    shift: Pixels
+    pointer: int = 0
+
+
+class ReleaseEvent(_Strict):
+    """The pointer lets go."""
+
+    type: Literal["release"]
+    frame: int = Field(ge=0)
+    pointer: int = 0
+
+
+class RestEvent(_Strict):
+    """From here on, how the object moves while nothing touches it (`types.Rest`); before the first, as suits the model."""
+
+    type: Literal["rest"]
+    frame: int = Field(ge=0)
+    stiffness: float = Field(ge=0, le=1)
+    momentum: float = Field(ge=0, le=MAX_MOMENTUM)
+    anchored: bool = True
+
+
+Event = Annotated[PokeEvent | DragEvent | ReleaseEvent | RestEvent, Field(discriminator="type")]
+
+
+class Script(_Strict):
+    """What is done to a picture, frame by frame. An event of frame f happens before frame f + 1 is predicted.
+
+    The published description is assets/poke-script.schema.json; `schema` makes it.
+
+    Attributes:
+        image: the picture's path, relative to the script; None where it is given otherwise.
+        frames: how many frames are predicted.
+    """
+
+    version: Literal[1]
+    image: str | None = None
+    frames: int = Field(ge=1, le=_MAX_FRAMES)
+    events: tuple[Event, ...]
+
+    @model_validator(mode="after")
+    def _events_lie_within(self) -> "Script":
+        for number, event in enumerate(self.events):
+            if event.frame >= self.frames:
+                raise ValueError(
+                    f"events.{number} is at frame {event.frame}, but the script ends after {self.frames} frames"
+                )
+        return self
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a poke script. It cannot say that an event must lie before the script's end."""
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "poke2vid poke script, version 1"}
+    return {**Script.model_json_schema(), **about}
+
+
+def recorded(session: Session) -> Script:
+    """All that was done to a session, as a script that gives the same frames again; undone pokes left out.
+
+    Raises:
+        InputError: if the session has not made a step, or more than a script may have.
+    """
+    if not 1 <= session.time <= _MAX_FRAMES:
+        raise InputError(f"the session made {session.time} frames; a poke script holds 1 to {_MAX_FRAMES}.")
+    events = [
+        _event_of(done) for done in session.done if done.frame < session.time
+    ]  # what comes later shows in no frame
+    return Script(version=1, frames=session.time, events=tuple(events))
+
+
+def _event_of(done: Done) -> Event:
+    match done.type:
+        case "poke":
+            return PokeEvent(
+                type="poke", frame=done.frame, at=done.at, shift=done.shift, pointer=done.pointer, kind=done.kind
+            )
+        case "drag":
+            return DragEvent(type="drag", frame=done.frame, at=done.at, shift=done.shift, pointer=done.pointer)
+        case "release":
+            return ReleaseEvent(type="release", frame=done.frame, pointer=done.pointer)
+        case "rest":
+            assert done.rest is not None
+            return RestEvent(type="rest", frame=done.frame, **asdict(done.rest))
+
+
+def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:
+    """What `OPTION X,Y` says on the command line, of an option that is given several times.
+
+    Raises:
+        InputError: if one is not two finite numbers; names the option.
+    """
+    pairs = []
+    for text in texts:
+        try:
+            x, y = (float(part) for part in text.split(","))
+        except ValueError as error:
+            raise InputError(f"{option} {text!r} is not two numbers with a comma between, such as 120,80.") from error
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise InputError(f"{option} {text!r} is not finite; give plain pixels.")
+        pairs.append((x, y))
+    return pairs
+
+
+def read_script(path: Path) -> Script:
+    """A script from its file.
+
+    Raises:
+        InputError: if the file is missing, is no JSON, or breaks the format; names every wrong field.
+    """
+    try:
+        return Script.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(f"there is no poke script {path}; check the path.") from error
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise InputError(f"the poke script {path} is wrong: {'; '.join(problems)}.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder, not a poke script; name a JSON file in it.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"the poke script {path} is not a JSON file that can be read ({error}).") from error
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One shown picture of a replay; pokes in pixels of the user's picture.
+
+    Attributes:
+        canvas: that of the session.
+        frame: as the model made it; None for the picture as it was given. Drawn when it is looked at: a long replay of large
+            pictures would not fit in memory.
+        begun: the pokes that begin here, in this picture.
+        held: by the session's pointer, the shifts that were in force when this picture was made.
+    """
+
+    canvas: Canvas
+    frame: Frame | None
+    begun: tuple[tuple[int, Poke], ...]
+    held: dict[int, Poke]
+
+    @property
+    def picture(self) -> Picture:
+        """At the shown size."""
+        return self.canvas.picture if self.frame is None else self.canvas.render(self.frame)
+
+
+def replay(script: Script, session: Session) -> list[Moment]:
+    """The picture as it was given, then every predicted frame.
+
+    Raises:
+        InputError: for an event that does not fit what happened before it; names it as `events.N`, N from 0.
+    """
+    pointers: dict[int, int] = {}  # the script's pointer -> the session's
+    moments: list[Moment] = []
+    frame_shown, held = session.frame, session.held
+    events: dict[int, list[tuple[int, Event]]] = {}
+    for number, event in enumerate(script.events):
+        events.setdefault(event.frame, []).append((number, event))
+    for frame in range(script.frames):
+        begun: list[tuple[int, Poke]] = []
+        for number, event in events.get(frame, ()):
+            try:
+                begun += _apply(event, session, pointers)
+            except InputError as error:
+                raise InputError(f"events.{number} of the poke script: {error}") from error
+        moments.append(Moment(session.canvas, frame_shown, tuple(begun), held))
+        held = session.held
+        frame_shown = session.advance()
+    return [*moments, Moment(session.canvas, frame_shown, (), held)]
+
+
+def _apply(event: Event, session: Session, pointers: dict[int, int]) -> list[tuple[int, Poke]]:
+    """Does what the event says; the poke that begins with it, if one does, with the session's pointer."""
+    match event:
+        case PokeEvent():
+            if event.pointer in pointers:  # the same finger touches anew
+                session.release(pointers.pop(event.pointer))
+            pointer = session.poke(event.at, event.shift, event.kind)
+            if event.kind == "shift":
+                pointers[event.pointer] = pointer
+            return [(pointer, Poke(event.at, event.shift, event.kind))]
+        case DragEvent() | ReleaseEvent() if event.pointer not in pointers:
+            raise InputError(f"pointer {event.pointer} holds nothing at frame {event.frame}; poke first.")
+        case DragEvent():
+            session.drag(pointers[event.pointer], (event.at[0] + event.shift[0], event.at[1] + event.shift[1]))
+        case ReleaseEvent():
+            session.release(pointers.pop(event.pointer))
+        case RestEvent():
+            session.rest = Rest(event.stiffness, event.momentum, event.anchored)
+    return []

@@ -1,0 +1,400 @@
+"""A live session, the one way to run a model: poke, hold, drag, release, step; fork, undo, save and go on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from poke2vid import pokes as poking
+from poke2vid.geometry import Size, transform
+from poke2vid.live import interaction, snapshot
+from poke2vid.live.canvas import MAX_SIDE, Canvas, Picture
+from poke2vid.live.interaction import Done, done_of
+from poke2vid.live.law_of_rest import live
+from poke2vid.media.pictures import read_picture
+from poke2vid.model.files import load_player
+from poke2vid.model.subject import with_subject
+from poke2vid.types import (
+    AS_TRAINED,
+    Frame,
+    InputError,
+    LivePlayer,
+    Pair,
+    Player,
+    Poke,
+    PokeKind,
+    Rest,
+    State,
+    TouchPlayer,
+)
+
+PictureSource = str | Path | bytes | Image.Image | np.ndarray
+DEFAULT_FRAMES = 25
+HISTORY = 32  # pokes that can be undone
+
+
+@dataclass(frozen=True)
+class _Now:
+    """All of a session that changes; nothing in it is ever written to, so that keeping one is enough to come back."""
+
+    state: State
+    frame: Frame | None = None
+    time: int = 0
+    held: tuple[tuple[int, Poke], ...] = ()
+    impulses: tuple[Poke, ...] = ()
+    origins: tuple[tuple[int, Pair], ...] = ()  # by pointer: what was touched, in x_0, in pixels of the model
+    next_pointer: int = 0
+    rest: Rest = AS_TRAINED
+    unchanged: int = 0  # for how many frames the same has touched the object, or nothing
+    done: tuple[Done, ...] = ()
+
+
+class Session:
+    """One picture and what is being done to it. Locations and shifts are in pixels of the picture the user gave.
+
+    The same calls give the same frames, bit for bit on one machine. While nothing touches the picture it stays exactly as it
+    is, what was let go of comes back, and what is held still comes to rest (`Rest`, docs/decisions/020). Not for several
+    threads at once.
+
+    Attributes:
+        player: what computes.
+        canvas: the picture on the model's canvas.
+    """
+
+    def __init__(
+        self,
+        player: Player,
+        picture: Picture,
+        *,
+        max_side: int = MAX_SIDE,
+        rest: Rest | None = None,
+        history: int = HISTORY,
+        record: bool = True,
+        size: Size | None = None,
+    ) -> None:
+        """Opens a session.
+
+        Args:
+            max_side: of the shown picture, in pixels.
+            rest: how it moves while nothing touches it; None for what suits the player, AS_TRAINED for the model alone.
+            history: how many pokes can be undone; every one keeps a state in memory.
+            record: False keeps no account of what is done, so that a session of days needs no more memory than a short one.
+            size: of the user's picture, where `picture` is it as a canvas shows it.
+        """
+        self.player = player
+        self._live = live(player)
+        self.canvas = Canvas(picture, player.resolution, max_side, size)
+        self._max_side, self._record = max_side, record
+        default = self._live.default_rest if isinstance(self._live, LivePlayer) else AS_TRAINED
+        with torch.inference_mode():
+            self._now = _Now(self._live.start(self.canvas.x_0), rest=default)
+        self._history: list[_Now] = []
+        self._history_length = history
+        self._phi: Tensor | None = None
+        self._influences: dict[Pair, Tensor] = {}
+        self._phi_is_current = True
+        if rest is not None:
+            self.rest = rest
+
+    # What can be seen
+
+    @property
+    def state(self) -> State:
+        """Where the object is in its motion."""
+        return self._now.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        frame = self._live.decode(state) if isinstance(self._live, TouchPlayer) else self.frame
+        self._now = replace(self._now, state=state, frame=frame)
+
+    @property
+    def frame(self) -> Frame | None:
+        """The last predicted frame as the model made it; None before the first step."""
+        return self._now.frame
+
+    @property
+    def time(self) -> int:
+        """How many steps were taken."""
+        return self._now.time
+
+    @property
+    def held(self) -> dict[int, Poke]:
+        """The shift pokes that are in force, by pointer."""
+        return dict(self._now.held)
+
+    @property
+    def done(self) -> tuple[Done, ...]:
+        """What was done so far, undone pokes left out; nothing with `record=False`."""
+        return self._now.done
+
+    @property
+    def rest(self) -> Rest:
+        """How the object moves while nothing touches it; can be set at any time."""
+        return self._now.rest
+
+    @rest.setter
+    def rest(self, rest: Rest) -> None:
+        self._change(Done(self.time, "rest", rest=rest), rest=rest)
+
+    @property
+    def picture(self) -> Picture:
+        """What is shown now, at the shown size: the last frame, or the picture itself."""
+        return self.canvas.picture if self.frame is None else self.canvas.render(self.frame)
+
+    # What can be done
+
+    def poke(self, location: Pair, shift: Pair, kind: PokeKind = "shift") -> int:
+        """Touches the picture as it is shown now; a shift is held until it is released, an impulse lasts one step.
+
+        Returns:
+            The pointer by which a held poke can be dragged and released.
+
+        Raises:
+            InputError: if the location lies outside the picture or a number is not finite, or if the model was trained on
+                impulses and is given a shift.
+        """
+        if kind not in get_args(PokeKind):
+            raise InputError(f"the poke's kind {kind!r} is unknown; choose one of {', '.join(get_args(PokeKind))}.")
+        poke = Poke((float(location[0]), float(location[1])), (float(shift[0]), float(shift[1])), kind)
+        self._check(poke)
+        if kind == "shift" and self.player.poke_kind == "impulse":
+            raise InputError("this model was trained on impulses and knows no targets; poke with kind 'impulse'.")
+        if self._history_length:
+            self._history = [*self._history, self._now][-self._history_length :]
+        pointer, now = self._now.next_pointer, self._now
+        done = Done(now.time, "poke", pointer, poke.location, poke.shift, kind)
+        start, count = interaction.origin(self.canvas, poke, self.frame), pointer + 1
+        if kind == "impulse":
+            impulses, name = (*now.impulses, poke), -1 - len(now.impulses)
+            self._change(done, impulses=impulses, origins=(*now.origins, (name, start)), next_pointer=count)
+        else:
+            held = (*now.held, (pointer, poke))
+            self._change(done, held=held, origins=(*now.origins, (pointer, start)), next_pointer=count)
+        return pointer
+
+    def hold(self, location: Pair) -> int:
+        """Grabs a point and keeps it where it is; the pointer to drag it by."""
+        return self.poke(location, (0.0, 0.0))
+
+    def drag(self, grabbed: int | Pair, to: Pair) -> int:
+        """Moves the target of a held poke: the point that was grabbed shall go to `to`, which may lie outside the picture.
+
+        Args:
+            grabbed: a pointer, or a location that is grabbed now.
+
+        Returns the pointer.
+        """
+        if not isinstance(grabbed, int):
+            x, y = grabbed
+            return self.poke(grabbed, (float(to[0]) - x, float(to[1]) - y))
+        held = self.held
+        if grabbed not in held:
+            raise InputError(f"pointer {grabbed} holds nothing; poke before you drag.")
+        location = held[grabbed].location
+        moved = Poke(location, (float(to[0]) - location[0], float(to[1]) - location[1]))
+        self._check(moved)
+        held[grabbed] = moved
+        self._change(Done(self.time, "drag", grabbed, (float(to[0]), float(to[1]))), held=tuple(held.items()))
+        return grabbed
+
+    def release(self, pointer: int | None = None) -> None:
+        """Lets go of one pointer, or of all."""
+        held = self.held
+        if pointer is not None and pointer not in held:
+            raise InputError(f"pointer {pointer} holds nothing; it was released before or never poked.")
+        for one in [*held] if pointer is None else [pointer]:
+            del held[one]
+            origins = tuple(pair for pair in self._now.origins if pair[0] != one)
+            self._change(Done(self.time, "release", one), held=tuple(held.items()), origins=origins)
+
+    @torch.inference_mode()
+    def step(self) -> Picture:
+        """The next frame, at the shown size."""
+        return self.canvas.render(self.advance())
+
+    @torch.inference_mode()
+    def advance(self) -> Frame:
+        """The next frame as the model makes it; for those who show it themselves."""
+        now, phi = self._now, self._interaction()
+        if isinstance(self._live, LivePlayer):
+            state, frame = self._live.live_step(now.state, phi, now.rest, now.unchanged)
+        else:
+            state, frame = self._live.step(now.state, phi)
+        self._phi_is_current = not now.impulses
+        unchanged = 0 if now.impulses else now.unchanged + 1
+        origins = tuple(pair for pair in now.origins if pair[0] >= 0)
+        self._now = replace(
+            now, state=state, frame=frame, time=now.time + 1, impulses=(), origins=origins, unchanged=unchanged
+        )
+        return frame
+
+    def fork(self) -> "Session":
+        """A session of its own that goes on from here; what is done to one does not touch the other."""
+        other = object.__new__(Session)
+        other.__dict__.update(self.__dict__)
+        other._history = list(self._history)
+        return other
+
+    def undo(self) -> bool:
+        """Back to the moment before the last poke, the frames since then forgotten; False where there is none to undo.
+
+        A change of `rest` is not a poke, and is undone with the poke before it.
+        """
+        if not self._history:
+            return False
+        self._now = self._history.pop()
+        self._phi_is_current = False
+        return True
+
+    # On disk
+
+    def save(self, path: str | Path) -> None:
+        """The whole session in one file (safetensors with JSON), atomically; what could be undone is not kept.
+
+        Raises:
+            InputError: if the file cannot be written.
+        """
+        now = self._now
+        about = {
+            "max_side": self._max_side,
+            "record": self._record,
+            "history": self._history_length,
+            "time": now.time,
+            "held": [[pointer, asdict(poke)] for pointer, poke in now.held],
+            "impulses": [asdict(poke) for poke in now.impulses],
+            "origins": [[pointer, list(origin)] for pointer, origin in now.origins],
+            "next_pointer": now.next_pointer,
+            "rest": asdict(now.rest),
+            "unchanged": now.unchanged,
+            "done": [asdict(done) for done in now.done],
+        }
+        snapshot.write(Path(path), self.player, self.canvas, now.state, now.frame, about)
+
+    @classmethod
+    def load(cls, path: str | Path, player: Player) -> "Session":
+        """A saved session; goes on bit for bit as the one that was saved would have, on the same machine.
+
+        Raises:
+            InputError: if the file is missing, damaged or no session, or belongs to another model.
+        """
+        saved = snapshot.read(Path(path), player)
+        about = saved.about
+        with snapshot.checked(Path(path)):
+            session = cls(
+                player,
+                saved.picture,
+                max_side=int(about["max_side"]),
+                rest=Rest(**about["rest"]),
+                history=int(about["history"]),
+                record=bool(about["record"]),
+                size=saved.size,
+            )
+            snapshot.require_alike(session.state, saved.state)
+            session._now = _Now(
+                saved.state,
+                saved.frame,
+                int(about["time"]),
+                tuple((int(pointer), snapshot.poke_of(poke)) for pointer, poke in about["held"]),
+                tuple(snapshot.poke_of(poke) for poke in about["impulses"]),
+                tuple((int(pointer), snapshot.pair_of(origin)) for pointer, origin in about.get("origins", [])),
+                int(about["next_pointer"]),
+                session.rest,
+                int(about["unchanged"]),
+                tuple(done_of(done) for done in about["done"]),
+            )
+        session._phi_is_current = False
+        return session
+
+    def _change(self, done: Done, **changes: Any) -> None:
+        if self._record:
+            before = self._now.done
+            last = before[-1] if before else None
+            again = last is not None and (last.frame, last.type, last.pointer) == (done.frame, done.type, done.pointer)
+            if again and done.type in ("drag", "rest"):  # only the last of several between two frames is felt
+                before = before[:-1]
+            changes["done"] = (*before, done)
+        if done.type != "rest":
+            changes["unchanged"] = 0
+        self._now = replace(self._now, **changes)
+        self._phi_is_current = False
+
+    def _check(self, poke: Poke) -> None:
+        """In pixels of the user's picture, and in the model's, where a small picture makes a shift larger."""
+        height, width = self.canvas.size
+        poking.check(poke, width, height)
+        poking.check(self.canvas.modelled(poke), self.player.resolution, self.player.resolution)
+
+    def _interaction(self) -> Tensor | None:
+        """phi of all that touches the object now; computed anew only when that changed."""
+        if not self._phi_is_current:
+            now = self._now
+            if isinstance(self._live, TouchPlayer):
+                active = interaction.from_rest(self.canvas, now.held, now.impulses, dict(now.origins))
+                self._phi, self._influences = interaction.driven(self._live, now.state, active, self._influences)
+            else:
+                active = [self.canvas.modelled(poke) for poke in (*(poke for _, poke in now.held), *now.impulses)]
+                drawn = poking.rasterise(active, self.player.resolution)[None]
+                self._phi = self._live.encode_poke(drawn) if active else None
+            self._phi_is_current = True
+        return self._phi
+
+
+@dataclass(frozen=True)
+class Animation:
+    """Result of `animate`.
+
+    Attributes:
+        frames: the picture as shown, then every predicted frame.
+        state: where the object was at the end; a session whose `state` is set to it goes on from there.
+        pokes: what was done at the start, in pixels of `frames`; for drawing and measuring.
+    """
+
+    frames: UInt8[np.ndarray, "t h w 3"]
+    state: State
+    pokes: tuple[Poke, ...]
+
+
+class Animator:
+    """A loaded model (`player`) and what a person does with it; `about` is its file's account of itself."""
+
+    def __init__(self, player: Player, about: dict[str, Any] | None = None) -> None:
+        self.player, self.about = player, about or {}
+
+    def open(self, image: PictureSource, *, max_side: int = MAX_SIDE, rest: Rest | None = None) -> Session:
+        """A session on a picture: a path, the bytes of a picture file, a Pillow image or a uint8 array `h w 3`."""
+        return Session(self.player, read_picture(image), max_side=max_side, rest=rest)
+
+    def resume(self, path: str | Path) -> Session:
+        """A session that `Session.save` wrote."""
+        return Session.load(path, self.player)
+
+    def animate(
+        self, image: PictureSource, pokes: Sequence[Poke], frames: int = DEFAULT_FRAMES, *, max_side: int = MAX_SIDE
+    ) -> Animation:
+        """Pokes a picture at its first frame; shifts are held to the end (Eq. 1), impulses last one step (Eq. 9).
+
+        Raises:
+            InputError: if the picture cannot be read, a poke misses it, or `frames` is not at least 1.
+        """
+        if frames < 1:
+            raise InputError(f"{frames} frames were asked for; at least 1 must be.")
+        session = self.open(image, max_side=max_side)
+        for poke in pokes:
+            session.poke(poke.location, poke.shift, poke.kind)
+        pictures = [session.canvas.picture, *(session.step() for _ in range(frames))]
+        return Animation(np.stack(pictures), session.state, tuple(transform(p, session.canvas.to_shown) for p in pokes))
+
+
+def load(path: str | Path | None = None, *, subject: str = "none", weights_dir: str | Path | None = None) -> Animator:
+    """The model of a file, of a training run's folder, or (None) the one in the package, ready to be poked.
+
+    With subject "auto" a saliency network helps to tell what the object is. Raises as `load_player` and `with_subject`."""
+    loaded = load_player(None if path is None else Path(path))
+    return Animator(with_subject(loaded.model, subject, weights_dir), loaded.about)

@@ -1,0 +1,119 @@
+"""Features of motion alone: how points of x_0 move and change their motion, whatever they look like.
+
+A Frechet distance over them needs no weights. It is in the spirit of FVMD (Liu et al. 2024), with another tracker and other
+histograms, so that it is comparable with itself only.
+"""
+
+import hashlib
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64
+from torch import Tensor
+from torch.nn import functional
+
+from poke2vid.flow.chain import FlowChain
+from poke2vid.flow.classical import DisFlow
+from poke2vid.geometry import sample
+from poke2vid.media.pictures import to_uint8
+from poke2vid.pretrained.clips import check_clips
+from poke2vid.types import InputError
+
+GRID = 24  # points along each side of x_0
+CELLS = 3  # cells along each side; a point belongs to the one in which it starts
+DIRECTIONS = 8  # a bin is centred on "right", the next ones follow clockwise as seen
+DIMENSIONS = 2 * CELLS**2 * DIRECTIONS
+SHORTEST = 2  # frames beside x_0: fewer have no acceleration
+# Pixels, to which smaller frames are enlarged. On 200 made-up clips of 64 pixels (a part that swings before a wall, 10 frames)
+# features correlate with those of exact flow by 0.94 at 128 as at 256, which takes 3.6 times as long; by 0.93 at 64.
+TRACKED_SIDE = 128
+PROTOCOL = f"velocity and acceleration of {GRID}^2 tracks in {CELLS}^2 cells, {DIRECTIONS} directions; 1"
+
+
+def track_features(flow: Float[Tensor, "b t 2 h w"]) -> Float64[Tensor, "b 144"]:
+    """Histograms of velocity and of acceleration of tracks that start on a regular grid in x_0.
+
+    With l_i a point's place in frame i, in percent of the frame's longer side, v_i = l_i - l_{i-1} for i = 1 ... T and
+    a_i = v_{i+1} - v_i for i = 1 ... T-1. For each of the two, each of the 3x3 cells and each of the 8 directions: the mean,
+    over time and over the cell's points, of the vector's length where it points that way and 0 where it does not. Between two
+    directions a vector counts for both, linearly in its angle, so that no feature jumps. First all of v, then of a.
+
+    Features are thus in percent of the side per frame (per frame squared for a), the same at every resolution, and grow in
+    proportion to the motion. Of the order of events, velocity knows nothing; acceleration does.
+
+    Args:
+        flow: from x_0 to each of x_1 ... x_T, in pixels.
+
+    Raises:
+        InputError: if there are fewer than two frames, or flow is not finite.
+    """
+    b, t, _, height, width = flow.shape
+    if t < SHORTEST:
+        raise InputError(f"Tracks of {t} frames have no acceleration: give flow to at least {SHORTEST} frames.")
+    if not flow.isfinite().all():
+        raise InputError("The flow of a track is NaN or infinite, where finite numbers are wanted: mend the tracker.")
+    points = _grid(height, width)
+    places = sample(flow.cpu().flatten(0, 1).double(), points.expand(b * t, -1, -1, -1)).unflatten(0, (b, t))
+    velocity = functional.pad(places * (100 / max(height, width)), (0, 0, 0, 0, 0, 0, 1, 0)).diff(dim=1)
+    return torch.cat((_histogram(velocity), _histogram(velocity.diff(dim=1))), dim=1)
+
+
+def _grid(height: int, width: int) -> Float64[Tensor, "n n 2"]:
+    """Locations (x, y) in pixels: the centres of GRID x GRID equal parts of the frame's area."""
+    middles = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
+    y, x = torch.meshgrid(middles * height - 0.5, middles * width - 0.5, indexing="ij")
+    return torch.stack((x, y), dim=-1)
+
+
+def _histogram(vectors: Float64[Tensor, "b t 2 n n"]) -> Float64[Tensor, "b d"]:
+    """Mean length by cell and direction; cells by rows, and a cell's directions together."""
+    dx, dy = vectors.unbind(dim=2)
+    length, turn = torch.hypot(dx, dy), torch.atan2(dy, dx) * (DIRECTIONS / (2 * math.pi))
+    lower = turn.floor()
+    share = turn - lower
+    row = torch.arange(GRID) // (GRID // CELLS)
+    cell = (row[:, None] * CELLS + row) * DIRECTIONS  # of every point, where its bins begin
+    sums = vectors.new_zeros(len(vectors), CELLS**2 * DIRECTIONS)
+    for offset, part in ((0, 1 - share), (1, share)):
+        bins = cell + (lower.long() + offset) % DIRECTIONS
+        sums.scatter_add_(1, bins.flatten(1), (length * part).flatten(1))
+    return sums / (vectors.shape[1] * (GRID // CELLS) ** 2)
+
+
+def track_chain() -> FlowChain:
+    """The tracker of these features, on every machine alike."""
+    return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
+
+
+def track_flows(
+    x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"], tracker: FlowChain
+) -> Float32[Tensor, "b t 2 h w"]:
+    """What `track_features` wants, measured on frames in [-1, 1]: flow from x_0 to each of them, in pixels, on the CPU."""
+    clips = to_uint8(torch.cat((x_0[:, None], frames), dim=1))
+    return torch.from_numpy(np.stack([np.stack(list(tracker(list(clip)))) for clip in clips]))
+
+
+class TrackFeatures:
+    """`track_features` of measured flow, as a `VideoFeatures`. Not safe to share between threads."""
+
+    name = "track Frechet"
+    dimensions = DIMENSIONS
+    shortest = SHORTEST
+
+    def __init__(self, tracker: FlowChain | None = None) -> None:
+        self._tracker = track_chain() if tracker is None else tracker
+        self.family = (
+            "Frechet distance on track velocity and acceleration (not comparable with published FVD), in percent of the "
+            f"frame's side, tracks from x_0 through x_1..x_T by {self._tracker.name}"
+        )
+        self.digest = hashlib.sha256(f"{PROTOCOL}; {self._tracker.name}".encode()).hexdigest()
+
+    def __call__(self, x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"]) -> Float64[Tensor, "b 144"]:
+        """The features of each clip, on the CPU.
+
+        Raises:
+            InputError: if there are fewer than two frames, or they are not finite or not in [-1, 1].
+        """
+        check_clips(x_0, frames, self.shortest, self.name)
+        return track_features(track_flows(x_0, frames, self._tracker))

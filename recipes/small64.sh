@@ -3,7 +3,7 @@
 #
 #   recipes/small64.sh VIDEOS WORK [WEIGHTS]
 #
-# VIDEOS   a folder with the clips named in the README's "What the base model was trained on"
+# VIDEOS   a folder with the clips named in docs/base.md, small64
 # WORK     where the store, the run and the report go; running the script again goes on from there
 # WEIGHTS  a folder with the public SqueezeNet 1.1 weights (and RAFT-small and LPIPS, for the report)
 #

@@ -65,7 +65,7 @@ def main(
 
 
 def configs(side: int) -> dict[str, ModelConfig]:
-    """The models of the presets of one size, each shape once; the small and the released ones also without a preset."""
+    """Models of the presets of one size, each shape once; and the small and the released one, even without a preset."""
     small = ModelConfig(resolution=side, channels=16, decoder="motion")
     wanted = {name: row.model for name, row in PRESETS.items() if row.model.resolution == side}
     wanted |= {f"small{side}": small, f"released{side}": released_config(side)}
@@ -77,7 +77,7 @@ def configs(side: int) -> dict[str, ModelConfig]:
 
 
 def measure(models: dict[str, PokeVideo], side: int, threads: int, rounds: int, frames: int) -> dict[str, Any]:
-    """Seconds of so many frames, for the networks alone and in a session that shows them at `SHOWN_SIDE`, and their ratios."""
+    """Seconds for `frames` frames by the networks alone, and in a session shown at `SHOWN_SIDE`, and their ratios."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     eager = ReleasedEager(side).eval()
@@ -98,7 +98,7 @@ def measure(models: dict[str, PokeVideo], side: int, threads: int, rounds: int, 
 
 
 def _network(player: Player, x_0: torch.Tensor, poke_map: torch.Tensor, frames: int) -> Callable[[], object]:
-    """What a session asks of the networks."""
+    """A run of the networks alone, as a session calls them."""
 
     @torch.inference_mode()
     def run() -> object:
@@ -126,7 +126,7 @@ def _compared(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[
 
 
 def peak_memory(name: str, config: ModelConfig) -> float:
-    """Megabytes that `poke2vid animate` holds at most, as a process of its own that writes an MP4 of 25 frames."""
+    """Peak megabytes of `poke2vid animate`, as a process of its own that writes an MP4 of 25 frames."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         about = {"format": MODEL_FORMAT, "version": VERSION, "model": vars(config)}

@@ -1,7 +1,7 @@
-"""What D_T learns in a few steps, by its norm: can it tell true clips from the same clips with something taken away?
+"""D_T after a few steps, by its norm: can it tell true clips from the same clips with something taken away?
 
-Not a timing. Every design sees the same clips in the same order; scores are of clips that it has not seen. What is taken
-away: `still`, all motion; `half`, every other step of it; `blur`, no motion but sharpness, which any critic should notice.
+Not a timing. Every design sees the same clips in the same order; scores are on unseen clips. Taken away are: `still`,
+all motion; `half`, every other step of it; `blur`, no motion but sharpness, which any critic should notice.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ from poke2vid.train.config import DataConfig
 from poke2vid.train.data import ClipBatches
 
 LENGTH = 8
-DESIGNS: tuple[Design, ...] = tuple(d for d in get_args(Design) if d != "released")  # that one has a width of its own
+DESIGNS: tuple[Design, ...] = tuple(d for d in get_args(Design) if d != "released")  # whose width is its own
 TAKEN = ("still", "half", "blur")
 
 
@@ -65,7 +65,7 @@ def main(
 def told_apart(
     design: Design, penalty: float, taken: str, clips: ClipBatches, unseen: Tensor, num_steps: int, seed: int
 ) -> float:
-    """AUC: how often an unseen true clip has a higher logit than an unseen wrong one, whichever they are."""
+    """AUC: share of all pairs in which an unseen true clip has a higher logit than an unseen wrong one."""
     torch.manual_seed(seed)
     critic = ClipCritic(CriticConfig(design=design, channels=16), resolution=32, length=LENGTH)
     optimiser = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.9, 0.99))

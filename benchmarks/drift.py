@@ -1,7 +1,7 @@
-"""How far a picture creeps that nobody touches, and how it comes back after a poke: with the law of rest and without.
+"""Drift of an untouched picture, and its return after a poke: with the law of rest and without.
 
-Not a timing. In pixels of the model: the mean length of the decoder's backward flow over the picture, so it needs no tracker.
-Models that paint have no flow; their mean absolute change of frame (of [-1, 1]) is given instead.
+Not a timing. In pixels of the model: the mean length of the decoder's backward flow over the picture, so no tracker is
+needed. Models that paint have no flow; their mean absolute change of frame (of [-1, 1]) is given instead.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from poke2vid.live.session import Animator, Session, load
 from poke2vid.types import AS_TRAINED, Frame, Rest
 
 PICTURES = Path(poke2vid.__file__).parent / "assets" / "examples"
-AT, SHIFT = (0.47, 0.4), (0.08, -0.04)  # of the picture's width: a tenth at most is what models are trained on
+AT, SHIFT = (0.47, 0.4), (0.08, -0.04)  # of the picture's width; models are trained on a tenth at most
 PULLED = 15  # frames that the poke is held before it is let go
 LAWS: dict[str, Rest] = {"F alone": AS_TRAINED, "creep taken away": Rest(0.0, 0.0), "law of rest": Rest()}
 
@@ -42,9 +42,10 @@ def main(
     marks = [m for m in (10, 25, 100, frames) if m <= frames]
     values: dict[str, dict[str, dict[str, list[float]]]] = {}
     rows = []
+    # Every model, law and case
     with Machine() as machine:
         for path in (None, *(models or [])):
-            animator, name = load(path or "small64"), "small64, the base" if path is None else path.stem
+            animator, name = load(path or "small64"), "small64" if path is None else path.stem
             for law, rest in tqdm((SWEPT if sweep else LAWS).items(), desc=name, disable=None):
                 found = {}
                 for case in cases:
@@ -52,6 +53,7 @@ def main(
                     found[case] = [round(totals[mark - 1] / len(pictures), 4) for mark in marks]
                 values.setdefault(name, {})[law] = found
                 rows.append((name, law, *(" / ".join(f"{v:.3f}" for v in found[case]) for case in found)))
+    # The page
     what = (
         "of a picture that was"
         if sweep
@@ -75,7 +77,7 @@ def main(
 
 
 def run(animator: Animator, pictures: list[Path], rest: Rest, case: str, frames: int) -> list[float]:
-    """Of every frame after the picture was left or let go of, summed over pictures."""
+    """Displacement of every frame after the picture was left alone or let go of, summed over pictures."""
     totals = [0.0] * frames
     for picture in pictures:
         session = animator.open(picture, rest=rest)

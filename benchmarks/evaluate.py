@@ -1,4 +1,4 @@
-"""Scoring clips of a store, against the same networks and trackers called bare; and memory against the number of clips."""
+"""Time to score clips of a store, against the same networks and trackers called bare; and memory by number of clips."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ from poke2vid.tracking.tracks import TrackFeatures, track_chain, track_features
 from poke2vid.train.data import Batch, stack
 from poke2vid.train.presets import preset
 
-TARGET = 0.85  # of the wall time, of what cannot be avoided
+TARGET = 0.85  # share of the wall time that goes into networks and trackers
 T, BATCH = 10, 16
 
 
@@ -72,7 +72,7 @@ def _store(place: Path, videos: int, frames: int) -> Store:
 
 
 def measure(model: PokeVideo, store: Store, clips: int, rounds: int, quick: bool) -> dict[str, Any]:
-    """With LPIPS and the tracks' features, and (unless it must be quick) with I3D's beside them; weights are random."""
+    """Times with LPIPS and the tracks' features, and (unless `quick`) with I3D's as well; weights are random."""
     torch.manual_seed(0)
     lpips, i3d = Lpips(), I3DFeatures(I3D().eval())
     chosen, drawn = find_judges(store, None), EvaluationClips(store, 64, ClipSettings(horizon=T), 0)
@@ -102,7 +102,7 @@ def measure(model: PokeVideo, store: Store, clips: int, rounds: int, quick: bool
 
 
 class Bare:
-    """The same networks and trackers on the same clips, read before the clock starts; nothing is scored, kept or written."""
+    """The same networks and trackers on clips read before the clock starts; nothing is scored, kept or written."""
 
     def __init__(self, model: PokeVideo, clips: EvaluationClips, judges: Judges, count: int) -> None:
         assert judges.lpips is not None
@@ -119,7 +119,7 @@ class Bare:
         self._shown = [[self._frames(asked) for asked in pair] for pair in self._batches]
 
     def all(self) -> None:
-        """Both, trackers in threads while the networks are at work, as `evaluate` has them."""
+        """Runs both, trackers in threads beside the networks, as `evaluate` does."""
         with ThreadPoolExecutor() as pool:
             for pair in self._batches:
                 shown = [self._frames(asked) for asked in pair]
@@ -130,14 +130,14 @@ class Bare:
                     path.result()
 
     def networks(self) -> None:
-        """Alone: rollouts, LPIPS, feature networks."""
+        """Runs the networks alone: rollouts, LPIPS, feature networks."""
         for pair, shown in zip(self._batches, self._shown, strict=True):
             for asked in pair:
                 self._frames(asked)
             self._judge(pair[0], shown[0])
 
     def trackers(self) -> None:
-        """Alone, on what was predicted before."""
+        """Runs the trackers alone, on frames that were predicted before."""
         with ThreadPoolExecutor() as pool:
             for shown in self._shown:
                 for path in [pool.submit(self._follow, list(frames)) for part in shown for frames in part]:
@@ -163,7 +163,7 @@ class Bare:
 
 
 def _whole(place: Path, clips: int) -> tuple[float, float]:
-    """Seconds that `poke2vid evaluate` takes from start to report, with copy, truth and real clips, and MB it holds at most."""
+    """Seconds and peak MB of `poke2vid evaluate` from start to report, with copy, truth and real clips."""
     command = [
         sys.executable, "-m", "poke2vid.cli", "evaluate", str(_base(place)), "--data", str(place / "store"), "--out",
         str(place / f"out-{clips}"), "--clips", str(clips),
@@ -178,7 +178,7 @@ def _whole(place: Path, clips: int) -> tuple[float, float]:
 
 
 def _base(place: Path) -> Path:
-    """The model in the package, as one whose training clips any store can give: of ten frames, with flow to the last."""
+    """The model in the package, saved with training clips that any store can give: ten frames, with flow to the last."""
     from poke2vid.model.files import save_model
     from poke2vid.train.config import to_json
 

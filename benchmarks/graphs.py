@@ -1,7 +1,7 @@
-"""How far exported graphs are from their model after 25 frames: over many pictures and pokes, in single and half precision.
+"""Difference of exported graphs from their model in 25 frames: many pictures and pokes, single and half precision.
 
-Not a timing. `poke2vid export` checks one picture and one poke; this is where its bounds come from. In pixels of the model: the
-largest difference of the decoder's backward flow anywhere in any of the frames (of models that paint: of x_hat, of [-1, 1]).
+Not a timing. `poke2vid export` checks one picture and one poke; its bounds come from here. In pixels of the model: the
+largest difference of the decoder's backward flow anywhere in any frame (of models that paint: of x_hat, of [-1, 1]).
 """
 
 import statistics
@@ -27,15 +27,16 @@ from poke2vid.pokes import rasterise
 from poke2vid.types import LivePlayer, Poke
 
 PICTURES = Path(poke2vid.__file__).parent / "assets" / "examples"
-DRAWN = ("small64", "paper64", "small128", "paper128")  # presets with drawn weights, beside the base
+TRAINED = "small64, in the package"
+DRAWN = ("small64", "paper64", "small128", "paper128")  # presets with drawn weights, beside it
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
-LONGEST = 0.1  # of the side: what models are trained on
+LONGEST = 0.1  # of the side, as in training
 
 
 def main(
     out: Annotated[Path, typer.Option("--out", help="Folder for graphs.json and graphs.md.")] = RESULTS,
     pokes: Annotated[int, typer.Option("--pokes", min=1, help="On every picture.")] = 16,
-    quick: Annotated[bool, typer.Option("--quick", help="The base, one picture, one poke: does it run?")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="small64, one picture, one poke: does it run?")] = False,
 ) -> None:
     """Roll models and their graphs out side by side."""
     torch.set_num_threads(1)
@@ -43,9 +44,9 @@ def main(
     pokes = 1 if quick else pokes
     found: dict[str, dict[str, list[float]]] = {}
     with Machine() as machine, tempfile.TemporaryDirectory() as place:
-        for name in ("the base", *(() if quick else DRAWN)):
+        for name in (TRAINED, *(() if quick else DRAWN)):
             path = Path(place) / f"{name}.safetensors"
-            if name == "the base":
+            if name == TRAINED:
                 loaded = load_model(None)
                 save_model(path, loaded.model, {})
             else:
@@ -60,7 +61,7 @@ def main(
 
 
 def differences(live: LiveModel, player: OnnxPlayer, pictures: list[Path], pokes: int) -> list[float]:
-    """Of every rollout, the largest."""
+    """Largest difference of every rollout."""
     generator, side, found = torch.Generator().manual_seed(0), live.resolution, []
     for picture in tqdm(pictures, desc=player.digest[-4:], disable=None):
         x_0 = Canvas(read_picture(picture), side).x_0
@@ -74,7 +75,7 @@ def differences(live: LiveModel, player: OnnxPlayer, pictures: list[Path], pokes
 
 @torch.inference_mode()
 def rolled_out(live: LiveModel, player: OnnxPlayer, x_0: torch.Tensor, poke: Poke) -> float:
-    """Held, then let go of."""
+    """Largest difference while a poke is held and then released."""
     both: tuple[LivePlayer, LivePlayer] = (live, player)
     states = [one.start(x_0) for one in both]
     phis = [one.encode_poke(rasterise([poke], live.resolution)[None]) for one in both]
@@ -102,7 +103,7 @@ def page(found: dict[str, dict[str, list[float]]], count: int) -> str:
     return (
         f"# graphs\n\nExported graphs beside their model, {HELD + LET_GO} frames, poked and let go, {count} pokes each: "
         "the largest difference of flow anywhere, in pixels of the model; of models that paint (paper64, paper128) of x_hat, "
-        "of [-1, 1]. The base is the one in the package, the others have drawn weights.\n\n"
+        "of [-1, 1]. The first is small64 as it is in the package, the others have drawn weights.\n\n"
         + table(("model", "precision", "median", "largest"), rows)
     )
 

@@ -1,12 +1,13 @@
-"""What is let go of, and what is pushed, on films of unseen species: a model's curves beside the truth's.
+"""Curves of released and pushed objects on films of unseen species: a model's beside the truth's.
 
     python benchmarks/let_go.py MODEL --store STORE [--films 40] [--out FILE]
 
-STORE is one of pokes with films that end 24 frames after the release or later (`poke2vid simulate ... --films 2 --frames 40
---store`); its test split is played, each film as a session would: a pull by the poke's shift that is held and released when the
-film's is; a push as an impulse. Model and truth are both measured by their own field u on the object. Of what was let go of:
-the projection on the flow that it had when it was released, and the mean motion, as shares; of a push, the touched place's way
-to its farthest point. Told: with hertz and damping of the scene as the law of rest, where it has any; untold: without.
+STORE is a store of pokes with films that end 24 frames or more after the release (`poke2vid simulate ... --films 2
+--frames 40 --store`). Every film of its test split is played as in a session: a pull by the poke's shift is held and
+released when the film's is, a push is an impulse. Model and truth are both measured by their own field u on the object.
+Of a release: the projection on the flow at the release, and the mean motion, as shares. Of a push: the touched place's
+way to its farthest point, as a share. "Told" takes the scene's hertz and damping, where it has any, as the law of
+rest; "untold" does not.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from poke2vid.types import InputError, Poke, Rest
 
 
 def played(model: TouchVideo, film: FilmBatch, rest: Rest) -> Tensor:
-    """u of every frame of a film, as a session moves it."""
+    """u of every frame of a film, played as in a session."""
     to_model = Affine.resize((FIELD_SIDE, FIELD_SIDE), (model.resolution, model.resolution))
     release = int(film.release[0])
     x, y = film.at[0].tolist()

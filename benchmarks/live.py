@@ -1,7 +1,8 @@
-"""A live session, engine by engine: steps a second, and how long a poke takes to show.
+"""Speed of a live session by engine: steps a second, and the time until a poke shows.
 
-The same work in the same process, in turns: PyTorch eager (the reference), PyTorch compiled, ONNX Runtime. Random weights:
-speed does not depend on them. The page is measured by `live_browser.py`, because a tab cannot take turns with a process.
+The same work in the same process, in turns: PyTorch eager (the reference), PyTorch compiled, ONNX Runtime. Random
+weights: speed does not depend on them. `live_browser.py` measures the page, because a tab cannot take turns with a
+process.
 """
 
 import io
@@ -25,7 +26,7 @@ from poke2vid.export.engine import OnnxPlayer
 from poke2vid.export.graphs import Step
 from poke2vid.export.run import export_model
 from poke2vid.export.write import signature_of
-from poke2vid.live.law_of_rest import LiveModel
+from poke2vid.live.law_of_rest import LiveModel, pace
 from poke2vid.live.session import Session
 from poke2vid.media.pictures import read_picture
 from poke2vid.model.files import save_model
@@ -40,7 +41,7 @@ PARTS = ("sigma", "velocity", "home", "drift", "context")
 
 
 class Compiled:
-    """A `LivePlayer` whose step went through torch.compile, on the flat tensors that an exported step has."""
+    """A `LivePlayer` whose step is compiled by torch.compile, on the flat tensors of an exported step."""
 
     def __init__(self, live: LiveModel) -> None:
         self._live, self._signature = live, signature_of(live)
@@ -51,11 +52,12 @@ class Compiled:
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
         return self.live_step(state, phi, AS_TRAINED)
 
-    def live_step(self, state: State, phi: Tensor | None, rest: Rest) -> tuple[State, Frame]:
+    def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
         side = state.sigma[0].shape[-1]
         nothing = self._live.model.dynamics.rest_drive().expand(1, -1, side, side)
         touched = torch.full((1, 1, 1, 1), 0.0 if phi is None and rest.anchored else 1.0)
-        scalars = (touched, torch.tensor([rest.stiffness]), torch.tensor([rest.momentum]))
+        share = torch.full((1, 1, 1, 1), pace(unchanged, rest))
+        scalars = (touched, share, torch.tensor([rest.stiffness]), torch.tensor([rest.momentum]))
         parts = [tensor for part in PARTS for tensor in getattr(state, part)]
         found = self._step(nothing if phi is None else phi, *scalars, *parts)
         n = self._signature.num_levels
@@ -86,7 +88,7 @@ def main(
 
 
 def measure(model: PokeVideo, graphs: Path, threads: int, rounds: int, steps: int, *, compiled: bool) -> dict[str, Any]:
-    """Seconds of so many steps, of the same in a session that shows them, of opening a picture, and of pokes one by one."""
+    """Seconds for `steps` steps, without and with showing, and for opening a picture; and latency of single pokes."""
     torch.set_num_threads(threads)
     live = LiveModel(model)
     players: dict[str, LivePlayer] = {EAGER: live}
@@ -112,7 +114,7 @@ def measure(model: PokeVideo, graphs: Path, threads: int, rounds: int, steps: in
 
 
 def _steps(player: LivePlayer, picture: np.ndarray, steps: int, *, shown: bool) -> Callable[[], object]:
-    """Half of them held, half let go of."""
+    """A run of steps: a poke is held for half of them, then released."""
     session = Session(player, picture, history=0, record=False)
 
     def run() -> object:
@@ -132,7 +134,7 @@ def _opening(player: LivePlayer, encoded: bytes) -> Callable[[], object]:
 
 
 def latency(player: LivePlayer, picture: np.ndarray, count: int) -> dict[str, float]:
-    """Milliseconds from a drag of a held poke to the frame that shows it, at the shown size: what a person waits for."""
+    """Milliseconds that a person waits: from a drag of a held poke to the frame that shows it, at the shown size."""
     session = Session(player, picture, history=0, record=False)
     pointer = session.hold((200.0, 200.0))
     taken = []

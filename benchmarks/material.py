@@ -1,4 +1,4 @@
-"""What the benchmarks work on, made from a seed: textured things that move, as pictures, videos and a store."""
+"""Material for the benchmarks, made from a seed: textured things that move, as pictures, videos and a store."""
 
 import math
 from pathlib import Path
@@ -12,12 +12,12 @@ from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.media.video import write_video
 
 FPS = 25.0
-SOURCE_SIDE = 256  # pixels: what data sets of this field are kept at
+SOURCE_SIDE = 256  # pixels, usual for data sets of this field
 THINGS = 4
 
 
 def moving_things(num_frames: int, seed: int = 0, side: int = SOURCE_SIDE) -> list[UInt8[np.ndarray, "h w 3"]]:
-    """Textured ellipses that swing about before a textured wall, each turning as it goes; some 1-3 % of the side a frame."""
+    """Textured ellipses that swing and turn before a textured wall, moving some 1-3 % of the side a frame."""
     rng = np.random.default_rng(seed)
     wall = _texture(rng, side)
     things = [(_texture(rng, side), rng.uniform(0, 1, 6)) for _ in range(THINGS)]
@@ -25,7 +25,7 @@ def moving_things(num_frames: int, seed: int = 0, side: int = SOURCE_SIDE) -> li
 
 
 def _texture(rng: np.random.Generator, side: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Coloured noise of several grains: flow can be found on it, and a codec keeps it."""
+    """Coloured noise of several scales, on which flow can be found and which a codec keeps."""
     total = np.zeros((side, side, 3), np.float32)
     for cells, weight in ((4, 60), (12, 50), (32, 40), (80, 25)):
         coarse = rng.uniform(-1, 1, (cells, cells, 3)).astype(np.float32)

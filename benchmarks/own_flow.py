@@ -1,10 +1,11 @@
-"""PokeBench's shifts by the models' own fields: what they predict, past any tracker and any picture.
+"""Scores of models' own fields u on PokeBench's shifts, without any tracker or picture.
 
     python benchmarks/own_flow.py MODEL... --bench DIR [--scenes 20] [--out FILE]
 
-Rows of their own are other true pokes. "longer": the true field of the next longer (of the longest the next shorter) pull of
-the same point, scaled to the poke's length. "turned": that of a pull of the same length across it, simulated for the occasion
-and turned back. A map of influence that does not depend on the pull's length, or its direction, can hardly beat them.
+Two reference rows are other true pokes. "longer": the true field of the next longer (for the longest, the next
+shorter) pull of the same point, scaled to the poke's length. "turned": that of a pull of the same length at right
+angles, simulated here and turned back. A map of influence that does not depend on the pull's length, or direction,
+can hardly beat them.
 """
 
 import argparse
@@ -41,7 +42,7 @@ Fields = Callable[[TrueScene, int, int], Tensor]  # scene, poke, frame -> flow
 
 
 class Played:
-    """Fields as `Measurement` asks for them."""
+    """Fields in the form that `Measurement` reads."""
 
     roles = frozenset({"shift"})
 
@@ -96,9 +97,9 @@ def longer(scene: TrueScene, poke: int, frame: int) -> Tensor:
 
 
 class Turned:
-    """The true field of a pull of the same point by as much across it, turned back.
+    """The true field of an equally long pull of the same point at right angles, turned back.
 
-    A point can be out of reach there, or the object comes apart: then as far as it goes, scaled to the length of the poke.
+    If the point is out of reach there or the object comes apart, shorter pulls are tried, scaled to the poke's length.
     """
 
     def __init__(self, moments: Moments) -> None:
@@ -125,7 +126,7 @@ class Turned:
         return quarter * torch.from_numpy(np.stack((dy, -dx)))
 
     def _across(self, record: PokeRecord, side: int) -> tuple[Trajectory, float, float]:
-        """The future of a pull to the right (1) or else the left (-1), how far the point gets, and which of the two."""
+        """Future of a pull to the right (1) or else to the left (-1), how far the point gets, and the side taken."""
         assert record.at is not None
         for share in (1.0, 0.5, 0.25, 0.125):
             for quarter in (1.0, -1.0):
@@ -170,7 +171,7 @@ def main() -> None:
 
 
 def table(samples: dict[str, list[tuple[str, str, Sample]]], families: list[str]) -> list[str]:
-    """A line a row: response by family, then everything over all; means over scenes with 95 % intervals."""
+    """Markdown lines of all rows: response by family, then all columns; means over scenes with 95 % intervals."""
     heads = [*(f"response, {family}" for family in families), *COLUMNS]
     lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name, found in samples.items():

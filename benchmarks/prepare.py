@@ -1,4 +1,4 @@
-"""`prepare` a frame against decoding it alone, and where the rest of the time goes. One core."""
+"""Time of `prepare` a frame, against decoding it alone, and the stages that take the rest. One core."""
 
 import tempfile
 from collections import deque
@@ -27,7 +27,7 @@ DECODE, FLOW, MOTION = "decode and resize", "flow over the lag", "flow between n
 
 
 class _TimedEstimator:
-    """The estimator as it is, its two uses told apart by the size of the frames."""
+    """A timed estimator; its two uses are told apart by the size of the frames."""
 
     def __init__(self, estimator: FlowEstimator, stages: Stages, working: int) -> None:
         self.name, self._estimator, self._stages, self._working = estimator.name, estimator, stages, working
@@ -60,6 +60,7 @@ def main(
 
 def measure(path: Path, side: int, work: Path, rounds: int) -> dict[str, Any]:
     """Frames a second and core of `prepare` and of decoding alone at one resolution, and the stages of `prepare`."""
+    # Preparers with and without timers
     settings = ArraySettings(resolution=side, lags=(10,))  # DESIGN.md's target is for one lag and the neighbours
     working = max(side, SMALLEST_WORKING_SIDE)
     stages, videos = Stages(), work / "videos"
@@ -93,6 +94,7 @@ def measure(path: Path, side: int, work: Path, rounds: int) -> dict[str, Any]:
             finally:
                 folder.iterate_frames = original
 
+    # Time all of them in turns
     candidates = {
         "prepare": lambda: prepare(plain),
         "decode": lambda: deque(iterate_frames(path, working), maxlen=0),
@@ -116,7 +118,7 @@ def measure(path: Path, side: int, work: Path, rounds: int) -> dict[str, Any]:
 
 
 def _stage_of_each(stages: Stages) -> Any:
-    """`iterate_frames`, every frame of which is timed as it is asked for."""
+    """`iterate_frames`, with every frame timed as it is asked for."""
 
     def frames(*args: Any, **kwargs: Any) -> Any:
         source = iterate_frames(*args, **kwargs)

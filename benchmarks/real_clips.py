@@ -1,12 +1,12 @@
-"""Pokes of real clips that no training saw: do the touched point, what hangs together with it and what stands still obey?
+"""Pokes of real clips unseen in training: errors of the touched point, of what moves with it, of what stands still.
 
     python benchmarks/real_clips.py MODEL... --clips FOLDER [--clips FOLDER] [--weights-dir DIR] [--out FILE]
 
-From every clip frames at a given side; at some of its moments the point that moves most is poked with the motion that
-RAFT-small finds there over the lag. Players are shown x_0 and the poke; their frames are tracked
-by DIS from frame to frame, as are the clip's own (the row "truth"): another tracker than the one that made the pokes. At a
-size and lag at which the truth's own row is not well below that of a still picture, numbers tell nothing. A clip shows what a
-hand did, and what else moved by itself; the response counts it all.
+At some moments of every clip, scaled to a given side, the point that moves most is poked with the motion that
+RAFT-small finds there over the lag. Players get x_0 and the poke; their frames are tracked by DIS from frame to frame,
+as are the clip's own (the row "truth"): another tracker than the one that made the pokes. If the truth's row is not
+well below that of a still picture, the numbers at this size and lag mean nothing. A clip shows a hand's effect and
+other motion; the response counts both.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from poke2vid.pokebench.records import PokeRecord
 from poke2vid.tracking.trackers import bench_tracker
 from poke2vid.types import InputError
 
-MOVES, STILL = 0.02, 0.005  # of the side, over the lag: what moves, and what stands still
+MOVES, STILL = 0.02, 0.005  # of the side, over the lag: limits of moving and of standing still
 FAR = 0.15  # of the side, from the poke, as in PokeBench
 ARRIVE = 10  # frames that a player is given
 SMOOTH = 0.01  # of the side: a poke is the motion of a fingertip, not of a pixel
@@ -47,7 +47,7 @@ class Moment:
 
 
 def moments(path: Path, raft: RaftFlow, side: int, lag: int, every: int) -> Iterator[Moment]:
-    """The moments of a clip in which something moves."""
+    """Moments of a clip in which something moves."""
     frames = list(iterate_frames(path, side, "crop"))
     for start in range(0, len(frames) - lag, every):
         stretch = frames[start : start + lag + 1]
@@ -68,7 +68,7 @@ def moments(path: Path, raft: RaftFlow, side: int, lag: int, every: int) -> Iter
 
 
 def errors(moment: Moment, found: Float[np.ndarray, "2 h w"]) -> dict[str, float]:
-    """Of a tracked motion from x_0, in pixels."""
+    """Errors of a tracked motion from x_0, in pixels."""
     side = found.shape[-1]
     y, x = np.mgrid[:side, :side]
     assert moment.poke.at is not None
@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def table(rows: dict[str, list[tuple[str, dict[str, float]]]]) -> list[str]:
-    """A line a row; means with 95 % intervals over clips."""
+    """Markdown lines of all rows; means with 95 % intervals over clips."""
     lines = [f"| | {' | '.join(f'{column}, px' for column in COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, found in rows.items():
         cells = [str(cluster_mean([s[c] for _, s in found], [clip for clip, _ in found])) for c in COLUMNS]

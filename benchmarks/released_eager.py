@@ -1,4 +1,4 @@
-"""The released model in plain eager PyTorch, run as its authors run it: what our speed is measured against.
+"""The released model in plain eager PyTorch, run as its authors run it: the reference for our speed.
 
 Three convolutions a GRU over input and state together, at every step; phi convolved anew at every step; frames decoded one
 at a time; a training step that keeps graphs nobody reads. Nothing is slowed down beyond that. Parameters have the names of
@@ -48,7 +48,7 @@ class Layer(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two layers beside a shortcut, which is the identity where it can be and a layer where it cannot."""
+    """Two layers beside a shortcut, which is the identity if shapes allow it, else a layer."""
 
     def __init__(self, in_channels: int, out_channels: int, *, up: bool = False) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class ReleasedEager(nn.Module):
 class EagerVGG19(nn.Module):
     """VGG-19 as the released loss runs it: unfrozen, and with the last two convolutions and the pool that nothing reads.
 
-    It takes the layers over from `features`, which is not to be used any more.
+    It takes over the layers of `features`, which must not be used any more.
     """
 
     mean: Tensor
@@ -214,7 +214,7 @@ class EagerVGG19(nn.Module):
             nn.MaxPool2d(2),
         ]
         layers = [*features, *last]
-        # torchvision's net, which that code takes, overwrites as it goes
+        # in place, as in torchvision's net, which that code uses
         self.layers = nn.ModuleList(nn.ReLU(inplace=True) if isinstance(h, nn.ReLU) else h for h in layers)
         self.taps = features.taps
         self.register_buffer("mean", features.mean.clone())

@@ -1,4 +1,4 @@
-"""The released model behind the Player protocol, so that `Session` can drive it; it computes what it always did."""
+"""The released model as a Player, so that `Session` can run it; its computations are unchanged."""
 
 import torch
 from jaxtyping import Float
@@ -21,7 +21,7 @@ class ReleasedPlayer:
         return State(tuple(self.model.shape_enc(x_0)))
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
-        """Its map is (dx, dy) in pixels, without a mask."""
+        """phi of a poke map; the released map is (dx, dy) in pixels, without a mask."""
         return self.model.dynamics_enc(poke_map[:, :2] * (self.resolution / POKE_GAIN))
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:

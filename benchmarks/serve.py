@@ -1,8 +1,8 @@
 """Many live sessions on one server: steps a second, latency, dropped connections, and whether its memory stays flat.
 
-A server in a process of its own, `poke2vid serve --engine server`, and clients that poke, drag, let go and take marks over
-WebSocket, as pages do; first each at a film's pace, then all as fast as they are answered. Held against the same Session
-stepped in a process that does nothing else. The clients run on the same machine and take their share of it.
+A server in a process of its own, `poke2vid serve --engine server`, and clients that poke, drag, let go and take marks
+over WebSocket, as pages do; first each at a film's pace, then all as fast as they are answered. Compared with the same
+Session stepped in a process that does nothing else. The clients run on the same machine and take their share of it.
 """
 
 import asyncio
@@ -35,13 +35,13 @@ PICTURE = Path(poke2vid.__file__).parent / "assets" / "examples" / "flower.jpg"
 PACE = 25.0  # steps a second and client, as a film's
 ROUND = 60  # steps between two pokes: drags for a third, then lets go
 PHASES: dict[str, float | None] = {f"{PACE:g} steps a second each": PACE, "as fast as they are answered": None}
-MARK = 10  # steps between two marks, so that as many as are kept are soon there
-SETTLED = 60.0  # seconds, or half of a shorter run: until then marks are piled up, and buffers grow to their size
+MARK = 10  # steps between two marks, so that as many as are kept soon exist
+SETTLED = 60.0  # seconds, at most half a phase, in which marks pile up and buffers grow to their size
 
 
 @dataclass
 class Client:
-    """What one client saw.
+    """Measurements of one client.
 
     Attributes:
         latencies: by phase, from asking for a step to having its answer, in ms.
@@ -102,7 +102,7 @@ def view() -> bytes:
 
 
 def script(step: int, side: int) -> list[dict[str, Any]]:
-    """What is done before a step: a poke that is dragged along, and let go of."""
+    """Actions before a step: of a poke that is dragged along, then released."""
     number, phase = divmod(step, ROUND)
     x, y = (0.3 + 0.1 * (number % 5)) * side, (0.3 + 0.08 * (number % 6)) * side
     if phase == 0:
@@ -114,7 +114,7 @@ def script(step: int, side: int) -> list[dict[str, Any]]:
 
 @contextmanager
 def server(sessions: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A server that paces nobody."""
+    """A server that does not limit its clients' pace."""
     command = [sys.executable, "-m", "poke2vid.cli", "serve", "--engine", "server", "--sessions", str(sessions)]
     with subprocess.Popen([*command, "--steps-per-second", "100000"], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -139,7 +139,7 @@ async def run(url: str, sessions: int, seconds: float, pid: int) -> tuple[list[C
 
 
 async def talk(url: str, picture: bytes, client: Client, number: int, seconds: float) -> None:
-    """One client through all phases, or until it is dropped."""
+    """Runs one client through all phases, or until it is dropped."""
     try:
         async with connect(url, max_size=None, compression=None) as socket:
             await socket.send(json.dumps({"type": "open", "seq": 0}))
@@ -161,7 +161,7 @@ async def talk(url: str, picture: bytes, client: Client, number: int, seconds: f
 
 
 async def step(socket: ClientConnection, number: int, side: int) -> float:
-    """How many ms it took; every so often a mark is taken, too."""
+    """Asks for a step; returns how many ms it took. After every `MARK` steps a mark is taken, too."""
     asked = time.perf_counter()
     await socket.send(json.dumps({"type": "step", "seq": number, "actions": script(number, side)}))
     answer = await socket.recv()
@@ -194,7 +194,7 @@ def summary(clients: list[Client], phase: str, seconds: float) -> dict[str, Any]
 
 
 def flatness(memory: list[tuple[float, float]]) -> dict[str, Any]:
-    """How the server's memory goes on after it has settled; by phase, for another pace needs other buffers."""
+    """Growth of the server's memory after it has settled; by phase, because another pace needs other buffers."""
     times, sizes = np.array(memory).T
     passed, phase = times - times[0], (times[-1] - times[0]) / len(PHASES)
     wait = min(SETTLED, phase / 2)
@@ -223,7 +223,7 @@ def page(values: dict[str, Any]) -> str:
     memory = values["memory"]
     header = ("pace", "steps/s", "of one alone", "of each client", "p50 ms", "p95 ms", "p99 ms")
     return (
-        f"# serve\n\n{values['sessions']} clients of one `poke2vid serve --engine server` (the base, 64 pixels) for "
+        f"# serve\n\n{values['sessions']} clients of one `poke2vid serve --engine server` (the base, 128 pixels) for "
         f"{values['seconds']:g} seconds, which run on the same machine. The same Session stepped alone in one process makes "
         f"{alone} steps a second.\n\n"
         + table(header, rows)

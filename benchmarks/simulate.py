@@ -1,4 +1,4 @@
-"""Simulated clips a second and core, against drawing the same frames and nothing else; and where the rest goes."""
+"""Simulated clips a second and core, against drawing the same frames alone; and the cost of flow and video files."""
 
 import tempfile
 from pathlib import Path
@@ -80,7 +80,7 @@ def measure(family: str, videos: int, frames: int, rounds: int) -> dict[str, Any
 
 
 class _Opened:
-    """Takes kept open, so that they can be drawn again and again."""
+    """Takes that are kept open, so that they can be drawn repeatedly."""
 
     def __init__(self, orders: list[Order]) -> None:
         self._contexts = [take(order) for order in orders]

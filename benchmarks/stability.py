@@ -1,7 +1,8 @@
-"""How many simulated scenes go wrong, and how: thousands of seeds settled, pulled, pushed and blown at. No timing, no drawing.
+"""Share of simulated scenes that go wrong, by fault: thousands of seeds settled, pulled, pushed and blown at.
 
-A sweep that was cut off goes on: every outcome is a line of OUT/stability.jsonl as soon as it is known, and scenes that have
-one are not run again. Lines of another number of frames, generation or physics are not this sweep's, and stay as they are.
+No timing, no drawing. An interrupted sweep goes on: every outcome is a line of OUT/stability.jsonl as soon as it is
+known, and scenes that have one are not run again. Lines with another number of frames, generation or physics belong to
+other sweeps and are kept.
 """
 
 import json
@@ -35,7 +36,7 @@ class _Maker:
 
 
 def _outcome(order: Order, tick: Tick) -> str:
-    """What became of one scene: sound, or the kind of fault."""
+    """Outcome of one scene: sound, or the kind of fault."""
     seed = order.scene_seed(0)
     tick()
     try:
@@ -48,7 +49,7 @@ def _outcome(order: Order, tick: Tick) -> str:
 
 
 def _key(order: Order) -> dict[str, Any]:
-    """What an outcome belongs to; with `Order(family, "train", number, frames, ...)` of the set, the scene can be looked at."""
+    """Key of an outcome; `Order(family, "train", number, frames, ...)` of the set shows the scene."""
     return {
         "family": order.family, "number": order.number, "seed": order.scene_seed(0), "frames": order.frames,
         "generation": GENERATION, "physics": PHYSICS,
@@ -56,7 +57,7 @@ def _key(order: Order) -> dict[str, Any]:
 
 
 def _known(journal: Path) -> dict[str, str]:
-    """The outcomes in the journal by their order's key; a last line that was cut short is none."""
+    """Outcomes in the journal by their order's key; a last line that was cut short is skipped."""
     known = {}
     for line in journal.read_text(encoding="utf-8").splitlines() if journal.exists() else ():
         try:
@@ -79,7 +80,7 @@ def _sweep(orders: list[Order], journal: Path, workers: int, quiet: bool) -> lis
         tqdm(total=len(orders), initial=len(orders) - len(pending), unit="scene", disable=quiet or None) as bar,
     ):
         if journal.stat().st_size:
-            stream.write("\n")  # behind a line that was cut short
+            stream.write("\n")  # after a line that may be cut short
         for order, result in run_jobs(_Maker(), pending, workers, lambda: None):
             outcome = DIED if isinstance(result, Died) else result
             stream.write(json.dumps({"order": _key(order), "outcome": outcome}) + "\n")
@@ -91,7 +92,7 @@ def _sweep(orders: list[Order], journal: Path, workers: int, quiet: bool) -> lis
 
 def main(
     out: Annotated[Path, typer.Option("--out", help="Folder for stability.json, .md and .jsonl.")] = RESULTS,
-    scenes: Annotated[int, typer.Option("--scenes", min=3, help="In all, a third of each family.")] = 10_000,
+    scenes: Annotated[int, typer.Option("--scenes", min=3, help="In all, as many of each family.")] = 10_000,
     frames: Annotated[int, typer.Option("--frames", min=4, help="Of interaction, for each.")] = 60,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes.")] = 1,
     quick: Annotated[bool, typer.Option("--quick", help="A scene of each family: does it run?")] = False,

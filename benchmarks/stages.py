@@ -1,4 +1,4 @@
-"""Where the time of a real run goes: timers put around functions of the package while a benchmark runs, and taken off again."""
+"""Time of a real run by stage: timers put around functions of the package while a benchmark runs, then taken off."""
 
 import contextlib
 import functools
@@ -11,7 +11,7 @@ REST = "everything else"
 
 
 class Stages:
-    """Seconds by stage, each moment counted once: what a stage calls that is a stage of its own counts there.
+    """Seconds by stage, each moment counted once: a stage inside another counts for itself alone.
 
     Attributes:
         seconds: by stage, including `REST` for what no stage claims.
@@ -30,7 +30,7 @@ class Stages:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """The time in this block counts for `name`."""
+        """Counts the time in this block for `name`."""
         self.enter(name)
         try:
             yield
@@ -52,7 +52,7 @@ class Stages:
         return self._open[-1] if self._open else None
 
     def switch(self, name: str) -> None:
-        """From here on the innermost open block counts for another stage; for hooks that fire inside a backward pass."""
+        """Counts the innermost open block for another stage from here on; for hooks that fire in a backward pass."""
         self._charge()
         self._open[-1] = name
 

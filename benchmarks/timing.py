@@ -1,4 +1,4 @@
-"""Honest timing: warm-up, interleaved rounds, medians with their spread, ratios within rounds; and what machine it was."""
+"""Honest timing: warm-up, interleaved rounds, medians with their spread, ratios within rounds; and the machine."""
 
 import contextlib
 import datetime
@@ -26,11 +26,11 @@ BUSY = 0.3  # cores that others use: above this the numbers are not to be quoted
 
 @dataclass(frozen=True)
 class Timing:
-    """What repeated runs of one candidate took.
+    """Times of repeated runs of one candidate.
 
     Attributes:
         wall: seconds by the clock, one entry a round.
-        cpu: seconds of processor time of this process (all threads), one entry a round; other programs touch it less.
+        cpu: seconds of processor time of this process (all threads), one entry a round; other programs affect it less.
     """
 
     wall: tuple[float, ...]
@@ -49,7 +49,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times longer one candidate took than another, each round against the same round of the other.
+    """Time of one candidate as a multiple of another's, each round against the same round of the other.
 
     Attributes:
         median, low, high: over the rounds, by the clock.
@@ -68,7 +68,7 @@ class Ratio:
 def interleaved(
     candidates: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 1, report: bool = True
 ) -> dict[str, Timing]:
-    """Runs A B C A B C ..., so that whatever drifts (clock, heat, other programs) meets all candidates alike."""
+    """Runs A B C A B C ..., so that all that drifts (clock, heat, other programs) affects all candidates alike."""
     for run in candidates.values():
         for _ in range(warm_up):
             run()
@@ -86,17 +86,17 @@ def interleaved(
 
 
 def ratio(numerator: Timing, denominator: Timing) -> Ratio:
-    """How many times longer `numerator` took; both are of the same interleaved rounds."""
+    """Time of `numerator` as a multiple of the other's; both are of the same interleaved rounds."""
     wall = [a / b for a, b in zip(numerator.wall, denominator.wall, strict=True)]
     cpu = [a / max(b, 1e-9) for a, b in zip(numerator.cpu, denominator.cpu, strict=True)]
     return Ratio(statistics.median(wall), min(wall), max(wall), statistics.median(cpu))
 
 
 class Machine:
-    """The machine, and while the context is open how much of it others use.
+    """The machine, and how much of it other programs use while the context is open.
 
     Attributes:
-        others: cores that other programs used on average while it was open; None where nobody can tell.
+        others: cores that other programs used on average while it was open; None if unknown.
     """
 
     def __init__(self) -> None:
@@ -105,9 +105,8 @@ class Machine:
 
     def __enter__(self) -> "Machine":
         self._began, self._busy, self._own = time.perf_counter(), _busy_seconds(), _own_seconds()
-        if (
-            self._busy is None and self.load_before > BUSY
-        ):  # nobody else can tell; it lags, and may be our own last run's
+        # Without a better source: the load average lags, and may be our own last run's.
+        if self._busy is None and self.load_before > BUSY:
             self._warn(f"the load average is {self.load_before:.2f} before anything was measured")
         return self
 
@@ -153,7 +152,7 @@ def _cpu_model() -> str:
 
 
 def _busy_seconds() -> float | None:
-    """Processor time that the whole machine has spent since it started; None where the kernel does not say."""
+    """Processor time that the whole machine has spent since it started; None if the kernel does not say."""
     try:
         fields = Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0].split()[1:]
     except OSError:
@@ -163,13 +162,13 @@ def _busy_seconds() -> float | None:
 
 
 def _own_seconds() -> float:
-    """Processor time of this process, of its finished children, and of all that came of it and still runs."""
+    """Processor time of this process, of its finished children, and of its descendants that still run."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages) + _living_seconds()
 
 
 def _living_seconds() -> float:
-    """Processor time of the processes below this one, and of their finished children; 0 where the kernel does not say."""
+    """Processor time of the processes below this one, and of their finished children; 0 if the kernel does not say."""
     parents, spent = dict[int, int](), dict[int, int]()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile
@@ -183,7 +182,7 @@ def _living_seconds() -> float:
     return sum(spent[pid] for pid in found) / os.sysconf("SC_CLK_TCK")
 
 
-# Linux counts what a process inherits when it is forked as its own peak, so a large one must not start what is measured.
+# On Linux a forked process starts with its parent's memory as its peak, so a small launcher starts what is measured.
 _LAUNCHER = """
 import json, resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True)
@@ -193,7 +192,7 @@ print(json.dumps({"output": done.stdout, "code": done.returncode, "peak": peak})
 
 
 def run_measured(command: Sequence[str], folder: Path | None = None) -> tuple[str, float]:
-    """What a command prints, and the memory it held at most, in MB (10^6 bytes).
+    """Runs a command; returns what it prints and its peak memory in MB (10^6 bytes).
 
     Raises:
         RuntimeError: if it fails.
@@ -213,7 +212,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def write_results(folder: Path, name: str, machine: Machine, values: Mapping[str, Any], text: str) -> None:
-    """`name`.json and `name`.md, each whole or not there, with the machine in both; the table is printed too."""
+    """Writes `name`.json and `name`.md, each atomically and with the machine; prints the table, too."""
     about = machine.describe()
     write_json(folder / f"{name}.json", {"machine": about, **values})
     quiet = "nothing else ran" if about["quiet"] else "**other programs ran meanwhile: indicative only**"

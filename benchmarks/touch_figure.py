@@ -2,8 +2,8 @@
 
     python benchmarks/touch_figure.py [MODEL] [OUT.jpg] [OUT.gif]
 
-Columns: x_0 with the touch, what moves along, frames 4 and 12 (held), 16 and 21 (let go of after 12). The animation: a pull to
-one side, dragged to the other, let go of.
+Columns: x_0 with the touch, what moves along, frames 4 and 12 (held), 16 and 21 (released after 12). The animation: a
+pull to one side, dragged to the other, released.
 """
 
 import sys
@@ -56,7 +56,7 @@ MOVED, AWAY, DRAGGED, SWINGING = ("flower", "robot", "person"), 14, 14, 26
 
 
 def animation(animator: poke2vid.Animator) -> list[np.ndarray]:
-    """Three pictures side by side, with the arrow of what is done to each."""
+    """Frames of three pictures side by side, with an arrow for the poke on each."""
     columns = []
     for name in MOVED:
         (x, y), (dx, dy) = TOUCHES[name]

@@ -1,7 +1,7 @@
-"""Where a training step's time goes, by running `poke2vid train` itself with timers around its parts.
+"""Time of a training step by part, from running `poke2vid train` itself with timers around its parts.
 
-Each setting trains in a process of its own, so that its peak memory is its own. The released architecture is then compared
-with the released step, both in one process, in turns.
+Each setting trains in a process of its own, so that its peak memory is its own. Then our step on the released
+architecture is compared with the released step, both in one process, in turns.
 """
 
 import json
@@ -48,7 +48,7 @@ TARGETS, FEATURES, FEATURES_BACK = (
 CRITICS, CRITICS_BACK = "critics for the generator, forward", "critics for the generator, backward"
 CRITICS_OWN = "critics, their own step"
 LOSSES_BACK = "other losses, backward"
-OUTSIDE = (DATA, LOGGING, OPTIMISER, REST)  # what is no network; DESIGN.md section 10 wants it under a tenth
+OUTSIDE = (DATA, LOGGING, OPTIMISER, REST)  # all that is no network; DESIGN.md section 10 wants it under a tenth
 SECONDS_TARGET = {("paper64", "squeeze"): 8.0, ("paper64", "vgg19"): 14.0}
 MEMORY_TARGET = 6.0  # GB
 RELEASED_TARGET = 0.7  # of the released step's time
@@ -67,7 +67,7 @@ class Setting:
         return f"{self.preset}, {self.perceptual}{', critics' if self.critics else ''}"
 
     def config(self, num_steps: int, quick: bool) -> TrainConfig:
-        """The preset's stage 2 from the first step on, with the critics in it at once; small where it must be `quick`."""
+        """The preset with stage 2 and the critics from the first step on; small if `quick`."""
         row = preset(self.preset)
         if quick:
             row = replace(row, batch=2, critics=replace(row.critics, channels=16))
@@ -130,12 +130,13 @@ def measure(setting: Setting, num_steps: int, quick: bool) -> dict[str, Any]:
     The last one also draws its sample grid, measures each term's gradient and saves: what a run does now and then. Batches
     are made in the same process.
     """
+    # Note times at the end of each step
     config, stages, counted = setting.config(num_steps + 2, quick), Stages(), dict[str, float]()
     ends: list[tuple[float, float]] = []  # by the clock and by processor time
     logged: Callable[..., None] = RunLog.numbers
 
     def numbers(log: RunLog, *args: Any) -> None:
-        """What ends a step; everything up to the end of the first was warming up."""
+        """Ends a step; everything up to the end of the first was warming up."""
         with stages.stage(LOGGING):
             logged(log, *args)
         if not ends:
@@ -144,6 +145,7 @@ def measure(setting: Setting, num_steps: int, quick: bool) -> dict[str, Any]:
         if len(ends) == num_steps + 1:
             counted.update(stages.seconds)
 
+    # Train with timers in place
     with tempfile.TemporaryDirectory() as place:
         store = make_store(Path(place), config.model.resolution, lags=(*config.data.waypoints, config.data.horizon))
         with stages.stage(REST), stages.around(*_places()), _Hooks(stages):
@@ -170,7 +172,7 @@ def measure(setting: Setting, num_steps: int, quick: bool) -> dict[str, Any]:
 
 
 def _places() -> tuple[tuple[Any, str, str], ...]:
-    """What is timed as it is; what needs to be told apart within one backward pass is in `_Hooks`."""
+    """Functions that are timed as a whole; `_Hooks` tells apart the parts of one backward pass."""
     return (
         (ClipBatches, "__getitem__", DATA),
         (PokeVideo, "levels_of", TARGETS),
@@ -227,7 +229,7 @@ class _Hooks:
         Adversary.generator_terms, Tensor.backward = self._judge, self._backward  # type: ignore[method-assign]
 
     def _switches(self, tensor: Tensor, stage: str) -> Tensor:
-        """The tensor, whose own gradient begins the stage."""
+        """The tensor itself; the stage begins when its gradient is computed."""
         if tensor.requires_grad:
             tensor.register_hook(lambda _: self._stages.switch(stage))
         return tensor
@@ -236,8 +238,8 @@ class _Hooks:
 def compare_released(batch: int, rounds: int, resolution: int = 64) -> dict[str, Any]:
     """A step with VGG-19 and L_traj, no critics: our code on the released architecture against the released step.
 
-    First with the C library's own habits for both, which compares the code; then with freed memory kept for both, as `poke2vid
-    train` keeps it. Each program as it is run is ours of the second against theirs of the first.
+    First with the C library's defaults for both, which compares the code; then with freed memory kept for both, as
+    `poke2vid train` keeps it. Each program "as it is run" is ours of the second against theirs of the first.
     """
     torch.manual_seed(0)
     config = TrainConfig(

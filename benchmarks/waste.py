@@ -1,7 +1,7 @@
-"""What the released training step computes for nothing, counted in FLOPs, and that ours does not. Counts, not timings.
+"""FLOPs that the released training step computes for nothing, and a check that ours does not. Counts, not timings.
 
-The released dynamics step (`released_eager.training_terms`, its losses on one batch) is mended one waste at a time, in the
-order of `WASTES`; what each mending saves is its waste. The last must cost what `poke2vid train` costs on the same
+The released dynamics step (`released_eager.training_terms`, its losses on one batch) is mended one waste at a time, in
+the order of `WASTES`; a waste is what its mending saves. The last must cost what `poke2vid train` costs on the same
 architecture with the same losses. Everything runs on torch's meta device: shapes only, so seconds suffice.
 """
 
@@ -42,7 +42,7 @@ WASTES = {  # in the order in which they are mended; PAPER-NOTES section 7
 
 @dataclass(frozen=True)
 class Wastes:
-    """Which of the wastes are there; all of them is the released step."""
+    """Wastes that are present; all of them is the released step."""
 
     target_graphs: bool = True
     decoded_truth: bool = True
@@ -54,7 +54,7 @@ class Wastes:
 
     @staticmethod
     def before(number: int) -> "Wastes":
-        """The first `number` of them mended."""
+        """All wastes but the first `number`, which are mended."""
         return Wastes(**{field.name: k >= number for k, field in enumerate(fields(Wastes))})
 
 
@@ -80,7 +80,7 @@ class _Convolutions(TorchDispatchMode):
 
 @contextmanager
 def counted() -> Iterator[list[Count]]:
-    """One `Count` of the block is in the list when it has ended."""
+    """A list that holds one `Count` of the block once it has ended."""
     found: list[Count] = []
     calls = _Convolutions()
     with FlopCounterMode(display=False) as flops, calls:
@@ -143,7 +143,7 @@ def ours(side: int, clip: Tensor, poke_map: Tensor) -> Count:
 
 
 def _batch_fields(clip: Tensor, poke_map: Tensor, schedule: Tensor, still: Tensor) -> dict[str, Any]:
-    """By name, and empty where a field is for other models."""
+    """Fields of a `Batch` by name; empty if a field is for other models."""
     known = {
         "kinds": ("poke",) * len(clip),
         "frames": clip,
@@ -222,7 +222,7 @@ def _bias(gate: nn.Conv2d) -> Tensor:
 
 
 def _advance(cell: GruCell, drive: Tensor, sigma: Tensor, single_gates: bool) -> Tensor:
-    """A step from a drive that is known; z and r from one convolution or from two."""
+    """A step of a cell with a known drive; z and r from one convolution or from two."""
     skipped = cell.update_gate.in_channels - sigma.shape[1]
     halves = [gate.weight[:, skipped:] for gate in (cell.update_gate, cell.reset_gate, cell.out_gate)]
     if single_gates:

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: atomic writes, and tensors with JSON in one checked safetensors file."""
+"""Atomic file writes, and tensors with a JSON object in one safetensors file with a checksum."""
 
 import contextlib
 import errno
@@ -18,15 +18,15 @@ from torch import Tensor
 
 from poke2vid.types import InputError
 
-_ENTRY = "poke2vid"  # the header entry that makes a safetensors file ours
+_ENTRY = "poke2vid"  # header entry by which a safetensors file is known as ours
 
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` (same suffix) that replaces it when the block ends well and vanishes when it does not.
+    """Yields a temporary file beside `path` (same suffix) that replaces it if the block succeeds, else is deleted.
 
     Raises:
-        InputError: if the folder cannot be written or the disk is full; what was at `path` before is still there.
+        InputError: if the folder cannot be written or the disk is full; an earlier file at `path` is still there.
     """
     temporary: Path | None = None
     try:
@@ -47,7 +47,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def reason(error: OSError) -> str:
-    """What went wrong with a file and how to mend it, without an errno."""
+    """Description of a file error and its fix, without an errno."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full; free some space and try again"
     return f"{(error.strerror or str(error)).lower()}; choose a place that can be written"
@@ -59,7 +59,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def without_nan(value: Any) -> Any:
-    """A JSON value with null for every number that is none: NaN is no JSON, and programs in other languages refuse it."""
+    """A JSON value with null for NaN and infinities, which are not JSON: programs in other languages refuse them."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -70,7 +70,7 @@ def without_nan(value: Any) -> Any:
 
 
 def digest_of(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
-    """sha256 over the JSON object and over names, types, shapes and bytes of the tensors, in the order of names."""
+    """sha256 over the JSON object and over names, types, shapes and bytes of the tensors, sorted by name."""
     sha = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -80,28 +80,28 @@ def digest_of(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Tensors and a JSON object in one safetensors file, atomically, with a digest of both in its header."""
+    """Writes tensors and a JSON object to one safetensors file, atomically, with a digest of both in its header."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # One header entry, because safetensors writes several in any order and equal files should have equal bytes.
     header = {_ENTRY: json.dumps({"about": dict(about), "digest": digest_of(whole, about)}, sort_keys=True)}
     with atomic(path) as temporary:
         try:
             save_file(whole, temporary, metadata=header)
-        except SafetensorError as error:  # what a full disk looks like from inside that library
+        except SafetensorError as error:  # how that library reports a full disk, too
             raise OSError(errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error)) from error
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """The JSON object of a file that `write_tensors` made, without its tensors.
+    """Reads the JSON object of a file written by `write_tensors`, without its tensors.
 
     Raises:
-        InputError: if the file is missing, is no safetensors file, or is not one of ours.
+        InputError: if the file is missing, is not a safetensors file, or is not one of ours.
     """
     return _open(path)[0]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and JSON object of a file that `write_tensors` made, verified.
+    """Reads and verifies the tensors and JSON object of a file written by `write_tensors`.
 
     Raises:
         InputError: as `read_about`, or if the tensors or the object do not match their digest.

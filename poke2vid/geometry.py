@@ -1,5 +1,4 @@
-"""The one owner of coordinates: pixels and normalised coordinates, and what happens to vectors when a picture is resized,
-flipped, rotated or warped.
+"""All coordinate maths: pixels, normalised coordinates, and vectors under resizing, flipping, rotating and warping.
 
 Pixel centres sit at integer coordinates (types.py), so a picture of width w covers [-0.5, w - 0.5].
 """
@@ -14,7 +13,7 @@ from torch.nn import functional
 
 from poke2vid.types import Poke
 
-Size = tuple[int, int]  # (height, width) in pixels, as tensors are laid out
+Size = tuple[int, int]  # (height, width) in pixels, in the order of tensor axes
 
 
 def pixel_grid(size: Size, like: Tensor) -> Float[Tensor, "h w 2"]:
@@ -60,7 +59,7 @@ class Affine:
 
     @staticmethod
     def resize(source: Size, target: Size) -> "Affine":
-        """The resize of a picture of `source` to `target`: areas map onto areas, not pixel centres onto pixel centres."""
+        """Resize of a picture from `source` to `target`: areas map onto areas, not pixel centres onto pixel centres."""
         scale_y, scale_x = target[0] / source[0], target[1] / source[1]
         return Affine(((scale_x, 0.0), (0.0, scale_y)), ((scale_x - 1) / 2, (scale_y - 1) / 2))
 
@@ -70,7 +69,7 @@ class Affine:
 
     @staticmethod
     def flip(size: Size) -> "Affine":
-        """Left and right exchanged."""
+        """Mirroring: left and right exchanged."""
         return Affine(((-1.0, 0.0), (0.0, 1.0)), (size[1] - 1.0, 0.0))
 
     @staticmethod
@@ -84,7 +83,7 @@ class Affine:
         )
 
     def then(self, following: "Affine") -> "Affine":
-        """First this map, then `following`."""
+        """Composition: first this map, then `following`."""
         (p, q), (r, s) = following.a
         (a, b), (c, d) = self.a
         x, y = self.b
@@ -101,17 +100,17 @@ class Affine:
         return Affine(((p, q), (r, s)), (-(p * self.b[0] + q * self.b[1]), -(r * self.b[0] + s * self.b[1])))
 
     def point(self, x: float, y: float) -> tuple[float, float]:
-        """Where a location goes."""
+        """A location under this map."""
         (a, b), (c, d) = self.a
         return a * x + b * y + self.b[0], c * x + d * y + self.b[1]
 
     def vector(self, dx: float, dy: float) -> tuple[float, float]:
-        """What becomes of a shift; translation does not touch it."""
+        """A shift under this map; the translation does not change it."""
         (a, b), (c, d) = self.a
         return a * dx + b * dy, c * dx + d * dy
 
     def _source(self, size: Size, like: Tensor) -> Float[Tensor, "h w 2"]:
-        """The location of the original that every pixel of a canvas of `size` shows; it may lie outside."""
+        """Location in the original that each pixel of a canvas of `size` shows; it may lie outside."""
         inverse = self.inverse()
         return pixel_grid(size, like) @ like.new_tensor(inverse.a).T + like.new_tensor(inverse.b)
 
@@ -129,7 +128,7 @@ class Affine:
     def flow(self, flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 h2 w2"]:
         """A flow field under this map: moved like a picture, and every vector turned and scaled by A.
 
-        Where the picture's mirror image shows, what moves towards the border comes from it, so the vector is mirrored first.
+        Where the picture's mirror image shows, its motion is mirrored too, so the vectors are mirrored first.
         """
         extent = flow.new_tensor((flow.shape[-1], flow.shape[-2]))
         reflections = ((self._source(size, flow) + 0.5) / extent).floor()
@@ -143,7 +142,7 @@ def transform(poke: Poke, affine: Affine) -> Poke:
 
 
 def resize_flow(flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 h2 w2"]:
-    """Flow for frames of another size: bilinear (averaged where it shrinks), and its vectors scaled with the frames."""
+    """Flow for frames of another size: bilinear (averaged where it shrinks), its vectors scaled with the frames."""
     height, width = flow.shape[-2:]
     shrinks = size[0] < height or size[1] < width
     resized = functional.interpolate(flow, size=size, mode="bilinear", align_corners=False, antialias=shrinks)
@@ -151,7 +150,7 @@ def resize_flow(flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 
 
 
 def sample(field: Float[Tensor, "b c h w"], locations: Float[Tensor, "b h2 w2 2"]) -> Float[Tensor, "b c h2 w2"]:
-    """The field read at locations in pixels, bilinear; outside, its border value."""
+    """The field read at locations in pixels, bilinear; outside the field, its border value."""
     grid = to_normalised(locations, (field.shape[-2], field.shape[-1]))
     return functional.grid_sample(field, grid, mode="bilinear", padding_mode="border", align_corners=False)
 

@@ -1,4 +1,4 @@
-"""What is minimised: one pure function a term (Eq. 6-8). Every term is a mean, so that a weight means the same everywhere."""
+"""Loss terms, one pure function each (Eq. 6-8). Every term is a mean, so that a weight means the same everywhere."""
 
 from collections.abc import Callable, Sequence
 
@@ -34,7 +34,7 @@ def trajectory_loss(
     *,
     squared: bool = True,
 ) -> Float[Tensor, ""]:
-    """How far the predicted states are from those of the true frames (Eq. 7); `sigma` is a constant.
+    """Distance of the predicted states from those of the true frames (Eq. 7); no gradient on `sigma`'s side.
 
     Args:
         squared: mean over t and levels of the mean squared difference. False is the paper's formula: the unsquared
@@ -51,16 +51,16 @@ def flow_loss(
 ) -> Float[Tensor, ""]:
     """Predicted backward flow b of frame T against the estimated forward flow D from x_0 to x_T, in shares of the side.
 
-    A pixel of x_0 that moves to l + D(l) must be fetched from there: b(l + D(l)) = -D(l). Foreground and background (as in
-    pokes.py: above and up to the mean magnitude of D) count half each, however small the object is; pixels that leave the
+    The pixel of x_T at l + D(l) must be fetched from l: b(l + D(l)) = -D(l). Foreground and background (above and up
+    to the mean magnitude of D, as in pokes.py) count half each, however small the object is; pixels that leave the
     frame do not count. A mean over samples, so that a batch may be shared among processes. Motion decoder only; not in
     the paper.
 
     Args:
         softness: an error e below this share of the side counts as e^2 / (2 softness), one above it as e - softness / 2
-            (Huber's loss, by component). 0 is the plain absolute error, whose optimum is the median: where directions are
-            as yet unknown that is no motion at all, and from varied clips a model may never leave it (docs/experiments.md,
-            2026-11-25).
+            (Huber's loss, per component). 0 is the plain absolute error. Its optimum is the median: while directions
+            are unknown that is no motion at all, and on varied clips a model may never get beyond it
+            (docs/experiments.md, 2026-11-25).
     """
     height, width = flow.shape[-2:]
     arrival = geometry.pixel_grid((height, width), flow) + displacement.permute(0, 2, 3, 1)
@@ -76,7 +76,7 @@ def flow_loss(
 
 
 def _softened(error: Float[Tensor, "b 2 h w"], softness: float) -> Float[Tensor, "b 2 h w"]:
-    """Huber's loss; its slope is 1 far from zero whatever the softness."""
+    """Huber's loss; its slope far from zero is 1 for any softness."""
     if softness == 0:
         return error.abs()
     return functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=softness)
@@ -88,10 +88,10 @@ def poke_loss(
     shifts: Float[Tensor, "b k 2"],
     given: Float[Tensor, "b k"],
 ) -> Float[Tensor, ""]:
-    """How far touched points are from where they should be, in shares of the side: mean over a sample's points, then samples.
+    """Distance of touched points from where they should be, in shares of the side: mean over points, then over samples.
 
     A point that obeys is fetched from where it began: b(l + p) = -p; one in the background stays: b(l) = 0. Touched points
-    are so few pixels that `flow_loss` alone hardly sees them. Motion decoder only; not in the paper.
+    are so few pixels that they hardly count in `flow_loss`. Motion decoder only; not in the paper.
 
     Args:
         targets: where each touched point should be, in pixels.
@@ -127,8 +127,8 @@ def feature_matching_loss(features_hat: Sequence[Tensor], features: Sequence[Ten
 def gradient_penalty(logits: Float[Tensor, "m *patches"], x: Float[Tensor, "m ..."]) -> Float[Tensor, ""]:
     """R1: mean over samples of |d D(x) / d x|^2, where D(x) is the mean logit (Mescheder et al. 2018, there with a factor 1/2).
 
-    The mean over patches, as in the hinge losses, so that a weight means the same for any number of them; 0.1 on their
-    sum would outweigh the hinge a thousandfold at 64 pixels (docs/decisions/012).
+    A mean over patches, as in the hinge losses, so that a weight means the same for any number of patches; a weight of
+    0.1 on their sum would outweigh the hinge a thousandfold at 64 pixels (docs/decisions/012).
 
     Args:
         x: true pictures that require a gradient and that `logits` was computed from.
@@ -138,10 +138,10 @@ def gradient_penalty(logits: Float[Tensor, "m *patches"], x: Float[Tensor, "m ..
 
 
 def repaint_loss(repaint: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, ""]:
-    """Mean absolute repainting, so that what can be warped is warped. Motion decoder only; not in the paper."""
+    """Mean absolute repaint, which makes G warp whatever can be warped. Motion decoder only; not in the paper."""
     return repaint.abs().mean()
 
 
 def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float]) -> Float[Tensor, ""]:
-    """L of Eq. 8 for the terms that there are."""
+    """L of Eq. 8 over the terms that are present."""
     return torch.stack([weights[name] * term for name, term in terms.items()]).sum()

@@ -1,4 +1,4 @@
-"""Pokes: drawn from optical flow for training (Sec. 3.2, App. E.2, App. B.1), and painted as the map that E_phi sees."""
+"""Pokes: drawn from optical flow for training (Sec. 3.2, App. E.2, App. B.1), and drawn as the map that E_phi sees."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,21 +11,21 @@ from poke2vid.types import POKE_GAIN, InputError, Poke
 
 IMPULSE_UNIT = 0.1  # an impulse of full magnitude is drawn and given as a shift of this share of the side
 MAX_SHIFT = (
-    1e6  # pixels: further than any picture is wide; float32 ends at 1e38, and an infinite phi never leaves a state
+    1e6  # pixels, more than any picture's width; float32 ends at 1e38, and an infinite phi would stay in the state
 )
-MIN_MOTION = 0.005  # of the frame's side: a clip whose foreground moves less holds no poke worth learning from
+MIN_MOTION = 0.005  # of the frame's side; a clip whose foreground moves less has no poke worth learning from
 
 
 def patch_radius(resolution: int) -> int:
-    """Half the side of the square that a poke is painted on: 3x3 up to 64 pixels, 5x5 at 128, 9x9 at 256."""
+    """Radius of the square patch that a poke is drawn as: 3x3 up to 64 pixels, 5x5 at 128, 9x9 at 256."""
     return max(1, resolution // 64)
 
 
 def rasterise(pokes: Sequence[Poke], resolution: int) -> Float[Tensor, "3 h w"]:
-    """The poke map: (dx, dy) in units of the frame's side times `POKE_GAIN`, and a mask; zero but for a patch at each l.
+    """The poke map: (dx, dy) in units of the frame's side times `POKE_GAIN`, and a mask; zero except a patch at each l.
 
-    Locations and shifts are in pixels of a square frame of `resolution`; a location is rounded to its pixel, a patch is cut
-    off at the border. Several pokes are summed into one map.
+    Locations and shifts are in pixels of a square frame of `resolution`; a location is rounded to a pixel, a patch is
+    cut off at the border. Several pokes are summed into one map.
 
     Raises:
         InputError: if a location lies outside the frame or a number is not finite; names the poke and the bounds.
@@ -42,7 +42,7 @@ def rasterise(pokes: Sequence[Poke], resolution: int) -> Float[Tensor, "3 h w"]:
 
 
 def check(poke: Poke, width: int, height: int, name: str = "the poke") -> None:
-    """Raises InputError unless the poke touches a picture of this size and all its numbers are finite."""
+    """Raises InputError unless the poke is within a picture of this size and its numbers within +-`MAX_SHIFT`."""
     (x, y), (dx, dy) = poke.location, poke.shift
     if not all(abs(value) <= MAX_SHIFT for value in (x, y, dx, dy)):  # also refuses NaN, which compares false
         raise InputError(
@@ -57,9 +57,9 @@ def check(poke: Poke, width: int, height: int, name: str = "the poke") -> None:
 
 
 def foreground_mask(flow: Float[Tensor, "2 h w"], num_stds: float = 0.0) -> Bool[Tensor, "h w"]:
-    """Pixels that move more than the mean of the flow map (App. E.2), plus `num_stds` standard deviations of it.
+    """Pixels that move more than the mean of the flow map (App. E.2) plus `num_stds` standard deviations.
 
-    Where so few move that none does, the mean alone counts.
+    If no pixel does, the mean alone is the threshold.
     """
     magnitude = _magnitude(flow)
     mask = magnitude > magnitude.mean() + num_stds * magnitude.std()
@@ -67,13 +67,13 @@ def foreground_mask(flow: Float[Tensor, "2 h w"], num_stds: float = 0.0) -> Bool
 
 
 def foreground_motion(flow: Float[Tensor, "2 h w"]) -> float:
-    """How far the foreground moves on average, in pixels; 0 where nothing moves."""
+    """Mean motion of the foreground, in pixels; 0 where nothing moves."""
     mask = foreground_mask(flow)
     return float(_magnitude(flow)[mask].mean()) if mask.any() else 0.0
 
 
 def _magnitude(flow: Float[Tensor, "2 h w"]) -> Float[Tensor, "h w"]:
-    """Of every vector, in pixels. `norm` over an axis of two takes a hundred times as long."""
+    """Length of every vector, in pixels. `norm` over an axis of two takes a hundred times as long."""
     return torch.hypot(flow[0], flow[1])
 
 
@@ -82,7 +82,7 @@ def require_motion(moved: float, side: int, min_motion: float = MIN_MOTION) -> N
 
     Args:
         moved: `foreground_motion` of its flow, or the largest of several, in pixels of a frame with this side.
-        min_motion: the least that is enough, as a share of the side.
+        min_motion: smallest motion that is enough, as a share of the side.
     """
     if moved < min_motion * side:
         raise InputError(
@@ -95,19 +95,19 @@ def sample_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: fl
     """A simulated poke: l uniform over the foreground of D, p = D[l] (Sec. 3.2).
 
     Args:
-        num_stds: how far above the mean a location must move; 0 in the paper, 2 in its released code.
+        num_stds: standard deviations above the mean that a location must move; 0 in the paper, 2 in its released code.
     """
     x, y = _uniform_pixel(foreground_mask(flow, num_stds), generator)
     return Poke((x, y), _vector(flow, x, y))
 
 
 def sample_background_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: float = 0.0) -> Poke:
-    """A poke that must do nothing: l uniform over the background, p that of a foreground poke (App. E.2)."""
+    """A poke that must do nothing: l uniform over the background, p from a foreground poke (App. E.2)."""
     return moved_to_background(sample_poke(flow, generator, num_stds), flow, generator)
 
 
 def moved_to_background(poke: Poke, flow: Float[Tensor, "2 h w"], generator: Generator) -> Poke:
-    """A foreground poke, of either kind, at a place where it must do nothing."""
+    """A foreground poke, of either kind, moved to the background, where it must do nothing."""
     return replace(poke, location=_uniform_pixel(~foreground_mask(flow), generator))
 
 
@@ -130,7 +130,7 @@ def sample_impulse(flow: Float[Tensor, "2 h w"], motion: float, full_motion: flo
 
 
 def _uniform_pixel(mask: Bool[Tensor, "h w"], generator: Generator) -> tuple[int, int]:
-    """A pixel (x, y) of the mask whose patch lies inside the frame, if it has one."""
+    """Random pixel (x, y) of the mask; if possible one whose patch lies inside the frame."""
     r = patch_radius(mask.shape[-1])
     inner = mask.clone()
     inner[:r], inner[-r:], inner[:, :r], inner[:, -r:] = False, False, False, False

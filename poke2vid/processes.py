@@ -1,4 +1,4 @@
-"""Processes: jobs on several, such that one that dies takes only its job with it, and folders for one at a time."""
+"""Worker processes for jobs, where a crash loses only its own job, and a lock that keeps a folder to one process."""
 
 import contextlib
 import multiprocessing
@@ -20,12 +20,12 @@ except ImportError:  # Windows
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-Tick = Callable[[], None]  # called by a worker now and then; says that it is still at work
+Tick = Callable[[], None]  # called by a worker now and then to show that it is still at work
 
 
 @dataclass(frozen=True)
 class Died:
-    """What comes instead of a result when the process was killed or crashed; `code` as in `Process.exitcode`."""
+    """Stands for the result of a job whose process was killed or crashed; `code` as in `Process.exitcode`."""
 
     code: int | None
 
@@ -38,10 +38,10 @@ class _Done(Generic[Result]):
 def run_jobs(
     make: Callable[[], Callable[[Job, Tick], Result]], jobs: Sequence[Job], num_workers: int, on_tick: Tick
 ) -> Generator[tuple[Job, Result | Died], None, None]:
-    """Every job with its result, in the order in which they finish.
+    """Runs jobs and yields each with its result, in the order in which they finish.
 
     Args:
-        make: called once in every worker, gives what does the jobs; picklable, like jobs and results.
+        make: called once in every worker; returns the function that does a job. Picklable, like jobs and results.
         num_workers: processes at a time; 0 does the jobs in this process, one by one.
         on_tick: called here for every tick of any worker.
     """
@@ -70,7 +70,7 @@ def run_jobs(
 
 
 class _Crew(Generic[Job, Result]):
-    """The worker processes, each at the other end of its pipe, with the job each is doing."""
+    """Worker processes, each at the other end of a pipe, and the job that each is doing."""
 
     def __init__(self, make: Callable[[], Callable[[Job, Tick], Result]]) -> None:
         self._make = make
@@ -88,7 +88,7 @@ class _Crew(Generic[Job, Result]):
 
     def assign(self, pipe: Connection, job: Job) -> None:
         self.busy[pipe] = job
-        with contextlib.suppress(OSError):  # it has just died: receive() will say so
+        with contextlib.suppress(OSError):  # the worker has just died: receive() will report it
             pipe.send(job)
 
     def ready(self) -> list[Connection]:
@@ -115,7 +115,7 @@ class _Crew(Generic[Job, Result]):
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keeps a second process out of a folder; a killed one leaves no lock behind. On Windows nobody is kept out.
+    """Keeps a second process out of a folder; a killed process leaves no lock behind. No effect on Windows.
 
     Raises:
         InputError: if another process is at work there.
@@ -134,7 +134,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def _serve(pipe: Connection, make: Callable[[], Callable[[Job, Tick], Result]]) -> None:
-    """What a worker process does until the other end of the pipe closes."""
+    """Main loop of a worker process; ends when the other end of the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
 
     def tick() -> None:

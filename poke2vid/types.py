@@ -1,4 +1,4 @@
-"""The values that travel through the program, and every convention they follow. Depends on nothing of ours.
+"""Value types shared by the whole program, and the conventions they follow. Imports none of our other modules.
 
 Conventions (stated here once, pinned by tests/test_conventions.py):
 
@@ -20,16 +20,16 @@ from torch import Tensor
 
 PokeKind = Literal["shift", "impulse"]
 Pair = tuple[float, float]  # (x, y) or (dx, dy)
-POKE_GAIN = 30.0  # a shift of a tenth of the frame's side is a 3 in the poke map; real clips' pokes are at most that
+POKE_GAIN = 30.0  # a shift of a tenth of the frame's side is 3 in the poke map; pokes of real clips are at most that
 
-MAX_MOMENTUM = 0.99  # of `Rest`: at 1 a swing would never end
+MAX_MOMENTUM = 0.99  # of `Rest`; with 1 a swing would never end
 
-# What a config class carries as `__pydantic_config__`, so that a misspelt key is an error where pydantic reads one.
+# Value of `__pydantic_config__` in config classes: a misspelt key is an error where pydantic reads one.
 STRICT = {"extra": "forbid"}
 
 
 class InputError(ValueError):
-    """What a user can cause and mend; the message is one sentence that names the value, the limit and the fix."""
+    """Error that a user can cause and fix; the message is one sentence that names the value, the limit and the fix."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Displacement:
     Attributes:
         start, end: frame numbers within the clip, start < end.
         flow: `(dx, dy)` per pixel of frame `start`, in pixels of the clip's frames.
-        motion: M(X) of Eq. 10 for these frames, the mean flow magnitude between neighbours, in pixels a frame.
+        motion: M(X) of Eq. 10 for these frames, the mean flow magnitude between neighbouring frames, in pixels a frame.
     """
 
     start: int
@@ -69,7 +69,7 @@ class Clip:
 
     Attributes:
         frames: x_0 ... x_T in [-1, 1].
-        fps: frames a second of the stretch itself.
+        fps: frames per second of this stretch.
         flows: the known displacements between frames of the clip.
     """
 
@@ -80,14 +80,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class State:
-    """All that a step needs: what moves and what stays.
+    """Everything that a step needs: the parts that change and the parts that stay fixed.
 
     Attributes:
         sigma: the predicted object state, one tensor `b c_n h_n w_n` a level, coarsest first.
-        context: what a decoder knows of x_0 and never changes within one session.
-        velocity: of a `LivePlayer`, how fast the untouched object swings, like sigma; in units of sigma a frame.
-        home: of a `LivePlayer`, sigma_0, where it comes to rest; never changes within one session.
-        drift: of a `LivePlayer`, F(sigma_0, 0) - sigma_0, by which the trained F would creep from there; never changes.
+        context: what the decoder keeps of x_0; fixed within a session.
+        velocity: of a `LivePlayer`: speed of the untouched object's swing; like sigma, in units of sigma a frame.
+        home: of a `LivePlayer`: sigma_0, where the object comes to rest; fixed within a session.
+        drift: of a `LivePlayer`: F(sigma_0, 0) - sigma_0, by which the trained F would creep away from rest; fixed too.
     """
 
     sigma: tuple[Tensor, ...]
@@ -99,12 +99,12 @@ class State:
 
 @dataclass(frozen=True)
 class Rest:
-    """How an object moves while nothing touches it, or nothing new; ours, not the paper's (docs/decisions/020).
+    """Law of motion of an object while nothing touches it, or nothing new does; not in the paper (docs/decisions/020).
 
     Attributes:
-        stiffness: k, the share of its distance from sigma_0 that pulls the state back in every frame; 0 ... 1.
-        momentum: rho, the share of its speed that it keeps from frame to frame; 0 creeps back, 0.8 swings; 0 ... 0.99.
-        anchored: False leaves everything to the trained F, which creeps away from a picture that nobody touches, and goes on
+        stiffness: k, the share of its distance from sigma_0 by which the state is pulled back in every frame; 0 ... 1.
+        momentum: rho, the share of its speed kept from frame to frame; 0 creeps back, 0.8 swings; 0 ... 0.99.
+        anchored: False leaves everything to the trained F, which creeps away from an untouched picture and keeps
             deforming one that is held still for long.
     """
 
@@ -124,13 +124,13 @@ AS_TRAINED = Rest(stiffness=0.0, momentum=0.0, anchored=False)
 
 @dataclass(frozen=True)
 class Frame:
-    """One predicted frame x_hat_i, and how it was made where the decoder says so.
+    """One predicted frame x_hat_i and, if the decoder tells, how it was made.
 
     Attributes:
         x_hat: the frame in [-1, 1].
         flow: backward flow in pixels: x_hat at a pixel comes from x_0 at that pixel plus the flow. None: painted, not warped.
-        repaint: what is added to the warped x_0, in units of frame intensity.
-        mask: of a model that moves the object's layer alone: o, where in x_0 it shows, the same for all frames of a session.
+        repaint: added to the warped x_0, in units of frame intensity.
+        mask: of a model that moves only the object's layer: o, where the object shows in x_0; fixed within a session.
     """
 
     x_hat: Float[Tensor, "b 3 h w"]
@@ -147,7 +147,7 @@ class Rollout:
         frames: x_hat_1 ... x_hat_T in [-1, 1]; x_0 is not among them.
         sigma: the predicted states over time, `b t c_n h_n w_n` a level, coarsest first.
         flow, repaint: as in `Frame`, over time; None for a decoder that paints.
-        state: where the rollout ended; a further rollout goes on from here.
+        state: state at the end; a further rollout continues from it.
     """
 
     frames: Float[Tensor, "b t 3 h w"]
@@ -162,7 +162,7 @@ Split = Literal["train", "test"]
 
 @runtime_checkable
 class ClipVideo(Protocol):
-    """A prepared video, as training reads it; arrays may be memory-mapped. Lengths in pixels of its frames."""
+    """A prepared video, as training reads it; arrays may be memory-mapped. Lengths are in pixels of its frames."""
 
     @property
     def name(self) -> str: ...
@@ -177,7 +177,7 @@ class ClipVideo(Protocol):
         """Mean flow magnitude between neighbouring frames."""
 
     def activity(self, lag: int) -> Float[np.ndarray, " n"]:
-        """For every start frame, how far the foreground moves on average within `lag` frames."""
+        """Mean motion of the foreground within `lag` frames, for every start frame."""
 
     def flow(self, lag: int, start: int) -> Float[np.ndarray, "2 h w"]:
         """D from frame `start` to frame `start + lag`."""
@@ -185,7 +185,7 @@ class ClipVideo(Protocol):
 
 @runtime_checkable
 class ClipSource(Protocol):
-    """Prepared videos of one size, split into train and test: a store, or a simulator that writes none."""
+    """Prepared videos of one size, split into train and test: a store, or a simulator that writes no store."""
 
     @property
     def resolution(self) -> int: ...
@@ -193,14 +193,14 @@ class ClipSource(Protocol):
     def lags(self) -> tuple[int, ...]: ...
     @property
     def digest(self) -> str:
-        """The same for the same contents, anywhere."""
+        """Hash of the contents; the same on any machine."""
 
     def split(self, split: Split) -> Sequence[ClipVideo]: ...
 
 
 @runtime_checkable
 class Player(Protocol):
-    """Whatever can be poked: a model, a baseline, an exported engine. `Session` drives it frame by frame."""
+    """Anything that can be poked: a model, a baseline, an exported engine. `Session` drives it frame by frame."""
 
     @property
     def resolution(self) -> int:
@@ -208,30 +208,32 @@ class Player(Protocol):
 
     @property
     def poke_kind(self) -> PokeKind:
-        """What it was trained on."""
+        """Kind of poke that it was trained on."""
 
     def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
         """sigma_0 and the decoder's context for a first frame in [-1, 1]."""
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
-        """phi of a poke map made by `pokes.rasterise`, or whatever `step` wants to be handed for it."""
+        """Input of `step` for a poke map made by `pokes.rasterise`: for models the drive of F_1, not phi itself but phi
+        after F_1's input convolution.
+        """
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """The next state and its frame; `phi=None` means that nothing touches the object."""
+        """The next state and its frame; `phi` is what `encode_poke` returned, None if nothing touches the object."""
 
 
 @runtime_checkable
 class TouchPlayer(Protocol):
-    """A Player that sees what is touched: instead of `encode_poke`, every touch is encoded once, and shifts come last."""
+    """A Player that sees what is touched: instead of `encode_poke`, each touch is encoded once; shifts come last."""
 
     def touch(self, state: State, location: Pair) -> Tensor:
-        """The influence of a touch at l, in pixels of the model's frames; a drag needs no other."""
+        """Influence of a touch at l, in pixels of the model's frames; a drag keeps using it."""
 
     def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Tensor:
-        """What `step` wants to be handed for all pokes that are in force, with the influence of each."""
+        """Input of `step` for all pokes in force, given the influence of each."""
 
     def decode(self, state: State) -> Frame:
-        """What a state looks like: where x_0's points are now, so that one can be touched."""
+        """Frame of a state; it shows where x_0's points are now, so that one can be touched."""
 
 
 @runtime_checkable
@@ -240,8 +242,9 @@ class LivePlayer(Player, Protocol):
 
     @property
     def default_rest(self) -> Rest:
-        """What suits it: an object that was pulled swings back; one that was pushed moves on as it was trained to."""
+        """Law of rest that suits it: a pulled object swings back; a pushed one moves on as it was trained to."""
 
     def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
-        """Where phi is given, as `step`, but coming to rest once phi has been the same for `unchanged` frames and that is
-        long; else the next state under `rest`."""
+        """The next state and its frame. With phi as `step`, but slowing to rest once phi has been the same for many
+        (`unchanged`) frames; without phi under `rest`.
+        """

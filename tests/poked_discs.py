@@ -37,7 +37,7 @@ def write_discs(out: Path, scenes: int = 12, test: int = 3, seed: int = 0, filme
 
 
 def swing(pushed: bool) -> np.ndarray:
-    """How far a disc is at x_0 ... x_F, as a share of p: pulled there and let go of, or pushed so that its peak is p."""
+    """Position of a disc at x_0 ... x_F, as a share of p: pulled there and released, or pushed so that its peak is p."""
     omega = 2 * np.pi * HERTZ / 25
     turning, t = omega * np.sqrt(1 - DAMPING**2), np.arange(FILM_FRAMES + 1)
     if pushed:

@@ -157,7 +157,7 @@ def test_only_two_modules_know_the_codec_library():
 
 
 def python(code: str) -> str:
-    """What a fresh interpreter prints."""
+    """Output of code in a fresh interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -232,6 +232,20 @@ def test_nothing_is_star_imported_and_no_except_is_bare():
         for node in ast.walk(tree)
         if (isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names))
         or (isinstance(node, ast.ExceptHandler) and node.type is None)
+    ]
+    assert found == []
+
+
+RIDDLES = ("What", "Who", "Where", "Whether", "Which", "How", "When", "Whatever", "Whoever", "Whose", "That", "If", "Why")
+
+
+def test_a_docstring_opens_with_a_noun_or_a_verb():
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    found = [
+        f"{module}:{getattr(node, 'lineno', 1)}"
+        for module, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and (ast.get_docstring(node) or "").split(" ")[0] in RIDDLES
     ]
     assert found == []
 

@@ -43,7 +43,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def interior_error(changed: Clip, which: int, sign: int = 1) -> float:
-    """How far the flow's later frame, warped back, is from the earlier one; in the middle, which came from inside."""
+    """Mean difference of the flow's later frame, warped back, to the earlier one; in the middle, which came from inside."""
     d = changed.flows[which]
     back = warp(changed.frames[d.end][None], sign * d.flow[None])[0]
     return float((back - changed.frames[d.start])[:, 20:-20, 20:-20].abs().mean())

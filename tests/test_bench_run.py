@@ -94,7 +94,7 @@ ON_DISC = np.hypot(*(GRID - CENTRE)) <= RADIUS
 
 @functools.cache
 def moved(turns: bool, dx: float, dy: float) -> np.ndarray:
-    """Where the disc takes every pixel; it turns back, and goes back, by the same with the other sign."""
+    """Target of every pixel under the disc's motion; negative dx and dy undo it."""
     if not turns:
         return GRID + np.array([dx, dy]).reshape(2, 1, 1)
     angle = (dx + dy) * 0.06
@@ -327,7 +327,7 @@ def test_nothing_is_ranked_where_the_truth_does_not_respond() -> None:
 
 
 def test_dragging_a_patch_is_mostly_no_response(report: BenchReport) -> None:
-    """What the shift patch moves most is not judged as the rest of the object."""
+    """The pixels that the shift patch moves most are not judged as the rest of the object."""
     weight = math.exp(-(counterfactual.TOUCHED_RADIUS**2) / (2 * PATCH_SIGMA**2))
     assert weight < 0.35
     assert mean(report, "shift-patch", "response", "a") < 0.35 * mean(report, "exact", "response", "a")

@@ -19,7 +19,7 @@ MACHINE = {"cpu", "cores", "threads", "torch", "date", "load_before", "cores_use
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What a benchmark wrote in its quick mode: its JSON and its page."""
+    """Runner of a benchmark in its quick mode; gives its JSON and its page."""
     folder = tmp_path_factory.mktemp("results")
 
     @cache
@@ -177,7 +177,7 @@ def test_our_step_has_none_of_the_counted_wastes(results: Any) -> None:
 def test_a_picture_that_nobody_touches_stays_with_the_law_of_rest_and_creeps_without(results: Any) -> None:
     values, page = results("drift")
     check(values, page)
-    laws = values["drift"]["small64, the base"]
+    laws = values["drift"]["small64"]
     assert laws["law of rest"]["untouched"] == [0.0] * len(values["frames"])
     assert laws["F alone"]["untouched"][-1] > 0
     assert laws["law of rest"]["let go"][-1] < laws["F alone"]["let go"][-1]
@@ -197,7 +197,7 @@ def test_live_engines_are_held_against_eager_pytorch(results: Any) -> None:
 def test_graphs_stay_with_their_model(results: Any) -> None:
     values, page = results("graphs")
     check(values, page)
-    largest = values["largest"]["the base"]
+    largest = values["largest"]["small64, in the package"]
     assert max(largest["fp32"]) < max(largest["fp16"]) < 0.5
 
 

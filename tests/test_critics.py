@@ -166,7 +166,7 @@ def test_penalties_enter_the_critics_objective_by_their_weights(store: Store) ->
 
 
 def judged(adversary: Adversary, x: Tensor, places: Tensor, first: int) -> tuple[Tensor, Tensor]:
-    """What both critics say of the drawn frames and of the drawn window, asked one by one."""
+    """Logits of both critics for the drawn frames and the drawn window, asked one by one."""
     assert adversary.frame_critic is not None and adversary.clip_critic is not None
     frames = torch.stack([x[clip, frame] for clip, frame in places.tolist()])
     return adversary.frame_critic(frames), adversary.clip_critic(x[:, first : first + FULL.data.horizon]).logits
@@ -357,7 +357,7 @@ def test_frames_and_windows_are_drawn_anew_in_every_step_and_windows_everywhere(
 
 
 def told_apart(design: str, batches: list[Batch], unseen: Batch) -> float:
-    """How often D_T, after a few steps, gives an unseen clip a higher logit than the same clip stopped at its first frame."""
+    """Share of unseen clips that D_T, after a few steps, rates above the same clip stopped at its first frame."""
     torch.manual_seed(0)
     critic = ClipCritic(CriticConfig(design=design, channels=8), resolution=32, length=4)
     optimiser = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.9, 0.99))

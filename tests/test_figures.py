@@ -41,7 +41,7 @@ def row(label: str, poke: Poke | None = None, flow: np.ndarray | None = None, le
 
 
 def red(picture: np.ndarray) -> int:
-    """How many pixels have the arrow's colour, more or less: its line is thin and smoothed."""
+    """Number of pixels that have roughly the arrow's colour: its line is thin and smoothed."""
     return int((np.abs(picture.astype(int) - np.array(ARROW)).max(axis=-1) < 60).sum())
 
 
@@ -140,7 +140,7 @@ def test_several_lines_have_one_header_and_sequences_of_one_length() -> None:
 
 
 def disc_flow(dx: float = 4.0) -> torch.Tensor:
-    """What moves to the right: a disc in the left half."""
+    """Flow of a disc in the left half that moves to the right."""
     y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
     inside = ((x - 20) ** 2 + (y - 32) ** 2 < 12**2).float()
     return torch.stack((dx * inside, torch.zeros_like(inside)))

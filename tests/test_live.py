@@ -42,7 +42,7 @@ def phi_of(player: LiveModel, poke: Poke = POKE) -> torch.Tensor:
 
 
 def far(state: State) -> float:
-    """How far from sigma_0."""
+    """Largest distance from sigma_0."""
     return max(float((now - home).abs().max()) for now, home in zip(state.sigma, state.home, strict=True))
 
 

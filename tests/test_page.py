@@ -64,7 +64,7 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(page: Any) -> np.ndarray:
-    """What the compositor drew last, at the picture's own size."""
+    """The compositor's last drawing, at the picture's own size."""
     size = page.evaluate("[poke2vid.player.compositor.width, poke2vid.player.compositor.height]")
     data = page.evaluate(
         """() => {

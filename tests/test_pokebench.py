@@ -314,7 +314,7 @@ MINI = {  # the first digits of its scenes' identities at generation 2
 
 @pytest.mark.slow
 def test_mini_can_be_built_here_and_is_the_bench_that_it_was_elsewhere(tmp_path):
-    """Where it is not, raise `scene.GENERATION`, say so in the lab book, and build PokeBench anew under another name.
+    """On failure, raise `scene.GENERATION`, say so in the lab book, and build PokeBench anew under another name.
 
     Two scenes may differ: another processor rounds otherwise, and a target may lie on a hundredth of a pixel's edge.
     """

@@ -377,7 +377,7 @@ def test_a_network_is_read_with_and_without_the_optimisers_beside_it(tmp_path: P
 
 
 class Payload:
-    """What a file can do to who unpickles it."""
+    """An object whose unpickling runs code."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

@@ -1,4 +1,4 @@
-"""What moves with a location, by the word of a model that sees what it touches."""
+"""Maps of what moves with a location, as a model that sees what it touches predicts them."""
 
 from pathlib import Path
 

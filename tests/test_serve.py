@@ -125,7 +125,7 @@ class Server:
 
 
 class Client:
-    """What the page does, in its simplest form."""
+    """The page's side of the conversation, in its simplest form."""
 
     def __init__(self, socket_: ClientConnection) -> None:
         self.socket = socket_

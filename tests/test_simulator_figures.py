@@ -37,7 +37,7 @@ def held(world: World, name: str) -> Touch:
 
 
 def moved(world: World, touch: Touch, frames: int, pull: Pull) -> np.ndarray:
-    """How far the touched point is from where it was, (right, down) in metres, frame by frame."""
+    """Displacement of the touched point from its start, (right, down) in metres, frame by frame."""
     world.rest()
     states, data, path = world.record(frames, [pull]).states, mujoco.MjData(world.model), []
     for state in states:
@@ -146,7 +146,7 @@ def test_pulls_do_not_tear_the_feet_off():
 
 
 def _ankles(world: World, state: np.ndarray) -> np.ndarray:
-    """Where the ends of the shins are that the feet hold."""
+    """Positions of the ends of the shins that the feet hold."""
     data = mujoco.MjData(world.model)
     data.qpos[:] = state
     mujoco.mj_kinematics(world.model, data)

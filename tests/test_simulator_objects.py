@@ -65,7 +65,7 @@ def lowest(world: World) -> Touch:
 
 
 def moved(world: World, touch: Touch, frames: int, pull: Pull) -> np.ndarray:
-    """Where the touched point is against where it was, (right, down) in metres, frame by frame."""
+    """Displacement of the touched point from its start, (right, down) in metres, frame by frame."""
     states = world.record(frames, [pull]).states
     data, path = mujoco.MjData(world.model), np.empty((frames, 3))
     for frame, state in enumerate(states):

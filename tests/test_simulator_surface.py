@@ -177,7 +177,7 @@ def pulled(world: World, surface: Surface) -> Trajectory:
 
 
 def detail(picture: np.ndarray) -> np.ndarray:
-    """What changes from pixel to pixel, which the light on a surface that turns does not."""
+    """Pixel-scale detail of a picture, without the smooth change of light on a turning surface."""
     return picture.astype(np.float32) - cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 3.0)
 
 

@@ -27,7 +27,7 @@ def touched(world: World, x: float, y: float) -> Touch:
 
 
 def path(world: World, touch: Touch, frames: int, *actions: Pull | Push) -> np.ndarray:
-    """Where the touched point goes, in pixels, frame by frame."""
+    """Path of the touched point, in pixels, frame by frame."""
     return touched_path(world.camera.at(SIDE), world.record(frames, actions), touch)
 
 

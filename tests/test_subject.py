@@ -90,7 +90,7 @@ def test_missing_weights_are_one_sentence_and_exit_2(
 
 
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
-    """What a command that is refused says."""
+    """Error message of a refused command."""
     monkeypatch.setattr("sys.argv", ["poke2vid", *command])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -1,4 +1,4 @@
-"""How things move in time: laws from maps and known causes, the hand's way, and what films teach."""
+"""Motion in time: laws from maps and known causes, the hand's way, and training on films."""
 
 import math
 

@@ -76,7 +76,7 @@ def test_a_genuine_file_is_found_behind_a_foreign_one_of_the_same_name(published
 
 
 def git_blob_id(path: Path) -> str:
-    """What git itself calls a file's contents."""
+    """Git's own id of a file's contents."""
     done = subprocess.run(["git", "hash-object", "--no-filters", path], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

@@ -1,4 +1,4 @@
-"""`python -m poke2vid.cli`: the program without its script."""
+"""Entry point of `python -m poke2vid.cli`, the program without its script."""
 
 from poke2vid.cli import main
 

@@ -1,4 +1,4 @@
-"""The program: its commands in the order of their use, and what it exits with."""
+"""The program: its commands in the order of their use, and its exit codes."""
 
 import sys
 from typing import Annotated, NoReturn
@@ -29,14 +29,14 @@ app = typer.Typer(
 
 
 def main() -> NoReturn:
-    """Exit 0 done, 1 our fault, 2 what the user can mend (one sentence), 130 interrupted with everything saved."""
+    """Runs it; exits with 0 done, 1 our fault, 2 what the user can mend (one sentence), 130 interrupted, all saved."""
     try:
         app()
     except KeyboardInterrupt:
         print("poke2vid: interrupted", file=sys.stderr)
         sys.exit(130)
     except ValueError as error:
-        from poke2vid.types import InputError  # torch comes with it, so not for --help
+        from poke2vid.types import InputError  # imports torch, which --help must not
 
         if not isinstance(error, InputError):
             raise

@@ -1,4 +1,4 @@
-"""`bench build`, `bench verify`, `bench run`: PokeBench."""
+"""The commands `bench build`, `bench verify` and `bench run` of PokeBench."""
 
 import sys
 from pathlib import Path

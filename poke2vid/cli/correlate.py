@@ -1,4 +1,4 @@
-"""The command `correlate`: what moves with a location of a picture (Fig. 5)."""
+"""The command `correlate`: maps of what moves with a location of a picture (Fig. 5)."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from poke2vid.cli.options import ModelOption, WeightsOption
 
-FAINT_HEAT = 0.5  # at the touched point, where it is 1 if it goes where it is pulled
+FAINT_HEAT = 0.5  # heat at the touched point; it is 1 if the point goes where it is pulled
 
 
 def correlate(
@@ -62,15 +62,18 @@ def correlate(
     from poke2vid.model.files import called, load_player, use_suitable_threads
     from poke2vid.types import InputError
 
+    # Check the options
     settings = Settings(pokes=pokes, longest=longest, seed=seed, tracker=tracker, measure=parse_measure(measure))
     locations = parse_pairs("--at", at or [])
     if (image is None) == (not scene):
         raise InputError("give a picture with --at X,Y, or --scene FAMILY:N, and not both.")
     if image is not None and not locations:
         raise InputError("say where to poke: --at X,Y, in pixels of the picture.")
+    # Load the model
     loaded = load_player(model)
     use_suitable_threads(loaded.model)
     settings = with_frames(settings, frames, loaded.about)
+    # One picture
     if image is not None:
         picture, origin = read_picture(image), called(loaded.path)
         correlator = correlator_for(loaded.model, settings, weights_dir)
@@ -78,6 +81,7 @@ def correlate(
         _tell(numbers)
         print(f"{numbers['seconds']} s -> {', '.join(map(str, output))}")
         return
+    # Simulated scenes with known truth
     from poke2vid.simulator.availability import require_physics
 
     require_physics()
@@ -88,7 +92,7 @@ def correlate(
 
 
 def _tell(numbers: dict[str, Any]) -> None:
-    """What was found at each location, and on stderr which map says little."""
+    """Prints the result at each location, and on stderr the maps that say little."""
     for place in numbers["locations"]:
         share, there = place["share_above_half"], place["heat_at_l"]
         print(f"at {place['at']}: heat {there} there, above 0.5 on {share:.1%} of the picture")

@@ -1,4 +1,4 @@
-"""`evaluate` and the rest of the paper's section 4."""
+"""The commands `evaluate` and `tables`: the numbers of the paper's section 4."""
 
 import sys
 from pathlib import Path
@@ -85,6 +85,7 @@ def tables(
     from poke2vid.train.presets import preset as find
     from poke2vid.train.settings import override
 
+    # Train and score all rows
     keep_freed_memory()
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset, jobs,

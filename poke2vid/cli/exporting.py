@@ -1,4 +1,4 @@
-"""`export`: a model leaves PyTorch."""
+"""The command `export`: a model as ONNX graphs, or as a page that runs it."""
 
 from pathlib import Path
 from typing import Annotated

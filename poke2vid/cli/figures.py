@@ -1,4 +1,4 @@
-"""`figures`: the paper's qualitative figures."""
+"""The command `figures`: the paper's qualitative figures."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`poke2vid impulse`: parse, build, call. Nothing heavy is imported before the command runs."""
+"""The command `impulse`: motion against the strength of an impulse."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`prepare`, `verify`, `simulate`: where training data comes from."""
+"""The commands `prepare`, `verify` and `simulate`, which make and check training data."""
 
 import sys
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ FamiliesArgument = Annotated[
 TruthOption = Annotated[
     bool, typer.Option("--truth", help="Each video's exact flow, parts and depth, too: 15 MB for 60 frames of 128 px.")
 ]
-# What only stores of pokes have.
+# Options for stores of pokes only.
 BackgroundsOption = Annotated[
     Path | None, typer.Option("--backgrounds", help="A folder of your photographs, to stand behind half of the scenes.")
 ]
@@ -132,6 +132,7 @@ def simulate(
     """Make videos of simulated objects that are pulled, pushed and blown at."""
     from poke2vid.simulator.availability import require_physics, say_what_is_missing
 
+    # Checks of machine and options
     if check:
         problems = say_what_is_missing()
         print("\n".join(problems) if problems else "this machine can simulate and draw.")
@@ -140,6 +141,7 @@ def simulate(
     if out is None:
         raise typer.BadParameter("say where they go: --out FOLDER", param_hint="--out")
     _require_fitting(store, split, truth)
+    # A store of pokes
     if scenes is not None or pokes is not None:
         others = {"--videos": videos, "--test-videos": test_videos, "--flow": flow, "--lag": lag, "--split": split}
         _refuse({**others, "--truth": truth or None}, "a store of pokes")
@@ -150,6 +152,7 @@ def simulate(
             )
         )  # fmt: skip
         return
+    # Videos, or a store of them
     _refuse({"--test-scenes": test_scenes, "--films": films, "--looks": looks}, "videos")
     if not store:
         _refuse({"--flow": flow, "--lag": lag or None, "--test-videos": test_videos}, "a folder of videos")
@@ -169,7 +172,7 @@ def simulate(
 
 
 def _require_fitting(store: bool, split: str | None, truth: bool) -> None:
-    """Raises BadParameter for what a store has anyway."""
+    """Raises BadParameter for options that ask for what a store has anyway."""
     if store and split is not None:
         raise typer.BadParameter(
             "a store has both splits; say how many are held out: --test-videos", param_hint="--split"
@@ -179,7 +182,7 @@ def _require_fitting(store: bool, split: str | None, truth: bool) -> None:
 
 
 def _refuse(others: Mapping[str, object], made: str) -> None:
-    """Raises BadParameter for an option that was given and that what is made does not look at."""
+    """Raises BadParameter for a given option that has no effect on what is made."""
     for option, value in others.items():
         if value is not None:
             raise typer.BadParameter(f"{made} does not look at it; leave it away", param_hint=option)
@@ -189,7 +192,7 @@ def _simulate_pokes(
     families: list[str] | None, out: Path, scenes: int | None, pokes: int | None, test_scenes: int, films: int,
     frames: int | None, resolution: int, seed: int, workers: int, store: bool, looks: str, backgrounds: Path | None,
 ) -> str:  # fmt: skip
-    """A store of pokes with known causes; the line to print."""
+    """Makes a store of pokes with known causes; returns the line to print."""
     if scenes is None or pokes is None or not store:
         raise typer.BadParameter(
             "pokes with known causes need all three: --scenes N --pokes K --store", param_hint="--pokes"

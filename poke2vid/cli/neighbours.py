@@ -1,4 +1,4 @@
-"""`poke2vid neighbours`: parse, build, call. Nothing heavy is imported before the command runs."""
+"""The command `neighbours`: the training frames that are nearest to a picture."""
 
 from pathlib import Path
 from typing import Annotated

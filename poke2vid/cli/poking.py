@@ -1,4 +1,4 @@
-"""`animate`: a picture is poked."""
+"""The command `animate`: pokes a picture."""
 
 from pathlib import Path
 from typing import Annotated
@@ -51,13 +51,15 @@ def animate(
     from poke2vid.model.files import use_suitable_threads
     from poke2vid.model.subject import with_subject
 
+    # Load a model or an export
     if model is not None and holds_graphs(model):
-        from poke2vid.export.touch_engine import player_of  # with a library that a model does not need
+        from poke2vid.export.touch_engine import player_of  # loads ONNX Runtime, which a model does not need
 
         player = player_of(model)
         animator = Animator(with_subject(player, subject, weights_dir), player.about)
     else:
         animator = load(model, subject=subject, weights_dir=weights_dir)
+    # Play the pokes and report
     use_suitable_threads(animator.player)
     events = choose_script(script, at or [], shift or [], kind, frames)
     numbers = run(animator, image, events, output, fps=fps, plain=plain)

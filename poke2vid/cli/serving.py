@@ -1,4 +1,4 @@
-"""`serve`: the page, on this machine or for others."""
+"""The command `serve`: the page, on this machine or for others."""
 
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +47,7 @@ def serve(
     from poke2vid.serve.run import serve as run
     from poke2vid.types import InputError
 
+    # Check the options
     kinds = {kind: kind for kind in get_args(EngineKind)}
     if engine not in kinds:
         raise InputError(f"there is no engine {engine!r}; choose one of {', '.join(kinds)}.")
@@ -54,6 +55,7 @@ def serve(
         raise InputError(
             "a page that computes in the browser has no saliency network; add --engine server to --subject."
         )
+    # Limits, then serve
     limits = Limits(
         sessions=sessions,
         sessions_per_address=sessions_per_address,

@@ -1,4 +1,4 @@
-"""`train`, `convert`, `info`: models."""
+"""The commands `train`, `convert` and `info`, which make and describe models."""
 
 import os
 import sys
@@ -68,6 +68,7 @@ def train(
         torch.set_num_threads(threads)
     chosen = [*(settings or []), *([f'perceptual="{perceptual}"'] if perceptual else [])]
     try:
+        # Models that see what they touch
         if preset in FIELD_PRESETS:
             if device != "cpu":
                 raise typer.BadParameter(f"{preset} trains on the CPU; leave it away", param_hint="--device")
@@ -77,6 +78,7 @@ def train(
             )  # fmt: skip
             print(f"done: {saved}")
             return
+        # Models of the paper's form
         _for_pokes_alone(data, cutouts, backgrounds)
         saved = run(
             override(find(preset), chosen), data[0], out, resume=resume,
@@ -86,7 +88,7 @@ def train(
     except Interrupted as stopped:
         print(f"poke2vid: {stopped}", file=sys.stderr)
         raise typer.Exit(130) from stopped
-    if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks
+    if os.environ.get("RANK", "0") == "0":  # under torchrun only one process prints
         print(f"done: {saved}")
 
 
@@ -104,7 +106,7 @@ def _fields(
 
 
 def _for_pokes_alone(data: list[Path], cutouts: Path | None, backgrounds: Path | None) -> None:
-    """Refuses options that the preset has no use for."""
+    """Refuses options that the preset does not use."""
     if len(data) > 1:
         raise typer.BadParameter("only trainings on pokes read several stores; give one", param_hint="--data")
     for name, given in (("--cutouts", cutouts), ("--backgrounds", backgrounds)):

@@ -1,4 +1,4 @@
-"""Changes of colour and geometry, one draw for a whole Clip; pictures and vectors through geometry.py alone."""
+"""Colour and geometry augmentation, one draw per Clip; pictures and vectors are transformed by geometry.py alone."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -13,10 +13,10 @@ from poke2vid.types import STRICT, Clip, InputError
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """How far a clip may be changed. The paper mentions none; the released code turns 15 degrees and shifts 5 %.
+    """Limits of augmentation. The paper mentions none; the released code turns 15 degrees and shifts 5 %.
 
     Attributes:
-        flip: probability of exchanging left and right.
+        flip: probability of a left-right flip.
         rotation: largest turn, in degrees, either way.
         scale: largest change of size, as a share (0.2: 1/1.2 ... 1.2).
         translation: largest shift, as a share of the side.
@@ -40,12 +40,12 @@ class AugmentConfig:
 
 
 def augment(clip: Clip, config: AugmentConfig, generator: Generator) -> Clip:
-    """The clip with one random geometry and one random colouring for all its frames; its flows and motion follow."""
+    """The clip with one random geometry and one random colouring for all frames; flows and motion are adjusted too."""
     return recolour(move(clip, random_affine(clip, config, generator)), config, generator)
 
 
 def random_affine(clip: Clip, config: AugmentConfig, generator: Generator) -> Affine:
-    """Perhaps a flip, then rotation and scaling about the centre, then a translation."""
+    """Random map: perhaps a flip, then rotation and scaling about the centre, then a translation."""
     height, width = clip.frames.shape[-2:]
     size = (height, width)
     flips = float(torch.rand((), generator=generator)) < config.flip
@@ -68,7 +68,7 @@ def move(clip: Clip, affine: Affine) -> Clip:
 
 
 def recolour(clip: Clip, config: AugmentConfig, generator: Generator) -> Clip:
-    """Brightness, contrast about the clip's mean, and saturation about grey; the same for every frame."""
+    """Changes brightness, contrast about the clip's mean, and saturation about grey; the same for every frame."""
     x: Float[Tensor, "t 3 h w"] = clip.frames
     grey = x.mean(dim=1, keepdim=True)
     x = grey + (x - grey) * (1 + config.saturation * _uniform(generator))
@@ -78,5 +78,5 @@ def recolour(clip: Clip, config: AugmentConfig, generator: Generator) -> Clip:
 
 
 def _uniform(generator: Generator) -> float:
-    """A number from -1 to 1."""
+    """A random number from -1 to 1."""
     return 2 * float(torch.rand((), generator=generator)) - 1

@@ -1,7 +1,7 @@
-"""Cut-outs before photographs: pictures of which it is known to the pixel what stands in them.
+"""Cut-outs pasted on photographs: pictures with an exact object mask.
 
 Simulated scenes show what moves, but never a petal's grain or a dog's fur. A cut-out (a photograph that is transparent
-where its object is not) has no motion to learn from, but teaches where an object ends in a photograph.
+around its object) has no motion to learn from, but teaches where an object ends in a photograph.
 """
 
 import hashlib
@@ -20,20 +20,20 @@ from poke2vid.simulator.looks.wild import piece
 from poke2vid.types import InputError, Split
 
 MOST_CUTOUTS = 2000  # all are kept in memory
-KEPT_SIDE = 320  # pixels: no larger ones are composed
+KEPT_SIDE = 320  # pixels: larger cut-outs are shrunk to this
 HELD_OUT = 8  # every eighth, by its hash
-EMPTY_SHARE = 0.06  # of pictures: nothing stands in them
-FURTHER_SHARE = 0.3  # of pictures: another one, smaller, and again
-BLUR_SHARE = 0.5  # of pictures: what is behind is out of focus
-SHADOW_SHARE = 0.4  # of cut-outs: their shadow falls on what is behind
-STANDING_SHARE = 0.6  # of cut-outs: upright and low in the picture; the others lie anywhere, in any direction
+EMPTY_SHARE = 0.06  # of pictures: no object
+FURTHER_SHARE = 0.3  # of pictures: one more, smaller object; repeatedly
+BLUR_SHARE = 0.5  # of pictures: the background is out of focus
+SHADOW_SHARE = 0.4  # of cut-outs: casts a shadow on the background
+STANDING_SHARE = 0.6  # of cut-outs: upright and low in the picture; the others at any place and angle
 
 Cutout = UInt8[np.ndarray, "_ _ 4"]
 
 
 @dataclass(frozen=True)
 class Cutouts:
-    """The cut-outs of a folder and photographs to lay them on. What they show decides, not what they are called.
+    """The cut-outs of a folder and photographs to lay them on. Only file contents matter, not names.
 
     Attributes:
         pictures: RGB and opacity of each, in the order of their hashes.
@@ -49,7 +49,7 @@ class Cutouts:
         """The cut-outs of one split.
 
         Raises:
-            InputError: if there is no such folder, it holds too few or too many pictures, or one of them is no cut-out.
+            InputError: if there is no such folder, it holds too few or too many pictures, or one is not a cut-out.
         """
         try:
             files = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith("."))
@@ -70,7 +70,7 @@ class Cutouts:
     def compose(
         self, rng: np.random.Generator, side: int
     ) -> tuple[UInt8[np.ndarray, "side side 3"], Float32[np.ndarray, "side side"]]:
-        """One picture, and which share of each pixel is an object's."""
+        """A random picture, and the share of each pixel that belongs to an object."""
         sha256, path = self.photographs.files[int(rng.integers(len(self.photographs.files)))]
         like = np.empty((side, side, 3), np.uint8)
         picture = piece(shrunk_photo(Path(path), sha256), like, rng).astype(np.float32)
@@ -97,12 +97,12 @@ class Cutouts:
 def placed(
     cutout: Cutout, rng: np.random.Generator, side: int, largest: float
 ) -> tuple[Float32[np.ndarray, "side side 3"], Float32[np.ndarray, "side side"]]:
-    """Colour and opacity of a cut-out whose longer side is that share of the picture's, somewhere in it, lit anew."""
+    """Colour and opacity of a relit cut-out at a random place; its longer side is `largest` of the picture's."""
     height, width = cutout.shape[:2]
     scale = largest * side / max(height, width)
     size = max(2, round(width * scale)), max(2, round(height * scale))
     weighted = cutout.astype(np.float32)
-    weighted[..., :3] *= weighted[..., 3:] / 255  # or what lies under its transparent parts would show at its edges
+    weighted[..., :3] *= weighted[..., 3:] / 255  # otherwise colours of transparent pixels would show at its edges
     small = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     if rng.random() < 0.5:
         small = np.ascontiguousarray(small[:, ::-1])
@@ -122,7 +122,7 @@ def placed(
 
 
 def _shadow(opacity: Float32[np.ndarray, "s s"], rng: np.random.Generator) -> Float32[np.ndarray, "s s"]:
-    """How much darker it gets behind an object: its outline, moved and blurred."""
+    """Darkening of the background by an object's shadow: its outline, moved and blurred."""
     side = opacity.shape[0]
     moved = np.roll(opacity, rng.integers(-side // 12, side // 12 + 1, size=2), axis=(0, 1))
     return rng.uniform(0.2, 0.7) * cv2.GaussianBlur(moved, (0, 0), float(rng.uniform(0.01, 0.05)) * side)

@@ -1,4 +1,4 @@
-"""The records of a prepared clip store: its settings, what it holds, and which videos it holds out."""
+"""Records of a prepared clip store: settings, contents and held-out videos."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ from poke2vid.types import InputError, Split
 
 KIND = "poke2vid-store"
 VERSION = 1
-DEFAULT_LAGS = (3, 6, 10)  # frames: the paper's T, and the way there, which `DataConfig.waypoints` teaches
-HALVED_ABOVE = 64  # pixels: dense flow is bigger than the video, and at this size it stops being small
+DEFAULT_LAGS = (3, 6, 10)  # frames: the paper's T = 10, and steps before it for `DataConfig.waypoints`
+HALVED_ABOVE = 64  # pixels: above this, flow is stored at half resolution, because it takes more space than the video
 
 
 class _Record(BaseModel):
@@ -27,15 +27,15 @@ RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
 class ArraySettings(_Record):
-    """What decides the arrays of one video.
+    """Settings that determine the arrays of one video.
 
     Attributes:
         resolution: side of the square frames, in pixels; even.
         fps: frames a second to keep at most; None keeps all.
-        fit: how a frame becomes square.
+        fit: method of making a frame square.
         lags: the T of every flow x_0 -> x_T, in frames; ascending.
-        flow: name of the flow estimator; "exact" where a simulator said what moved.
-        min_motion: share of the frame's side that the foreground must move in at least one flow.
+        flow: name of the flow estimator; "exact" if it comes from the simulator.
+        min_motion: least motion of the foreground in at least one flow, as a share of the frame's side.
     """
 
     resolution: int = Field(ge=16, le=2048, multiple_of=2)
@@ -58,7 +58,7 @@ class ArraySettings(_Record):
         return self.resolution if self.resolution <= HALVED_ABOVE else self.resolution // 2
 
     def shapes(self, num_frames: int) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
-        """Type and shape of every array of a video of so many frames, by file name."""
+        """Type and shape of every array of a video of `num_frames` frames, by file name."""
         side, s = self.flow_side, self.resolution
         arrays: dict[str, tuple[np.dtype, tuple[int, ...]]] = {
             "frames.u8": (np.dtype("u1"), (num_frames, s, s, 3)),
@@ -71,12 +71,12 @@ class ArraySettings(_Record):
 
 
 class SplitSettings(_Record):
-    """Which videos are held out.
+    """Rule for choosing the test split.
 
     Attributes:
         seed: of the ranking.
         fraction: share of the videos that becomes the test split.
-        patterns: globs over names; where given, they decide instead.
+        patterns: globs over names; if given, they replace seed and fraction.
     """
 
     seed: int = 0
@@ -93,10 +93,10 @@ class Entry(_Record):
     """One prepared video (`entry.json`).
 
     Attributes:
-        source: path as given; the only field that does not count towards the digest.
+        source: path as given; the only field that is not part of the digest.
         source_sha256: of the file, or of all frames of a folder.
         source_fps, fps: before and after frames were dropped.
-        source_frames: how many were decoded, before any were dropped; None where the file does not say.
+        source_frames: number decoded, before any were dropped; None if the file does not say.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Entry(_Record):
 
 
 class ListedVideo(_Record):
-    """A video as the manifest lists it; `digest` is its entry's."""
+    """One video in the manifest; `digest` is that of its entry."""
 
     name: str
     id: str
@@ -127,7 +127,7 @@ class ListedVideo(_Record):
 
 
 class Skipped(_Record):
-    """A video left out, and why. `source_sha256` is None where another try may go better."""
+    """A skipped video and the reason. `source_sha256` is None if a retry may succeed."""
 
     name: str
     reason: str
@@ -135,7 +135,7 @@ class Skipped(_Record):
 
 
 class Manifest(_Record):
-    """What a store holds; `digest` is over all the rest, and the same for the same videos and settings anywhere."""
+    """Contents of a store; `digest` covers all other fields, and is the same on any machine for the same input."""
 
     kind: Literal["poke2vid-store"] = "poke2vid-store"
     version: Literal[1] = 1
@@ -153,10 +153,10 @@ class Manifest(_Record):
 
 
 def validated(kind: type[RecordType], values: Any, what: str) -> RecordType:
-    """A record of `values`, or one sentence with every fault in it.
+    """A record of `values`.
 
     Raises:
-        InputError: naming `what` and each field that is wrong.
+        InputError: in one sentence, naming `what` and every wrong field.
     """
     try:
         return kind.model_validate(values)
@@ -169,13 +169,13 @@ def validated(kind: type[RecordType], values: Any, what: str) -> RecordType:
 
 
 def safe_id(name: str) -> str:
-    """A folder name for a video of any name, readable and unique."""
+    """A readable, unique folder name for a video of any name."""
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40]
     return f"{readable or 'video'}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
 
 
 def held_out(names: Sequence[str], settings: SplitSettings) -> frozenset[str]:
-    """The test split: whole videos, whatever the order of `names`; never the only one, unless a pattern says so."""
+    """Names in the test split, independent of the order of `names`; a single video is held out only by a pattern."""
     if settings.patterns:
         return frozenset(name for name in names if any(fnmatchcase(name, pattern) for pattern in settings.patterns))
     if len(names) < 2 or settings.fraction == 0:

@@ -1,24 +1,24 @@
-"""The store of pokes with known causes: what it is on disk, memory-mapped reading, and verification.
+"""The store of pokes with known causes: layout on disk, memory-mapped reading, and verification.
 
     STORE/manifest.json              written last; without it the store is unfinished
     STORE/shards/<name>/entry.json   which scenes, and a checksum for every array
         pictures.u8      n h w 3         x_0 of every scene, RGB
-        parts.u8         n s s           part ids at half the side, 0 where the surroundings show
-        modes.f32        n 2             frequency of the slowest mode in Hz and its damping; 0 where gravity decides
+        parts.u8         n s s           part ids at half the side, 0 for the surroundings
+        modes.f32        n 2             frequency of the slowest mode in Hz and its damping; both 0 if gravity decides
         owner.i32        m               the scene of every poke
         kind.u8          m               its number in `shards.CAUSES`
-        at.f32           m 2 2           l of one or two touched points, (x, y); NaN where there is no second
+        at.f32           m 2 2           l of one or two touched points, (x, y); NaN if there is no second
         shift.f32        m 2 2           p of each
-        path.f32         m 2 11 2        how far each has come in x_0 ... x_10
-        row.i32          m               its row in `flow`; -1 where nothing moves, and for films
+        path.f32         m 2 11 2        displacement of each in x_0 ... x_10
+        row.i32          m               its row in `flow`; -1 if nothing moves, and for films
         film.i32         m               its row among the films; -1 for all others
         flow.f16         r 3 2 s s       from x_0 to the frames 3, 6 and 10
-        visible.bits     r s*s/8         which pixels of x_0 still show at 10, packed
+        visible.bits     r s*s/8         mask of the pixels of x_0 that still show at 10, packed
         film_frames.u8   q f h w 3       x_1 ... x_f
         film_flow.f16    q f 2 s s
         film_visible.bits q f s*s/8
         film_path.f32    q f+1 2 2       as path, from x_0 on
-        film_held.u8     q f 2           whether a hand holds that point in the step that leads to each frame
+        film_held.u8     q f 2           1 if a hand holds that point in the step that leads to each frame
 
 Arrays are raw, little-endian, headless. All lengths are in pixels of the frames, also in the flow at half their side.
 """
@@ -48,16 +48,16 @@ class _Record(BaseModel):
 
 
 class PokeSettings(_Record):
-    """What decides the arrays.
+    """Settings that determine the arrays.
 
     Attributes:
         resolution: side of the frames, in pixels; flow and masks come at half of it.
-        pokes: of every scene.
-        films: one poke in so many is filmed.
-        film_frames: of a film, after the first; a pull is let go of after 16 at most.
+        pokes: number per scene.
+        films: one poke in `films` is filmed.
+        film_frames: number of frames of a film, after the first; a pull is released after 16 at most.
         shard_scenes: scenes of a full shard.
-        looks: how scenes are painted: "plain" as in simulated videos, or "wild" and the digest of the photographs.
-        generation, physics: what made it.
+        looks: "plain" as in simulated videos, or "wild" and the digest of the photographs.
+        generation, physics: versions of the scenes and of the physics.
     """
 
     resolution: int = Field(ge=32, le=512, multiple_of=16)
@@ -119,7 +119,7 @@ class ShardEntry(_Record):
 
 
 class PokeManifest(_Record):
-    """What a store holds: the digest of every shard's entry; `digest` is over all the rest."""
+    """Contents of a store: settings and the digest of every shard's entry; `digest` covers all other fields."""
 
     kind: Literal["poke2vid-pokes"] = "poke2vid-pokes"
     version: Literal[1] = 1
@@ -145,7 +145,7 @@ class PokeStore:
 
     @staticmethod
     def open(path: Path) -> "PokeStore":
-        """Raises InputError, in one sentence, if `path` is no finished store of pokes that this version reads."""
+        """Opens a store; raises InputError unless `path` is a finished store of pokes that this version reads."""
         manifest = read_poke_manifest(path)
         shards, entries = [], []
         for name, digest in manifest.shards.items():
@@ -166,7 +166,7 @@ class PokeStore:
 
     @property
     def digest(self) -> str:
-        """Over settings and contents: two stores with the same digest hold the same arrays."""
+        """Digest of settings and contents: two stores with the same digest hold the same arrays."""
         return self.manifest.digest
 
     def split(self, split: Split) -> tuple[PokeShard, ...]:
@@ -179,16 +179,16 @@ class PokeStore:
 
 
 def is_poke_store(path: Path) -> bool:
-    """Whether a folder holds pokes, finished or not, and not videos."""
+    """True if a folder holds pokes, finished or not, and not videos."""
     return (path / SHARDS).is_dir()
 
 
 def read_poke_manifest(path: Path) -> PokeManifest:
-    """What the store at `path` holds.
+    """The manifest of the store at `path`.
 
     Raises:
         InputError: if there is no manifest, or a foreign or newer one.
-        DamagedRecord: if it was ours and is damaged or was altered.
+        DamagedRecord: if it is ours, but damaged or altered.
     """
     file = path / MANIFEST
     if not file.is_file():
@@ -215,12 +215,12 @@ def read_poke_manifest(path: Path) -> PokeManifest:
 
 
 def read_shard_entry(folder: Path) -> ShardEntry:
-    """Raises InputError if the folder of a shard has no valid `entry.json`."""
+    """The entry of a shard; raises InputError if its folder has no valid `entry.json`."""
     return validated(ShardEntry, _read_json(folder / ENTRY), str(folder / ENTRY))
 
 
 def verify_pokes(path: Path) -> list[str]:
-    """Everything that is wrong with a store of pokes, one sentence each. Reads it all."""
+    """Lists every fault of a store of pokes, one sentence each. Reads all files."""
     try:
         manifest = read_poke_manifest(path)
     except InputError as error:
@@ -238,7 +238,7 @@ def verify_pokes(path: Path) -> list[str]:
 
 
 def shard_faults(folder: Path, digest: str | None = None) -> Iterator[str]:
-    """What is wrong with one shard: its record, its files, their contents."""
+    """Faults of one shard: in its record, its files or their contents."""
     try:
         entry = read_shard_entry(folder)
     except InputError as error:

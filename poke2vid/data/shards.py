@@ -1,4 +1,4 @@
-"""One shard of a store of pokes, memory-mapped; training nodes read it without a parser or a simulator."""
+"""One shard of a store of pokes, memory-mapped; training nodes can read it without a parser or a simulator."""
 
 import functools
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from jaxtyping import Bool, UInt8
 
 from poke2vid.types import InputError, Split
 
-CAUSES = ("pull", "two", "pinned", "moving", "push", "beside", "rest")  # never reordered: stores number them
+CAUSES = ("pull", "two", "pinned", "moving", "push", "beside", "rest")  # never reorder: stores refer to them by number
 FIELD_FRAMES = (3, 6, 10)
 TOUCHES = 2
 
@@ -20,7 +20,7 @@ class PokeShard:
     """Scenes of one family and split with their pokes; arrays are mapped once and kept.
 
     Attributes:
-        scenes, pokes: how many.
+        scenes, pokes: number of each.
         resolution: side of the frames, in pixels.
         shapes: type and shape of every array by file name, as `poke_store` lists them.
     """
@@ -34,7 +34,7 @@ class PokeShard:
     folder: Path
 
     def array(self, name: str) -> np.ndarray:
-        """A whole array, by its file's name without the suffix; index before you compute.
+        """A whole memory-mapped array, by its file's name without the suffix; index before you compute.
 
         Raises:
             InputError: if its file is missing or cut short.

@@ -1,4 +1,4 @@
-"""Simulated pokes into a store, shard by shard: resumable at any moment, the same bytes for any number of workers."""
+"""Simulates pokes into a store, shard by shard: resumable at any moment, the same bytes for any number of workers."""
 
 import contextlib
 import hashlib
@@ -98,7 +98,7 @@ class _Shard:
 def poke_settings(
     resolution: int, pokes: int, films: int, film_frames: int, photographs: Photographs | None = None
 ) -> PokeSettings:
-    """Raises InputError for a size or a count that cannot be."""
+    """Settings of a store; raises InputError for an invalid size or count."""
     values = {
         "resolution": resolution, "pokes": pokes, "films": films, "film_frames": film_frames,
         "generation": GENERATION, "physics": PHYSICS,
@@ -111,17 +111,18 @@ def simulate_pokes(
     families: Sequence[str], scenes: Mapping[Split, int], out: Path, settings: PokeSettings, seed: int = 0,
     workers: int = 2, photographs: Photographs | None = None, quiet: bool = False,
 ) -> PokesReport:  # fmt: skip
-    """Scenes of several families with all their pokes as the store `out`; shards that an earlier run finished are kept.
+    """Simulates scenes with their pokes into the store `out`; shards finished by an earlier run are kept.
 
     Args:
-        scenes: of each family, for each split.
+        scenes: number of scenes of each family, for each split.
         photographs: for wild looks; those that `settings` was made with.
 
     Raises:
-        InputError: if `out` is something else or has other settings, the disk is full, nothing of a scene can be touched, a
-            worker dies, or this machine cannot draw.
+        InputError: if `out` is something else or has other settings, the disk is full, nothing of a scene can be
+            touched, a worker dies, or this machine cannot draw.
     """
     started = time.perf_counter()
+    # List the wanted shards
     if not 0 <= seed < SEEDS:
         raise InputError(
             f"there is no set of seed {seed}; choose 0 ... {SEEDS - 1}: the benchmark's scenes lie behind."
@@ -140,9 +141,10 @@ def simulate_pokes(
         for split, count in scenes.items()
         for first in range(0, count, settings.shard_scenes)
     ]
-    wanted.sort(key=lambda shard: shard.first)  # so that what a cut-off run has made is of all families
+    wanted.sort(key=lambda shard: shard.first)  # so that an interrupted run has shards of all families
     folder = _shards_folder(out, settings)
     with alone_in(folder):
+        # Clean up and find pending shards
         for stale in folder.glob(f"{WORK_PREFIX}*"):
             shutil.rmtree(stale, ignore_errors=True)
         _refuse_strangers(folder, wanted)
@@ -152,6 +154,7 @@ def simulate_pokes(
         bar = tqdm(
             total=sum(s.scenes for s in pending) * settings.pokes, unit="poke", desc="simulate", disable=quiet or None
         )
+        # Simulate pending shards in worker processes
         with bar:
             for shard, fault in run_jobs(_Maker(folder), pending, min(workers, len(pending)), bar.update):
                 if isinstance(fault, Died):
@@ -161,9 +164,11 @@ def simulate_pokes(
                     )
                 if fault is not None:
                     raise InputError(fault)
+        # Write the manifest last
         entries = {shard.name: read_shard_entry(folder / shard.name) for shard in wanted}
         manifest = PokeManifest(settings=settings, shards={name: e.digest() for name, e in sorted(entries.items())})
         write_json(out / MANIFEST, manifest.sealed().model_dump(mode="json"))
+    # Summarise the whole store
     rejected = Counter[str]()
     for entry in entries.values():
         rejected.update(entry.rejected)
@@ -176,7 +181,7 @@ def simulate_pokes(
 
 
 def _shards_folder(out: Path, settings: PokeSettings) -> Path:
-    """The folder of shards, made where there is nothing yet.
+    """The folder of shards, created if missing.
 
     Raises:
         InputError: if `out` is something else, a store of other settings, or cannot be written.
@@ -198,7 +203,7 @@ def _shards_folder(out: Path, settings: PokeSettings) -> Path:
 
 
 def _refuse_other(out: Path, earlier: PokeSettings, settings: PokeSettings) -> None:
-    """Raises InputError for a store that was begun with other settings."""
+    """Raises InputError if the store was begun with other settings."""
     for name, value in settings.model_dump().items():
         if getattr(earlier, name) != value:
             raise InputError(f"the store {out} has {name} {getattr(earlier, name)}, not {value}; choose another --out.")
@@ -212,12 +217,12 @@ def _refuse_strangers(folder: Path, wanted: Sequence[_Shard]) -> None:
             continue
         if place.name not in names:
             raise InputError(f"{folder.parent} holds {place.name}, which was not asked for; choose another --out.")
-        with contextlib.suppress(DamagedRecord):  # what cannot be read is made anew
+        with contextlib.suppress(DamagedRecord):  # unreadable shards are made again
             _refuse_other(folder.parent, read_shard_entry(place).settings, wanted[0].settings)
 
 
 def _finished(folder: Path, shard: _Shard) -> bool:
-    """Whether the shard is there, whole, and the one that is wanted."""
+    """True if the shard exists, is intact and is the wanted one."""
     try:
         entry = read_shard_entry(folder)
     except InputError:
@@ -228,7 +233,7 @@ def _finished(folder: Path, shard: _Shard) -> bool:
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes the worker; picklable."""
+    """Picklable factory of the worker."""
 
     folder: Path
 
@@ -238,12 +243,12 @@ class _Maker:
 
 @dataclass(frozen=True)
 class _Studio:
-    """Makes one shard after the other; a worker process has one."""
+    """Makes shards one after the other; one per worker process."""
 
     folder: Path
 
     def __call__(self, shard: _Shard, tick: Tick) -> str | None:
-        """None, or what went wrong in one sentence."""
+        """Makes one shard; returns None, or one sentence about what went wrong."""
         work = self.folder / f"{WORK_PREFIX}{shard.name}-{os.getpid()}"
         try:
             scenes = []
@@ -279,12 +284,12 @@ class _Studio:
         )  # fmt: skip
         write_json(work / ENTRY, entry.model_dump(mode="json"))
         target = self.folder / shard.name
-        shutil.rmtree(target, ignore_errors=True)  # what was there was damaged
+        shutil.rmtree(target, ignore_errors=True)  # a shard already there is damaged
         work.replace(target)
 
 
 def shard_arrays(scenes: Sequence[PokedScene], settings: PokeSettings) -> dict[str, np.ndarray]:
-    """Everything of some scenes as the arrays of a shard, by file name."""
+    """Arrays of a shard with these scenes, by file name."""
     causes = [(number, cause) for number, scene in enumerate(scenes) for cause in scene.causes]
     fields = [cause for _, cause in causes if cause.flow is not None]
     films = [cause.film for _, cause in causes if cause.film is not None]
@@ -307,7 +312,7 @@ def shard_arrays(scenes: Sequence[PokedScene], settings: PokeSettings) -> dict[s
 
 
 def _fill_pokes(arrays: dict[str, np.ndarray], causes: Sequence[tuple[int, Cause]]) -> None:
-    """The table of pokes."""
+    """Fills in the table of pokes."""
     arrays["row.i32"][:], arrays["film.i32"][:], arrays["at.f32"][:] = -1, -1, np.nan
     row = film = 0
     for m, (owner, cause) in enumerate(causes):

@@ -1,14 +1,14 @@
-"""The prepared clip store: what it is on disk, memory-mapped reading, the split, and verification.
+"""The prepared clip store: layout on disk, memory-mapped reading, the split, and verification.
 
     STORE/manifest.json             written last; without it the store is unfinished
-    STORE/report.json, report.md    how the preparation went
-    STORE/videos/<id>/entry.json    where the video came from, what was kept, a checksum for every array
+    STORE/report.json, report.md    summary of the preparation
+    STORE/videos/<id>/entry.json    the video's origin, what was kept, a checksum for every array
         frames.u8                   t h w 3, RGB
         flow_<lag>.f16              n 2 h' w', flow from frame i to i + lag for i < n = t - lag, (dx, dy)
         motion.f32                  t - 1, mean flow magnitude between neighbouring frames
         activity_<lag>.f32          n, mean magnitude of the foreground of that flow
 
-Arrays are raw, little-endian, headless. All lengths are in pixels of the store's *frames*, also where a flow is stored
+Arrays are raw, little-endian, headless. All lengths are in pixels of the store's *frames*, even if a flow is stored
 at half their resolution (above manifest.HALVED_ABOVE).
 """
 
@@ -41,7 +41,7 @@ REPORTS = ("report.json", "report.md")
 
 
 def stored_flow(flow: Float32[np.ndarray, "2 h w"], settings: ArraySettings) -> Float16[np.ndarray, "2 h2 w2"]:
-    """A flow in pixels of the store's frames as it is kept: maybe at half resolution, its vectors as long as before."""
+    """A flow in pixels of the store's frames as stored: maybe at half resolution, with unchanged vectors."""
     side = settings.flow_side
     if flow.shape[-1] == side:
         return flow.astype("<f2")
@@ -50,7 +50,7 @@ def stored_flow(flow: Float32[np.ndarray, "2 h w"], settings: ArraySettings) -> 
 
 
 def restored_flow(stored: Float16[np.ndarray, "2 h w"], settings: ArraySettings) -> Float32[np.ndarray, "2 h2 w2"]:
-    """The inverse of `stored_flow`, up to what half the resolution cannot hold."""
+    """Inverse of `stored_flow`, except for detail lost at half resolution."""
     side, flow = settings.resolution, torch.from_numpy(stored.astype(np.float32))
     if side == stored.shape[-1]:
         return flow.numpy()
@@ -59,7 +59,7 @@ def restored_flow(stored: Float16[np.ndarray, "2 h w"], settings: ArraySettings)
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """One video of a store; it may be pickled, forked and kept: every access maps its file anew, some 50 microseconds.
+    """One video of a store; safe to pickle and fork: every access maps its file again, in some 50 microseconds.
 
     Attributes:
         name: the video's path below its source.
@@ -67,7 +67,7 @@ class StoredVideo:
         fps: frames a second, of the frames kept.
         num_frames: t.
         settings: of the store.
-        folder: where the arrays are.
+        folder: of the arrays.
     """
 
     name: str
@@ -88,7 +88,7 @@ class StoredVideo:
         return self._map("motion.f32")
 
     def activity(self, lag: int) -> Float32[np.ndarray, " n"]:
-        """How far the foreground moves from frame i to i + lag on average, in pixels; memory-mapped."""
+        """Mean motion of the foreground from frame i to i + lag, in pixels; memory-mapped."""
         return self._map(f"activity_{self._known(lag)}.f32")
 
     def flow(self, lag: int, start: int) -> Float32[np.ndarray, "2 h w"]:
@@ -108,7 +108,7 @@ class StoredVideo:
     def _map(self, file: str) -> np.memmap:
         dtype, shape = self.settings.shapes(self.num_frames)[file]
         try:
-            # As a string: numpy resolves a Path first, which takes longer than the mapping.
+            # A string, because numpy resolves a Path first, which takes longer than the mapping.
             return np.memmap(str(self.folder / file), dtype, mode="r", shape=shape)
         except (OSError, ValueError) as error:
             raise InputError(
@@ -125,7 +125,7 @@ class Store:
 
     @staticmethod
     def open(path: Path) -> "Store":
-        """Raises InputError, in one sentence, if `path` is no finished store that this version reads."""
+        """Opens a store; raises InputError unless `path` is a finished store that this version reads."""
         return Store(path, read_manifest(path))
 
     @property
@@ -138,12 +138,12 @@ class Store:
 
     @property
     def digest(self) -> str:
-        """Over settings and contents: two stores with the same digest hold the same arrays."""
+        """Digest of settings and contents: two stores with the same digest hold the same arrays."""
         return self.manifest.digest
 
     @property
     def videos(self) -> tuple[StoredVideo, ...]:
-        """Sorted by name."""
+        """All videos, sorted by name."""
         settings, folder = self.manifest.settings, self.path / "videos"
         return tuple(
             StoredVideo(video.name, video.split, video.fps, video.num_frames, settings, folder / video.id)
@@ -155,15 +155,15 @@ class Store:
 
 
 class DamagedRecord(InputError):
-    """A manifest or entry of ours that cannot be trusted; preparing the store again mends it."""
+    """Raised for a damaged manifest or entry of ours; preparing the store again repairs it."""
 
 
 def read_manifest(path: Path) -> Manifest:
-    """What the store at `path` holds.
+    """The manifest of the store at `path`.
 
     Raises:
         InputError: if there is no manifest, or a foreign or newer one.
-        DamagedRecord: if it was ours and is damaged or was altered.
+        DamagedRecord: if it is ours, but damaged or altered.
     """
     file = path / MANIFEST
     if not file.is_file():
@@ -188,17 +188,17 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def read_entry(folder: Path) -> Entry:
-    """Raises InputError if the folder of a video has no valid `entry.json`."""
+    """The entry of a video; raises InputError if its folder has no valid `entry.json`."""
     return validated(Entry, _read_json(folder / "entry.json"), str(folder / "entry.json"))
 
 
 def is_whole(folder: Path, entry: Entry) -> bool:
-    """Whether every array of a video is there and matches its checksum."""
+    """True if every array of a video exists and matches its checksum."""
     return not any(fault for file, record in entry.files.items() for fault in file_faults(folder / file, record))
 
 
 def verify(path: Path) -> list[str]:
-    """Everything that is wrong with a store, one sentence each: missing, cut short, altered, stray. Reads it all."""
+    """Lists every fault of a store, one sentence each: missing, cut short, altered, stray. Reads all files."""
     try:
         manifest = read_manifest(path)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Which clips of a store a model is judged on, and how each of them is poked."""
+"""The clips of a store that a model is judged on, and the poke of each."""
 
 import hashlib
 import json
@@ -15,12 +15,13 @@ from poke2vid.types import ClipSource, PokeKind, Split
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """What decides the clips, beside store and seed; equal for all rows of a table.
+    """Settings that decide the clips, beside store and seed; equal for all rows of a table.
 
     Attributes:
         horizon: T, the frames after x_0; the store must hold flow at this lag.
         poke_stds, min_motion: where pokes lie and which clips count as moving, as in `DataConfig`.
-        poke_kind: of the pokes; `full_motion` is the unit of impulses, None takes that of the store's train split.
+        poke_kind: shift or impulse.
+        full_motion: unit of impulses; None takes that of the store's train split.
     """
 
     horizon: int = 10
@@ -37,7 +38,7 @@ class ClipSettings:
 
 
 class EvaluationClips:
-    """The clips of a split in an order drawn from the seed: no start twice, and the first n are the same for any n.
+    """Clips of a split in a seeded random order: no start frame repeats, and the first n clips are always the same.
 
     Raises:
         InputError: at construction, if the store has another resolution, lacks the lag, or nothing in the split moves.
@@ -48,7 +49,7 @@ class EvaluationClips:
             horizon=settings.horizon, max_length=settings.horizon, long_share=0.0, background_share=0.0, untouched_share=0.0,
             max_pokes=1, poke_stds=settings.poke_stds, min_motion=settings.min_motion, augment=None,
         )  # fmt: skip
-        model = ModelConfig(resolution=resolution, poke_kind=settings.poke_kind)  # of which only these two are asked
+        model = ModelConfig(resolution=resolution, poke_kind=settings.poke_kind)  # only these two are read
         self.settings, self.seed, self.resolution, self._store = settings, seed, resolution, store
         self._clips = ClipBatches(
             store, data, model, batch=1, seed=seed, split=settings.split, full_motion=settings.full_motion
@@ -60,25 +61,25 @@ class EvaluationClips:
         return len(self._order)
 
     def __getitem__(self, number: int) -> Sample:
-        """A clip, poked as its own flow says (Sec. 3.2)."""
+        """A clip with a poke drawn from its own flow (Sec. 3.2)."""
         generator = generator_for(self.seed, "evaluated", self.settings.split, number)
         source, start = self._order[number]
         return self._clips.clip_from(source, start, "poke", generator)
 
     @property
     def fps(self) -> float:
-        """Of the first of its videos."""
+        """Frame rate of the first of its videos."""
         return self._clips.sources[0].video.fps
 
     def beside(self, number: int) -> Sample:
-        """The same clip's first frame, poked in its background, so that it should stay as it is (App. E.2)."""
+        """The same clip poked on its background, so its first frame should stay as it is (App. E.2)."""
         generator = generator_for(self.seed, "ignored", self.settings.split, number)
         source, start = self._order[number]
         return self._clips.clip_from(source, start, "background", generator)
 
     @property
     def key(self) -> dict[str, Any]:
-        """Equal where the clips are."""
+        """Key of the clips: equal keys mean equal clips."""
         return {"store": self._store.digest, "seed": self.seed, "resolution": self.resolution, **asdict(self.settings)}
 
 

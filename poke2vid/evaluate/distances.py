@@ -1,4 +1,4 @@
-"""Frechet distances of a row to real clips, each with its interval, its counts, and what real clips are apart themselves."""
+"""Frechet distances of a row to real clips, with intervals, clip counts and the floor that too few clips cause."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from poke2vid.evaluate.rows import FOLDS, Measured
 from poke2vid.measures.moments import FEWEST, Moments, frechet_bias, frechet_distance
 from poke2vid.measures.statistics import Interval, jackknife, shown
 
-SPLITS = 6  # ways of parting the videos in halves
+SPLITS = 6  # random ways to split the videos into halves
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Distance:
     """One cell of a column of distances.
 
     Attributes:
-        interval: the distance, and its 95 % interval over `FOLDS` parts of the videos, left out of both sides in turn.
+        interval: the distance and its 95 % interval, leaving each of `FOLDS` parts of the videos out of both sides.
         without: the distance without each of these parts, in their order.
-        generated, real: clips on either side.
+        generated, real: number of clips on either side.
     """
 
     interval: Interval
@@ -32,14 +32,14 @@ class Distance:
 
 @dataclass(frozen=True)
 class Floor:
-    """How large a column's distances are for want of clips alone.
+    """Size of a column's distances that comes from too few clips alone.
 
     Attributes:
-        halves: between the real clips of one half of the videos' parts and those of the other, on average over `SPLITS` ways;
-            NaN where there are too few. Clips of one video are alike, so this is what other videos would be apart.
-        half: clips of the smallest such half.
-        independent: between two samples of `generated` and `real` *independent* clips of the Gaussian of the real ones.
-        dimensions: of the features; with no more clips than that, a covariance has directions that nothing is known of.
+        halves: mean distance between the real clips of one half of the videos' parts and the other, over `SPLITS`
+            splits; NaN if there are too few. Clips of one video are alike: this estimates the distance to other videos.
+        half: number of clips in the smallest such half.
+        independent: distance between samples of `generated` and `real` *independent* clips of the real ones' Gaussian.
+        dimensions: of the features; with no more clips than that, a covariance has undetermined directions.
     """
 
     halves: float
@@ -50,7 +50,7 @@ class Floor:
     dimensions: int
 
     def sentence(self) -> str:
-        """For a report."""
+        """Summary for a report: counts, floors, and a warning if there are too few clips."""
         said = f"{self.generated} clips against {self.real} real ones"
         if not np.isnan(self.halves):
             said += (
@@ -67,7 +67,7 @@ class Floor:
 
 
 def distances(row: Measured, real: Measured) -> dict[str, Distance]:
-    """By extractor; one that has not seen two clips on both sides is left out."""
+    """Distances by extractor; extractors with fewer than two clips on either side are left out."""
     found = {}
     for name, parts in row.moments.items():
         generated, true = merged(parts), merged(real.moments[name])
@@ -85,7 +85,7 @@ def distances(row: Measured, real: Measured) -> dict[str, Distance]:
 
 
 def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
-    """By extractor, for rows of so many clips; columns with fewer than two real clips are left out."""
+    """Floors by extractor, for rows of `generated` clips; fewer than two clips on either side give none."""
     found, rng = {}, np.random.default_rng(seed)
     for name, parts in real.moments.items():
         whole = merged(parts)
@@ -107,7 +107,7 @@ def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
 
 
 def mean_interval(found: Sequence[Distance]) -> Interval:
-    """The mean of the distances of several training seeds on the same clips, and its interval over videos."""
+    """Mean distance of several training seeds on the same clips, with its interval over videos."""
     return _positive(
         jackknife(
             float(np.mean([distance.interval.mean for distance in found])),
@@ -117,7 +117,7 @@ def mean_interval(found: Sequence[Distance]) -> Interval:
 
 
 def difference(first: Sequence[Distance], second: Sequence[Distance]) -> Interval:
-    """How much farther the first row is than the second, both means over training seeds; paired by parts of the videos."""
+    """Distance of the first row minus the second's, both means over training seeds; paired by parts of the videos."""
     (a, without_a), (b, without_b) = (
         (
             float(np.mean([distance.interval.mean for distance in row])),
@@ -129,11 +129,11 @@ def difference(first: Sequence[Distance], second: Sequence[Distance]) -> Interva
 
 
 def merged(parts: list[Moments], without: frozenset[int] | set[int] = frozenset()) -> Moments:
-    """All parts together, but for some."""
+    """Moments of all parts except those in `without`."""
     kept = [part for fold, part in enumerate(parts) if fold not in without]
     return reduce(lambda a, b: a.merge(b), kept, Moments.empty(parts[0].dimensions))
 
 
 def _positive(interval: Interval) -> Interval:
-    """No distance is below 0, whatever Student's t says."""
+    """Clips the lower bound at 0, since no distance is negative; Student's t can fall below."""
     return interval if math.isinf(interval.high) else Interval(interval.mean, max(0.0, interval.low), interval.high)

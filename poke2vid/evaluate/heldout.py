@@ -1,4 +1,4 @@
-"""A model on a store's unseen videos: every clip is poked as its own flow says, and judged against its own future."""
+"""Evaluation on a store's unseen videos: each clip is poked as its own flow says and compared with its true future."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,15 +38,15 @@ def evaluate(
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
     batch: int = 16, lpips: LpipsName | None = None, device: str = "cpu", allow_download: bool = False, quiet: bool = False,
 ) -> Report:  # fmt: skip
-    """Scores a model beside copy-the-first-frame and the truth.
+    """Scores a model, beside copy-the-first-frame and the truth.
 
     Args:
-        num_clips: drawn from a store's split, "test" or "train"; all of it where it has fewer.
-        distribution_clips: the first so many of them, and so many real ones, for Frechet distances (paper: 1000).
-        work: where measured rows are kept, so that a run that was stopped goes on; None keeps nothing.
-        lpips: the network of LPIPS, whose weights must be there; None is SqueezeNet where its weights are, else no column.
-        allow_download: fetch public weights that are not here, where they can be had.
-        videos: a folder for every predicted clip beside its truth as MP4; None writes no frame to the disk.
+        num_clips: number of clips from the store's `split`, "test" or "train"; all of them if it has fewer.
+        distribution_clips: number of first clips, and of real ones, for Frechet distances (paper: 1000).
+        work: folder for measured rows, from which a stopped run resumes; None keeps nothing.
+        lpips: network of LPIPS, whose weights must exist; None is SqueezeNet if its weights exist, else no column.
+        allow_download: fetch missing public weights where they can be downloaded.
+        videos: folder for an MP4 of every predicted clip beside its truth; None writes none.
 
     Raises:
         InputError: if store and model do not fit, or a prediction is not finite.
@@ -69,7 +69,7 @@ def evaluate(
 def compare(
     rows: tuple[Row, ...], clips: EvaluationClips, plan: Plan, judges: Judges, work: Path, quiet: bool = False
 ) -> Report:  # fmt: skip
-    """Rows on the same clips; the first of them is the truth."""
+    """Report of rows scored on the same clips; the first row must be the truth."""
     truth = score_row(rows[0], clips, judges, plan, work, quiet=quiet)
     measured = {row.name: score_row(row, clips, judges, plan, work, truth, quiet) for row in rows[1:]}
     measured[rows[0].name] = truth
@@ -86,7 +86,7 @@ def compare(
 
 
 def about_clips(clips: EvaluationClips, judges: Judges, truth: Measured, plan: Plan, real: int) -> dict[str, Any]:
-    """All that decides a report's numbers but for the rows, for whoever wants to repeat it."""
+    """Everything but the rows that decides a report's numbers, so that it can be repeated."""
     settings, count = clips.settings, min(plan.distribution_clips, len(truth))
     counts = {column: int(np.isfinite(values).sum()) for column, values in truth.values.items() if column in COLUMNS}
     return {
@@ -105,7 +105,7 @@ def find_judges(
     store: Store, weights_dir: Path | None, lpips: LpipsName | None = None, device: torch.device | None = None,
     allow_download: bool = False,
 ) -> Judges:  # fmt: skip
-    """A tracker that did not make the store's pokes, LPIPS and feature extractors, as far as they can be had here.
+    """Finds LPIPS, feature extractors, and a tracker that did not make the store's pokes, as far as available here.
 
     Raises:
         InputError: if the weights of an LPIPS that was asked for are missing.
@@ -126,17 +126,17 @@ def _tracker(flow: str, weights_dir: Path | None) -> Tracker:
 
 
 def reference_rows() -> tuple[Row, Row]:
-    """The truth, and the still picture."""
+    """Reference rows: the truth, and the first frame repeated."""
     return Row("truth", "truth 1", None), Row("copy", "copy 1", copy_first, responds=False)
 
 
 def copy_first(batch: Batch) -> Tensor:
-    """x_0 at all times."""
+    """Predicts x_0 for every frame."""
     return batch.frames[:, :1].expand_as(batch.frames[:, 1:])
 
 
 def model_row(name: str, model: PokeVideo, device: torch.device | None = None) -> Row:
-    """A model's own row; it goes to the device."""
+    """Row of a model; moves the model to the device."""
     digest = digest_of(model.state_dict(), {"config": repr(model.config)})
     place = device or torch.device("cpu")
     return Row(name, digest, partial(_rollout, model.to(place), place))
@@ -151,9 +151,9 @@ def _rollout(model: PokeVideo, device: torch.device, batch: Batch) -> Tensor:
 def write_clips(
     row: Row, clips: EvaluationClips, count: int, folder: Path, batch: int = 16, quiet: bool = False
 ) -> None:
-    """The first clips as FOLDER/<row>-<digest>/<number>.mp4: truth on the left, prediction on the right, x_0 first in both.
+    """Writes the first clips as FOLDER/<row>-<digest>/<number>.mp4: truth left, prediction right, both from x_0 on.
 
-    The digest is of the row and the clips; what is there already is left as it is.
+    The digest is of the row and the clips; existing files are left as they are.
     """
     place = folder / f"{row.name}-{digest_of_key({'row': row.digest, 'clips': clips.key})[:8]}"
     files = {k: place / f"{k:05d}.mp4" for k in range(min(count, len(clips)))}
@@ -173,6 +173,6 @@ def split_named(split: str) -> Split:
 
 
 def trained_data(loaded: LoadedModel) -> DataConfig:
-    """How the model's own training clips were drawn, if its file says so; the paper's way otherwise."""
+    """Data settings that the model was trained with, if its file has them; the paper's otherwise."""
     train = loaded.about.get("train")
     return from_json(train).data if train is not None else DataConfig()

@@ -1,4 +1,4 @@
-"""What came of evaluating rows on one set of clips: a table for people (Markdown) and for programs (JSON)."""
+"""Evaluation report of rows on one set of clips: a table for people (Markdown) and for programs (JSON)."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from poke2vid.measures import frames as similarity
 from poke2vid.measures.counterfactual import CORRECT_WITHIN, TOUCHED_RADIUS
 from poke2vid.measures.statistics import Interval, cluster_mean, cluster_ratio
 
-COLUMNS = {  # column -> what it says, in the order of a report
+COLUMNS = {  # column -> its meaning, in report order
     "psnr": f"PSNR, {similarity.DEFINITIONS['psnr']}",
     "ssim": f"SSIM, {similarity.DEFINITIONS['ssim']}",
     "lpips": "LPIPS v0.1 on the network named below (the paper's is on VGG-16; another is not comparable with it), frames in "
@@ -36,9 +36,9 @@ class Report:
     Attributes:
         rows: row -> column -> interval. "copy" repeats x_0; "truth" is the true clip through the same tracker.
         distances: row -> column -> distance to random real clips.
-        families: column of distances -> what its numbers are, or why there are none here.
-        floors: column of distances -> how large they are for want of clips.
-        about: what was measured how: clips, videos, seed, resolution, horizon, tracker.
+        families: column of distances -> description of its numbers, or the reason there are none.
+        floors: column of distances -> their size from too few clips alone.
+        about: settings of the measurement: clips, videos, seed, resolution, horizon, tracker.
     """
 
     rows: dict[str, dict[str, Interval]]
@@ -48,7 +48,7 @@ class Report:
     about: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """Values of JSON; what could not be measured is null."""
+        """JSON values; null for what could not be measured."""
         rows = {name: {column: asdict(value) for column, value in row.items()} for name, row in self.rows.items()}
         distances = {name: {column: asdict(v) for column, v in row.items()} for name, row in self.distances.items()}
         floors = {name: asdict(floor) for name, floor in self.floors.items()}
@@ -90,7 +90,7 @@ class Report:
 
 
 def summarised(measured: Measured, seed: int = 0) -> dict[str, Interval]:
-    """A row's columns, as far as it has them."""
+    """Means and intervals of the columns that a row has."""
     values = dict(measured.values)
     found = {c: cluster_mean(values[c].tolist(), measured.videos, seed) for c in COLUMNS if c in values}
     if "poke_epe" in values:
@@ -101,7 +101,7 @@ def summarised(measured: Measured, seed: int = 0) -> dict[str, Interval]:
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """report.md for people, report.json for programs."""
+    """Writes report.md for people and report.json for programs."""
     write_json(folder / "report.json", report.to_json())
     with atomic(folder / "report.md") as temporary:
         temporary.write_text(report.to_markdown(), encoding="utf-8")

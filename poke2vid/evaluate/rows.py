@@ -1,4 +1,4 @@
-"""What is measured of one row of a table: scores of every clip, and the moments of its features; kept in a file and resumed."""
+"""Measurements of one table row: scores of every clip and moments of its features; kept in a file and resumable."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,20 +17,18 @@ from poke2vid.measures.moments import Moments
 from poke2vid.train.data import Batch
 from poke2vid.types import InputError
 
-FOLDS = (
-    10  # the videos in tenths, each with moments of its own: for the interval of a distance, without keeping features
-)
+FOLDS = 10  # parts of the videos, each with its own moments: give a distance its interval without keeping features
 _VALUES, _MOMENTS = "values/", "moments/"
 
 
 @dataclass(frozen=True)
 class Row:
-    """Who makes the frames.
+    """One table row: a named, hashable source of predictions.
 
     Attributes:
-        digest: equal where the frames are.
-        predict: x_hat_1 ... x_hat_T of a batch; None gives the true frames, whose errors are the tracker's own.
-        responds: whether a poke changes what it predicts.
+        digest: hash; equal if the frames are.
+        predict: gives x_hat_1 ... x_hat_T of a batch; None means the true frames, whose errors are the tracker's own.
+        responds: whether a poke changes its predictions.
     """
 
     name: str
@@ -41,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Batched:
-    """What was measured of one batch of clips.
+    """Measurements of one batch of clips.
 
     Attributes:
         features: by extractor, of the first clips of the batch.
@@ -54,12 +52,12 @@ class Batched:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of a row so far.
+    """Measurements of a row so far.
 
     Attributes:
-        values: by column, a number a clip in the order of the clips; NaN where a clip has none.
-        videos: the video of each clip: clips of one video are not independent.
-        moments: by extractor, of the features of the first clips; in `FOLDS` parts, by `fold_of` of their videos.
+        values: by column, one number per clip in clip order; NaN where a clip has none.
+        videos: the video of each clip; clips of one video are not independent.
+        moments: by extractor, feature moments of the first clips, in `FOLDS` parts given by `fold_of` each video.
     """
 
     values: dict[str, Float64[np.ndarray, " n"]] = field(default_factory=dict)
@@ -70,7 +68,7 @@ class Measured:
         return len(self.videos)
 
     def plus(self, batch: Batched) -> "Measured":
-        """With one batch more; this one stays as it is, so that whoever is interrupted has either the one or the other."""
+        """Returns a new object with one more batch, so an interrupt never leaves a half-added batch."""
         unknown, more = np.full(len(self), np.nan), np.full(len(batch.videos), np.nan)
         values = {
             column: np.concatenate(
@@ -88,18 +86,18 @@ class Measured:
 
 
 def fold_of(video: str) -> int:
-    """Which part a video belongs to, wherever it is read; parts of few videos are of very different sizes."""
+    """Part number of a video, the same in every run; with few videos the parts differ much in size."""
     return int(digest_of_key({"video": video})[:8], 16) % FOLDS
 
 
 def path_of(folder: Path, name: str, key: Mapping[str, Any]) -> Path:
-    """Where a row is kept: one file for every key, so that an older result with other settings stays beside it."""
+    """File of a row: one per key, so that older results with other settings stay beside it."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[-60:] or "row"
     return folder / f"{readable}-{digest_of_key(dict(key))[:12]}.safetensors"
 
 
 def save(path: Path, measured: Measured, key: Mapping[str, Any], complete: bool) -> None:
-    """Atomically."""
+    """Writes a row's measurements atomically."""
     tensors = {_VALUES + column: torch.from_numpy(values) for column, values in measured.values.items()}
     for extractor, parts in measured.moments.items():
         for fold, moments in enumerate(parts):
@@ -108,7 +106,7 @@ def save(path: Path, measured: Measured, key: Mapping[str, Any], complete: bool)
 
 
 def load(path: Path, key: Mapping[str, Any]) -> tuple[Measured, bool]:
-    """What an earlier run measured, and whether that is all; nothing if there is none, it is damaged, or of other settings."""
+    """Result of an earlier run and its completeness; empty if it is missing, damaged, or of other settings."""
     try:
         tensors, about = read_tensors(path)
         if about["key"] != dict(key):
@@ -129,5 +127,5 @@ def load(path: Path, key: Mapping[str, Any]) -> tuple[Measured, bool]:
         ValueError,
         TypeError,
         IndexError,
-    ):  # whatever is wrong with it, measuring again mends it
+    ):  # damaged in any way: measure again
         return Measured(), False

@@ -1,7 +1,7 @@
-"""Scoring a row on the clips of a store: batched, resumable, in memory that does not grow with the number of clips' frames.
+"""Scores a row on the clips of a store: batched, resumable, in memory that does not grow with the number of frames.
 
-The networks (model, LPIPS, extractors) run on batches in this thread; points are followed meanwhile by threads of their own,
-because that is half of the work and OpenCV holds no lock.
+The networks (model, LPIPS, extractors) run on batches in this thread. Tracking, half of the work, runs in other threads
+meanwhile, since OpenCV holds no lock.
 """
 
 import contextlib
@@ -35,25 +35,25 @@ from poke2vid.tracking.tracks import TrackFeatures, track_chain, track_features
 from poke2vid.train.data import Batch, Sample, stack
 from poke2vid.types import InputError
 
-VERSION = 1  # of the formulas: another one is another result
+VERSION = 1  # of the formulas; results of another version are measured again
 SAVE_EVERY = 20.0  # seconds
 Flows = dict[int, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Judges:
-    """What looks at frames.
+    """Tracker, LPIPS and feature extractors that judge frames.
 
     Attributes:
-        make_tracker: gives a tracker; called once in every thread, since one tracker serves one.
-        tracker: its name.
-        caution: what is wrong with that tracker for this store; empty if nothing.
-        flow: how the store's own flow came about, against which responses are measured.
-        lpips: None where its weights are nowhere to be found.
-        extractors: of the columns of distances.
-        missing: the columns that cannot be had here, and why.
-        device: where LPIPS is, and where the extractors' networks of torch shall be; the tracker stays on the CPU.
-        parallel: whether several trackers at once are faster; one that is a network has torch's threads.
+        make_tracker: builds a tracker; called once in every thread, since threads cannot share one.
+        tracker: name of the tracker.
+        caution: problem of that tracker for this store; empty if none.
+        flow: source of the store's own flow, which responses are measured against.
+        lpips: None if its weights are not found.
+        extractors: one per column of distances.
+        missing: unavailable column -> the reason.
+        device: of LPIPS and of the extractors' torch networks; the tracker stays on the CPU.
+        parallel: whether several trackers at once are faster; a network tracker uses torch's threads.
     """
 
     make_tracker: Callable[[], Tracker]
@@ -67,7 +67,7 @@ class Judges:
     parallel: bool = True
 
     def for_clips_of(self, frames: int) -> "Judges":
-        """Without the extractors that such short clips are nothing to."""
+        """The same judges without the extractors that need longer clips."""
         short = {
             e.name: f"no clips of {e.shortest} frames: these have {frames}"
             for e in self.extractors
@@ -78,7 +78,7 @@ class Judges:
 
     @property
     def floor(self) -> str:
-        """What the errors of the true frames say, in a sentence."""
+        """Sentence on the meaning of the true frames' errors."""
         if self.flow == "exact":
             return "its errors are the tracker's own: what is below them cannot be told apart"
         return (
@@ -88,7 +88,7 @@ class Judges:
 
     @property
     def key(self) -> dict[str, Any]:
-        """Equal where the judgements are."""
+        """Key of the judges: equal if their judgements are."""
         return {
             "version": VERSION, "tracker": self.tracker, "lpips": "" if self.lpips is None else self.lpips.name,
             "extractors": {extractor.name: extractor.digest for extractor in self.extractors},
@@ -97,13 +97,13 @@ class Judges:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """Amount of clips to measure, batch size and threads.
 
     Attributes:
-        clips: for scores.
-        distribution_clips: the first so many of them for distances (paper: 1000).
+        clips: number of clips for scores.
+        distribution_clips: number of first clips used for distances (paper: 1000).
         batch: clips at a time.
-        threads: that follow points; None takes one a core, or one for a tracker that is a network.
+        threads: tracking threads; None takes one per core, or one if the tracker is a network.
     """
 
     clips: int
@@ -112,7 +112,7 @@ class Plan:
     threads: int | None = None
 
     def key_for(self, available: int) -> dict[str, Any]:
-        """Equal where as much is measured of so many clips."""
+        """Key of the amount measured, given the number of available clips."""
         clips = min(self.clips, available)
         return {"clips": clips, "distribution_clips": min(self.distribution_clips, clips)}
 
@@ -121,11 +121,11 @@ def score_row(
     row: Row, clips: EvaluationClips, judges: Judges, plan: Plan, folder: Path, truth: Measured | None = None,
     quiet: bool = False,
 ) -> Measured:  # fmt: skip
-    """Every score of a row; kept in `folder` while it is made, and taken from there if it was made before.
+    """Scores a row; saves progress in `folder` and reuses an earlier result from there.
 
     Args:
-        truth: the scores of the true frames on the same clips, for what needs to know where the truth had the poked point
-            half way; None leaves that column away.
+        truth: scores of the true frames on the same clips, which hold the true half-way place of the poked point; None
+            leaves out the column `halfway_epe`.
 
     Raises:
         InputError: if a prediction holds numbers that are not finite; names row and clip.
@@ -158,10 +158,10 @@ def score_row(
 
 
 class _Kept:
-    """What is known of a row, whole batches at a time; written now and then, at the end, and when something ends the run.
+    """Measurements of a row, added by whole batches; saved now and then, at the end, and when an error ends the run.
 
     Attributes:
-        measured: so far.
+        measured: all that was added so far.
     """
 
     def __init__(self, path: Path, key: Mapping[str, Any], measured: Measured) -> None:
@@ -185,7 +185,7 @@ class _Kept:
 
 @contextlib.contextmanager
 def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads, whose waiting work is dropped where something goes wrong."""
+    """Thread pool that drops its waiting work on an error."""
     pool = ThreadPoolExecutor(threads)
     try:
         yield pool
@@ -196,9 +196,9 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 def features_of(
     clips: EvaluationClips, judges: Judges, plan: Plan, folder: Path, quiet: bool = False
 ) -> Measured:  # fmt: skip
-    """Moments of random real clips: the other side of every distance (App. F). Kept and resumed as rows are.
+    """Moments of random real clips, the other side of every distance (App. F). Kept and resumed as rows are.
 
-    They are the last ones in the clips' random order, and rows are judged on the first: as few clips as possible are on both
+    They are the last clips of the random order, while rows use the first, so that as few clips as possible are on both
     sides, see `shared_clips`. There are as many as rows have.
     """
     total = min(plan.distribution_clips, plan.clips, len(clips))
@@ -231,23 +231,23 @@ def features_of(
 
 
 def shared_clips(clips: EvaluationClips, count: int, real: int) -> int:
-    """How many of the real clips are the truth of generated ones, where a split is too small for two sets of their own."""
+    """Number of real clips that are also truths of generated ones, if a split is too small for two separate sets."""
     return max(0, min(count, len(clips)) + min(real, len(clips)) - len(clips))
 
 
 def _tracks(frames: UInt8[np.ndarray, "t h w 3"]) -> Float32[np.ndarray, "t1 2 h w"]:
-    """Flow from x_0 all of the way; the chain costs nothing to build."""
+    """Flow from x_0 to every later frame; the chain costs nothing to build."""
     return np.stack(list(track_chain()(list(frames))))
 
 
 def _cores() -> int:
-    """That this process may use: a container may have been given fewer than there are."""
+    """Number of cores that this process may use; a container may have fewer than the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @torch.inference_mode()
 def predicted(row: Row, batch: Batch, numbers: Sequence[int]) -> Float[Tensor, "b t 3 h w"]:
-    """A row's frames of a batch, on the CPU.
+    """Predicted frames of a row for a batch, on the CPU.
 
     Raises:
         InputError: if one is not finite; names row and clip.
@@ -264,7 +264,7 @@ def predicted(row: Row, batch: Batch, numbers: Sequence[int]) -> Float[Tensor, "
 
 
 def _features(extractor: VideoFeatures, x_0: Tensor, frames: Tensor, device: torch.device) -> Tensor:
-    """A network of torch goes where its frames are; whatever else there is looks at them on the CPU."""
+    """Features of clips; the I3D network of torch runs on `device`, other extractors on the CPU."""
     if isinstance(extractor, I3DFeatures):
         x_0, frames = x_0.to(device), frames.to(device)
     return extractor(x_0, frames)
@@ -300,7 +300,7 @@ class _Scorer:
         }
         results = [future.result() for future in followed]
         for extractor in self._judges.extractors:
-            if few and isinstance(extractor, TrackFeatures):  # its flows are known by now
+            if few and isinstance(extractor, TrackFeatures):  # its flows are tracked by now
                 features[extractor.name] = track_features(
                     torch.from_numpy(np.stack([path for _, path in results[:few] if path is not None]))
                 )
@@ -327,7 +327,7 @@ class _Scorer:
         return values
 
     def _ignored(self, numbers: range, pool: ThreadPoolExecutor) -> list[Future[float]] | None:
-        """How far all moves by frame T when the background is poked."""
+        """Motion of the whole picture by frame T after background pokes; None for the truth and unresponsive rows."""
         if self._row.predict is None or not self._row.responds:
             return None
         batch = stack([self._clips.beside(k) for k in numbers])
@@ -342,7 +342,7 @@ class _Scorer:
     def _follow(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], all_the_way: bool
     ) -> tuple[Flows, np.ndarray | None]:
-        """Flow to T/2 and T by the tracker, and if asked all of the way by the chain; where the tracker is it, at once."""
+        """Flow to T/2 and T by the tracker; if asked, also to every frame by the chain, in one pass if they are one."""
         wanted = (max(1, self._horizon // 2), self._horizon)
         if self._tracker.name == self._chain.name:
             path = self._chain(frames, range(1, len(frames)))
@@ -362,21 +362,21 @@ class _Scorer:
             "response_epe": counterfactual.endpoint_error(flow, D, rest),
             "response_length": counterfactual.motion(D, rest),
         }
-        if poke.kind == "impulse":  # which names no target
+        if poke.kind == "impulse":  # an impulse has no target
             return found
         found["poke_epe"] = scores.poke_error(flow, poke)
         found["poke_length"] = float(np.hypot(*poke.shift))
-        if found["poke_length"] > counterfactual.CORRECT_WITHIN * D.shape[-1]:  # or staying would be correct
+        if found["poke_length"] > counterfactual.CORRECT_WITHIN * D.shape[-1]:  # below that, staying would be correct
             found["pck"] = counterfactual.is_correct(found["poke_epe"], D.shape[-1])
         found["half_x"], found["half_y"] = scores.arrival(torch.from_numpy(flows[half]), poke)
-        if self._truth is not None:  # of the truth itself it would be 0, which is no floor
+        if self._truth is not None:  # for the truth itself it would always be 0, no floor
             there = self._truth.values["half_x"][number], self._truth.values["half_y"][number]
             found["halfway_epe"] = float(np.hypot(found["half_x"] - there[0], found["half_y"] - there[1]))
         return found
 
     @property
     def _tracker(self) -> Tracker:
-        """This thread's own."""
+        """Tracker of the current thread."""
         if not hasattr(self._own, "tracker"):
             self._own.tracker = self._judges.make_tracker()
         return self._own.tracker

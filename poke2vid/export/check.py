@@ -1,4 +1,4 @@
-"""Exported graphs against the model they came from: the same numbers, within stated bounds."""
+"""Comparison of exported graphs with their model: the same numbers, within stated bounds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,20 +24,21 @@ HELD, LET_GO = 10, 15  # frames of the rollout
 # Largest absolute difference of any value of any output of one step, as a share of that output's largest value or of 1,
 # whichever is more: states and frames have values up to about 1, flow is in pixels.
 STEP_LIMITS: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2}
-# Of frames of a rollout: pixels of the model where it warps, intensity of [-1, 1] where it paints. Errors add up.
+# For frames of a rollout: model pixels if the decoder warps, intensity of [-1, 1] if it paints. Errors add up.
 ROLLOUT_LIMITS: dict[Precision, float] = {"fp32": 1e-3, "fp16": 0.1}
 
 
 @dataclass(frozen=True)
 class Check:
-    """How far an export is from its model.
+    """Differences between an export and its model.
 
     Attributes:
-        step: the largest difference of one step, as `STEP_LIMITS` takes it, over random and real input, touched and not.
-        rollout: of 25 frames of a real picture, poked and let go: the largest difference of flow in pixels (of x_hat where
-            the decoder paints; of u where layers are moved).
-        rollout_x_hat: the largest difference of a frame's intensity, of [-1, 1]; next to edges a little flow is much intensity.
-        rollout_mean: the mean absolute difference of intensity.
+        step: the largest difference of one step, as at `STEP_LIMITS`, over random and real input, touched and not.
+        rollout: of 25 frames of a real picture, poked and released: the largest difference of flow in pixels (of x_hat
+            if the decoder paints; of u if layers are moved).
+        rollout_x_hat: the largest difference of a frame's intensity, of [-1, 1]; next to edges a small difference of
+            flow is a large one of intensity.
+        rollout_mean: the largest mean absolute difference of a frame's intensity.
     """
 
     precision: Precision
@@ -64,7 +65,7 @@ class Check:
 
 @torch.inference_mode()
 def check(live: LiveModel, player: OnnxPlayer, precision: Precision) -> Check:
-    """Runs both side by side."""
+    """Runs a model and its export side by side."""
     side = live.resolution
     noise = _smooth_noise(side)
     worst = max(_one_step(live, player, noise), _one_step(live, player, Canvas(read_picture(EXAMPLE), side).x_0))
@@ -72,14 +73,14 @@ def check(live: LiveModel, player: OnnxPlayer, precision: Precision) -> Check:
 
 
 def _smooth_noise(side: int) -> Tensor:
-    """Next to an edge the least flow is much intensity, and white noise is nothing but edges."""
+    """Two smooth random pictures: at an edge a tiny flow changes intensity a lot, and white noise is all edges."""
     coarse = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
 
 
 @torch.inference_mode()
 def check_touch(model: TouchVideo, player: OnnxTouchPlayer, precision: Precision) -> Check:
-    """The same of a model that sees what it touches: E_phi of noise and of a picture, and a rollout of a poke."""
+    """The same check for a model that sees what it touches: E_phi of noise and a picture, and a rollout of a poke."""
     side = model.resolution
     noise = _smooth_noise(side)
     x_0 = Canvas(read_picture(EXAMPLE), side).x_0
@@ -93,8 +94,8 @@ def check_touch(model: TouchVideo, player: OnnxTouchPlayer, precision: Precision
 
 
 def _touched(player: TouchDynamics, x_0: Tensor, poke: Poke) -> list[Frame]:
-    """A poke that is held and let go of; as flow the u of the state: where of two places one comes to lie before the other, the
-    least difference decides what shows.
+    """Frames of a poke that is held, then released; their flow is the state's u, because where one place comes to
+    cover another the least difference decides which of the two shows.
     """
     state, frames = player.start(x_0), []
     phi = player.drive(state, [poke], [player.touch(state, poke.location)])
@@ -105,12 +106,12 @@ def _touched(player: TouchDynamics, x_0: Tensor, poke: Poke) -> list[Frame]:
 
 
 def poke_map_for(side: int) -> Tensor:
-    """A poke of a tenth of the side, at the middle."""
+    """Map of a poke of a tenth of the side, near the middle."""
     return rasterise([Poke((side * 0.47, side * 0.4), (side * 0.08, -side * 0.06))], side)[None]
 
 
 def _one_step(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> float:
-    """All three graphs: from a picture, from a poke; a step touched, touched for long, and untouched, from the same states."""
+    """Largest difference over all three graphs: picture, poke, and steps touched, touched for long, and untouched."""
     batch = len(x_0)
     poke_map = poke_map_for(live.resolution).expand(batch, -1, -1, -1)
     rest = live.default_rest
@@ -141,7 +142,7 @@ def _rollout(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> tuple[float, f
 
 
 def _compared(expected: Sequence[Frame], found: Sequence[Frame]) -> tuple[float, float, float]:
-    """Of two rollouts: the largest difference of flow (else of intensity), the largest of intensity, and its largest mean."""
+    """Largest difference of flow (else intensity) in two rollouts, of intensity, and of intensity as a frame's mean."""
     largest, intensity, mean = 0.0, 0.0, 0.0
     for a, b in zip(expected, found, strict=True):
         apart = (a.x_hat - b.x_hat).abs()

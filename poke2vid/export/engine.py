@@ -21,7 +21,7 @@ Precision = Literal["fp32", "fp16"]
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """`model.json` of an export.
+    """Reads `model.json` of an export.
 
     Raises:
         InputError: if there is none, or it is damaged, foreign or of another version.
@@ -50,15 +50,15 @@ class OnnxPlayer:
     """A `LivePlayer` that runs an exported folder.
 
     Attributes:
-        about: what `model.json` says.
-        digest: of the weights, and the precision: what a saved session belongs to.
+        about: contents of `model.json`.
+        digest: of the weights, with the precision; identifies the model of a saved session.
     """
 
     def __init__(self, folder: str | Path, precision: Precision = "fp32", threads: int = 1) -> None:
         """Loads the graphs.
 
         Args:
-            threads: that share one step; a small model is fastest on one.
+            threads: to share one step; a small model is fastest on one.
 
         Raises:
             InputError: if the folder is no export, lacks the precision, or a graph is not the one that was exported.
@@ -98,7 +98,7 @@ class OnnxPlayer:
         return torch.from_numpy(self._run("encode_poke", {"poke_map": poke_map.numpy(force=True)})["phi"])
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """The paper's step, also where nothing touches the object."""
+        """The paper's step, even if nothing touches the object."""
         return self.live_step(state, phi, AS_TRAINED)
 
     def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
@@ -125,7 +125,7 @@ class OnnxPlayer:
 
 
 def require_precision(precision: str) -> None:
-    """Raises InputError for a precision that there is not."""
+    """Raises InputError for an unknown precision."""
     if precision not in get_args(Precision):
         raise InputError(f"the precision {precision!r} is unknown; choose one of {', '.join(get_args(Precision))}.")
 

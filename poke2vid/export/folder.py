@@ -1,4 +1,4 @@
-"""The folder that an export fills: with all of it or with nothing, and never over somebody else's files."""
+"""The folder of an export: filled completely or not at all, and never over somebody else's files."""
 
 import contextlib
 import json
@@ -12,21 +12,21 @@ from poke2vid.export.names import DESCRIPTION, FORMAT
 from poke2vid.files import reason
 from poke2vid.types import InputError
 
-FILES = "files.json"  # a page's list of itself
-_UNFINISHED = ".poke2vid-"  # begins the name of a folder that is being filled
+FILES = "files.json"  # a page's list of its own files
+_UNFINISHED = ".poke2vid-"  # name prefix of a folder that is being filled
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder holds a model's graphs, or the page with them."""
+    """Tells if a folder holds a model's graphs, or the page with them."""
     return any(_description(place) for place in (folder, folder / "model"))
 
 
 @contextlib.contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """A fresh folder whose files move to `out` when the block ends well; those of an earlier export there go.
+    """A fresh folder whose files move to `out` if the block succeeds, replacing those of an earlier export.
 
     Raises:
-        InputError: if `out` is a file, holds anything else than an earlier export, or cannot be written.
+        InputError: if `out` is a file, holds anything but an earlier export, or cannot be written.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder for the export.")
@@ -38,7 +38,7 @@ def replacing(out: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {out}: {reason(error)}.") from error
     try:
         yield fresh
-        if out.is_dir():  # it stays the folder it is: it may be mounted, or someone's current one
+        if out.is_dir():  # kept itself: it may be mounted, or a shell's current folder
             _move(fresh, out, earlier)
         else:
             fresh.chmod(0o755)
@@ -50,7 +50,7 @@ def replacing(out: Path) -> Iterator[Path]:
 
 
 def _move(fresh: Path, out: Path, earlier: list[Path]) -> None:
-    """Descriptions last: until then the graphs do not fit theirs, which `OnnxPlayer` says."""
+    """Moves files into place, descriptions last: until then `OnnxPlayer` refuses graphs that do not fit theirs."""
     new = [path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()]
     for path in sorted(new, key=lambda path: (path.name in (DESCRIPTION, FILES), path)):
         (out / path).parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _earlier(out: Path) -> list[Path]:
 
 
 def _known(out: Path) -> set[str]:
-    """What an earlier export says it wrote."""
+    """Files that an earlier export lists as its own."""
     known: set[str] = set()
     for prefix in ("", "model/"):
         about = _description(out / prefix)

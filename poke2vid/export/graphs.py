@@ -1,6 +1,6 @@
 """The three graphs of a model outside PyTorch: a picture to a state, a poke to phi, a state to the next and its frame.
 
-Tensors have names and no structure. What a session does with them is `live/law_of_rest.py`'s; an exported step is that.
+Tensors have names and no structure. An exported step is that of `live/law_of_rest.py`.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ BATCH = "b"
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model's tensors are called.
+    """Names of a model's tensors.
 
     Attributes:
         num_levels: of the state; its parts are numbered from 1, coarsest first.
         num_context: how many tensors the decoder keeps of x_0.
-        warps: whether the decoder says how x_0 moves.
+        warps: True if the decoder outputs a flow of x_0.
     """
 
     num_levels: int
@@ -54,7 +54,7 @@ class Signature:
 
 
 class EncodeImage(nn.Module):
-    """`x_0` to everything that a session starts from; `home` is sigma, and velocity zero."""
+    """`x_0` to everything that a session starts from; `home` is sigma, and velocity is zero."""
 
     def __init__(self, live: LiveModel) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class EncodeImage(nn.Module):
         state = self.live.start(x_0)
         side = state.sigma[0].shape[-1]
         rest_phi = self.live.model.dynamics.rest_drive().expand(x_0.shape[0], -1, side, side)
-        # A graph's output may not be its input; the product makes it a tensor of its own and is folded away elsewhere.
+        # A graph's output may not be its input; the product makes a tensor of its own, and is optimised away elsewhere.
         return (*state.sigma, *state.drift, *(part * 1 for part in state.context), rest_phi.contiguous())
 
 
@@ -80,7 +80,7 @@ class EncodePoke(nn.Module):
 
 
 class Step(nn.Module):
-    """One step of `LiveModel`, for a batch whose members are touched or not, each by itself."""
+    """One step of `LiveModel` for a batch; each member may be touched or untouched."""
 
     def __init__(self, live: LiveModel, signature: Signature) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Step(nn.Module):
         free = rested(State(sigma, context, velocity, home, drift), after, stiffness, momentum)
         held = touched > 0.5
         slow = tuple(now + pace * (later - now) for now, later in zip(sigma, after, strict=True))
-        driven = tuple(torch.where(pace < 1, a, b) for a, b in zip(slow, after, strict=True))  # F alone, to the bit
+        driven = tuple(torch.where(pace < 1, a, b) for a, b in zip(slow, after, strict=True))  # F alone, bit for bit
         next_sigma = tuple(torch.where(held, a, b) for a, b in zip(driven, free.sigma, strict=True))
         next_velocity = tuple(torch.where(held, 0.0, v) for v in free.velocity)
         frame = model.decode(model.dynamics.predicted(next_sigma), context)

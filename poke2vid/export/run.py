@@ -1,4 +1,4 @@
-"""What `poke2vid export` does: graphs for programs, or a whole page for a web host."""
+"""The work of `poke2vid export`: graphs for programs, or a whole page for a web host."""
 
 import gzip
 from pathlib import Path
@@ -22,18 +22,18 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.types import InputError
 
-SKELETON = ASSETS / "touch128-onnx"  # the base's graphs in the package, but for its weights
+SKELETON = ASSETS / "touch128-onnx"  # the base's graphs in the package, without its weights
 
 
 def export_model(model: Path | None, out: Path, *, half: bool = True) -> dict[str, Any]:
-    """A model's graphs in a folder of their own, checked against the model before they take their place.
+    """Exports a model's graphs to a folder of their own, once they are checked against the model.
 
     Returns:
-        What `model.json` says.
+        The contents of `model.json`.
 
     Raises:
-        InputError: if the model cannot be read, `out` holds something else or cannot be written, or a graph does not compute
-            what the model does.
+        InputError: if the model cannot be read, `out` holds something else or cannot be written, or a graph does not
+            compute what the model does.
     """
     loaded = load_player(model)
     with replacing(out) as fresh:
@@ -46,7 +46,7 @@ def _written(loaded: LoadedPlayer, folder: Path, *, half: bool) -> dict[str, Any
     precisions: tuple[Precision, ...] = ("fp32", "fp16") if half else ("fp32",)
     about["checks"] = {}
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that a model gives the same numbers in whatever program it is exported
+    torch.set_num_threads(1)  # so that the numbers do not depend on the program that exports
     try:
         for precision in precisions:
             found = _checked(loaded.model, folder, precision)
@@ -59,7 +59,7 @@ def _written(loaded: LoadedPlayer, folder: Path, *, half: bool) -> dict[str, Any
 
 
 def _checked(model: PokeVideo | TouchVideo, folder: Path, precision: Precision) -> Check:
-    """The graphs beside the model that they come from."""
+    """Compares the graphs with their model."""
     if isinstance(model, TouchVideo):
         return check_touch(model, OnnxTouchPlayer(folder, precision), precision)
     return check(LiveModel(model), OnnxPlayer(folder, precision), precision)
@@ -78,12 +78,12 @@ def _require_passed(found: Check, path: Path) -> None:
 
 
 def graphs_of(model: Path | None, place: Path, *, half: bool = True) -> Path:
-    """A folder with a model's graphs: an export as it is; the base's, put together in `place`; else exported there.
+    """A folder with a model's graphs: an export as it is; the base's assembled in `place`; others' exported there.
 
     Args:
         model: as for `load_model`, or a folder that `poke2vid export` wrote.
         place: where graphs may be made; must not exist yet, or be empty.
-        half: whether graphs that are made come in half precision, too.
+        half: True to make graphs in half precision, too.
     """
     if model is not None and holds_graphs(model):
         read_description(model)
@@ -103,10 +103,10 @@ def _is_of(skeleton: Path, model: TouchVideo) -> bool:
 
 
 def export_page(model: Path | None, out: Path, *, half: bool = True) -> list[Path]:
-    """The page with its model as static files for any web host, in a folder of their own.
+    """Writes the page with its model as static files for any web host, in a folder of their own.
 
     Returns:
-        What was written.
+        The written files.
 
     Raises:
         InputError: as `export_model`.
@@ -129,5 +129,5 @@ def export_page(model: Path | None, out: Path, *, half: bool = True) -> list[Pat
 
 
 def _plain(address: str, source: Path | bytes) -> bytes:
-    """A host of static files does not say that one of them is compressed."""
+    """A file's uncompressed bytes, because a host of static files does not tell browsers that one is compressed."""
     return gzip.decompress(content(source)) if address.endswith(".gz") else content(source)

@@ -1,4 +1,4 @@
-"""The files of the page, from wherever they lie, by the address they have below it; a server and a static export share this."""
+"""The page's files by their address below it; shared by the server and the static export."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ STATIC, EXAMPLES = PACKAGE / "serve" / "static", PACKAGE / "assets" / "examples"
 EngineKind = Literal["browser", "server"]
 Files = dict[str, Path | bytes]
 
-# What assets/examples/README.md says of the pictures, as the page shows it.
+# Credits from assets/examples/README.md, as the page shows them.
 _EXAMPLES: list[dict[str, str]] = [
     {"file": "flower.jpg", "title": "Flower", "credit": "MDN", "licence": "CC0"},
     {
@@ -34,7 +34,7 @@ _EXAMPLES: list[dict[str, str]] = [
 
 
 def site_files() -> Files:
-    """Every file of the page but its model and its configuration; `.wasm.gz` as it lies in the package."""
+    """All files of the page except its model and its configuration; `.wasm.gz` as stored in the package."""
     files: Files = {
         path.relative_to(STATIC).as_posix(): path
         for path in sorted(STATIC.rglob("*"))
@@ -50,16 +50,16 @@ def site_files() -> Files:
 
 
 def config_json(engine: EngineKind) -> bytes:
-    """Where the page computes."""
+    """The page's config.json: its engine and version."""
     return _json({"engine": engine, "version": __version__})
 
 
 def files_json(files: Files, addresses: Iterable[str]) -> bytes:
-    """What a service worker fetches so that the page works offline; the version changes whenever a file does.
+    """The list that a service worker fetches so that the page works offline; its version changes whenever a file does.
 
     Args:
-        files: what the site is made of.
-        addresses: by which they are asked for; a `.wasm.gz` is asked for without its last suffix.
+        files: contents of the site.
+        addresses: under which they are requested; a `.wasm.gz` without its last suffix.
     """
     sha = hashlib.sha256()
     for address, source in sorted(files.items()):

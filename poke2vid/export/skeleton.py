@@ -1,4 +1,4 @@
-"""The base's graphs without its weights: what the package carries, so that a page opens at once and weights lie in it once."""
+"""The base's graphs without weights, as the package carries them: a page opens at once, and weights are stored once."""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,16 @@ from poke2vid.files import atomic, read_tensors, write_json
 from poke2vid.model.eight_bits import from_eight_bits
 from poke2vid.types import InputError
 
-WEIGHTS = (
-    "model."  # how the graphs' tensors begin that are the model's own; half ends them where they are stored as halves
-)
+# Prefix of the names of a graph's tensors that are the model's own, and suffix of those stored in half precision.
+WEIGHTS = "model."
 HALF = "_half"
 
 
 def write_skeleton(graphs: Path, out: Path) -> None:
-    """Takes the weights out of an export.
+    """Writes the graphs of an export without their weights.
 
     Args:
-        graphs: what `poke2vid export MODEL --out` wrote.
+        graphs: a folder that `poke2vid export MODEL --out` wrote.
         out: an empty folder.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -38,7 +37,7 @@ def write_skeleton(graphs: Path, out: Path) -> None:
 
 
 def _without_half(about: dict[str, Any]) -> dict[str, Any]:
-    """A skeleton is of the graphs in single precision: those in half are no faster on a CPU, and their weights the same."""
+    """The description for single precision only: half is no faster on a CPU, and its weights are the same."""
     about["graphs"] = {
         name: {key: value for key, value in entry.items() if "fp16" not in key}
         for name, entry in about["graphs"].items()
@@ -48,7 +47,7 @@ def _without_half(about: dict[str, Any]) -> dict[str, Any]:
 
 
 def assemble(skeleton: Path, weights: Path, out: Path) -> None:
-    """The graphs as they were exported, in a folder that exists.
+    """Writes the graphs as they were exported, with weights, to `out`, an existing folder.
 
     Args:
         weights: the model's file.
@@ -64,7 +63,7 @@ def assemble(skeleton: Path, weights: Path, out: Path) -> None:
                 tensor.raw_data = _bytes(tensor, tensors, weights)
         with atomic(out / f"{name}.onnx") as file:
             file.write_bytes(model.SerializeToString(deterministic=True))
-    with atomic(out / DESCRIPTION) as file:  # last: a description says that the graphs are there
+    with atomic(out / DESCRIPTION) as file:  # last, as it says that the graphs are there
         file.write_bytes((skeleton / DESCRIPTION).read_bytes())
 
 

@@ -1,4 +1,4 @@
-"""A model that sees what it touches, outside PyTorch: two graphs, of a picture and of a touch; all else needs no network."""
+"""Graphs of a model that sees what it touches: one of a picture, one of a touch; all else needs no network."""
 
 from dataclasses import asdict
 from typing import Any
@@ -30,7 +30,7 @@ UNITS = {
 
 
 class SeePicture(nn.Module):
-    """`x_0` to o and E_phi's levels."""
+    """`x_0` to the mask o and E_phi's levels."""
 
     def __init__(self, model: TouchVideo) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SeePicture(nn.Module):
 
 
 class SeeTouch(nn.Module):
-    """Levels and l to the influence of a touch."""
+    """E_phi's levels and l to the influence of a touch."""
 
     def __init__(self, model: TouchVideo) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ class SeeTouch(nn.Module):
 def programs(
     model: TouchVideo,
 ) -> dict[str, tuple[nn.Module, tuple[Tensor, ...], tuple[str, ...], tuple[str, ...]]]:
-    """Every graph's module, arguments to try it with, and names of inputs and outputs."""
-    batch, side = 2, model.resolution  # of 1 the exporter would make a constant
+    """Every graph's module, example arguments, and names of inputs and outputs."""
+    batch, side = 2, model.resolution  # the exporter would take a batch of 1 for a constant
     with torch.no_grad():
         x_0 = torch.zeros(batch, 3, side, side)
         _, levels = model.seen(x_0)
@@ -70,12 +70,12 @@ def programs(
 
 
 def digest(model: TouchVideo) -> str:
-    """The same for the same weights and shape."""
+    """Digest of a model's weights and shape."""
     return digest_of(model.state_dict(), asdict(model.config))
 
 
 def describe(model: TouchVideo, loaded: LoadedPlayer, opset: int) -> dict[str, Any]:
-    """What a program must know to run the graphs; `graphs` is still empty."""
+    """Contents of `model.json`, which a program needs to run the graphs; `graphs` is still empty."""
     rest = model.default_rest
     origin = {key: loaded.about[key] for key in ("trained_on", "step", "code", "stores") if key in loaded.about}
     return {
@@ -99,7 +99,7 @@ def describe(model: TouchVideo, loaded: LoadedPlayer, opset: int) -> dict[str, A
 
 
 def lighter(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same numbers in half the bytes: weights that are halves anyway are stored as such, and cast when they are read."""
+    """The same graph in half the bytes: weights that are exact in half precision are stored so, and cast when read."""
     light = onnx.ModelProto()
     light.CopyFrom(model)
     casts = []

@@ -1,4 +1,4 @@
-"""An exported model that sees what it touches as a Player: E_phi's graphs run by ONNX Runtime, the rest as in PyTorch."""
+"""An exported model that sees what it touches, as a Player: E_phi's graphs in ONNX Runtime, the rest as in PyTorch."""
 
 from pathlib import Path
 
@@ -19,16 +19,16 @@ class OnnxTouchPlayer(TouchDynamics):
     """A `LivePlayer` and `TouchPlayer` that runs an exported folder.
 
     Attributes:
-        about: what `model.json` says.
-        digest: of the weights, and the precision: what a saved session belongs to.
+        about: contents of `model.json`.
+        digest: of the weights, with the precision; identifies the model of a saved session.
     """
 
     def __init__(self, folder: str | Path, precision: Precision = "fp32", threads: int = 1) -> None:
         """Loads the graphs.
 
         Raises:
-            InputError: if the folder is no export of such a model, lacks the precision, or a graph is not the one that was
-                exported.
+            InputError: if the folder is no export of such a model, lacks the precision, or a graph is not the one that
+                was exported.
         """
         require_precision(precision)
         folder = Path(folder)
@@ -45,13 +45,13 @@ class OnnxTouchPlayer(TouchDynamics):
         return int(self.about["resolution"])
 
     def seen(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 1 s s"], tuple[Tensor, ...]]:
-        """o, and E_phi's levels of a picture."""
+        """The mask o and E_phi's levels of a picture."""
         found = self._graphs["encode_image"].run(["mask", *LEVELS], {"x_0": x_0.numpy(force=True)})
         mask, *levels = (torch.from_numpy(values) for values in found)
         return mask, tuple(levels)
 
     def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
-        """What E_phi says of a touch at l, in pixels of the field (`model.touch_video.packed`)."""
+        """E_phi's output for a touch at l, in pixels of the field (`model.touch_video.packed`)."""
         values = {name: level.numpy(force=True) for name, level in zip(LEVELS, levels, strict=True)}
         found = self._graphs["encode_touch"].run(["influence"], {**values, "at": at.numpy(force=True)})
         said = torch.from_numpy(found[0])
@@ -59,7 +59,7 @@ class OnnxTouchPlayer(TouchDynamics):
 
 
 def _modernised(said: Float[Tensor, "b k1 c h2 w2"]) -> Float[Tensor, "b k1 c h2 w2"]:
-    """As `packed` gives it now: models of version 3 know no more than the maps of a law, and repeat each on its cell."""
+    """Version 3's output in today's form of `packed`: it has only the maps of a law, each repeated on its cell."""
     cells = said[:, BASIS, :, ::CELLS_SHUFFLED, ::CELLS_SHUFFLED]
     return packed(Touched(said[:, :BASIS], cells[:, LAW:], with_zeros(cells[:, :LAW], SWING)))
 

@@ -1,4 +1,4 @@
-"""A model to ONNX files: three graphs in two precisions, and what they are in `model.json`."""
+"""Writes a model as ONNX files: its graphs in two precisions, described for `model.json`."""
 
 import contextlib
 import hashlib
@@ -39,7 +39,7 @@ UNITS = {
     "flow": "pixels of the model: x_hat at a pixel is x_0 at that pixel plus flow, plus repaint",
     "repaint": "in units of frame intensity",
 }
-# What onnxruntime-web's WebGPU provider has kernels for as well as WebAssembly, of what models like ours need.
+# Operators that models like ours need, and that onnxruntime-web has kernels for in both WebGPU and WebAssembly.
 OPERATORS = {
     "Add", "Atanh", "AveragePool", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "DepthToSpace", "Div",
     "Elu", "Exp", "Expand", "Gather", "Greater", "GridSample", "Identity", "InstanceNormalization", "LeakyRelu", "Less",
@@ -49,7 +49,7 @@ OPERATORS = {
 
 
 def signature_of(live: LiveModel) -> Signature:
-    """By a trial: which tensors a state holds is the model's own business."""
+    """A model's signature, found by a trial step: only the model knows which tensors its state holds."""
     side = live.resolution
     with torch.inference_mode():
         state = live.start(torch.zeros(1, 3, side, side))
@@ -58,12 +58,12 @@ def signature_of(live: LiveModel) -> Signature:
 
 
 def weights_digest(live: LiveModel) -> str:
-    """The same for the same weights and shape."""
+    """Digest of a model's weights and shape."""
     return digest_of(live.model.state_dict(), asdict(live.model.config))
 
 
 def write_graphs(loaded: LoadedPlayer, folder: Path, *, half: bool = True) -> dict[str, Any]:
-    """The graphs of a model, in a folder that exists, and what `model.json` shall say of them, without its checks."""
+    """Writes a model's graphs to an existing folder; returns the contents of `model.json`, without its checks."""
     model = loaded.model.float().eval()
     if isinstance(model, TouchVideo):
         about, programs = touch.describe(model, loaded, OPSET), touch.programs(model)
@@ -92,7 +92,7 @@ def write_graphs(loaded: LoadedPlayer, folder: Path, *, half: bool = True) -> di
 
 
 def describe(live: LiveModel, loaded: LoadedPlayer, signature: Signature) -> dict[str, Any]:
-    """What a program must know to run the graphs; `graphs` is still empty."""
+    """Contents of `model.json`, which a program needs to run the graphs; `graphs` is still empty."""
     config, rest, count = live.model.config, live.default_rest, signature.num_levels
     shapes = list(zip(config.level_channels, config.level_sides, strict=True))
     levels = shapes[:1] * count if config.dynamics == "bottleneck" else shapes[:count]
@@ -124,12 +124,12 @@ def describe(live: LiveModel, loaded: LoadedPlayer, signature: Signature) -> dic
 def _programs(
     live: LiveModel, signature: Signature
 ) -> dict[str, tuple[nn.Module, tuple[Tensor, ...], tuple[str, ...], tuple[str, ...]]]:
-    side, batch = live.resolution, 2  # of 1 the exporter would make a constant
+    side, batch = live.resolution, 2  # the exporter would take a batch of 1 for a constant
     with torch.no_grad():
         x_0 = torch.zeros(batch, 3, side, side)
         state, phi = live.start(x_0), live.encode_poke(x_0)
     scalars = (torch.ones(batch, 1, 1, 1), torch.ones(batch, 1, 1, 1), torch.tensor([0.1]), torch.tensor([0.8]))
-    # Cloned: at the start sigma is home, and the exporter would take one tensor given twice for one input.
+    # Cloned: at the start sigma is home, and the exporter would merge one tensor given twice into one input.
     parts = tuple(t.clone() for part in STATE_INPUTS for t in getattr(state, part))
     return {
         "encode_image": (EncodeImage(live), (x_0,), ("x_0",), signature.image_outputs),
@@ -162,7 +162,7 @@ def _exported(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter tells of its passes on stdout, in logs and in warnings; a user who exports wants the files."""
+    """Silences the exporter's logs and warnings about its passes; a user who exports wants the files."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -177,7 +177,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _plain(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without what the exporter remembers of our source: stack traces and module paths would differ from machine to machine."""
+    """A graph without the exporter's stack traces and module paths, which would differ from machine to machine."""
     plain = onnx.ModelProto()
     plain.CopyFrom(model)
     del plain.metadata_props[:]
@@ -200,11 +200,11 @@ def _plain(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Computed in half precision, inputs and outputs in single; the warp too, whose coordinates need more than 11 bits."""
+    """A graph in half precision; inputs, outputs and the warp stay single, as coordinates need more than 11 bits."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     reached, warp = {"flow"}, []
-    for node in model.graph.node:  # in the order of computation
+    for node in model.graph.node:  # nodes are in the order of computation
         if reached & set(node.input):
             reached |= set(node.output)
             warp.append(node.name)
@@ -215,7 +215,7 @@ def halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _without_detours(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Single precision rounded to half and cast back is what it was: the converter does so between any two nodes it leaves."""
+    """Removes casts to half and straight back, which the converter puts between any two nodes that it leaves single."""
     halves = {
         node.output[0]: node.input[0]
         for node in model.graph.node
@@ -236,7 +236,7 @@ def _without_detours(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _sorted(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Every node after those it needs, as the format asks; the converter appends its casts at the end."""
+    """Puts every node after those it needs, as the format demands; the converter appends its casts at the end."""
     known = {value.name for value in (*model.graph.input, *model.graph.initializer)} | {""}
     waiting, order = list(model.graph.node), []
     while waiting:
@@ -257,10 +257,10 @@ def _require_known_operators(model: onnx.ModelProto, name: str) -> None:
 
 
 def _save(model: onnx.ModelProto, path: Path, about: dict[str, Any]) -> None:
-    """With the model's description in the file itself, for who has nothing else."""
+    """Saves a graph with the model's description in the file itself, for readers without `model.json`."""
     del model.metadata_props[:]
     for key, value in about.items():
-        if key != "graphs":  # which are described by themselves
+        if key != "graphs":  # a graph describes itself
             entry = model.metadata_props.add()
             entry.key, entry.value = key, value if isinstance(value, str) else json.dumps(value)
     path.write_bytes(model.SerializeToString(deterministic=True))

@@ -1,4 +1,4 @@
-"""Flow over many frames: from frame to frame, and after every step corrected against the first one."""
+"""Flow over many frames: accumulated from frame to frame, and corrected against the first frame after every step."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,19 +9,19 @@ from jaxtyping import Float32, UInt8
 
 from poke2vid.flow.estimator import FlowEstimator
 
-CORRECT_WITHIN = 1.0  # pixels of the frames: a larger correction is taken for a mistake, as where something is hidden
+CORRECT_WITHIN = 1.0  # pixels of the frames: larger corrections are rejected as errors, for example at occlusions
 Field = Float32[np.ndarray, "2 h w"]
 
 
 class FlowChain:
-    """Where every pixel of the first frame is in later ones, for an estimator that is good at small steps only.
+    """Tracks every pixel of the first frame through later ones, with an estimator that is good at small steps only.
 
-    A thin part that goes far between two frames is lost by any estimator; from one frame to the next it moves a pixel or two.
-    The step from frame i to i + 1 is added along the path, F' = F + f(l + F); then frame i + 1 is fetched back by F' and
-    compared with the first frame once more, which takes away what the steps have piled up.
+    Any estimator loses a thin part that moves far between two frames; from frame to frame it moves 1 or 2 pixels.
+    The step from frame i to i + 1 is added along the path, F' = F + f(l + F); then frame i + 1 is warped back by F' and
+    compared with the first frame, which removes accumulated drift.
 
     Attributes:
-        smallest_side: smaller frames are estimated at twice, three times ... their size, to reach it.
+        smallest_side: smaller frames are enlarged 2, 3, ... times to reach this side before estimation.
     """
 
     def __init__(self, estimator: FlowEstimator, smallest_side: int = 1) -> None:
@@ -29,16 +29,16 @@ class FlowChain:
 
     @property
     def name(self) -> str:
-        """Whatever its flow depends on: two chains of one name measure the same."""
+        """Name with every setting that affects the flow: chains with equal names give equal flow."""
         return (
             f"{self.estimator.name} from frame to frame, frames of at least {self.smallest_side}, corrected within "
             f"{CORRECT_WITHIN:g} px"
         )
 
     def __call__(self, frames: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Iterator[Field]:
-        """(dx, dy) in pixels from the first frame to each of the others, in turn.
+        """Flow (dx, dy) in pixels from the first frame to each of the others, in turn.
 
-        A frame that equals the one before it adds nothing, whatever the estimator would say.
+        A frame equal to the previous one adds no flow; the estimator is not asked.
         """
         factor = math.ceil(self.smallest_side / min(frames[0].shape[:2]))
         first = _enlarged(frames[0], factor)
@@ -60,7 +60,7 @@ class FlowChain:
         grid: Field,
         within: float,
     ) -> Field:
-        """The flow and what is left to the first frame, where that is less than `within`."""
+        """The flow plus the remaining flow from the first frame, where the latter is less than `within`."""
         x, y = grid + flow
         rest = self.estimator(first, cv2.remap(now, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
         trusted = np.hypot(rest[0], rest[1]) < within
@@ -72,7 +72,7 @@ def _enlarged(frame: UInt8[np.ndarray, "h w 3"], factor: int) -> UInt8[np.ndarra
 
 
 def _shrunk(flow: Float32[np.ndarray, "2 h2 w2"], factor: int) -> Field:
-    """Means over what belongs to one pixel; pixels grew about their centres, so no place moves."""
+    """Averages the flow over each original pixel; enlarging kept pixel centres, so there is no offset."""
     if factor == 1:
         return flow
     _, height, width = flow.shape
@@ -81,6 +81,6 @@ def _shrunk(flow: Float32[np.ndarray, "2 h2 w2"], factor: int) -> Field:
 
 
 def _fetch(field: Field, places: Field) -> Field:
-    """The field at places (x, y), between pixels linearly; the border goes on for ever."""
+    """The field sampled bilinearly at places (x, y); the border is repeated outside."""
     x, y = places
     return np.stack([cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in field])

@@ -10,25 +10,25 @@ from jaxtyping import Float32, UInt8
 
 from poke2vid.geometry import resize_flow
 
-FINE_UP_TO = 128  # pixels: at this size and below the preset's half resolution loses too much
-SMALLEST_SIDE = 32  # pixels: below this DIS has hardly a pyramid, and OpenCV refuses 11 and less
+FINE_UP_TO = 128  # pixels: up to this size the preset's half resolution loses too much
+SMALLEST_SIDE = 32  # pixels: below this DIS has too few pyramid levels, and OpenCV refuses 11 and less
 
 
 class DisFlow:
     """DIS optical flow: the default estimator. Not safe to share between threads."""
 
     def __init__(self, fine_up_to: int = FINE_UP_TO, fast: bool = False) -> None:
-        """The estimator.
+        """Sets up the estimator.
 
         Args:
             fine_up_to: frames up to this size, in pixels, are matched at their full resolution.
-            fast: the preset FAST, with fewer iterations and sparser patches: for small motion no worse, in 3/4 of the time.
+            fast: the preset FAST, with fewer iterations and sparser patches: as good for small motion, in 3/4 the time.
         """
         self._fine_up_to = fine_up_to
-        # Two estimators of one name say the same; the default is the one that `build_estimator` knows.
+        # Estimators with equal names give equal flow; the default has the name known to `build_estimator`.
         chosen = (*(["fast"] if fast else []), *([f"fine up to {fine_up_to}"] if fine_up_to != FINE_UP_TO else []))
         self.name = f"dis ({', '.join(chosen)})" if chosen else "dis"
-        cv2.setNumThreads(1)  # one worker process a core beats many threads a frame
+        cv2.setNumThreads(1)  # one worker process per core is faster than many threads per frame
         self._dis = cv2.DISOpticalFlow.create(
             cv2.DISOpticalFlow_PRESET_FAST if fast else cv2.DISOpticalFlow_PRESET_MEDIUM
         )
@@ -37,7 +37,7 @@ class DisFlow:
     def __call__(
         self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
     ) -> Float32[np.ndarray, "2 h w"]:
-        """(dx, dy) in pixels from `first` to `second`, RGB frames of one size."""
+        """Flow (dx, dy) in pixels from `first` to `second`, RGB frames of one size."""
         height, width = first.shape[:2]
         factor = math.ceil(SMALLEST_SIDE / min(height, width))
         flow = self._estimate(_grey(first, factor), _grey(second, factor))
@@ -49,7 +49,7 @@ class DisFlow:
         self, first: UInt8[np.ndarray, "h w"], second: UInt8[np.ndarray, "h w"]
     ) -> Float32[np.ndarray, "2 h w"]:
         self._dis.setFinestScale(0 if max(first.shape) <= self._fine_up_to else self._preset_finest_scale)
-        no_guess: Any = None  # OpenCV's stubs want an array, which DIS would take for a first guess of the flow
+        no_guess: Any = None  # OpenCV's stubs ask for an array, but DIS would use it as an initial flow
         flow = np.asarray(self._dis.calc(first, second, no_guess), dtype=np.float32)
         return np.ascontiguousarray(flow.transpose(2, 0, 1))
 

@@ -1,4 +1,4 @@
-"""Optical flow, whoever estimates it: one protocol, one switch."""
+"""Optical flow estimators: their protocol, and a factory by name."""
 
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,7 +13,7 @@ ESTIMATORS = ("dis", "raft")
 
 @runtime_checkable
 class FlowEstimator(Protocol):
-    """What finds where every pixel of one frame went in another.
+    """Estimator of the motion of every pixel from one frame to another.
 
     Attributes:
         name: as given to `build_estimator`, for logs and stores.
@@ -24,20 +24,20 @@ class FlowEstimator(Protocol):
     def __call__(
         self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
     ) -> Float32[np.ndarray, "2 h w"]:
-        """(dx, dy) in pixels: what is at (x, y) in `first` is at (x + dx, y + dy) in `second`. Frames are RGB."""
+        """Flow (dx, dy) in pixels: (x, y) in `first` moves to (x + dx, y + dy) in `second`. Frames are RGB."""
 
 
 def build_estimator(name: str, weights_dir: str | Path | None = None) -> FlowEstimator:
-    """The estimator of a name; one object serves one thread.
+    """Builds the estimator of a name; do not share it between threads.
 
     Args:
         name: "dis" (OpenCV, needs no weights) or "raft" (RAFT-small, more accurate and slower).
-        weights_dir: where to look for weights first, see `weights.find`.
+        weights_dir: folder to search first for weights, see `weights.find`.
 
     Raises:
-        InputError: if the name is unknown, or its weights are nowhere to be found.
+        InputError: if the name is unknown, or its weights cannot be found.
     """
-    # Imported where chosen: a training node needs no OpenCV.
+    # Imported only when chosen: a training node needs no OpenCV.
     match name:
         case "dis":
             from poke2vid.flow.classical import DisFlow

@@ -24,7 +24,7 @@ Norm = Callable[[Tensor], Tensor]
 
 
 class Bottleneck(nn.Module):
-    """A residual block, 1x1 - 3x3 - 1x1, a quarter as wide inside."""
+    """A residual block, 1x1 - 3x3 - 1x1, with a quarter of the channels inside."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, norm: Norm) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Encoder(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """What the correlations around the current flow say, together with that flow."""
+    """Encodes the correlations around the current flow, together with that flow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class MotionEncoder(nn.Module):
 
 
 class ConvGRU(nn.Module):
-    """h' = (1 - z) h + z q."""
+    """Convolutional GRU: h' = (1 - z) h + z q."""
 
     def __init__(self, hidden: int, inputs: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class ConvGRU(nn.Module):
 
 
 class FlowHead(nn.Module):
-    """Hidden state to a change of the flow, in cells."""
+    """Hidden state to an update of the flow, in cells."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class FlowHead(nn.Module):
 
 
 class Update(nn.Module):
-    """One refinement: look, remember, correct."""
+    """One refinement step: encode motion, update the hidden state, correct the flow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,13 +123,13 @@ class Update(nn.Module):
         correlation: Float[Tensor, "b c3 h w"],
         flow: Float[Tensor, "b 2 h w"],
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 2 h w"]]:
-        """The next hidden state and the change of the flow."""
+        """The next hidden state and the update of the flow."""
         h = self.gru(h, torch.cat((context, self.encoder(flow, correlation)), dim=1))
         return h, self.flow_head(h)
 
 
 class Correlation:
-    """All-pairs correlation of two feature maps, and its pyramid over the second map (Sec. 3.2)."""
+    """All-pairs correlation of two feature maps, with its pyramid over the second map (Sec. 3.2)."""
 
     def __init__(self, first: Float[Tensor, "b c h w"], second: Float[Tensor, "b c h w"]) -> None:
         b, c, h, w = first.shape
@@ -139,7 +139,7 @@ class Correlation:
             self.pyramid.append(functional.avg_pool2d(self.pyramid[-1], 2))
 
     def look_up(self, locations: Float[Tensor, "b h w 2"]) -> Float[Tensor, "b c h w"]:
-        """The correlations in a window around the (x, y) of every cell, one block of channels a level, finest first."""
+        """Correlations in a window around every cell's (x, y), one block of channels per level, finest first."""
         b, h, w, _ = locations.shape
         side = 2 * RADIUS + 1
         # Transposed: in the published weights the slow axis of a window runs along x.
@@ -153,7 +153,7 @@ class Correlation:
 
 
 class RaftSmall(nn.Module):
-    """The network of 0.99 M parameters. `forward` gives flow in pixels for frames in [-1, 1]."""
+    """The RAFT-small network, 0.99 M parameters. `forward` gives flow in pixels for frames in [-1, 1]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,7 +164,7 @@ class RaftSmall(nn.Module):
     def forward(
         self, first: Float[Tensor, "b 3 h w"], second: Float[Tensor, "b 3 h w"], iterations: int
     ) -> Float[Tensor, "b 2 h w"]:
-        """(dx, dy) from `first` to `second`; sides are multiples of 8, and at least 64 so that no level vanishes."""
+        """Flow (dx, dy) from `first` to `second`; sides are multiples of 8, at least 64 so that no level is empty."""
         height, width = first.shape[-2:]
         assert height % STRIDE == 0 and width % STRIDE == 0 and min(height, width) >= STRIDE * 2 ** (LEVELS - 1)
         features_1, features_2 = self.fnet(torch.cat((first, second))).chunk(2)
@@ -177,7 +177,7 @@ class RaftSmall(nn.Module):
             seen = correlation.look_up(cells + flow.permute(0, 2, 3, 1))
             h, change = self.update_block(h, context, seen, flow)
             flow = flow + change
-        # Corners aligned, unlike everywhere else in this project, because the weights were trained so.
+        # Corners are aligned, unlike everywhere else in this project, because the weights were trained that way.
         return STRIDE * functional.interpolate(flow, size=(height, width), mode="bilinear", align_corners=True)
 
 
@@ -200,15 +200,15 @@ class RaftFlow:
         """Loads the weights.
 
         Args:
-            weights_dir: where to look for them first, see `weights.find`.
+            weights_dir: folder to search first for them, see `weights.find`.
             iterations: refinements of the flow; the network was trained with 12.
             smallest_side: in pixels, at least 64; smaller frames are enlarged x2, x4, ... to reach it, because a grid
                 of 8 pixels is too coarse for them. On FlyingChairs shrunk to 64 pixels the error is 0.78 px without,
                 0.44 px with 128 and 0.31 px with 256, each step at two to four times the cost.
-            device: where it computes, as torch names it.
+            device: torch device to compute on.
 
         Raises:
-            InputError: if the weights are nowhere to be found.
+            InputError: if the weights cannot be found.
         """
         self.net = RaftSmall()
         self.net.load_state_dict(weights.load("raft_small", weights_dir))
@@ -221,13 +221,13 @@ class RaftFlow:
     def __call__(
         self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
     ) -> Float32[np.ndarray, "2 h w"]:
-        """(dx, dy) in pixels from `first` to `second`, RGB frames of one size."""
+        """Flow (dx, dy) in pixels from `first` to `second`, RGB frames of one size."""
         frames = torch.from_numpy(np.stack((first, second))).permute(0, 3, 1, 2).to(self.device) / 127.5 - 1
         return self.batch(frames[:1], frames[1:])[0].cpu().numpy()
 
     @torch.no_grad()
     def batch(self, first: Float[Tensor, "b 3 h w"], second: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 2 h w"]:
-        """(dx, dy) in pixels from each frame of `first` to its frame of `second`, both in [-1, 1]; no gradient."""
+        """Flow (dx, dy) in pixels from each frame of `first` to that of `second`, both in [-1, 1]; no gradient."""
         height, width = first.shape[-2:]
         factor = _enlargement(min(height, width), self.smallest_side)
         size = (factor * height, factor * width)
@@ -237,7 +237,7 @@ class RaftFlow:
 
 
 def _enlargement(side: int, smallest_side: int) -> int:
-    """The power of two by which a frame must grow to reach the smallest side that suits the grid of 8 pixels."""
+    """Power of two by which a frame must be enlarged to reach the smallest side."""
     return 2 ** max(0, math.ceil(math.log2(smallest_side / side)))
 
 
@@ -248,6 +248,6 @@ def _enlarge(frames: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[T
 
 
 def _pad(frames: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
-    """The border repeated to the right and below until the sides are multiples of 8: locations stay what they were."""
+    """Pads right and bottom with the border until sides are multiples of 8; locations are unchanged."""
     height, width = frames.shape[-2:]
     return functional.pad(frames, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")

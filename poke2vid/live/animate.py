@@ -1,4 +1,4 @@
-"""One picture, poked: the files that `poke2vid animate` leaves."""
+"""The work of `poke2vid animate`: pokes one picture and writes videos, grids of frames and numbers."""
 
 import math
 import time
@@ -25,7 +25,7 @@ VIDEO_SUFFIXES = (".mp4", ".gif", ".webp", ".webm")
 SUFFIXES = (*VIDEO_SUFFIXES, ".png", ".json")
 _GRID_FRAMES = 8
 _GRID_SIDE = 192
-_MOVED = 0.005  # of the picture's longer side: what moves less counts as still
+_MOVED = 0.005  # of the picture's longer side: less motion counts as still
 
 
 def parse_pokes(at: Sequence[str], shift: Sequence[str], kind: str) -> list[Poke]:
@@ -45,10 +45,10 @@ def parse_pokes(at: Sequence[str], shift: Sequence[str], kind: str) -> list[Poke
 def choose_script(
     script: Path | None, at: Sequence[str], shift: Sequence[str], kind: str | None, frames: int | None
 ) -> Script:
-    """What the command line says is to be done: a script's file, or pokes at the start.
+    """The script that the command line asks for: a script's file, or pokes at the start.
 
     Raises:
-        InputError: if both are given, or neither is whole.
+        InputError: if both are given, or neither is complete.
     """
     if script is None:
         return script_of(parse_pokes(at, shift, kind or "shift"), DEFAULT_FRAMES if frames is None else frames)
@@ -58,7 +58,7 @@ def choose_script(
 
 
 def script_of(pokes: Sequence[Poke], frames: int) -> Script:
-    """All pokes at the start, held to the end."""
+    """A script of pokes that all begin at the start and are held to the end."""
     events = tuple(
         PokeEvent(type="poke", frame=0, at=p.location, shift=p.shift, pointer=k, kind=p.kind)
         for k, p in enumerate(pokes)
@@ -69,10 +69,10 @@ def script_of(pokes: Sequence[Poke], frames: int) -> Script:
 def animate(
     animator: Animator, image: PictureSource, script: Script, outputs: Sequence[Path], *, fps: float, plain: bool
 ) -> dict[str, Any]:
-    """Replays a script on a picture and writes every output by its suffix: a video, .png a grid of frames, .json numbers.
+    """Replays a script on a picture and writes outputs by their suffix: a video, .png a grid of frames, .json numbers.
 
     Returns:
-        The numbers.
+        The numbers of `measure`, and the frames per second.
 
     Raises:
         InputError: before anything is computed if a suffix is unknown; then as `Session` and `write_video`.
@@ -97,7 +97,7 @@ def animate(
 
 
 class Pictures(Sequence[Picture]):
-    """The pictures of moments, drawn one by one as they are written."""
+    """Pictures of moments, drawn one by one as they are written."""
 
     def __init__(self, moments: Sequence[Moment], plain: bool) -> None:
         self._moments, self._plain = moments, plain
@@ -111,7 +111,7 @@ class Pictures(Sequence[Picture]):
 
 
 def drawn(moment: Moment, canvas: Canvas) -> Picture:
-    """A moment with an arrow for every poke that begins in it, and a dot where every held point should be."""
+    """A moment's picture with an arrow for every poke that begins in it, and a dot at every held point's target."""
     picture = moment.picture
     for poke in moment.held.values():
         picture = viz.draw_target(picture, canvas.shown(poke))
@@ -121,9 +121,9 @@ def drawn(moment: Moment, canvas: Canvas) -> Picture:
 
 
 def measure(moments: Sequence[Moment], canvas: Canvas) -> dict[str, Any]:
-    """Where each poked point is when it was last held, in the user's pixels, by a tracker that sees frames only (DIS).
+    """Place of each poked point when it was last held, in the user's pixels, by a tracker that sees frames only (DIS).
 
-    For an impulse, which is not held and names no target: where it is at the end.
+    An impulse is not held and names no target: its point is measured at the end.
     """
     tracker = build_estimator("dis")
     found = []
@@ -158,7 +158,7 @@ def _rounded(pair: tuple[float, float]) -> list[float]:
 
 
 def frame_grid(moments: Sequence[Moment], canvas: Canvas, plain: bool) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Moments spread over the clip, with their arrows and dots; below them how far each pixel has come."""
+    """Moments spread over the clip, with their arrows and dots; below each, the flow from the first."""
     height, width = moments[0].picture.shape[:2]
     scale = min(1.0, _GRID_SIDE / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))

@@ -1,4 +1,4 @@
-"""A picture of any size on a model's square canvas: locations there and back, frames at the picture's own proportions."""
+"""A picture of any size on a model's square canvas: locations both ways, frames at the picture's own proportions."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from poke2vid.model.carry import layers
 from poke2vid.types import Frame, Poke
 
 Picture = UInt8[np.ndarray, "h w 3"]
-MAX_SIDE = 512  # of what is shown, in pixels: a model of 64 pixels has no more to say about a larger picture
+MAX_SIDE = 512  # of the shown picture, in pixels: a model of 64 pixels adds nothing to a larger one
 
 
 class Canvas:
@@ -24,7 +24,7 @@ class Canvas:
     Nothing is cut off or stretched, so every location of the picture can be poked.
 
     Attributes:
-        picture: what is shown before anything moves, `h w 3`; its longer side lies between the model's side and `max_side`.
+        picture: shown before anything moves, `h w 3`; its longer side lies between the model's side and `max_side`.
         x_0: the model's view of it, `1 3 r r` in [-1, 1].
         to_shown, to_model: from pixels of the user's picture to pixels of `picture` and of x_0.
         size: height and width of the user's picture.
@@ -33,7 +33,7 @@ class Canvas:
     def __init__(
         self, picture: Picture, resolution: int, max_side: int = MAX_SIDE, size: geometry.Size | None = None
     ) -> None:
-        """Lays a picture out; `size` is that of the user's, where `picture` is it as a canvas shows it."""
+        """Lays a picture out; give the size of the user's picture if `picture` is already at a canvas's shown size."""
         longest = max(picture.shape[:2])
         scale = min(max(longest, resolution), max(max_side, resolution)) / longest
         shown = (max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale)))
@@ -54,7 +54,7 @@ class Canvas:
         self.to_model = to_square.then(Affine.resize((side, side), (resolution, resolution)))
 
     def render(self, frame: Frame) -> Picture:
-        """A predicted frame at the shown size: by moving the shown picture where the model says how, else by enlarging."""
+        """A predicted frame at the shown size: the shown picture moved by its flow, or x_hat enlarged without one."""
         side = (self._square.shape[0], self._square.shape[1])
         if frame.flow is None or frame.repaint is None:
             return self._cut(resize(to_uint8(frame.x_hat[0].clamp(-1, 1)), side))
@@ -75,7 +75,7 @@ class Canvas:
         return self._cut(moved)
 
     def _composed(self, flow: Float[np.ndarray, "h w 2"], mask: Float[Tensor, "1 1 m n"]) -> Picture:
-        """The object's layer of the shown picture, moved, before its background; the layers are cut once a session."""
+        """The object's layer of the shown picture, moved, over its background; the layers are cut once a session."""
         if self._layers is None:
             side = self._square.shape[0]
             picture = torch.from_numpy(self._square.astype(np.float32)).permute(2, 0, 1)[None]
@@ -96,7 +96,7 @@ class Canvas:
         return whole[self._top : self._top + height, self._left : self._left + width]
 
     def enlarged(self, field: Float[np.ndarray, "c h w"]) -> Float[np.ndarray, "c h2 w2"]:
-        """A field of the model's square on the shown picture, bilinear; values unchanged."""
+        """A field of the model's square, resampled to the shown picture, bilinear; values unchanged."""
         side = self._square.shape[0]
         large = enlarge(torch.from_numpy(field), (side, side))
         height, width = self.picture.shape[:2]
@@ -104,7 +104,7 @@ class Canvas:
         return np.ascontiguousarray(cut.transpose(2, 0, 1))
 
     def carried(self, flow: Float[np.ndarray, "2 h w"]) -> Float[np.ndarray, "2 h2 w2"]:
-        """How far pixels of the model's square go, in pixels of that square, on the shown picture and in its pixels."""
+        """A flow in pixels of the model's square, resampled to the shown picture and in its pixels."""
         return self.enlarged(flow) * np.float32(self._square.shape[0] / flow.shape[-1])
 
     def shown(self, poke: Poke) -> Poke:
@@ -115,12 +115,12 @@ class Canvas:
         """A poke in pixels of the model's frames."""
         moved = transform(poke, self.to_model)
         last = self.x_0.shape[-1] - 0.5
-        x, y = (min(max(c, -0.5), last) for c in moved.location)  # rounding must not push the border's last pixel out
+        x, y = (min(max(c, -0.5), last) for c in moved.location)  # rounding must not push a pixel at the border out
         return replace(moved, location=(x, y))
 
 
 def resize(picture: Picture, size: geometry.Size) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Averaged where it shrinks, smooth where it grows."""
+    """Resizes a picture: averages to shrink, bicubic to enlarge."""
     if picture.shape[:2] == tuple(size):
         return picture
     shrinks = size[0] < picture.shape[0] or size[1] < picture.shape[1]

@@ -1,4 +1,4 @@
-"""What is done to a picture: the account of it, and what a player that sees is told: points of x_0 and where they shall go."""
+"""Actions on a picture: their record, and pokes as a player that sees what it touches takes them, as points of x_0."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from poke2vid.types import Frame, Pair, Poke, PokeKind, Rest, State, TouchPlayer
 
 @dataclass(frozen=True)
 class Done:
-    """One thing that was done to a session, before the frame after `frame` was predicted; `script.recorded` writes it down.
+    """One action on a session, done before the frame after `frame` was predicted; `script.recorded` makes it an event.
 
     Attributes:
         at, shift: of a poke, its location and shift; of a drag, its target and (0, 0). In pixels of the user's picture.
@@ -31,14 +31,14 @@ class Done:
 
 
 def done_of(value: Mapping[str, Any]) -> Done:
-    """What `asdict` made of one, from a file."""
+    """A `Done` from the mapping that `asdict` made of it, read from a file."""
     rest = value["rest"]
     pairs = {name: snapshot.pair_of(value[name]) for name in ("at", "shift")}
     return Done(**{**value, **pairs, "rest": None if rest is None else Rest(**rest)})
 
 
 def origin(canvas: Canvas, poke: Poke, frame: Frame | None) -> Pair:
-    """Where in x_0 that lies which shows at a poke's location in the last frame, in pixels of the model's frames."""
+    """Point of x_0 that shows at a poke's location in the last frame, in pixels of the model's frames."""
     x, y = canvas.modelled(poke).location
     if frame is None or frame.flow is None:
         return x, y
@@ -50,11 +50,11 @@ def origin(canvas: Canvas, poke: Poke, frame: Frame | None) -> Pair:
 def from_rest(
     canvas: Canvas, held: Sequence[tuple[int, Poke]], impulses: Sequence[Poke], origins: Mapping[int, Pair]
 ) -> list[Poke]:
-    """All that touches, in pixels of the model: users count shifts from where a point showed when it was grabbed, here they
-    count from where it is in x_0.
+    """All active pokes in pixels of the model: a user's shift counts from where a point showed when it was grabbed, a
+    returned one from where it is in x_0.
 
     Args:
-        origins: by pointer; those of impulses, which have none, by -1, -2 ...
+        origins: points of x_0 by pointer; impulses have no pointer and count -1, -2 ...
     """
     active = []
     for pointer, poke in held:
@@ -69,9 +69,9 @@ def from_rest(
 def driven(
     player: TouchPlayer, state: State, active: Sequence[Poke], known: Mapping[Pair, Tensor]
 ) -> tuple[Tensor | None, dict[Pair, Tensor]]:
-    """What the player is driven by, None where nothing touches, and the influences that are still needed.
+    """The player's drive, None without active pokes, and the influences that are still needed.
 
-    Every touched point of x_0 is encoded once for as long as it is held.
+    Every touched point of x_0 is encoded once, for as long as it is held.
     """
     influences = {
         poke.location: known[poke.location] if poke.location in known else player.touch(state, poke.location)

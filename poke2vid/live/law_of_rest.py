@@ -1,8 +1,7 @@
-"""A trained model made fit for a live session: what nothing touches stays, what was let go of swings back, and what is held
-still comes to rest.
+"""A trained model made fit for live sessions: untouched objects stay, released ones swing back, held ones come to rest.
 
-Ours, not the paper's (docs/decisions/020): F was trained on clips of a second, and creeps away from a picture that is left
-alone for a minute. For the first `STEADY` frames of a poke a step is the paper's, to the bit.
+Ours, not the paper's (docs/decisions/020): F was trained on clips of a second, and drifts away from a picture that is
+left alone for a minute. For the first `STEADY` frames of a poke a step is the paper's, bit for bit.
 """
 
 from dataclasses import replace
@@ -14,11 +13,11 @@ from torch import Tensor, nn
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.types import AS_TRAINED, Frame, LivePlayer, Player, PokeKind, Rest, State
 
-STEADY = 25  # frames that a poke acts in full; longer than any clip that models are trained or judged on
-FADING = 0.9  # of the pace, from frame to frame after that: nine more frames' worth in all
-STOPPED = 1e-3  # a pace below it is none
+STEADY = 25  # frames in which a poke acts in full; longer than any clip of training or evaluation
+FADING = 0.9  # factor of the pace per frame after that: adds up to nine more full frames
+STOPPED = 1e-3  # a pace below it counts as 0
 
-_REST: dict[PokeKind, Rest] = {  # an impulse's response is all F's own; only its creeping at rest is taken away
+_REST: dict[PokeKind, Rest] = {  # an impulse's response is F's alone; only its drift at rest is removed
     "shift": Rest(),
     "impulse": Rest(stiffness=0.0, momentum=0.0),
 }
@@ -30,7 +29,7 @@ class LiveModel(nn.Module):
         v_i+1     = rho v_i - k d                                          a damped spring in the space of states
         sigma_i+1 = F(sigma_i, 0) - (F(sigma_0, 0) - sigma_0) + v_i+1      sigma_0 is a fixed point, exactly
 
-    and while something does, with n the frames since what touches it changed and lambda_n = `pace(n)`,
+    and while something does, with n the frames since the pokes changed and lambda_n = `pace(n)`,
 
         sigma_i+1 = sigma_i + lambda_n (F(sigma_i, phi) - sigma_i)         F alone for n < STEADY, where lambda is 1
         v_i+1     = 0
@@ -63,7 +62,7 @@ class LiveModel(nn.Module):
         return self.model.encode_poke(poke_map)
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """The paper's step, also where nothing touches the object."""
+        """The paper's step, even if nothing touches the object."""
         return self.live_step(state, phi, AS_TRAINED)
 
     def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
@@ -78,9 +77,9 @@ class LiveModel(nn.Module):
 
 
 def pace(unchanged: int, rest: Rest) -> float:
-    """lambda_n: which share of F's step is taken when what touches the object has been the same for `unchanged` frames.
+    """lambda_n: the share of F's step that is taken when the pokes have not changed for `unchanged` frames.
 
-    F was never asked to hold an object for longer than a clip, and goes on pulling at it for minutes.
+    F never learned to hold an object for longer than a clip, and goes on pulling at it for minutes.
     """
     faded = FADING ** max(0, unchanged - STEADY + 1)
     return 1.0 if not rest.anchored else faded if faded >= STOPPED else 0.0
@@ -94,14 +93,14 @@ def paced(sigma: tuple[Tensor, ...], after: tuple[Tensor, ...], share: float) ->
 
 
 def rested(state: State, after: tuple[Tensor, ...], stiffness: float | Tensor, momentum: float | Tensor) -> State:
-    """The next state of an object that nothing touches, where F alone leads to `after`."""
+    """The next state of an object that nothing touches; F alone would give `after`."""
     velocity, sigma = [], []
     for now, later, v, home, drift in zip(state.sigma, after, state.velocity, state.home, state.drift, strict=True):
         velocity.append(momentum * v - stiffness * (now - home))
-        sigma.append(now + ((later - now) - drift) + velocity[-1])  # in this order nothing is left over at sigma_0
+        sigma.append(now + ((later - now) - drift) + velocity[-1])  # in this order it cancels exactly at sigma_0
     return replace(state, sigma=tuple(sigma), velocity=tuple(velocity))
 
 
 def live(player: Player) -> Player:
-    """A trained model with its law of rest; whatever else can be poked as it is."""
+    """A `PokeVideo` with its law of rest; any other player as it is."""
     return LiveModel(player) if isinstance(player, PokeVideo) and not isinstance(player, LivePlayer) else player

@@ -64,7 +64,7 @@ Event = Annotated[PokeEvent | DragEvent | ReleaseEvent | RestEvent, Field(discri
 
 
 class Script(_Strict):
-    """What is done to a picture, frame by frame. An event of frame f happens before frame f + 1 is predicted.
+    """Actions on a picture, frame by frame. An event of frame f happens before frame f + 1 is predicted.
 
     The published description is assets/poke-script.schema.json; `schema` makes it.
 
@@ -95,16 +95,15 @@ def schema() -> dict[str, Any]:
 
 
 def recorded(session: Session) -> Script:
-    """All that was done to a session, as a script that gives the same frames again; undone pokes left out.
+    """A session's actions as a script that gives the same frames again; undone pokes are left out.
 
     Raises:
-        InputError: if the session has not made a step, or more than a script may have.
+        InputError: if the session has made no step, or more than a script may have.
     """
     if not 1 <= session.time <= _MAX_FRAMES:
         raise InputError(f"the session made {session.time} frames; a poke script holds 1 to {_MAX_FRAMES}.")
-    events = [
-        _event_of(done) for done in session.done if done.frame < session.time
-    ]  # what comes later shows in no frame
+    # Later actions show in no frame.
+    events = [_event_of(done) for done in session.done if done.frame < session.time]
     return Script(version=1, frames=session.time, events=tuple(events))
 
 
@@ -124,7 +123,7 @@ def _event_of(done: Done) -> Event:
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:
-    """What `OPTION X,Y` says on the command line, of an option that is given several times.
+    """Pairs of numbers from a command-line option `OPTION X,Y` that may be given several times.
 
     Raises:
         InputError: if one is not two finite numbers; names the option.
@@ -142,7 +141,7 @@ def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:
 
 
 def read_script(path: Path) -> Script:
-    """A script from its file.
+    """Reads a script from its file.
 
     Raises:
         InputError: if the file is missing, is no JSON, or breaks the format; names every wrong field.
@@ -165,10 +164,10 @@ class Moment:
     """One shown picture of a replay; pokes in pixels of the user's picture.
 
     Attributes:
-        canvas: that of the session.
-        frame: as the model made it; None for the picture as it was given. Drawn when it is looked at: a long replay of large
-            pictures would not fit in memory.
-        begun: the pokes that begin here, in this picture.
+        canvas: the session's.
+        frame: as the model made it; None for the given picture. Rendered only on demand: a long replay of large pictures
+            would not fit in memory.
+        begun: pokes that begin in this picture, with the session's pointers.
         held: by the session's pointer, the shifts that were in force when this picture was made.
     """
 
@@ -179,12 +178,12 @@ class Moment:
 
     @property
     def picture(self) -> Picture:
-        """At the shown size."""
+        """The picture at the shown size."""
         return self.canvas.picture if self.frame is None else self.canvas.render(self.frame)
 
 
 def replay(script: Script, session: Session) -> list[Moment]:
-    """The picture as it was given, then every predicted frame.
+    """Replays a script: returns the picture as given, then every predicted frame.
 
     Raises:
         InputError: for an event that does not fit what happened before it; names it as `events.N`, N from 0.
@@ -209,10 +208,10 @@ def replay(script: Script, session: Session) -> list[Moment]:
 
 
 def _apply(event: Event, session: Session, pointers: dict[int, int]) -> list[tuple[int, Poke]]:
-    """Does what the event says; the poke that begins with it, if one does, with the session's pointer."""
+    """Does an event; returns the poke that begins with it, if any, with the session's pointer."""
     match event:
         case PokeEvent():
-            if event.pointer in pointers:  # the same finger touches anew
+            if event.pointer in pointers:  # the same finger touches again
                 session.release(pointers.pop(event.pointer))
             pointer = session.poke(event.at, event.shift, event.kind)
             if event.kind == "shift":

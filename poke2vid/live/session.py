@@ -41,29 +41,29 @@ HISTORY = 32  # pokes that can be undone
 
 @dataclass(frozen=True)
 class _Now:
-    """All of a session that changes; nothing in it is ever written to, so that keeping one is enough to come back."""
+    """The changing part of a session; never modified in place, so that keeping one is enough to come back to it."""
 
     state: State
     frame: Frame | None = None
     time: int = 0
     held: tuple[tuple[int, Poke], ...] = ()
     impulses: tuple[Poke, ...] = ()
-    origins: tuple[tuple[int, Pair], ...] = ()  # by pointer: what was touched, in x_0, in pixels of the model
+    origins: tuple[tuple[int, Pair], ...] = ()  # by pointer: the touched point of x_0, in pixels of the model
     next_pointer: int = 0
     rest: Rest = AS_TRAINED
-    unchanged: int = 0  # for how many frames the same has touched the object, or nothing
+    unchanged: int = 0  # frames since the pokes last changed
     done: tuple[Done, ...] = ()
 
 
 class Session:
-    """One picture and what is being done to it. Locations and shifts are in pixels of the picture the user gave.
+    """One picture and the pokes on it. Locations and shifts are in pixels of the picture that the user gave.
 
-    The same calls give the same frames, bit for bit on one machine. While nothing touches the picture it stays exactly as it
-    is, what was let go of comes back, and what is held still comes to rest (`Rest`, docs/decisions/020). Not for several
-    threads at once.
+    The same calls give the same frames, bit for bit on one machine. An untouched picture stays exactly as it is, a
+    released object swings back, and one that is held still comes to rest (`Rest`, docs/decisions/020). Not safe for
+    several threads at once.
 
     Attributes:
-        player: what computes.
+        player: the model.
         canvas: the picture on the model's canvas.
     """
 
@@ -82,10 +82,10 @@ class Session:
 
         Args:
             max_side: of the shown picture, in pixels.
-            rest: how it moves while nothing touches it; None for what suits the player, AS_TRAINED for the model alone.
+            rest: how the object moves untouched; None for the player's default, AS_TRAINED for the model alone.
             history: how many pokes can be undone; every one keeps a state in memory.
-            record: False keeps no account of what is done, so that a session of days needs no more memory than a short one.
-            size: of the user's picture, where `picture` is it as a canvas shows it.
+            record: False keeps no record of actions, so that a session of days needs no more memory than a short one.
+            size: of the user's picture, if `picture` is already at a canvas's shown size.
         """
         self.player = player
         self._live = live(player)
@@ -102,11 +102,11 @@ class Session:
         if rest is not None:
             self.rest = rest
 
-    # What can be seen
+    # Properties
 
     @property
     def state(self) -> State:
-        """Where the object is in its motion."""
+        """State of the object's motion."""
         return self._now.state
 
     @state.setter
@@ -121,7 +121,7 @@ class Session:
 
     @property
     def time(self) -> int:
-        """How many steps were taken."""
+        """Number of steps taken."""
         return self._now.time
 
     @property
@@ -131,12 +131,12 @@ class Session:
 
     @property
     def done(self) -> tuple[Done, ...]:
-        """What was done so far, undone pokes left out; nothing with `record=False`."""
+        """Actions so far, undone pokes left out; empty with `record=False`."""
         return self._now.done
 
     @property
     def rest(self) -> Rest:
-        """How the object moves while nothing touches it; can be set at any time."""
+        """Law of the object's motion while nothing touches it; can be set at any time."""
         return self._now.rest
 
     @rest.setter
@@ -145,13 +145,13 @@ class Session:
 
     @property
     def picture(self) -> Picture:
-        """What is shown now, at the shown size: the last frame, or the picture itself."""
+        """The current picture at the shown size: the last frame, or before the first step the picture itself."""
         return self.canvas.picture if self.frame is None else self.canvas.render(self.frame)
 
-    # What can be done
+    # Actions
 
     def poke(self, location: Pair, shift: Pair, kind: PokeKind = "shift") -> int:
-        """Touches the picture as it is shown now; a shift is held until it is released, an impulse lasts one step.
+        """Touches the picture as shown now; a shift is held until it is released, an impulse lasts one step.
 
         Returns:
             The pointer by which a held poke can be dragged and released.
@@ -180,14 +180,14 @@ class Session:
         return pointer
 
     def hold(self, location: Pair) -> int:
-        """Grabs a point and keeps it where it is; the pointer to drag it by."""
+        """Grabs a point and keeps it where it is; returns the pointer to drag it by."""
         return self.poke(location, (0.0, 0.0))
 
     def drag(self, grabbed: int | Pair, to: Pair) -> int:
-        """Moves the target of a held poke: the point that was grabbed shall go to `to`, which may lie outside the picture.
+        """Moves the target of a held poke to `to`, which may lie outside the picture.
 
         Args:
-            grabbed: a pointer, or a location that is grabbed now.
+            grabbed: a pointer, or a location to grab now.
 
         Returns the pointer.
         """
@@ -221,7 +221,7 @@ class Session:
 
     @torch.inference_mode()
     def advance(self) -> Frame:
-        """The next frame as the model makes it; for those who show it themselves."""
+        """The next frame as the model makes it, for callers that render it themselves."""
         now, phi = self._now, self._interaction()
         if isinstance(self._live, LivePlayer):
             state, frame = self._live.live_step(now.state, phi, now.rest, now.unchanged)
@@ -236,16 +236,16 @@ class Session:
         return frame
 
     def fork(self) -> "Session":
-        """A session of its own that goes on from here; what is done to one does not touch the other."""
+        """An independent copy of the session that goes on from here."""
         other = object.__new__(Session)
         other.__dict__.update(self.__dict__)
         other._history = list(self._history)
         return other
 
     def undo(self) -> bool:
-        """Back to the moment before the last poke, the frames since then forgotten; False where there is none to undo.
+        """Goes back to before the last poke and forgets the frames since; False if there is none to undo.
 
-        A change of `rest` is not a poke, and is undone with the poke before it.
+        A change of `rest` is not a poke; it is undone with the poke before it.
         """
         if not self._history:
             return False
@@ -256,7 +256,7 @@ class Session:
     # On disk
 
     def save(self, path: str | Path) -> None:
-        """The whole session in one file (safetensors with JSON), atomically; what could be undone is not kept.
+        """Saves the whole session in one file (safetensors with JSON), atomically; the history for undo is not kept.
 
         Raises:
             InputError: if the file cannot be written.
@@ -279,7 +279,7 @@ class Session:
 
     @classmethod
     def load(cls, path: str | Path, player: Player) -> "Session":
-        """A saved session; goes on bit for bit as the one that was saved would have, on the same machine.
+        """Loads a saved session; on the same machine it goes on bit for bit as the saved one would have.
 
         Raises:
             InputError: if the file is missing, damaged or no session, or belongs to another model.
@@ -317,7 +317,7 @@ class Session:
             before = self._now.done
             last = before[-1] if before else None
             again = last is not None and (last.frame, last.type, last.pointer) == (done.frame, done.type, done.pointer)
-            if again and done.type in ("drag", "rest"):  # only the last of several between two frames is felt
+            if again and done.type in ("drag", "rest"):  # of several between two frames only the last counts
                 before = before[:-1]
             changes["done"] = (*before, done)
         if done.type != "rest":
@@ -326,13 +326,13 @@ class Session:
         self._phi_is_current = False
 
     def _check(self, poke: Poke) -> None:
-        """In pixels of the user's picture, and in the model's, where a small picture makes a shift larger."""
+        """Checks a poke in the user's pixels, and in the model's, where a small picture makes a shift larger."""
         height, width = self.canvas.size
         poking.check(poke, width, height)
         poking.check(self.canvas.modelled(poke), self.player.resolution, self.player.resolution)
 
     def _interaction(self) -> Tensor | None:
-        """phi of all that touches the object now; computed anew only when that changed."""
+        """phi of all current pokes; recomputed only after they change."""
         if not self._phi_is_current:
             now = self._now
             if isinstance(self._live, TouchPlayer):
@@ -352,8 +352,8 @@ class Animation:
 
     Attributes:
         frames: the picture as shown, then every predicted frame.
-        state: where the object was at the end; a session whose `state` is set to it goes on from there.
-        pokes: what was done at the start, in pixels of `frames`; for drawing and measuring.
+        state: the object's at the end; a session whose `state` is set to it goes on from there.
+        pokes: those at the start, in pixels of `frames`; for drawing and measuring.
     """
 
     frames: UInt8[np.ndarray, "t h w 3"]
@@ -362,7 +362,7 @@ class Animation:
 
 
 class Animator:
-    """A loaded model (`player`) and what a person does with it; `about` is its file's account of itself."""
+    """A loaded model (`player`) that opens sessions and animates pictures; `about` is the header of its file."""
 
     def __init__(self, player: Player, about: dict[str, Any] | None = None) -> None:
         self.player, self.about = player, about or {}

@@ -1,4 +1,4 @@
-"""A session on disk: picture, state and last frame as tensors, what is being done as JSON, in one checked safetensors file."""
+"""A session on disk: picture, state and last frame as tensors, the rest as JSON, in one checked safetensors file."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,10 @@ _PARTS = tuple(field.name for field in fields(State))
 
 @dataclass(frozen=True)
 class Saved:
-    """What a file of a session holds.
+    """Contents of a session's file.
 
     Attributes:
-        picture: as it was shown before anything moved; `size` is the user's.
+        picture: as shown before anything moved; `size` is that of the user's.
         about: the rest of the session, as `write` was given it; not yet checked.
     """
 
@@ -35,7 +35,7 @@ class Saved:
 
 
 def identity(player: Player) -> str:
-    """The same for the same weights and shape, or whatever the player calls its digest; else the name of its class."""
+    """Identity of a model: a digest of its weights and shape, else the player's own `digest`, else its class's name."""
     if isinstance(player, torch.nn.Module):
         return digest_of(player.state_dict(), {"config": repr(getattr(player, "config", type(player).__name__))})
     if isinstance(player, WithSubject):
@@ -44,10 +44,10 @@ def identity(player: Player) -> str:
 
 
 def write(path: Path, player: Player, canvas: Canvas, state: State, frame: Frame | None, about: dict[str, Any]) -> None:
-    """Raises InputError if the file cannot be written."""
+    """Writes a session's file. Raises InputError if it cannot be written."""
     tensors = {"picture": torch.from_numpy(canvas.picture)}
     for part in _PARTS:
-        # Cloned: at the start sigma is home, and the file format keeps no two names for one tensor.
+        # Cloned: at the start sigma is home, and the file format allows no two names for one tensor.
         tensors |= {f"{part}/{n}": level.clone() for n, level in enumerate(getattr(state, part))}
     if frame is not None:
         tensors |= {f"frame/{name}": part.clone() for name, part in vars(frame).items() if part is not None}
@@ -56,7 +56,7 @@ def write(path: Path, player: Player, canvas: Canvas, state: State, frame: Frame
 
 
 def read(path: Path, player: Player) -> Saved:
-    """Raises InputError if the file is missing, damaged or no session, or was saved with another model."""
+    """Reads a session's file. Raises InputError if it is missing, damaged, no session, or saved with another model."""
     tensors, about = read_tensors(path)
     if about.get("format") != FORMAT:
         raise InputError(f"{path} is a poke2vid file but no session; use one that was saved with Session.save.")
@@ -82,7 +82,7 @@ def read(path: Path, player: Player) -> Saved:
 
 @contextlib.contextmanager
 def checked(path: Path) -> Iterator[None]:
-    """What a file leaves out or says in another form becomes one sentence."""
+    """Turns the error of a missing or malformed entry in a file into one InputError."""
     try:
         yield
     except InputError:

@@ -1,30 +1,31 @@
 """Motion correlation (Sec. 4.2, Fig. 5): how closely every pixel goes with the poked one, and how such a map is scored.
 
-Pure functions of flows from x_0 to the last frame of K videos, each after another poke at the same location l. For pixel x and
-video k with flow D_k(x) and poke p_k, the paper takes the L2 distance between the two in a [magnitude, angle] representation,
+Pure functions of flows from x_0 to the last frame of K videos, each after another poke at the same location l. For
+pixel x and video k with flow D_k(x) and poke p_k, the paper takes the L2 distance between the two in a [magnitude,
+angle] representation,
 
     d_k(x)^2 = ((|D_k(x)| - |p_k|) / L)^2 + (wrap(angle D_k(x) - angle p_k) / pi)^2,                    (ours: L and pi)
 
-and maps its variance over k: low variance is high correlation. What the paper leaves open is decided so:
+and maps its variance over k: low variance is high correlation. What the paper leaves open is decided here:
 
-- L is the length of the longest of the K pokes and `wrap` takes a difference of angles to [-pi, pi]. For pokes whose length
-  and direction are drawn evenly both terms of a pixel that ignores them are then even over [0, 1]: neither unit outweighs
+- L is the length of the longest of the K pokes and `wrap` takes a difference of angles to [-pi, pi]. For pokes of
+  uniform length and direction, both terms of a pixel that ignores them are then uniform over [0, 1]: neither outweighs
   the other, and nothing depends on the size of the frames.
-- The unit is the same for all videos. Were it each poke's own length, a pixel that never moves would always be off by 1,
-  and so would have no variance: still background would seem bound to l. With one unit its distance varies as the poke's
-  length does, and a pixel that follows a share s of the poke has (1 - s)^2 of that variance.
-- A pixel that moves less than `STILL` of L has no angle that could be measured; it gets atan2(0, 0) = 0, as if it pointed
-  right. The pokes point everywhere, so its difference of angles is as even as that of noise would be.
-- A pixel that moves exactly as the poke has variance 0. So has, by the paper's definition, one that always moves just as far
-  the other way, as the far arm of a lever: its motion is bound to l, too. A still pixel's variance follows from the pokes
-  alone, `still_difference`; `heat` says how far below it a pixel is.
+- The unit is the same for all videos. With each poke's own length, a pixel that never moves would always be off by 1
+  and have no variance: still background would seem bound to l. With one unit its distance varies as the poke's length
+  does, and a pixel that follows a share s of the poke has (1 - s)^2 of that variance.
+- A pixel that moves less than `STILL` of L has no measurable angle; it gets atan2(0, 0) = 0, as if it pointed right.
+  The pokes point everywhere, so its difference of angles is as uniform as that of noise.
+- A pixel that moves exactly as the poke has variance 0. By the paper's definition so has one that always moves just as
+  far the other way, such as the far arm of a lever: its motion is bound to l, too. A still pixel's variance follows
+  from the pokes alone, see `still_difference`; `heat` says how far below it a pixel is.
 
-Variance has a weakness where motion is measured: a pixel that follows in most videos and is lost by the tracker in some has
-more of it than one that never moves, because its distance is now 0 and now 1. On true frames of simulated objects (11 points
-of 6 scenes, 60 pokes each, 128 pixels) the tracked map knows l's part with an area under the ROC curve of 0.75 on the object,
-where exact flow gives 0.98: a thin leaf may come last in its own map. `mean_square`, the second moment about 0 and not about
-the mean, has no such fault (0.93 tracked, 0.98 exact), and sees that the far arm of a lever goes the other way. The paper's
-is the default.
+Variance has a weakness with tracked motion: a pixel that follows in most videos but is lost by the tracker in some has
+more variance than one that never moves, because its distance jumps between 0 and 1. On true frames of simulated objects
+(11 points of 6 scenes, 60 pokes each, 128 pixels) the tracked map finds l's part with an area under the ROC curve of
+0.75 on the object, where exact flow gives 0.98: a thin leaf may come last in its own map. `mean_square`, the second
+moment about 0 instead of the mean, avoids this (0.93 tracked, 0.98 exact), and sees that the far arm of a lever moves
+the other way; it is the default of `structure.correlate.Settings` (docs/decisions/017).
 """
 
 import numpy as np
@@ -32,14 +33,14 @@ from jaxtyping import Bool, Float, Float64
 
 from poke2vid.types import InputError
 
-STILL = 0.05  # of the longest poke: what moves less has no direction, for trackers err by as much
-BINS = 256  # of the histogram that Otsu's threshold is found in
+STILL = 0.05  # of the longest poke: smaller motion has no direction, since trackers err by as much
+BINS = 256  # of the histogram in which Otsu's threshold is found
 
 
 def difference(
     flows: Float[np.ndarray, "k 2 h w"], shifts: Float[np.ndarray, "k 2"]
 ) -> Float64[np.ndarray, "k h w"]:  # fmt: skip
-    """d_k(x): how far every pixel's motion is from the poke in [magnitude, angle]; 0 for a pixel that does as it was told.
+    """d_k(x): distance of each pixel's motion from the poke in [magnitude, angle]; 0 if it moves as the poke.
 
     Args:
         flows: (dx, dy) from x_0 to the last frame of every video, in any one unit of length.
@@ -64,14 +65,14 @@ def difference(
 def motion_variance(
     flows: Float[np.ndarray, "k 2 h w"], shifts: Float[np.ndarray, "k 2"]
 ) -> Float64[np.ndarray, "h w"]:  # fmt: skip
-    """The paper's correlation map: the variance over the videos of `difference`. Low is highly correlated; 0 follows."""
+    """The paper's correlation map: the variance over the videos of `difference`. Low is correlated; 0 follows."""
     return difference(flows, shifts).var(axis=0)
 
 
 def mean_square(
     flows: Float[np.ndarray, "k 2 h w"], shifts: Float[np.ndarray, "k 2"]
 ) -> Float64[np.ndarray, "h w"]:  # fmt: skip
-    """The other map: the mean square over the videos of `difference`; 0 follows. See the head of this file."""
+    """The alternative map: the mean square over the videos of `difference`; 0 follows. See the head of this file."""
     return (difference(flows, shifts) ** 2).mean(axis=0)
 
 
@@ -79,7 +80,7 @@ def still_difference(shifts: Float[np.ndarray, "k 2"]) -> Float64[np.ndarray, " 
     """`difference` of a pixel that never moves; its variance is about 0.07 for pokes of even length and direction.
 
     Raises:
-        InputError: if it does not vary, for then the pokes are all alike.
+        InputError: if it does not vary, because all pokes are alike.
     """
     away = difference(np.zeros((len(shifts), 2, 1, 1)), shifts)[:, 0, 0]
     if np.ptp(away) < 1e-6:
@@ -88,16 +89,16 @@ def still_difference(shifts: Float[np.ndarray, "k 2"]) -> Float64[np.ndarray, " 
 
 
 def heat(disagreement: Float64[np.ndarray, "*n"]) -> Float64[np.ndarray, "*n"]:
-    """Correlation for the eye: 1 has no variance, 0 has a still pixel's or more.
+    """Correlation for display: 1 for no variance, 0 for a still pixel's or more.
 
     Args:
-        disagreement: variance, or mean square, over that of a still pixel under the same pokes.
+        disagreement: variance or mean square, divided by that of a still pixel under the same pokes.
     """
     return (1 - disagreement).clip(0.0, 1.0)
 
 
 def auc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> float:
-    """Area under the ROC curve: how often a positive outscores a negative; ties count half. NaN where one kind is missing.
+    """Area under the ROC curve: how often a positive outscores a negative; ties count half. NaN if one kind is missing.
 
     By ranks (Mann-Whitney): (sum of the positives' ranks - P (P + 1) / 2) / (P N).
     """
@@ -106,16 +107,16 @@ def auc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> fl
     if num_positive == 0 or num_negative == 0:
         return float("nan")
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum() - (counts - 1) / 2)[inverse]  # from 1; equal scores share the mean of theirs
+    ranks = (counts.cumsum() - (counts - 1) / 2)[inverse]  # from 1; equal scores share their mean rank
     above = float(ranks[positive].sum()) - num_positive * (num_positive + 1) / 2
     return above / (num_positive * num_negative)
 
 
 def otsu(scores: Float[np.ndarray, " n"]) -> float:
-    """The threshold that parts the scores into two groups with the largest variance between them (Otsu 1979).
+    """The threshold that splits the scores into two groups with the largest variance between them (Otsu 1979).
 
-    It is sought among the edges of a histogram of `BINS` bins from the least to the largest score; of several that are equally
-    good, as across a gap, the middle. A group holds what is above it. Where all scores are equal, nothing is above.
+    Candidates are the edges of a histogram of `BINS` bins from the least to the largest score; of several equally good
+    ones, as across a gap, it is the middle. If all scores are equal, none lies above the threshold.
     """
     low, high = float(scores.min()), float(scores.max())
     if low == high:
@@ -136,12 +137,12 @@ def iou(chosen: Bool[np.ndarray, " n"], part: Bool[np.ndarray, " n"]) -> float:
 
 
 def best_iou(scores: Float[np.ndarray, " n"], part: Bool[np.ndarray, " n"]) -> float:
-    """The IoU at the threshold that suits the part best: what no threshold could exceed. NaN where the part is empty."""
+    """The IoU at the best threshold for the part, an upper bound for any threshold. NaN where the part is empty."""
     size = int(part.sum())
     if size == 0:
         return float("nan")
     order = (-scores).argsort(kind="stable")
     ranked, hits = scores[order], part[order].cumsum()
     chosen = np.arange(1, len(ranked) + 1)
-    whole = np.append(ranked[1:] < ranked[:-1], True)  # a threshold takes all of equal score, or none
+    whole = np.append(ranked[1:] < ranked[:-1], True)  # a threshold takes all pixels of equal score, or none
     return float((hits / (chosen + size - hits))[whole].max())

@@ -1,7 +1,7 @@
 """Scores of several futures of one first frame: what else moves with a poke, and how one poke differs from another.
 
-Pure functions of flows from frame 0, in pixels; the truth is exact flow from the simulator. Everything is 0 or perfect where
-the truth is given for the prediction. What cannot be measured is NaN. Definitions: DESIGN.md section 7.
+Pure functions of flows from frame 0, in pixels; the truth is exact flow from the simulator. The truth itself
+scores 0 or perfect. What cannot be measured is NaN. Definitions: DESIGN.md section 7.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-# Of the frame's side; what is nearer to the poke is not "the rest of the object". Whoever drags a patch of pixels along gets
-# what is near right without knowing of objects: at this distance the patch of `players.ShiftPatch` is down to a third.
+# Of the frame's side; pixels nearer to the poke do not count as "the rest of the object". Dragging a patch of pixels
+# gets those right without knowing of objects: at this distance the patch of `players.ShiftPatch` is down to a third.
 TOUCHED_RADIUS = 0.15
 CORRECT_WITHIN = 0.05  # of the frame's side: how near a point must come to count for PCK
 
@@ -21,13 +21,13 @@ def touched_error(
     flow: Float[Tensor, "2 h w"], truth: Float[Tensor, "2 h w"], where: Bool[Tensor, "h w"],
     location: tuple[float, float],
 ) -> float:  # fmt: skip
-    """Poke-EPE: how far the touched point is from where the truth has it, in pixels.
+    """Poke-EPE: distance of the touched point from its true place, in pixels.
 
-    The median, by component, over those of the 3x3 pixels around the point that `where` holds, each against its own true
-    motion: a touched part may be thinner than three pixels, and what lies beside it moves otherwise.
+    The median, by component, over those of the 3x3 pixels around the point that lie in `where`, each against its own
+    true motion: a touched part may be thinner than three pixels, and pixels beside it move differently.
 
     Args:
-        where: the touched part, as far as it shows; a point without one such pixel cannot be tracked, and gives NaN.
+        where: visible pixels of the touched part; a point without any cannot be tracked, and gives NaN.
     """
     height, width = where.shape
     x, y = (min(max(round(c), 0), limit - 1) for c, limit in zip(location, (width, height), strict=True))
@@ -54,7 +54,7 @@ def motion(flow: Float[Tensor, "2 h w"], where: Bool[Tensor, "h w"]) -> float:
 
 
 def untouched(mask: Bool[Tensor, "h w"], location: tuple[float, float]) -> Bool[Tensor, "h w"]:
-    """The object without what lies around the touched point: where response-EPE is taken."""
+    """Pixels of the object away from the touched point, over which response-EPE is taken."""
     height, width = mask.shape
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     away = torch.hypot(x - float(location[0]), y - float(location[1]))
@@ -65,9 +65,9 @@ def difference_error(
     first: Float[Tensor, "2 h w"], second: Float[Tensor, "2 h w"], true_first: Float[Tensor, "2 h w"],
     true_second: Float[Tensor, "2 h w"], where: Bool[Tensor, "h w"],
 ) -> float:  # fmt: skip
-    """diff-EPE: how far the difference between two futures of one frame is from the true difference, in pixels.
+    """diff-EPE: error of the difference between two futures of one frame, in pixels.
 
-    What is common to both, such as drift, cancels out: only the effect of the poke is judged.
+    Motion common to both, such as drift, cancels out, so only the effect of the poke is judged.
     """
     return endpoint_error(first - second, true_first - true_second, where)
 
@@ -75,8 +75,8 @@ def difference_error(
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
     """Spearman's rho, -1 ... 1: the correlation of ranks, ties sharing their mean.
 
-    0 where only the first does not vary, because it does not follow the second; NaN where the second does not, or one of
-    them holds NaN.
+    0 if only the first does not vary, since it does not follow the second; NaN if the second does not vary, or either
+    holds NaN.
     """
     if np.isnan([*first, *second]).any():
         return float("nan")
@@ -87,7 +87,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _ranks(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Ranks from 0; equal values share the mean of theirs."""
+    """Ranks from 0; equal values share their mean rank."""
     order = values.argsort(kind="stable")
     ranks = np.empty(len(values))
     ranks[order] = np.arange(len(values))

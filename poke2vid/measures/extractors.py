@@ -1,4 +1,4 @@
-"""Whatever turns clips into features for a Frechet distance: one protocol, and which of them this machine can have."""
+"""Extractors of clip features for Frechet distances: their protocol, and those available on this machine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,30 +15,30 @@ from poke2vid.types import InputError
 
 @runtime_checkable
 class VideoFeatures(Protocol):
-    """One column of a report: features of which the Frechet distance is taken."""
+    """Feature extractor behind one Frechet distance, a column of a report."""
 
     @property
     def name(self) -> str:
-        """The column."""
+        """Name of the column."""
 
     @property
     def family(self) -> str:
-        """What numbers of this column are, and with which published ones they can be compared, for reports."""
+        """Description for reports: the column's numbers, and published ones that they can be compared with."""
 
     @property
     def dimensions(self) -> int:
-        """d; with fewer clips than that a distance says little, see `distances.Floor`."""
+        """Feature dimensions d; with fewer clips than d a distance says little, see `distances.Floor`."""
 
     @property
     def shortest(self) -> int:
-        """How many frames beside x_0 a clip must have."""
+        """Fewest frames beside x_0 that a clip must have."""
 
     @property
     def digest(self) -> str:
-        """Equal where the features are, rounding aside: of the weights, and of all that is done to frames."""
+        """Hash of the weights and all processing of frames: equal if the features are, up to rounding."""
 
     def __call__(self, x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"]) -> Float64[Tensor, "b d"]:
-        """Features of the clips x_1 ... x_T on the CPU; a clip's do not depend on the others of its batch.
+        """Features of the clips x_1 ... x_T on the CPU; they do not depend on the other clips of the batch.
 
         Args:
             x_0: the frame before the clip, in [-1, 1]; only motion is measured from it.
@@ -52,11 +52,11 @@ class VideoFeatures(Protocol):
 def find_extractors(
     weights_dir: str | Path | None = None, allow_download: bool = False
 ) -> tuple[list[VideoFeatures], dict[str, str]]:
-    """The columns that can be had here, FVD first; and of the others, by column, why not.
+    """Finds the extractors available here, FVD first, and for each missing column the reason.
 
     Args:
-        weights_dir: a folder to search before all others, see `weights.find`.
-        allow_download: fetch public weights that are not here.
+        weights_dir: folder to search before all others, see `weights.find`.
+        allow_download: fetch missing public weights.
     """
     found: list[VideoFeatures] = []
     missing: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""How alike predicted and true frames are (App. F): PSNR, SSIM, sharpness; per frame, averaged over the time of each clip.
+"""Similarity of predicted and true frames (App. F): PSNR, SSIM, sharpness; per frame, averaged over each clip's time.
 
-LPIPS, which needs a network, is `features.Lpips`. Every function takes clips of any batch shape and gives a number a clip.
+LPIPS, which needs a network, is `features.Lpips`. Functions take clips of any batch shape and give one number per clip.
 """
 
 import torch
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-PSNR_LIMIT = 100.0  # dB; two equal frames would have an infinite one, and no mean over clips
+PSNR_LIMIT = 100.0  # dB; equal frames would give infinity, and no mean over clips
 WINDOW = 11  # pixels, of SSIM
 SIGMA = 1.5  # of the window's Gaussian, in pixels
 K_1, K_2 = 0.01, 0.03
@@ -38,9 +38,9 @@ def _gradient_energy(x: Float[Tensor, "*b t 3 h w"]) -> Float[Tensor, "*b"]:
 def ssim(x_hat: Float[Tensor, "*b t 3 h w"], x: Float[Tensor, "*b t 3 h w"]) -> Float[Tensor, "*b"]:
     """SSIM of frames in [-1, 1], averaged over pixels, colours and time: 1 for equal frames.
 
-    Frames are taken to [0, 1] first, so the data range is 1. Local means, variances and the covariance are weighted by a
-    Gaussian of 11 x 11 pixels (sigma 1.5) and not corrected for the sample's size; only windows that lie within the frame
-    count, as in the authors' code and in scikit-image's `gaussian_weights=True, use_sample_covariance=False`.
+    Frames are taken to [0, 1] first, so the data range is 1. Local means, variances and the covariance are weighted by
+    a Gaussian of 11 x 11 pixels (sigma 1.5) and not corrected for the sample's size; only windows that lie within the
+    frame count, as in the authors' code and in scikit-image's `gaussian_weights=True, use_sample_covariance=False`.
     """
     assert min(x.shape[-2:]) >= WINDOW, "no window fits into the frame"
     a, b = (x_hat.clamp(-1, 1) + 1) / 2, (x + 1) / 2

@@ -1,6 +1,6 @@
-"""The Frechet distance between two sets of features, as Gaussians, and how far it lies above zero for want of clips.
+"""Frechet distance between two sets of features, as Gaussians, and its bias above zero from too few clips.
 
-Nothing here knows what the features are; the FVD of the paper (App. F) is this distance over I3D's logits.
+Nothing here depends on the kind of features; the FVD of the paper (App. F) is this distance over I3D's logits.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from torch import Tensor
 
 from poke2vid.types import InputError
 
-FEWEST = 2  # clips: one has no covariance
-_RANK_TOLERANCE = 1e-12  # of the largest variance: what is below is rounding
+FEWEST = 2  # clips; a single one has no covariance
+_RANK_TOLERANCE = 1e-12  # of the largest variance; smaller ones are rounding errors
 
 
 @dataclass
 class Moments:
-    """Count, mean and scatter of features seen so far, in float64; d x d numbers, however many clips there were.
+    """Count, mean and scatter of features seen so far, in float64; d x d numbers for any number of clips.
 
-    Batches are taken in by the update of Chan, Golub and LeVeque (1983), which never subtracts two large sums. The order of
-    batches changes the result by rounding alone.
+    Batches are added by the update of Chan, Golub and LeVeque (1983), which never subtracts two large sums. The order
+    of batches changes the result by rounding alone.
 
     Attributes:
         count: clips seen, n.
-        mean: mu, of all of them; zero before the first.
+        mean: mu over all clips; zero before the first.
         scatter: sum over clips of (f - mu) (f - mu)^T.
     """
 
@@ -34,12 +34,12 @@ class Moments:
 
     @classmethod
     def empty(cls, dimensions: int) -> "Moments":
-        """Before the first clip."""
+        """Moments before the first clip."""
         return cls(0, torch.zeros(dimensions, dtype=torch.float64), torch.zeros(2 * (dimensions,), dtype=torch.float64))
 
     @classmethod
     def of(cls, features: Float[Tensor, "n d"]) -> "Moments":
-        """Those of one batch."""
+        """Moments of one batch."""
         moments = cls.empty(features.shape[1])
         moments.add(features)
         return moments
@@ -49,10 +49,10 @@ class Moments:
         return self.mean.shape[0]
 
     def add(self, features: Float[Tensor, "n d"]) -> None:
-        """Takes in the features of n further clips.
+        """Adds the features of n further clips.
 
         Raises:
-            InputError: if one of them is NaN or infinite, or they are not of these dimensions.
+            InputError: if one of them is NaN or infinite, or their dimensions differ.
         """
         _same_dimensions(self.dimensions, features.shape[1])
         if not features.isfinite().all():
@@ -69,7 +69,7 @@ class Moments:
         self._take_in(Moments(len(values), mean, centred.T @ centred))
 
     def merge(self, other: "Moments") -> "Moments":
-        """Those of both sets of clips together; neither is changed."""
+        """Moments of both sets of clips together; changes neither."""
         _same_dimensions(self.dimensions, other.dimensions)
         merged = Moments(self.count, self.mean.clone(), self.scatter.clone())
         if other.count:
@@ -88,7 +88,7 @@ class Moments:
         """S, the unbiased estimate: scatter / (n - 1), as the public implementations of FVD take it.
 
         Raises:
-            InputError: of fewer than two clips.
+            InputError: if there are fewer than two clips.
         """
         if self.count < FEWEST:
             raise InputError(
@@ -98,7 +98,7 @@ class Moments:
         return self.scatter / (self.count - 1)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors to be written down, from which `from_state` goes on as if nothing had happened."""
+        """Tensors to save, from which `from_state` restores the same moments."""
         return {"count": torch.tensor(self.count), "mean": self.mean.clone(), "scatter": self.scatter.clone()}
 
     @classmethod
@@ -106,7 +106,7 @@ class Moments:
         """The inverse of `state`.
 
         Raises:
-            InputError: if it is not one.
+            InputError: if the tensors are no such state.
         """
         wanted = {"count", "mean", "scatter"}
         if state.keys() != wanted or state["scatter"].shape != 2 * state["mean"].shape or state["mean"].ndim != 1:
@@ -123,9 +123,9 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
     d^2 = |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))
 
-    The root's trace is taken as the sum of the singular values of S_a^(1/2) S_b^(1/2), each factor from a symmetric
-    eigendecomposition. It is the same number, and there is no root of rounding errors in it, so that covariances without full
-    rank (fewer clips than dimensions) are exact too. Symmetric, and never below 0.
+    The root's trace is computed as the sum of the singular values of S_a^(1/2) S_b^(1/2), each factor from a symmetric
+    eigendecomposition. This is the same number without roots of rounding errors, so covariances without full rank
+    (fewer clips than dimensions) are exact too. Symmetric, and never below 0.
 
     Raises:
         InputError: if one of them has seen fewer than two clips, or their features differ in dimensions.
@@ -138,10 +138,10 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def frechet_bias(real: Moments, count_a: int, count_b: int, seed: int, draws: int = 4) -> float:
-    """What `frechet_distance` gives on average between `count_a` and `count_b` clips of the *same* distribution.
+    """Mean `frechet_distance` between `count_a` and `count_b` clips of the *same* distribution; 0 for infinitely many.
 
-    It would be 0 for endless clips; by simulation with the Gaussian of the real features. If these are fewer than their
-    dimensions, their covariance knows only some of the directions, and the true bias is larger than what is given.
+    Simulated with the Gaussian of the real features. If these are fewer than their dimensions, their covariance covers
+    only some directions, and the true bias is larger than the result.
 
     Args:
         count_a, count_b: at least two each.
@@ -149,12 +149,12 @@ def frechet_bias(real: Moments, count_a: int, count_b: int, seed: int, draws: in
         draws: pairs of samples to average.
 
     Raises:
-        InputError: if there are fewer than two clips anywhere.
+        InputError: if a side, or the real features, have fewer than two clips.
     """
     for count in (count_a, count_b):
         if count < FEWEST:
             raise InputError(f"{count} clips have no distribution: give at least {FEWEST} on either side.")
-    # Rotations change no distance, so that along the axes of S the samples are independent numbers.
+    # Rotations change no distance, so samples are drawn as independent numbers along the axes of S.
     variances = torch.linalg.eigvalsh(real.covariance)
     deviations = variances[variances > _RANK_TOLERANCE * variances[-1].clamp_min(0)].sqrt()
     if len(deviations) == 0:
@@ -169,7 +169,7 @@ def frechet_bias(real: Moments, count_a: int, count_b: int, seed: int, draws: in
 
 
 def _factor(covariance: Float64[Tensor, "d d"]) -> Float64[Tensor, "d r"]:
-    """L with S = L L^T, its columns along the axes of S, those of zero variance left out."""
+    """L with S = L L^T; its columns lie along the axes of S, without those of zero variance."""
     variances, axes = torch.linalg.eigh(covariance)
     kept = variances > _RANK_TOLERANCE * variances[-1].clamp_min(0)
     return axes[:, kept] * variances[kept].sqrt()

@@ -7,7 +7,7 @@ from poke2vid.types import Poke
 
 
 def arrival(flow: Float[Tensor, "2 h w"], poke: Poke) -> tuple[float, float]:
-    """Where the poked point went: l plus the median flow of the 3x3 pixels around l."""
+    """Arrival place of the poked point: l plus the median flow of the 3x3 pixels around l."""
     height, width = flow.shape[-2:]
     x, y = (min(max(round(c), 0), limit - 1) for c, limit in zip(poke.location, (width, height), strict=True))
     patch = flow[:, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].flatten(1)

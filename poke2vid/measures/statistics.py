@@ -1,4 +1,4 @@
-"""Means with honest intervals: clips of one video are not independent, so videos are what is resampled."""
+"""Means with intervals over clusters: clips of one video are not independent, so whole videos are resampled."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 class Interval:
     """A mean over clips and its 95 % interval over clusters, by bootstrap or jackknife.
 
-    Of one cluster nothing follows for others: its bounds are infinite.
+    The bounds of a single cluster are infinite, since it tells nothing about others.
     """
 
     mean: float
@@ -29,7 +29,7 @@ class Interval:
 
 
 def shown(value: float) -> str:
-    """A number for people: three digits, and no exponent for thousands."""
+    """Formats a number for people: three digits, and no exponent for thousands."""
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
@@ -41,9 +41,9 @@ def cluster_mean(values: Sequence[float], clusters: Sequence[str], seed: int = 0
 def cluster_ratio(
     numerators: Sequence[float], denominators: Sequence[float], clusters: Sequence[str], seed: int = 0
 ) -> Interval:  # fmt: skip
-    """The sum of one quantity over the sum of another, such as errors in shares of lengths; clips with a NaN are left out.
+    """Ratio of two sums, such as errors as shares of lengths, with its interval; clips with a NaN are left out.
 
-    A mean of ratios would be ruled by the few clips with the smallest denominators.
+    A mean of ratios would be dominated by the few clips with the smallest denominators.
     """
     groups: dict[str, list[tuple[float, float]]] = {}
     for a, b, cluster in zip(numerators, denominators, clusters, strict=True):
@@ -51,7 +51,7 @@ def cluster_ratio(
             groups.setdefault(cluster, []).append((a, b))
     if not groups:
         return Interval(float("nan"), float("nan"), float("nan"))
-    if len(groups) == 1:  # nothing is known of other videos
+    if len(groups) == 1:  # tells nothing about other videos
         ((a, b),) = (np.sum(group, axis=0).tolist() for group in groups.values())
         return Interval(a / b, -math.inf, math.inf)
     sums = np.array([[sum(a for a, _ in group), sum(b for _, b in group)] for group in groups.values()])
@@ -63,10 +63,10 @@ def cluster_ratio(
 
 
 def jackknife(value: float, without: Sequence[float]) -> Interval:
-    """A statistic of all, and its 95 % interval from what it is without each of several groups of about equal standing.
+    """A statistic and its 95 % interval, from its values without each of several groups of about equal size.
 
-    For what no bootstrap can resample without keeping all data (delete-a-group jackknife, Student's t). One group or none
-    gives no interval, and groups of unequal sizes, as a hash makes them of few videos, a rough one.
+    For statistics that a bootstrap cannot resample without keeping all data (delete-a-group jackknife, Student's t).
+    Fewer than two groups give no interval; groups of unequal sizes, as a hash makes of few videos, give a rough one.
     """
     groups = len(without)
     if groups < 2:

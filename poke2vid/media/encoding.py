@@ -1,4 +1,4 @@
-"""Frames to video files that any browser plays."""
+"""Writes frames as video files that any browser plays."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,34 +24,34 @@ ENCODER_THREADS = 2  # fixed, because an encoder's output depends on it
 
 @dataclass(frozen=True)
 class _Codec:
-    """How ffmpeg calls an encoder, and what it and its container are told."""
+    """Name of an ffmpeg encoder, with options for it and for its container."""
 
     name: str
     options: dict[str, str]
     container: dict[str, str]
 
 
-# "bitexact" keeps dates and random identifiers out of the file; "faststart" lets a browser play before all is there.
+# "bitexact" keeps dates and random identifiers out of the file; "faststart" lets a browser play during the download.
 # x264's macroblock tree makes the bytes vary from run to run at some frame sizes (seen at 98 x 66), so it is off.
 H264 = _Codec(
     "libx264",
     {"crf": "16", "preset": "medium", "x264-params": "mbtree=0"},
     {"movflags": "faststart", "fflags": "bitexact"},
 )
-# Every pixel as it is; not for browsers.
+# Keeps every pixel exactly; not for browsers.
 LOSSLESS = _Codec("libx264rgb", {"qp": "0", "preset": "medium", "x264-params": "mbtree=0"}, {"fflags": "bitexact"})
 VP9 = _Codec("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4"}, {"fflags": "bitexact"})
 
 
 def write_video(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
-    """Frames of one size as a file of the kind its suffix names, atomically; the same frames give the same bytes.
+    """Writes frames of one size atomically, in the format of the suffix; the same frames give the same bytes.
 
     .mp4 is H.264 for any browser (odd sizes grow by a repeated row or column), .webm VP9, .gif and .webp are animated
     and loop, .png takes a single frame. A GIF keeps time in hundredths of a second, at 50 frames a second or fewer.
 
     Raises:
         InputError: if there is no frame, their sizes differ, `fps` is not positive, the suffix is another, or the file
-            cannot be written; what was there before is then still there.
+            cannot be written; an existing file is then kept.
     """
     _check(path, len(frames), fps)
     with atomic(path) as temporary:
@@ -69,10 +69,10 @@ def write_video(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: f
 
 
 def write_lossless(path: Path, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], fps: float) -> None:
-    """Frames as an .mkv that gives every pixel back as it was, atomically; the same frames give the same bytes.
+    """Writes frames atomically as a lossless .mkv; the same frames give the same bytes.
 
     Raises:
-        InputError: as `write_video`.
+        InputError: see `write_video`.
     """
     if path.suffix != ".mkv" or not frames or len({frame.shape for frame in frames}) != 1:
         raise InputError(f"cannot write {path}: it must be an .mkv of at least one frame, all of one size.")
@@ -104,7 +104,7 @@ def _check(path: Path, count: int, fps: float) -> None:
 
 
 def _alike(path: Path, frames: Iterable[_Frame]) -> Iterator[_Frame]:
-    """The frames one by one, which may be drawn only now; raises InputError at the first of another size."""
+    """Yields frames one by one, possibly drawn lazily; raises InputError at the first of another size."""
     shape = None
     for frame in frames:
         shape = shape or frame.shape
@@ -139,7 +139,7 @@ def _encode(path: Path, frames: Iterator[_Frame], fps: float, codec: _Codec) -> 
 
 
 def _describe(context: Any) -> None:
-    """What every browser plays, in BT.709: where colours are untagged, players guess by the size."""
+    """Sets the pixel format that every browser plays, tagged BT.709: players guess untagged colours by the size."""
     context.pix_fmt = "yuv420p"
     context.colorspace = context.color_primaries = context.color_trc = 1
     context.color_range = ColorRange.MPEG
@@ -147,13 +147,13 @@ def _describe(context: Any) -> None:
 
 
 def _even(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A last row or column repeated: 4:2:0 video has even sides."""
+    """Makes sides even, as 4:2:0 video requires, by repeating the last row or column."""
     height, width = frame.shape[:2]
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 def _write_gif(path: Path, frames: Iterator[_Frame], count: int, fps: float) -> None:
-    # Pillow's own choice of palette takes 150 ms a frame; an octree takes two.
+    # Pillow's default palette takes 150 ms a frame; an octree takes 2 ms.
     pictures = (Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE) for frame in frames)
     durations = _durations(count, fps, 10, 20)
     next(pictures).save(path, format="GIF", save_all=True, append_images=pictures, duration=durations, loop=0)
@@ -175,6 +175,6 @@ def _write_webp(path: Path, frames: Iterator[_Frame], count: int, fps: float) ->
 
 
 def _durations(count: int, fps: float, unit: int, least: int) -> list[int]:
-    """Milliseconds for each frame in whole units, such that the sum stays true where a frame's own length cannot be."""
+    """Milliseconds for each frame in whole units, rounded so that the total stays accurate."""
     ends = [unit * round(1000 * i / (fps * unit)) for i in range(count + 1)]
     return [max(least, end - start) for start, end in pairwise(ends)]

@@ -1,4 +1,4 @@
-"""Single pictures: files, bytes and arrays to uint8 RGB `h w 3`, and from there to the program's floats and back."""
+"""Single pictures: files, bytes and arrays to uint8 RGB `h w 3`, and from there to floats in [-1, 1] and back."""
 
 import io
 import warnings
@@ -14,18 +14,18 @@ from torch import Tensor
 from poke2vid.files import atomic
 from poke2vid.types import InputError
 
-MAX_PIXELS = 64 * 2**20  # of one picture or frame: what a hostile file may make us allocate
-HALF = 128  # levels of opacity: from there on a pixel is the object's
+MAX_PIXELS = 64 * 2**20  # of one picture or frame: limits the memory that a hostile file can claim
+HALF = 128  # level of opacity from which a pixel belongs to the object
 
 
 def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture as it is meant to be seen: turned by its EXIF tag, on white where transparent, first frame if animated.
+    """Reads a picture as meant to be seen: turned by its EXIF tag, on white where transparent, first frame if animated.
 
     Arrays are uint8 or uint16, `h w`, `h w 3` or `h w 4`; 16-bit pictures are reduced to 8 bits.
 
     Raises:
-        InputError: if there is no such file, or it is no picture, empty, cut short, or larger than MAX_PIXELS; the size
-            is checked before anything is decoded.
+        InputError: if there is no such file, or it is not a picture, empty, cut short, or larger than MAX_PIXELS; the
+            size is checked before anything is decoded.
     """
     if isinstance(source, np.ndarray):
         return _flatten(_from_array(source))
@@ -35,10 +35,10 @@ def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8
 
 
 def read_cutout(source: str | Path | bytes) -> UInt8[np.ndarray, "h w 4"]:
-    """A picture that is transparent where its object is not, turned by its EXIF tag: RGB and opacity.
+    """Reads a picture that is transparent around its object, turned by its EXIF tag: RGB and opacity.
 
     Raises:
-        InputError: as `read_picture`; and if it is opaque, or transparent, all over.
+        InputError: see `read_picture`; also if it is fully opaque or fully transparent.
     """
     picture = _decoded(source, lambda image: np.array(ImageOps.exif_transpose(image).convert("RGBA")))
     opacity = picture[..., 3]
@@ -53,11 +53,11 @@ def read_cutout(source: str | Path | bytes) -> UInt8[np.ndarray, "h w 4"]:
 def _decoded(
     source: str | Path | bytes, finish: Callable[[Image.Image], UInt8[np.ndarray, "h w c"]]
 ) -> UInt8[np.ndarray, "h w c"]:
-    """What `finish` makes of an opened picture; whatever is wrong with the file is said in one sentence."""
+    """Result of `finish` on an opened picture; raises InputError, in one sentence, for any fault of the file."""
     name = "the picture" if isinstance(source, bytes) else str(source)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size says it in one sentence
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size raises a clearer error
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
                 check_size(*image.size, name)
                 return finish(image)
@@ -73,24 +73,24 @@ def _decoded(
         raise InputError(f"{name} is not a picture that can be read; use PNG, JPEG, WebP, TIFF or BMP.") from error
     except Image.DecompressionBombError as error:
         raise InputError(_too_large(name)) from error
-    except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
+    except Exception as error:  # Pillow's readers raise many kinds of error on damaged files
         raise InputError(f"{name} is damaged or cut short; take an intact copy.") from error
 
 
 def write_picture(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-    """A PNG, atomically; raises InputError if it cannot be written."""
+    """Writes a PNG atomically; raises InputError if it cannot be written."""
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def to_float(frames: UInt8[np.ndarray, "*b h w 3"]) -> Float32[Tensor, "*b 3 h w"]:
-    """uint8 frames as the program sees them: [-1, 1], channels before rows."""
+    """Converts uint8 frames to floats in [-1, 1], channels first."""
     whole = torch.from_numpy(np.array(frames))  # a copy: memory maps are read-only
     return whole.movedim(-1, -3).float().div(127.5).sub(1).contiguous()
 
 
 def to_uint8(frames: Float[Tensor, "*b 3 h w"]) -> UInt8[np.ndarray, "*b h w 3"]:
-    """The inverse of `to_float`: rounded, and clamped where a frame leaves [-1, 1]."""
+    """Inverse of `to_float`: rounds, and clamps values outside [-1, 1]."""
     levels = frames.detach().float().add(1).mul(127.5).round().clamp(0, 255).byte()
     return np.ascontiguousarray(levels.movedim(-3, -1).cpu().numpy())
 
@@ -109,12 +109,12 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _flatten(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
-    """Decodes, turns, and lays on white."""
+    """Decodes, turns by the EXIF tag, and lays on white."""
     check_size(*image.size, "the picture")
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise InputError("a picture of floating-point numbers has no agreed range; save it with 8 or 16 bits.")
-    if image.mode.startswith("I"):  # 16-bit grey; "I" is how some readers hand it over
+    if image.mode.startswith("I"):  # 16-bit grey, which some readers deliver as "I"
         image = Image.fromarray(_eight_bits(np.asarray(image).clip(0, 65535).astype(np.uint16)))
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -1,6 +1,6 @@
-"""Videos, whether files or folders of frames, to uint8 frames, RGB, `h w 3`.
+"""Videos, as files or folders of frames, to uint8 RGB frames `h w 3`.
 
-Together with pictures.py and encoding.py, whose functions it passes on, the only user of a decoder or an encoder.
+Only this module, pictures.py and encoding.py, whose functions it re-exports, use a decoder or an encoder.
 """
 
 import contextlib
@@ -40,18 +40,18 @@ PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", "
 VIDEOS = frozenset(
     {".3gp", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"}
 )
-FOLDER_FPS = 25.0  # a folder of frames carries no time stamps; this is taken for it
-SAME_RATE = 0.999  # a rate within a thousandth of the source's is the source's (30 and 29.97)
+FOLDER_FPS = 25.0  # assumed for a folder of frames, which has no time stamps
+SAME_RATE = 0.999  # a rate within a thousandth of the source's counts as equal (30 and 29.97)
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video is before anything is done to it.
+    """Size, rate and length of an unprocessed video.
 
     Attributes:
         width, height: as shown, that is, turned and with square pixels.
         fps: frames a second on average.
-        frames: how many, where the file says so.
+        frames: number of frames; None if the file does not say.
     """
 
     width: int
@@ -61,10 +61,10 @@ class VideoInfo:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Size and rate of a video file or of a folder of frames, from its header and first frame.
+    """Size and rate of a video file or a folder of frames, from its header and first frame.
 
     Raises:
-        InputError: as `iterate_frames`.
+        InputError: see `iterate_frames`.
     """
     with _read(path) as source:
         first = next(source.frames, None)
@@ -77,7 +77,7 @@ def probe(path: Path) -> VideoInfo:
 
 
 def expected_frames(path: Path, fps: float | None = None) -> int:
-    """Roughly how many frames `iterate_frames` will give, from the header alone; 0 where nobody knows. For progress."""
+    """Approximate number of frames from `iterate_frames`, from the header alone; 0 if unknown. For progress bars."""
     try:
         with _read(path) as source:
             return round((source.count or source.seconds * source.fps) * kept_fps(source.fps, fps) / source.fps)
@@ -86,14 +86,14 @@ def expected_frames(path: Path, fps: float | None = None) -> int:
 
 
 def kept_fps(source: float, fps: float | None) -> float:
-    """The rate that `iterate_frames` delivers: never above the source's."""
+    """Frame rate that `iterate_frames` delivers: never above the source's."""
     return float(source if fps is None or fps >= source * SAME_RATE else fps)
 
 
 def iterate_frames(
     path: Path, size: int | None = None, fit: Fit = "crop", fps: float | None = None
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The frames of a video file, or of a folder of pictures in natural order, one after the other.
+    """Yields the frames of a video file, or of a folder of pictures in natural order.
 
     Args:
         size: side of the square frames in pixels; None keeps the source's own size.
@@ -101,8 +101,8 @@ def iterate_frames(
         fps: keep the frames nearest to the ticks of this rate; None, or a rate above the source's, keeps all.
 
     Raises:
-        InputError: if there is no such file, it is no video or damaged, or the folder holds no pictures; names file and
-            reason. Damage may show only after some frames.
+        InputError: if there is no such file, it is not a video or damaged, or the folder holds no pictures; names file
+            and reason. Damage may show only after some frames.
     """
     scaler = _Scaler(size, fit)
     with _read(path) as source:
@@ -121,12 +121,12 @@ def iterate_frames(
 
 @dataclass(frozen=True)
 class _Source:
-    """A video while it is read.
+    """A video opened for reading.
 
     Attributes:
         fps: frames a second on average.
         aspect: width over height of one pixel.
-        count, seconds: how long it is, where the header says so; None and 0 where it does not.
+        count, seconds: length in frames and seconds, from the header; None and 0 if it does not say.
         frames: as decoded, each with its time in seconds.
     """
 
@@ -161,7 +161,7 @@ def _video_of(container: Any, path: Path) -> _Source:
     if not stream.codec_context.width:
         raise InputError(f"the video {path} cannot be read: it does not say how large its frames are.")
     check_size(stream.codec_context.width, stream.codec_context.height, f"the video {path}")
-    stream.codec_context.thread_count = 1  # one worker process a core beats many threads a video
+    stream.codec_context.thread_count = 1  # one worker process per core is faster than many threads per video
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     fps = float(rate) if rate else FOLDER_FPS
     aspect = float(stream.sample_aspect_ratio or 1)
@@ -182,7 +182,7 @@ def _reason(error: Exception) -> str:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The frames of a folder that is a video, in natural order (frame_2 before frame_10).
+    """Picture files of a folder of frames, in natural order (frame_2 before frame_10).
 
     Raises:
         InputError: if it holds no pictures.
@@ -199,7 +199,7 @@ def _natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
 
 
 def _nearest_to_ticks(timed: Timed, source_fps: float, fps: float) -> Timed:
-    """For every k the frame nearest to k / fps after the first, unless another tick is nearer: none comes twice."""
+    """Yields for every k the frame nearest to time k / fps after the first; no frame is yielded twice."""
     best: tuple[float, av.VideoFrame] | None = None  # in ticks after the first
     start: float | None = None
     for time, frame in timed:
@@ -216,17 +216,17 @@ def _nearest_to_ticks(timed: Timed, source_fps: float, fps: float) -> Timed:
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:
-    """Counter-clockwise, as the display matrix asks."""
+    """Number of counter-clockwise quarter turns requested by the display matrix."""
     return round(frame.rotation / 90) % 4
 
 
 def _square_pixels(frame: av.VideoFrame, aspect: float) -> tuple[int, int]:
-    """(height, width) of the frame, before any turning, with its pixels made square."""
+    """Size (height, width) of the frame with square pixels, before any turning."""
     return frame.height, max(1, round(frame.width * aspect))
 
 
 class _Scaler:
-    """Decoded frames to RGB arrays, scaled, fitted and turned; one reformatter, because each has a filter to set up."""
+    """Decoded frames to scaled, fitted and turned RGB arrays; reuses one reformatter to set up its filter only once."""
 
     def __init__(self, size: int | None, fit: Fit) -> None:
         self._size, self._fit, self._reformatter = size, fit, VideoReformatter()
@@ -254,7 +254,7 @@ class _Scaler:
         return max(1, round(height * size / side)), max(1, round(width * size / side))
 
     def _fitted(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-        """The middle of a frame that is too large, a black border around one that is too small."""
+        """Crops a frame that is too large to its middle; pads one that is too small with black."""
         if self._size is None or frame.shape[:2] == (self._size, self._size):
             return frame
         height, width = frame.shape[:2]

@@ -1,4 +1,4 @@
-"""Pictures for people: the poke's arrow, its target dot, flow colours, words, and grids (the paper's Fig. 3 and 4)."""
+"""Visualisation: poke arrows, target dots, flow colours, captions, and grids (the paper's Fig. 3 and 4)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -28,7 +28,7 @@ def _thickness(picture: Picture) -> int:
 
 
 def draw_arrow(picture: Picture, poke: Poke) -> Picture:
-    """A copy with an arrow from l to l + p, outlined so that it shows on any ground; a poke too short for one is a red spot."""
+    """A copy with an outlined arrow from l to l + p; a poke too short for an arrow is a red spot."""
     drawn = picture.copy()
     (x, y), (dx, dy) = poke.location, poke.shift
     thickness, length = _thickness(picture), max(1e-6, float(np.hypot(dx, dy)))
@@ -37,7 +37,7 @@ def draw_arrow(picture: Picture, poke: Poke) -> Picture:
         cv2.arrowedLine(
             drawn, _fixed(x, y), _fixed(x + dx, y + dy), colour, thickness + extra, cv2.LINE_AA, _SUBPIXEL_BITS, tip
         )
-    if length < 3 * thickness:  # of the arrow, the outline alone would show
+    if length < 3 * thickness:  # so short an arrow would show its outline only
         _dot(drawn, (x, y), thickness + 1)
     return drawn
 
@@ -57,7 +57,7 @@ def _dot(picture: Picture, at: Pair, radius: int) -> None:
 
 
 def draw_pokes(pictures: Sequence[Picture], pokes: Sequence[Poke]) -> list[Picture]:
-    """A clip with its pokes: the arrow on x_0, the target dot on the frames after it (an impulse has no target)."""
+    """A clip with its pokes drawn: arrows on x_0, target dots on the frames after it (an impulse has no target)."""
     drawn = []
     for i, picture in enumerate(pictures):
         for poke in pokes:
@@ -70,7 +70,7 @@ def draw_pokes(pictures: Sequence[Picture], pokes: Sequence[Poke]) -> list[Pictu
 
 
 def flow_colours(flow: Float[np.ndarray, "2 h w"], largest: float | None = None) -> Picture:
-    """Direction as hue, length as saturation on white; `largest` (pixels) is full saturation, None: the longest vector."""
+    """Flow as colours on white: hue is direction, saturation length, full at `largest` pixels (None: the maximum)."""
     length = np.hypot(flow[0], flow[1])
     largest = max(float(length.max()) if largest is None else largest, 1e-6)
     hue = (np.degrees(np.arctan2(flow[1], flow[0])) % 360) / 2
@@ -80,7 +80,7 @@ def flow_colours(flow: Float[np.ndarray, "2 h w"], largest: float | None = None)
 
 
 def flow_key(side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
-    """The colours of `flow_colours` as a disc on white: at its rim the full ones, each where its vector points."""
+    """Colour key of `flow_colours`: a disc on white, each place in the colour of the vector to it from the centre."""
     radius = (side - 1) / 2
     y, x = np.mgrid[:side, :side].astype(np.float32) - np.float32(radius)
     disc = flow_colours(np.stack((x, y)), radius)
@@ -89,24 +89,24 @@ def flow_key(side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
 
 
 def enlarge(picture: Picture, factor: int) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Every pixel as a square of `factor`: small frames shown as they are, not smoothed."""
+    """Enlarges a picture without smoothing: every pixel becomes a square of `factor`."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def enlarged_poke(poke: Poke, factor: int) -> Poke:
-    """A poke of a picture in pixels of the same picture after `enlarge`: the centre of its pixel moves, too."""
+    """Poke in pixels of the picture after `enlarge`, at the centre of the enlarged pixel."""
     return transform(poke, Affine.resize((1, 1), (factor, factor)))
 
 
 def caption_width(text: str) -> int:
-    """How wide a caption must be for its text to keep its size, in pixels."""
+    """Least width of a caption, in pixels, that keeps its text at full size."""
     return int(cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0]) + 2 * _MARGIN
 
 
 def caption(
     text: str, height: int, width: int, align: Literal["left", "centre", "right"] = "left"
 ) -> UInt8[np.ndarray, "{height} {width} 3"]:
-    """A line of text on a white picture of this size, half-way down; smaller letters where it would be cut off."""
+    """A line of text on a white picture of this size, vertically centred, in smaller letters if it is too wide."""
     empty = np.full((height, width, 3), 255, np.uint8)
     scale = _FONT_SCALE * min(1.0, (width - 2 * _MARGIN) / max(1, caption_width(text) - 2 * _MARGIN))
     (length, tall), _ = cv2.getTextSize(text, _FONT, scale, 1)

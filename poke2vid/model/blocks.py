@@ -6,17 +6,17 @@ from torch.nn import functional
 
 
 def norm(kind: str, channels: int) -> nn.Module:
-    """InstanceNorm without running statistics or affine parameters, or nothing."""
+    """InstanceNorm without running statistics or affine parameters, or the identity."""
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
 
 
 def conv(in_channels: int, out_channels: int, *, stride: int = 1, normed: bool) -> nn.Conv2d:
-    """3x3 convolution; without a bias before a norm, which would subtract it again."""
+    """3x3 convolution; no bias before a norm, which would subtract it again."""
     return nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=not normed)
 
 
 class ConvBlock(nn.Module):
-    """Convolution, norm, ELU; halves the picture with stride 2. `keep_bias`: also where a norm subtracts it again."""
+    """Convolution, norm, ELU; stride 2 halves the picture. `keep_bias` has one even where a norm subtracts it again."""
 
     def __init__(
         self,
@@ -39,8 +39,8 @@ class ConvBlock(nn.Module):
 class ResBlock(nn.Module):
     """ResNet block: ELU(shortcut + conv, norm, ELU, conv, norm); `upsample` makes the first convolution a transposed one.
 
-    The shortcut is the identity where it can be, else a 1x1 convolution, repeated 2x2 where the block upsamples. It has no
-    norm, so that what a norm takes away still passes by it.
+    The shortcut is the identity if the widths match, else a 1x1 convolution, repeated 2x2 where the block upsamples. It
+    has no norm, so it passes on what the norms remove.
     """
 
     def __init__(

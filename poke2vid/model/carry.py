@@ -1,8 +1,9 @@
-"""A response made visible: the object's layer is carried along, what it uncovers is filled, all else stays as it is.
+"""Rendering of a response: the object's layer is moved, the background it uncovers is filled, all else stays as it is.
 
-The field u lives on x_0's pixels and points forward; a picture is warped backward. Measured against exact flow on films
-(docs/experiments.md, 2026-11-28), a scatter in which what moves far wins, filled from its surroundings, beats fixed points of
-any start; and a layer that is cut out of a still picture beats a warp of the whole, whose background stretches.
+The field u is given at x_0's pixels and points forward; pictures are warped backward, so u is inverted. Against exact
+flow on films (docs/experiments.md, 2026-11-28), a scatter in which the farthest mover wins, its gaps filled from their
+surroundings, beats fixed-point iteration from any start; and moving a layer cut out of the still picture beats warping
+the whole picture, which stretches the background.
 """
 
 import math
@@ -14,25 +15,25 @@ from torch.nn import functional
 
 from poke2vid import geometry
 
-STILL = 0.05  # squared pixels: beside it, of two places that arrive at one the farther moved is seen
-ARRIVED = 0.3  # of a pixel's area that must have come for its motion to be known
-RIM, FARTHEST = 2, 20  # pixels about what has come in which its motion is carried on, beside how far it went
-OBJECT = 0.1  # of o: the background is taken from where less of the object shows
+STILL = 0.05  # squared pixels, added to |u|^2 as a weight: of two places that arrive at one the farther moved shows
+ARRIVED = 0.3  # share of a pixel's area that must have arrived for its motion to be known
+RIM, FARTHEST = 2, 20  # pixels: motion extends so far around arrived pixels, added to how far they went; at most
+OBJECT = 0.1  # of o; the background is taken from pixels with less of the object
 
 
 def backward(u: Float[Tensor, "b 2 h w"], mask: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 2 h w"]:
-    """From where in x_0 each pixel of the moved object comes, as a flow in pixels.
+    """Backward flow in pixels: where in x_0 each pixel of the moved object comes from.
 
     Args:
         u: how far each pixel of x_0 goes.
-        mask: o: what is no object arrives nowhere.
+        mask: o; pixels outside the object arrive nowhere.
     """
     weight = (u.square().sum(dim=1, keepdim=True) + STILL) * mask
     arrived = scatter(torch.cat((weight * u, weight, mask), dim=1), u)
     come = (arrived[:, 3:] > ARRIVED).to(u.dtype)
     values = arrived[:, :2] / arrived[:, 2:3].clamp_min(1e-6) * come
-    # What the object has left lies no farther from it than it went: there its motion is carried on, so that the background is
-    # fetched. Beyond nothing moves, or faint traces of o would be dragged along.
+    # The uncovered area lies no farther from the object than it moved. Its motion is extended there, so that the
+    # background is fetched. Beyond that nothing moves, or faint traces of o would be dragged along.
     reaches = [min(RIM + math.ceil(farthest), FARTHEST) for farthest in u.abs().amax(dim=(1, 2, 3)).tolist()]
     near = [functional.max_pool2d(one[None], 2 * r + 1, 1, r) for one, r in zip(come, reaches, strict=True)]
     still = (torch.cat(near) == 0).to(u.dtype)
@@ -40,7 +41,7 @@ def backward(u: Float[Tensor, "b 2 h w"], mask: Float[Tensor, "b 1 h w"]) -> Flo
 
 
 def scatter(values: Float[Tensor, "b c h w"], u: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b c h w"]:
-    """Every pixel's values added where it goes, shared among the four pixels about the place."""
+    """Adds every pixel's values where it goes, shared among the four pixels around that place."""
     b, c, h, w = values.shape
     places = geometry.pixel_grid((h, w), u) + u.permute(0, 2, 3, 1)
     x, y = places.unbind(dim=-1)
@@ -56,7 +57,7 @@ def scatter(values: Float[Tensor, "b c h w"], u: Float[Tensor, "b 2 h w"]) -> Fl
 
 
 def filled(values: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
-    """Values where they are known, and smooth ones between them elsewhere; zero where nothing is known anywhere."""
+    """Values where they are known, smooth interpolation elsewhere; zero if nothing is known anywhere."""
     h, w = values.shape[-2:]
     if min(h, w) < 2:
         return values
@@ -68,7 +69,7 @@ def filled(values: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"]) ->
 
 
 def background(x_0: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b c h w"]:
-    """x_0 without its object: what shows where the object has gone."""
+    """x_0 without its object: the picture that shows where the object has left."""
     known = (functional.max_pool2d(mask, 3, 1, 1) <= OBJECT).to(x_0.dtype)
     return filled(x_0 * known, known)
 
@@ -76,7 +77,7 @@ def background(x_0: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]) ->
 def layers(
     x_0: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]
 ) -> tuple[Float[Tensor, "b c1 h w"], Float[Tensor, "b c h w"]]:
-    """x_0 cut in two, once a picture: the object's layer (premultiplied, and o as its last channel), and the background."""
+    """x_0 cut in two, once a picture: the object's layer (premultiplied, o as its last channel) and the background."""
     behind = background(x_0, mask)
     return torch.cat((x_0 - (1 - mask) * behind, mask), dim=1), behind
 
@@ -84,6 +85,6 @@ def layers(
 def composed(
     layer: Float[Tensor, "b c1 h w"], behind: Float[Tensor, "b c h w"], flow: Float[Tensor, "b 2 h w"]
 ) -> Float[Tensor, "b c h w"]:
-    """The object's layer, moved, before its background; x_0 itself where the flow is zero."""
+    """The object's layer, moved, over its background; x_0 itself where the flow is zero."""
     moved = geometry.warp(layer, flow)
     return moved[:, :-1] + (1 - moved[:, -1:]) * behind

@@ -1,4 +1,4 @@
-"""What a model is: one dial (`resolution`), the width, and the paper's choices with their ablations."""
+"""Shape of a model: one dial (`resolution`), the width, and the paper's choices with their ablations."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ DecoderKind = Literal["rgb", "motion"]
 PokeEncoderKind = Literal["magnitude", "literal"]
 ColourKind = Literal["statistics", "literal"]
 StateRange = Literal["bounded", "literal"]
-_CHOICES: dict[str, tuple[str, ...]] = {  # checked by hand too: a model file is read without pydantic
+_CHOICES: dict[str, tuple[str, ...]] = {  # checked here too: a model file is read without pydantic
     "architecture": get_args(Architecture),
     "dynamics": get_args(DynamicsKind),
     "decoder": get_args(DecoderKind),
@@ -33,15 +33,15 @@ class ModelConfig:
     Attributes:
         resolution: side of the square frames in pixels, a power of two from 16 to 256; gives N = log2(resolution / 8).
         architecture: "paper" is App. E.1; "released" is the wider generator of the authors' code, whose checkpoints
-            `poke2vid convert` reads. It is one fixed network at each resolution from 32: of the choices below it leaves only
-            `poke_kind` open, and needs the "literal" ones.
+            `poke2vid convert` reads. It is one fixed network per resolution from 32 up: of the choices below only
+            `poke_kind` stays free, and the "literal" ones are required.
         channels: width of the finest state level; doubles with every coarser level (paper: 32).
-        depth: how many levels have a GRU, coarsest first; None for all N (Tab. 4 varies it). Levels without one have no skip.
+        depth: number of levels with a GRU, coarsest first; None for all N (Tab. 4 varies it). Others have no skip.
         dynamics: "hierarchy" is Eq. 3-5; "bottleneck" is Tab. 3's "Ours RNN", three cells at 8 x 8 and static skips.
         decoder: "rgb" paints frames (App. E.1); "motion" warps x_0 and repaints little (docs/decisions/005).
         poke_encoder: "magnitude" keeps the poke's length; "literal" is App. E.1 to the letter (docs/decisions/002).
         colour: "statistics" hands x_0's channel mean and spread to G; "literal" does not (docs/decisions/003).
-        state_range: "bounded" puts E_sigma's levels in (-1, 1), where GRU states live; "literal" leaves them (decision 004).
+        state_range: "bounded" puts E_sigma's levels in (-1, 1), as GRU states are; "literal" does not (decision 004).
         poke_kind: "shift" feeds phi at every step (Eq. 1), "impulse" at t = 0 only (Eq. 9).
     """
 
@@ -78,7 +78,7 @@ class ModelConfig:
             self._require_released()
 
     def _require_released(self) -> None:
-        """Raises InputError unless every choice is the one that the authors' generator makes."""
+        """Raises InputError unless every choice is that of the authors' generator."""
         needed: dict[str, object] = {
             "decoder": "rgb",
             "dynamics": "hierarchy",
@@ -101,7 +101,7 @@ class ModelConfig:
     def num_levels(self) -> int:
         """N: log2(resolution / 8), the paper's stride-2 convolutions down to 8 x 8.
 
-        The released model has one convolution less, down to 16 x 16, and one level more there: the same number.
+        The released model has one convolution fewer, down to 16 x 16, and one more level there: the same number.
         """
         return int(math.log2(self.resolution // BOTTLENECK))
 
@@ -120,12 +120,12 @@ class ModelConfig:
 
     @property
     def num_dynamic_levels(self) -> int:
-        """How many levels the dynamics predict, coarsest first."""
+        """Number of levels that the dynamics predict, coarsest first."""
         return 1 if self.dynamics == "bottleneck" else (self.depth or self.num_levels)
 
     @property
     def num_skip_levels(self) -> int:
-        """How many levels the decoder reads: those with a GRU, or all of them where the skips are static."""
+        """Number of levels that the decoder reads: those with a GRU, or all of them where the skips are static."""
         return self.num_levels if self.dynamics == "bottleneck" else self.num_dynamic_levels
 
 

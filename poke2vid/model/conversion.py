@@ -1,4 +1,4 @@
-"""Checkpoints of the authors' code as models of ours (docs/decisions/001)."""
+"""Conversion of the authors' checkpoints to our models (docs/decisions/001)."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -14,8 +14,8 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.types import InputError
 
 RELEASED_RESOLUTIONS = (32, 64, 128, 256)
-_MODEL = "model"  # where a checkpoint, which also holds optimisers, keeps the network
-_PARALLEL = "module."  # before every name of a network that was saved inside DataParallel
+_MODEL = "model"  # key of the network in a checkpoint, which also holds optimisers
+_PARALLEL = "module."  # prefix of every name in a network that was saved inside DataParallel
 _RES_BLOCK = {"conv1.conv": "first", "conv2.conv": "second", "res_conv.conv": "shortcut"}
 _GATES = ("update_gate", "reset_gate", "out_gate")  # z, r, candidate: the order within our `from_input`
 
@@ -24,7 +24,7 @@ def convert_checkpoint(source: Path, target: Path) -> PokeVideo:
     """Writes the network of a released checkpoint as a model file of ours.
 
     Raises:
-        InputError: if `source` is no such checkpoint, or `target` cannot be written.
+        InputError: if `source` is not such a checkpoint, or `target` cannot be written.
     """
     config, tensors = convert_released(read_released(source))
     model = released_model(config, tensors)
@@ -35,7 +35,7 @@ def convert_checkpoint(source: Path, target: Path) -> PokeVideo:
 
 
 def read_released(path: Path) -> dict[str, Tensor]:
-    """The network in a checkpoint of the released code: its entry "model", or the whole file where it holds nothing else.
+    """The network in a checkpoint of the released code: its entry "model", or the whole file if it holds nothing else.
 
     Only tensors and plain values are read from the file; none of its code is run.
 
@@ -46,7 +46,7 @@ def read_released(path: Path) -> dict[str, Tensor]:
         raise InputError(f"there is no file {path}; check the path.")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # on bytes of any other kind, torch's reader fails with whatever they lead it to
+    except Exception as error:  # on other kinds of bytes torch's reader may raise anything
         raise InputError(
             f"{path} cannot be read as a checkpoint of plain tensors: it is damaged, not written by torch.save, or holds "
             "objects that would run code; use a checkpoint as the released code wrote it."
@@ -70,9 +70,9 @@ def _is_network(value: object) -> TypeGuard[Mapping[str, Tensor]]:
 def convert_released(state: Mapping[str, Tensor]) -> tuple[ModelConfig, dict[str, Tensor]]:
     """The released network under our names: its config, and a `state_dict` for `PokeVideo(config)`.
 
-    The frames' size is not among the weights but follows from their shapes, given the published 16 x 16 bottleneck. Nor is
-    the unit of pokes, which here is the pixel, as for the paper's models of fixed length; that code's other variant, of
-    variable length, has the same tensors but was trained on flow divided by its data set's largest.
+    The frames' size is not stored but follows from the weights' shapes, given the published 16 x 16 bottleneck. Nor is
+    the unit of pokes stored; it is taken as the pixel, as for the paper's fixed-length models. The code's variant of
+    variable length has the same tensors but was trained on flow divided by its data set's largest.
 
     Raises:
         InputError: naming every tensor that is missing, unexpected or of another shape.
@@ -97,7 +97,7 @@ def convert_released(state: Mapping[str, Tensor]) -> tuple[ModelConfig, dict[str
 
 
 def released_model(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PokeVideo:
-    """What `convert_released` found, ready to run."""
+    """Model from the output of `convert_released`, ready to run."""
     with torch.device("meta"):
         model = PokeVideo(config)
     model.load_state_dict(tensors, assign=True)
@@ -105,7 +105,7 @@ def released_model(config: ModelConfig, tensors: Mapping[str, Tensor]) -> PokeVi
 
 
 def released_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in the released network of this size."""
+    """Names and shapes of the tensors in the released network of this size."""
     with torch.device("meta"):
         ours = {name: tuple(tensor.shape) for name, tensor in PokeVideo(config).state_dict().items()}
     shapes = {
@@ -129,15 +129,15 @@ def _moved(config: ModelConfig) -> Iterator[tuple[str, str]]:
         blocks.append((f"dec.blocks.{k}", f"decoder.up.{k}"))
     for theirs, ours in blocks:
         for layer, own in _RES_BLOCK.items():
-            if (ours, own) != ("poke_encoder.bottleneck.1", "shortcut"):  # as wide as what it reads: the identity
+            if (ours, own) != ("poke_encoder.bottleneck.1", "shortcut"):  # as wide as its input: the identity
                 yield f"{theirs}.{layer}", f"{ours}.{own}"
-    for k in range(2, config.num_levels):  # the two coarsest levels have one size, so nothing enlarges between them
+    for k in range(2, config.num_levels):  # the two coarsest levels have one size, so no upsampler between them
         yield f"fusion_block.cells.{k}.up_gate", f"dynamics.upsamplers.{k - 1}"
     yield "dec.out_conv.conv", "decoder.to_rgb"
 
 
 def _merged_cell(state: Mapping[str, Tensor], k: int, hidden: int) -> dict[str, Tensor]:
-    """A GRU of three convolutions over [input, state] as `ConvGRUCell` holds it: split by what they read, then stacked."""
+    """A GRU of three convolutions over [input, state] as `ConvGRUCell` holds it: split by input and state, stacked."""
     weights = [state[f"fusion_block.cells.{k}.{gate}.weight"] for gate in _GATES]
     from_input = [weight[:, :-hidden] for weight in weights]
     from_z, from_r, from_reset = (weight[:, -hidden:] for weight in weights)

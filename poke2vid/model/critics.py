@@ -1,6 +1,6 @@
-"""D_S and D_T: what tells predicted frames and clips from true ones while the generator learns (Sec. 3.2, App. E.1).
+"""D_S and D_T: critics that tell predicted frames and clips from true ones in training (Sec. 3.2, App. E.1).
 
-Only training knows them; no model file holds one. Which norm stands where, and why, is docs/decisions/012.
+Used in training only; no model file holds one. For the choice of norms see docs/decisions/012.
 """
 
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from poke2vid.types import STRICT, InputError
 Design = Literal["spectral", "literal", "released"]
 _LEAK = 0.2  # slope of LeakyReLU below zero (Isola et al. 2017)
 _GROUPS = 16
-_SMALLEST_SIDE = 4  # cells: with fewer, the InstanceNorm of the literal design has no deviation to take
+_SMALLEST_SIDE = 4  # cells; with fewer, the literal design's InstanceNorm has no deviation to compute
 _RELEASED_STEM, _RELEASED_FIRST, _RELEASED_WIDEST = 64, 32, 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class CriticConfig:
-    """The critics' shape and their side of the game. The weights of their terms in the generator's loss are LossWeights.
+    """Shape and training of the critics. The weights of their terms in the generator's loss are in LossWeights.
 
     Attributes:
         design: of D_T. "spectral" is the paper's 3-D ResNet-18 with spectral norm on its weights and no norm on its
-            features; "literal" has InstanceNorm instead, as the paper says; "released" is what the released code runs, ten
+            features; "literal" has InstanceNorm instead, as the paper says; "released" is the released code's, ten
             blocks with spectral norm and GroupNorm. D_S is the same in all three.
         channels: width of the first layer of D_S and of D_T (paper's ResNet-18: 64).
-        frames: how many true and how many predicted frames of a batch D_S sees (paper: 16).
+        frames: number of true, and of predicted, frames of a batch that D_S sees (paper: 16).
         start: the step of each stage in which the critics join (released code: 4000 iterations; the paper is silent).
         frame_penalty, clip_penalty: weights of R1 for D_S and D_T (paper: D_T only, no value; released code: 1e-4 and 0.1
-            on sums over patches, where ours are means: P times more for P patches is P^2 times the penalty).
+            on sums over patches, where ours are means: for P patches a sum's penalty is P^2 times a mean's).
         learning_rate: of the critics' ADAM, whose betas are the generator's.
     """
 
@@ -89,7 +89,7 @@ class FrameCritic(nn.Module):
 
 
 class Judgement(NamedTuple):
-    """What D_T says of clips, and the features it says it by (for feature matching), finest first."""
+    """D_T's logits of clips, and the features they come from (for feature matching), finest first."""
 
     logits: Tensor
     features: tuple[Tensor, ...]
@@ -98,11 +98,11 @@ class Judgement(NamedTuple):
 class ClipCritic(nn.Module):
     """D_T: a 3-D ResNet on clips without x_0; one logit for every overlapping region of the last layer's few cells.
 
-    The "spectral" design has no norm on its features, which over a clip's own cells would scale its motion away.
+    The "spectral" design has no norm on its features: one over a clip's own cells would scale its motion away.
     """
 
     def __init__(self, config: CriticConfig, *, resolution: int, length: int) -> None:
-        """Args: the side of the frames in pixels and the number of frames of a clip."""
+        """`resolution` is the side of the frames in pixels, `length` the number of frames in a clip."""
         super().__init__()
         design, released = config.design, config.design == "released"
         c = config.channels
@@ -186,7 +186,7 @@ def _conv3d(
     kernel: tuple[int, int, int] = (3, 3, 3),
     stride: tuple[int, int, int] = (1, 1, 1),
 ) -> nn.Module:
-    """With a bias only where no norm follows, which would subtract or repeat it."""
+    """3-D convolution, with a bias only where no norm follows, which would subtract or repeat it."""
     padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
     layer = nn.Conv3d(c_in, c_out, kernel, stride, padding, bias=design == "spectral")
     if design == "literal":

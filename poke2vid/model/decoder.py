@@ -15,9 +15,9 @@ _MEAN_LIMIT = 0.98  # atanh grows without bound at 1
 class Decoder(nn.Module):
     """x_hat = G(sigma): N ResNet blocks, each upsampling by a transposed convolution; sigma^n joins at its own scale.
 
-    InstanceNorm, in E_sigma and here, takes a picture's contrast and most of its overall colour away. So the last layer
-    is given x_0's channel means m and spreads s: x_hat = tanh(s y + atanh(m)), with y its output (docs/decisions/003). With
-    colour="literal" it is x_hat = tanh(y).
+    InstanceNorm, in E_sigma and here, removes a picture's contrast and most of its overall colour. So the last layer
+    is given x_0's channel means m and spreads s: x_hat = tanh(s y + atanh(m)), with y its output (docs/decisions/003).
+    With colour="literal" it is x_hat = tanh(y).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -33,7 +33,7 @@ class Decoder(nn.Module):
         self.literal_colour = config.colour == "literal"
 
     def context(self, x_0: Float[Tensor, "b 3 h w"], levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """(m, s) of x_0, each `b 3 1 1`; nothing for the literal decoder."""
+        """(m, s) of x_0, each `b 3 1 1`; empty for the literal decoder."""
         if self.literal_colour:
             return ()
         spread, mean = torch.std_mean(x_0, dim=(-2, -1), keepdim=True)

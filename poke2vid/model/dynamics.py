@@ -1,4 +1,4 @@
-"""F: how the object state moves under an interaction (Sec. 3.1), and the ablation that it is compared with (Tab. 3)."""
+"""F: the object state's dynamics under an interaction (Sec. 3.1), and the ablation to compare them with (Tab. 3)."""
 
 from itertools import pairwise
 
@@ -18,8 +18,8 @@ class HierarchicalDynamics(nn.Module):
     sigma^1_{i+1} = F_1(sigma^1_i, phi_i)                                (Eq. 4)
     sigma^n_{i+1} = F_n(sigma^n_i, U_{n-1}(sigma^{n-1}_{i+1}))           (Eq. 5: the predecessor's *new* state)
 
-    The paper's U_n also changes to the next level's width. The released one keeps its own, is absent between the two levels
-    of one size, and the update gates of that code start half open.
+    The paper's U_n also changes the width to the next level's. The released U_n keeps its width and is absent between
+    the two levels of one size; the released update gates start half open.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -48,7 +48,7 @@ class HierarchicalDynamics(nn.Module):
         return sigma
 
     def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
-        """phi's share of F_1's gates; constant while the poke is."""
+        """The drive of F_1: phi's share of its gates, after its input convolution; constant while the poke is."""
         return _first(self.cells).drive(phi)
 
     def rest_drive(self) -> Float[Tensor, "1 c_drive 1 1"]:
@@ -78,7 +78,7 @@ class BottleneckDynamics(nn.Module):
         return (levels[0],) * len(self.cells)
 
     def predicted(self, sigma: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The topmost cell's state stands for sigma^1; the cells below it are its own business."""
+        """The topmost cell's state stands for sigma^1; the states of the cells below are internal."""
         return sigma[-1:]
 
     def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
@@ -114,7 +114,7 @@ def _released_upsampler(channels: int, factor: int) -> nn.Module:
 
 
 def _orthogonal(layer: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
-    """Starts like the gates."""
+    """Initialises a layer like the gates: orthogonal weights, no bias."""
     nn.init.orthogonal_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
@@ -130,5 +130,5 @@ def build_dynamics(config: ModelConfig) -> HierarchicalDynamics | BottleneckDyna
 
 
 def stack_time(states: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """A list over time of states to one tensor `b t c h w` a level."""
+    """Stacks a list of states over time into one tensor `b t c h w` a level."""
     return tuple(torch.stack(level, dim=1) for level in zip(*states, strict=True))

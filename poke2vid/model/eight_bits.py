@@ -1,16 +1,16 @@
-"""Weights in a byte each, so that two bases fit into one package; what is computed with them is as precise as ever.
+"""Storage of weights in a byte each, so that two base models fit into one package; computation stays in full precision.
 
-Every output channel of a convolution has a step of its own, and its weights are whole numbers of steps in -127 ... 127. A step
-has so few digits that the weights are halves to the bit: an exported graph, which stores halves, holds the very same ones.
+Every output channel of a convolution has a step of its own; its weights are whole numbers in -127 ... 127 of steps. A
+step has so few digits that every weight is exactly a half: an exported graph, which stores halves, holds the same ones.
 """
 
 import torch
 from torch import Tensor
 
-MANY = 4096  # numbers of a tensor that is worth it; smaller ones are kept as halves
+MANY = 4096  # size from which a tensor is worth compressing; smaller ones are stored as halves
 LARGEST = 127
-DIGITS = 4  # binary, of a step: with the seven of a weight these are the eleven that a half has
-STEPS = "/steps"  # ends the name of a tensor's steps
+DIGITS = 4  # binary digits of a step; with the seven of a weight they make the eleven of a half
+STEPS = "/steps"  # suffix of the name of a tensor's steps
 
 
 def in_eight_bits(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -27,7 +27,7 @@ def in_eight_bits(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_eight_bits(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that such tensors say, in float32; others are only converted."""
+    """Weights in float32 from the output of `in_eight_bits`; tensors without steps are only converted."""
     found = {}
     for name, tensor in tensors.items():
         if name.endswith(STEPS):
@@ -38,6 +38,6 @@ def from_eight_bits(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _few_digits(values: Tensor) -> Tensor:
-    """The next larger numbers with so few digits; 1 for what is nothing."""
+    """Rounds values up to `DIGITS` binary digits; zero becomes 1."""
     mantissa, exponent = torch.frexp(torch.where(values > 0, values, torch.ones_like(values)))
     return torch.ldexp(torch.ceil(mantissa * 2**DIGITS) / 2**DIGITS, exponent)

@@ -15,8 +15,8 @@ POKE_CHANNELS = 3  # dx, dy, mask (pokes.rasterise)
 class ObjectEncoder(nn.Module):
     """E_sigma: sigma = [E_sigma(x)^1, ..., E_sigma(x)^N], coarsest first (Sec. 3.1).
 
-    Stride-2 convolutions down to 8 x 8, then one ResNet block there; every level is handed out. Bounded levels pass through
-    tanh on their way out (not on their way down), because a GRU state can never leave [-1, 1] (docs/decisions/004).
+    Stride-2 convolutions down to 8 x 8, then one ResNet block there; every level is returned. Bounded levels go through
+    tanh on return (not on the way down), because a GRU state can never leave [-1, 1] (docs/decisions/004).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -37,10 +37,10 @@ class ObjectEncoder(nn.Module):
 
 
 class PokeEncoder(nn.Module):
-    """E_phi: phi = E_phi(p, l), the poke map seen by the same trunk, 8 x 8 and as wide as sigma^1.
+    """E_phi: phi = E_phi(p, l), the poke map encoded by a trunk of the same form, 8 x 8 and as wide as sigma^1.
 
-    No InstanceNorm: on a map that is empty but for the poke it divides the poke's length away. The `literal` ablation
-    keeps it and sees no mask channel (docs/decisions/002).
+    No InstanceNorm: on a map that is empty except for the poke it would divide the poke's length away. The `literal`
+    ablation keeps it and sees no mask channel (docs/decisions/002).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -50,7 +50,7 @@ class PokeEncoder(nn.Module):
         widths = [2 if self.literal else POKE_CHANNELS, *reversed(config.level_channels)]
         self.down = nn.ModuleList(ConvBlock(c, c2, stride=2, norm_kind=norm_kind) for c, c2 in pairwise(widths))
         self.bottleneck = ResBlock(widths[-1], widths[-1], norm_kind=norm_kind)
-        if not self.literal:  # without a norm the signal must keep its size through the layers by itself
+        if not self.literal:  # without a norm the layers themselves must keep the signal's size
             for module in self.modules():
                 if isinstance(module, nn.Conv2d):
                     nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -18,17 +18,17 @@ from poke2vid.model.touch_video import TouchDynamics, TouchVideo, TouchVideoConf
 from poke2vid.types import InputError
 
 MODEL_FORMAT, CHECKPOINT_FORMAT, VERSION = "poke2vid-model", "poke2vid-checkpoint", 2
-# What a model description of an older version leaves unsaid: the keys that came after it, with what they then were.
+# Keys that a model description of an older version lacks, with the values they had then.
 _SINCE: dict[int, dict[str, Any]] = {1: {"architecture": "paper"}}
-TOUCH_FORMAT, TOUCH_VERSIONS = "poke2vid-touch", (1, 2)  # of 1 all weights are halves
-_TOUCH_FORMERLY = ("follow", "glide", "hertz", "damping")  # one law for every place, before there were maps of time
-FIELDS = "fields"  # what a checkpoint of E_phi's training on pokes calls its kind
-MODEL_PREFIX = "model/"  # names of the model's tensors in both kinds of file
-SMALL = 2_000_000  # parameters
+TOUCH_FORMAT, TOUCH_VERSIONS = "poke2vid-touch", (1, 2)  # in version 1 all weights are halves
+_TOUCH_FORMERLY = ("follow", "glide", "hertz", "damping")  # keys of the one law for every place, before maps of time
+FIELDS = "fields"  # `kind` of a checkpoint of E_phi's training on pokes
+MODEL_PREFIX = "model/"  # of the names of the model's tensors in both kinds of file
+SMALL = 2_000_000  # parameters; a smaller model runs on one thread
 ASSETS = Path(__file__).parent.parent / "assets"
-BASE = ASSETS / "touch128.safetensors"  # what plays where no model is named
-PAPER_BASE = ASSETS / "small64.safetensors"  # of the paper's form, for what only such a model can be asked
-NAMED = {path.stem: path for path in (BASE, PAPER_BASE)}  # the models in the package, by what people call them
+BASE = ASSETS / "touch128.safetensors"  # the default model
+PAPER_BASE = ASSETS / "small64.safetensors"  # default where a model of the paper's form is needed
+NAMED = {path.stem: path for path in (BASE, PAPER_BASE)}  # the models in the package, by name
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LoadedModel:
     """A model, ready to run, and where it comes from.
 
     Attributes:
-        about: the file's own account: format, config, training step, data, code version.
+        about: the file's JSON object: format, config, training step, data, code version.
     """
 
     model: PokeVideo
@@ -45,19 +45,19 @@ class LoadedModel:
 
 
 def use_suitable_threads(model: object) -> None:
-    """One thread for a model whose frame is too little work to share; for programs that own their process.
+    """Uses one thread for a model whose frame is too little work to share; for programs that own their process.
 
     Two threads wait for each other at every layer: with another process on the machine, small64 made 27 to 39 frames a
     second on two threads and 170 to 220 on one (docs/experiments.md, 2026-11-22).
     """
     small = isinstance(model, PokeVideo) and sum(p.numel() for p in model.parameters()) < SMALL
-    if small or isinstance(model, TouchDynamics):  # whose frames are no network's work at all
+    if small or isinstance(model, TouchDynamics):  # whose frames run no network
         torch.set_num_threads(1)
 
 
 @contextlib.contextmanager
 def suitable_threads(model: object) -> Iterator[None]:
-    """The same for as long as a model is at work, in a program with larger networks beside it."""
+    """`use_suitable_threads` for the duration of a block, in a program that also runs larger networks."""
     before = torch.get_num_threads()
     use_suitable_threads(model)
     try:
@@ -71,26 +71,26 @@ def model_tensors(model: PokeVideo) -> dict[str, Tensor]:
 
 
 def save_model(path: Path, model: PokeVideo, origin: Mapping[str, Any]) -> None:
-    """The model alone, for people who run it; `origin` says what it was trained on and how."""
+    """Writes the model without training state, for use; `origin` says what it was trained on and how."""
     about = {"format": MODEL_FORMAT, "version": VERSION, "model": asdict(model.config), **origin}
     write_tensors(path, model_tensors(model), about)
 
 
 def save_touch_video(path: Path, model: TouchVideo, origin: Mapping[str, Any]) -> None:
-    """A model that sees what it touches, its weights in a byte each (`eight_bits`)."""
+    """Writes a model that sees what it touches, its weights in a byte each (`eight_bits`)."""
     about = {"format": TOUCH_FORMAT, "version": TOUCH_VERSIONS[-1], "model": asdict(model.config), **origin}
     tensors = {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
     write_tensors(path, in_eight_bits(tensors), about)
 
 
 def sees(about: Mapping[str, Any]) -> bool:
-    """Whether a file holds a model that sees what it touches, finished or in training."""
+    """Tells whether a file holds a model that sees what it touches, finished or in training."""
     return about.get("format") == TOUCH_FORMAT or about.get("kind") == FIELDS
 
 
 @dataclass(frozen=True)
 class LoadedPlayer:
-    """Whatever a session can drive, and where it comes from; as `LoadedModel`."""
+    """A model of either kind that a session can drive, and where it comes from; as `LoadedModel`."""
 
     model: PokeVideo | TouchVideo
     about: dict[str, Any]
@@ -98,7 +98,7 @@ class LoadedPlayer:
 
 
 def load_player(path: Path | None = None) -> LoadedPlayer:
-    """A model of either kind, a training of either, or (None) the base, which sees what it touches.
+    """Loads a model or training run of either kind; None gives the base, which sees what it touches.
 
     Raises:
         InputError: as `load_model`.
@@ -112,7 +112,7 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
     if about.get("version") not in ((VERSION,) if about.get("kind") == FIELDS else TOUCH_VERSIONS):
         raise InputError(f"{path} has format version {about.get('version')}; install the poke2vid that wrote it.")
     try:
-        if about.get("kind") == FIELDS:  # E_phi in training: a model with the time of one that nothing is known of
+        if about.get("kind") == FIELDS:  # E_phi in training: other names for its config and weights
             config = {"touch": about["train"]["touch"]}
             tensors = {
                 MODEL_PREFIX + name.replace("touch/", "touch_encoder."): tensor
@@ -134,17 +134,17 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
 
 
 def _touch_config(values: Mapping[str, Any]) -> TouchVideoConfig:
-    """TypeError for a key that is unknown."""
+    """Config from a file's JSON object; raises TypeError for an unknown key."""
     values = {name: value for name, value in values.items() if name not in _TOUCH_FORMERLY}
     touch = {name: tuple(v) if isinstance(v, list) else v for name, v in values.pop("touch").items()}
     return TouchVideoConfig(touch=TouchConfig(**touch), **values)  # type: ignore[arg-type]
 
 
 def load_model(path: Path | None = None) -> LoadedModel:
-    """A model of the paper's form: a file, a checkpoint, a run folder (its newest checkpoint), or None for the package's own.
+    """Loads a model of the paper's form: a file, a checkpoint, a run's newest checkpoint, or (None) the package's own.
 
     Raises:
-        InputError: if there is none, or it is damaged, foreign, or from a newer version.
+        InputError: if there is none, or it is damaged, not ours, or from a newer version.
     """
     path = resolve(path, PAPER_BASE)
     tensors, about = read_tensors(path)
@@ -155,7 +155,7 @@ def load_model(path: Path | None = None) -> LoadedModel:
         )
     config = config_of(about, path)
     weights = {k.removeprefix(MODEL_PREFIX): v.float() for k, v in tensors.items() if k.startswith(MODEL_PREFIX)}
-    with torch.device("meta"):  # without drawing weights that are replaced at once: seconds for a large model
+    with torch.device("meta"):  # draws no weights, as they are replaced at once: saves seconds for a large model
         model = PokeVideo(config)
     try:
         model.load_state_dict(weights, assign=True)
@@ -169,7 +169,7 @@ def load_model(path: Path | None = None) -> LoadedModel:
 
 
 def resolve(path: Path | None, base: Path | None = None) -> Path:
-    """The file that a user's --model means; None is `base`, or the base."""
+    """File for a user's --model; None gives `base`, or `BASE` without one."""
     if path is None:
         return base or BASE
     if str(path) in NAMED and not path.exists():
@@ -183,7 +183,7 @@ def resolve(path: Path | None, base: Path | None = None) -> Path:
 
 
 def called(path: Path) -> str:
-    """What people call a model: of one in the package its name, else its path."""
+    """Display name of a model: its name if it is in the package, else its path."""
     return path.stem if path in NAMED.values() else str(path)
 
 
@@ -193,7 +193,7 @@ def checkpoints_of(run: Path) -> list[Path]:
 
 
 def describe(path: Path | None) -> tuple[ModelConfig, dict[str, Any], Path]:
-    """What a file says of itself, without reading its weights."""
+    """Config, JSON object and path of a model file, read without its weights."""
     path = resolve(path, PAPER_BASE)
     about = read_about(path)
     return config_of(about, path), about, path

@@ -15,8 +15,8 @@ class ConvGRUCell(nn.Module):
         candidate = tanh(W_c * [u, r sigma] + b_c)  sigma' = (1 - z) sigma + z candidate
 
     `*` is a 3x3 convolution. Every W is held as its input half (`from_input`: z, r, candidate) and its state half
-    (`from_state`: z, r; `from_reset`: candidate), which is the same sum; an input that stays the same over time is then
-    convolved once (`drive`) and not at every step, as a rollout does.
+    (`from_state`: z, r; `from_reset`: candidate), which is the same sum. So an input that is constant over time, as a
+    held poke in a rollout, is convolved once (`drive`) and not at every step.
     """
 
     def __init__(self, in_channels: int, hidden_channels: int, *, update_bias: float = CLOSED_GATE) -> None:
@@ -28,7 +28,7 @@ class ConvGRUCell(nn.Module):
         self._initialise(update_bias)
 
     def _initialise(self, update_bias: float) -> None:
-        """Each of W_z, W_r, W_c orthogonal as a whole, over input and state together; biases zero but for b_z.
+        """Makes each of W_z, W_r, W_c orthogonal as a whole, over input and state together; biases are zero except b_z.
 
         With b_z = 0 an untrained cell halves its state at every step: after ten steps nothing is left of the picture. So it
         starts nearly closed (docs/decisions/007).
@@ -45,18 +45,18 @@ class ConvGRUCell(nn.Module):
         nn.init.constant_(self.from_input.bias[:hidden], update_bias)
 
     def drive(self, u: Float[Tensor, "b c_u h w"]) -> Float[Tensor, "b c_drive h w"]:
-        """The input's share of all three gates."""
+        """The input's share of all three gates, biases included."""
         return self.from_input(u)
 
     def rest_drive(self) -> Float[Tensor, "1 c_drive 1 1"]:
-        """The drive of an input that is zero everywhere: the biases, for any batch and size."""
+        """The drive of an all-zero input: the biases, for any batch and size."""
         assert self.from_input.bias is not None
         return self.from_input.bias.view(1, -1, 1, 1)
 
     def advance(
         self, drive: Float[Tensor, "#b c_drive #h #w"], sigma: Float[Tensor, "b c h w"]
     ) -> Float[Tensor, "b c h w"]:
-        """sigma' from a drive that is already computed."""
+        """sigma' from an already computed drive."""
         drive_z, drive_r, drive_candidate = drive.chunk(3, dim=1)
         state_z, state_r = self.from_state(sigma).chunk(2, dim=1)
         z = torch.sigmoid(drive_z + state_z)

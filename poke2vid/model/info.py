@@ -1,4 +1,4 @@
-"""What a model file holds: shape, parameters, FLOPs a frame, origin."""
+"""Report on a model file: shape, parameters, FLOPs a frame, origin."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from poke2vid.types import Poke
 
 
 def report(path: Path | None) -> str:
-    """Lines for `poke2vid info`. One multiply-accumulate counts as two FLOPs."""
+    """Text of `poke2vid info`. One multiply-accumulate counts as two FLOPs."""
     if sees(read_about(resolve(path))):
         return _report_touch(path)
     config, about, path = describe(path)
@@ -32,7 +32,7 @@ def report(path: Path | None) -> str:
 
 
 def _report_touch(path: Path | None) -> str:
-    """The same of a model that sees what it touches."""
+    """`report` for a model that sees what it touches."""
     loaded = load_player(path)
     model = loaded.model
     assert isinstance(model, TouchVideo)

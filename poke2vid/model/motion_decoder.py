@@ -1,4 +1,4 @@
-"""G beyond the paper: a decoder that moves x_0 instead of painting anew (docs/decisions/005)."""
+"""G beyond the paper: a decoder that moves x_0 instead of painting every frame (docs/decisions/005)."""
 
 import torch
 from jaxtyping import Float
@@ -16,8 +16,8 @@ _MASK_BIAS = -2.0  # starts by repainting little, but not so little that the mas
 class MotionDecoder(nn.Module):
     """x_hat_i = warp(x_0, flow) + mask * repaint, all three read from (sigma_i, sigma_0).
 
-    What the trunk says of (sigma_i, sigma_0) is taken relative to what it says of (sigma_0, sigma_0), so that the state of
-    x_0 always decodes to x_0 exactly; the last layer starts at zero, so that an untrained model shows the still picture.
+    The trunk's output for (sigma_i, sigma_0) is taken relative to that for (sigma_0, sigma_0), so that the state of x_0
+    always decodes to x_0 exactly; the last layer starts at zero, so that an untrained model shows the still picture.
     No norm: it would subtract a motion that the whole picture shares.
     """
 
@@ -30,7 +30,7 @@ class MotionDecoder(nn.Module):
         self.up = nn.ModuleList(
             _upsampler(c + c_skip, c_out) for c, c_skip, c_out in zip(ins, skips, outs, strict=True)
         )
-        # sigma_0's share of the same layers: it stays the same, so it is convolved once a session and not once a frame.
+        # sigma_0's share of the same layers: constant, so it is convolved once a session and not once a frame.
         self.first = nn.ModuleList(_upsampler(c, c_out, bias=False) for c, c_out in zip(skips, outs, strict=True) if c)
         self.refine = nn.Conv2d(widths[-1], widths[-1], 3, 1, 1)
         self.head = nn.Conv2d(widths[-1], 6, 3, 1, 1)  # flow 2, mask 1, repaint 3
@@ -40,7 +40,7 @@ class MotionDecoder(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def context(self, x_0: Float[Tensor, "b 3 h w"], levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """x_0, what the trunk says of x_0 at rest, and sigma_0's share of every layer."""
+        """x_0, the trunk's output for x_0 at rest, and sigma_0's share of every layer."""
         shares = tuple(layer(level) for layer, level in zip(self.first, levels, strict=True))
         return x_0, self._read(levels, shares), *shares
 
@@ -64,7 +64,7 @@ class MotionDecoder(nn.Module):
 
 
 def _upsampler(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.ConvTranspose2d:
-    """Doubles the side. A strided transposed convolution costs under half of enlarging first and convolving then."""
+    """Doubles the side. A strided transposed convolution costs less than half of enlarging, then convolving."""
     layer = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1, bias=bias)
     nn.init.normal_(layer.weight, std=(2 / (4 * in_channels)) ** 0.5)  # 4 of the 16 weights reach a given output
     if layer.bias is not None:

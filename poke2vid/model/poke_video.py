@@ -1,9 +1,9 @@
 """The method on one page: interactive image-to-video synthesis (Blattmann et al., CVPR 2021, Sec. 3).
 
-    sigma_0   = E_sigma(x_0)                      what the object is and how it stands, on N scales
-    phi       = E_phi(p, l)                       what the poke means
-    sigma_i+1 = F(sigma_i, phi_i)                 how the object responds, coarse to fine           (Eq. 2-5)
-    x_hat_i   = G(sigma_i)                        what that looks like
+    sigma_0   = E_sigma(x_0)                      state of the object, on N scales
+    phi       = E_phi(p, l)                       encoding of the poke
+    sigma_i+1 = F(sigma_i, phi_i)                 response of the object, coarse to fine            (Eq. 2-5)
+    x_hat_i   = G(sigma_i)                        predicted frame
 
 phi_i is phi while a "shift" poke is held (Eq. 1), phi at t = 0 and zero after for an "impulse" (Eq. 9), and zero wherever
 nothing touches the object.
@@ -68,17 +68,17 @@ class PokeVideo(nn.Module):
         return self.config.poke_kind
 
     def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
-        """sigma_0, and as context the static levels (where the dynamics have any) followed by the decoder's own."""
+        """sigma_0; as context the static levels (if the dynamics have any), then the decoder's own."""
         levels = self.object_encoder(x_0)[: self.config.num_skip_levels]
         static = levels[self.config.num_dynamic_levels :]
         return State(self.dynamics.initial(levels), (*static, *self.decoder.context(x_0, levels)))
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
-        """phi = E_phi(p, l), already convolved into F_1's gates: a held poke stays the same, so that is done once."""
+        """The drive of F_1, not phi itself: phi = E_phi(p, l) after F_1's input convolution, once for a held poke."""
         return self.dynamics.drive(self.poke_encoder(poke_map))
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """sigma_i+1 = F(sigma_i, phi_i) and x_hat_i+1 = G(sigma_i+1); phi is what `encode_poke` gave, None is zero."""
+        """sigma_i+1 = F(sigma_i, phi_i), x_hat_i+1 = G(sigma_i+1); `phi` is `encode_poke`'s drive, None: phi_i = 0."""
         drive = self.dynamics.rest_drive() if phi is None else phi
         state = State(self.dynamics.advance(state.sigma, drive), state.context)
         return state, self.decode(self.dynamics.predicted(state.sigma), state.context)
@@ -89,7 +89,7 @@ class PokeVideo(nn.Module):
         return self.decoder((*levels, *context[:num_static]), context[num_static:])
 
     def reconstruct(self, x: Float[Tensor, "b t 3 h w"], x_0: Float[Tensor, "b 3 h w"]) -> Rollout:
-        """Stage 1: G(E_sigma(x_i)) for given frames, knowing of x_0 what G knows in a rollout; no dynamics."""
+        """Stage 1: G(E_sigma(x_i)) for given frames, with x_0's context as in a rollout; no dynamics."""
         levels = self.levels_of(x)
         state = self.start(x_0)
         return self._decode_all(levels, state)
@@ -110,7 +110,7 @@ class PokeVideo(nn.Module):
         Args:
             x_0: first frames in [-1, 1].
             poke_maps: s different poke maps for each sample (pokes.rasterise).
-            schedule: for every step which of the sample's maps is in force, or NO_POKE.
+            schedule: for every step the index of the sample's map in force, or NO_POKE.
         """
         state = self.start(x_0)
         drives = self._drives(poke_maps)
@@ -122,7 +122,7 @@ class PokeVideo(nn.Module):
         return self._decode_all(stack_time(predicted), State(sigma, state.context))
 
     def _drives(self, poke_maps: Float[Tensor, "b s 3 h w"]) -> Float[Tensor, "b s1 c h_1 w_1"]:
-        """What each map, and as the last entry (NO_POKE) no poke, drives F_1 with: computed once a clip, not once a step."""
+        """Drives of F_1 for each map and, as the last entry (NO_POKE), for no poke: once a clip, not once a step."""
         drives = self.encode_poke(poke_maps.flatten(0, 1)).unflatten(0, poke_maps.shape[:2])
         return torch.cat((drives, self.dynamics.rest_drive().expand_as(drives[:, :1])), dim=1)
 

@@ -1,8 +1,8 @@
-"""Encoders and decoder of the authors' code, where it is not App. E.1 (docs/decisions/001).
+"""Encoders and decoder of the authors' code, where it differs from App. E.1 (docs/decisions/001).
 
-Its bottleneck is 16 x 16 and 512 channels wide. There the encoders' ResNet blocks only widen: what comes before the one of
-E_sigma is a level of its own, of the same size. Convolutions have biases although a norm follows, which changes nothing that
-they compute but their number of parameters. The dynamics are those of every model.
+Its bottleneck is 16 x 16 and 512 channels wide. The encoders' ResNet blocks there only widen; the input of E_sigma's
+block is a level of its own, of the same size. Convolutions have biases although a norm follows, which changes the
+number of parameters but not the output. The dynamics are those of every model.
 """
 
 from itertools import pairwise
@@ -15,13 +15,13 @@ from poke2vid.model.blocks import ConvBlock, norm
 from poke2vid.model.config import RELEASED_WIDTH, ModelConfig
 from poke2vid.types import POKE_GAIN, Frame
 
-_POKE_WIDTH = 32  # channels after the first convolution of E_phi, doubling with each; E_sigma's are those of its levels
+_POKE_WIDTH = 32  # channels after the first convolution of E_phi, doubled by each next one; E_sigma's are its levels'
 
 
 class ReleasedResBlock(nn.Module):
     """ResNet block: shortcut + norm(conv(activation(norm(conv)))), with nothing after the sum.
 
-    The shortcut is the identity where it can be, else a layer like the first: convolution, norm and activation. With
+    The shortcut is the identity if shapes match, else a layer like the first: convolution, norm and activation. With
     `upsample` both are transposed convolutions and the activation is ReLU; it is ELU otherwise.
     """
 
@@ -74,7 +74,7 @@ class ReleasedObjectEncoder(nn.Module):
 class ReleasedPokeEncoder(nn.Module):
     """E_phi: the same number of stride-2 convolutions, and two ResNet blocks at 16 x 16.
 
-    It sees (dx, dy) in pixels of the frame and no mask. The InstanceNorms hide most of the poke's length from what follows
+    It sees (dx, dy) in pixels of the frame and no mask. The InstanceNorms remove most of the poke's length
     (docs/decisions/002).
     """
 
@@ -94,7 +94,7 @@ class ReleasedPokeEncoder(nn.Module):
 
 
 class ReleasedDecoder(nn.Module):
-    """G: a ResNet block at 16 x 16, then one that doubles the side for each finer level, which joins before it."""
+    """G: a ResNet block at 16 x 16, then for each finer level a block that takes it in and doubles the side."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class ReleasedDecoder(nn.Module):
         self.to_rgb = nn.Conv2d(others[-1], 3, 3, 1, 1)
 
     def context(self, x_0: Float[Tensor, "b 3 h w"], levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Nothing: it knows of x_0 what the state says."""
+        """Empty: the state is all that it needs of x_0."""
         return ()
 
     def forward(self, levels: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> Frame:

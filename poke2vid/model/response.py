@@ -1,9 +1,10 @@
 """The response to touches: from influence maps and shifts p to u*, how far every pixel of x_0 goes (docs/decisions/021).
 
-u*(x) = min(1, 2 o(x)) sum_k sum_j c_jk(x; l_k, x_0) psi_j(f_k). The functions psi_j are homogeneous of degree one: no poke
-moves nothing and twice the poke moves twice as far. Two of them are p itself, a 2 x 2 matrix C a pixel; the others depend on
-p's direction as well, since an arm that is pulled stretches and one that is pushed folds. What adds up are forces f, so with
-several touches a small system is solved for those under which every touched point arrives; a touch with p = 0 pins its point.
+u*(x) = min(1, 2 o(x)) sum_k sum_j c_jk(x; l_k, x_0) psi_j(f_k). The functions psi_j are homogeneous of degree one: no
+poke moves nothing and twice the poke moves twice as far. Two of them are p itself, a 2 x 2 matrix C per pixel; the
+others depend on p's direction as well, since a pulled arm stretches and a pushed one folds. The responses to forces f
+add up, so with several touches a small system is solved for the forces under which every touched point arrives. A touch
+with p = 0 pins its point.
 """
 
 import torch
@@ -13,12 +14,12 @@ from torch.nn import functional
 
 BASIS = 7  # psi: p_x, p_y, |p|, and |p| times cos 2a, sin 2a, cos 3a, sin 3a for p's angle a
 RIDGE = (
-    0.01  # of the system, beside influences of about 1: a point that the model would leave standing is not torn away
+    0.01  # of the system, where influences are about 1; keeps points that the model hardly moves from being torn away
 )
 CELL = 8  # channels of an influence map: dx and dy of the four pixels of a cell
-ROUNDS = 4  # of Newton's method with the linear part, for what is not linear
+ROUNDS = 4  # of Newton's method with the linear part's inverse, for the nonlinear functions
 LARGEST = (
-    4.0  # of a force, in lengths of the longest p: two touches of one spot that disagree are torn apart no further
+    4.0  # limit of a force, in lengths of the longest p; bounds how far two conflicting touches of one spot tear it
 )
 
 
@@ -32,7 +33,7 @@ def basis(p: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b k"]:
 
 
 def displacement(influence: Float[Tensor, "b t k c h w"], force: Float[Tensor, "b t 2"]) -> Float[Tensor, "b 2 h2 w2"]:
-    """sum over touches and basis functions, for every pixel of the field."""
+    """Displacement of every pixel of the field: the sum over touches and basis functions."""
     psi = basis(force)[..., None, None, None]
     total = sum((psi[:, :, k] * influence[:, :, k]).sum(dim=1) for k in range(BASIS))
     assert isinstance(total, Tensor)
@@ -40,7 +41,7 @@ def displacement(influence: Float[Tensor, "b t k c h w"], force: Float[Tensor, "
 
 
 def coupling(influence: Float[Tensor, "b t k c h w"], at: Float[Tensor, "b t 2"]) -> Float[Tensor, "b t t 2 k"]:
-    """[b, j, i]: how touch i moves the point of touch j, bilinear between the field's pixels."""
+    """Influence of touch i on the point of touch j at [b, j, i], bilinear between the field's pixels."""
     b, t, _, _, h, w = influence.shape
     x, y = (at[..., n, None].clamp(0, 2 * size - 1) for n, size in ((0, w), (1, h)))
     corner = torch.arange(4, device=at.device)
@@ -57,12 +58,12 @@ def forces(
     influence: Float[Tensor, "b t k c h w"], at: Float[Tensor, "b t 2"], p: Float[Tensor, "b t 2"],
     given: Bool[Tensor, "b t"],
 ) -> Float[Tensor, "b t 2"]:  # fmt: skip
-    """The f under which every touched point goes where it shall.
+    """The forces f under which every touched point reaches its target.
 
     Args:
         influence: of every touch on every pixel.
         at, p: of every touch, in pixels of the field.
-        given: which touches there are; the force of the others is zero.
+        given: True for the touches that exist; the force of the others is zero.
     """
     b, t = at.shape[:2]
     there = coupling(influence, at)
@@ -70,7 +71,7 @@ def forces(
     linear = there[..., :2] * (here[:, :, None] * here[:, None, :])[..., None, None]
     system = linear.permute(0, 1, 3, 2, 4).reshape(b, 2 * t, 2 * t)
     ridge = torch.diag_embed((RIDGE + (1 - here)).repeat_interleave(2, dim=1))
-    # Least squares with a ridge: stable also where two touches are one, or where nothing would move.
+    # Least squares with a ridge: stable even if two touches coincide or nothing would move.
     normal = system.transpose(1, 2) @ system + ridge
     inverse = torch.linalg.solve(normal, system.transpose(1, 2))
     p = p * here[..., None]
@@ -88,13 +89,14 @@ def respond(
     influence: Float[Tensor, "b t k c h w"], mask: Float[Tensor, "b 1 h2 w2"], at: Float[Tensor, "b t 2"],
     p: Float[Tensor, "b t 2"], given: Bool[Tensor, "b t"],
 ) -> Float[Tensor, "b 2 h2 w2"]:  # fmt: skip
-    """u*: how far every pixel of the field goes, in its pixels. Arguments as in `forces`; `mask` is o."""
+    """u*: displacement of every pixel of the field, in field pixels. Arguments as in `forces`; `mask` is o."""
     return gate(mask) * displacement(influence, forces(influence, at, p, given))
 
 
 def gate(mask: Tensor) -> Tensor:
-    """The share of a response that a pixel follows: all of it where it is rather the object than not.
+    """Share of a response that a pixel follows: all of it where o is at least a half.
 
-    o itself would let thin things, of which it is never sure, follow by halves: plants missed their targets by 2.1 of 4 pixels.
+    With o itself, thin things, of which it is never sure, would follow by half: plants missed their targets by 2.1 of
+    4 pixels.
     """
     return (2 * mask).clamp(max=1)

@@ -1,7 +1,7 @@
-"""A picture's subject by a saliency network, beside what the model itself takes for an object (`--subject auto`).
+"""Subject of a picture from a saliency network, in addition to the model's own object mask o (`--subject auto`).
 
-U2-Net's small version finds what stands out in any picture. Where a touch is on that subject, the subject is what may move:
-holes in o are closed, and what is no part of it stays. Where it doubts the touched point it stands aside, and o decides.
+U2-Net's small version finds what stands out in any picture. If a touch is on that subject, only the subject may move:
+holes in o are closed, and everything outside the subject stays. If the touch is not on it, o decides.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ from poke2vid.pretrained import weights
 from poke2vid.types import InputError, Player
 
 SUBJECTS = ("auto", "none")
-SALIENT = 0.5  # of s about l: below it the subject is not what is touched
-NETWORK_SIDE = 320  # pixels of the pictures that U2-Net takes
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1] on ImageNet, by which it wants them centred
+SALIENT = 0.5  # of s around l; below it the touch is not on the subject
+NETWORK_SIDE = 320  # side of U2-Net's input in pixels
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1] on ImageNet, to normalise its input
 
 Saliency = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b 1 s s"]]
 
@@ -35,8 +35,8 @@ class U2Net:
     """
 
     def __init__(self, file: Path) -> None:
-        """Loads the graph; InputError if it cannot be run."""
-        import onnxruntime  # here: a model that is only played needs no second runtime
+        """Loads the graph; raises InputError if it cannot be run."""
+        import onnxruntime  # imported here: playing a model needs no second runtime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 3
@@ -58,7 +58,7 @@ class U2Net:
 
 
 class WithSubject(TouchDynamics):
-    """A model that sees what it touches, with a subject beside o. Its sessions are its own: they know s."""
+    """A model that sees what it touches, with a subject beside o. Its states hold s and so fit no other model."""
 
     def __init__(self, model: TouchDynamics, saliency: Saliency) -> None:
         self.model, self.saliency = model, saliency
@@ -69,13 +69,13 @@ class WithSubject(TouchDynamics):
         return self.model.resolution
 
     def seen(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 1 s s"], tuple[Tensor, ...]]:
-        """The union of o and s, and as levels E_phi's own, o and s."""
+        """The union of o and s; as levels E_phi's own, o and s."""
         mask, levels = self.model.seen(x_0)
         s = self.saliency(x_0)
         return torch.maximum(mask, s), (*levels, mask, s)
 
     def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
-        """What E_phi says of a touch, where the subject lets it; where it doubts l, where o does."""
+        """E_phi's output for a touch, limited to the subject, or to o if l is not on the subject."""
         *own, mask, s = levels
         said = self.model.touched(tuple(own), at)
         about = functional.max_pool2d(s, 2 * GRASP + 1, 1, GRASP)
@@ -86,7 +86,7 @@ class WithSubject(TouchDynamics):
 
 
 def with_subject(model: Player, subject: str, weights_dir: str | Path | None = None) -> Player:
-    """The model itself for "none"; for "auto" with a subject beside o.
+    """The model itself for "none"; for "auto" the model with a subject in addition to o.
 
     Raises:
         InputError: for another name, a model of the paper's form, or missing weights.

@@ -1,8 +1,8 @@
 """E_phi that sees the picture: what a touch at l would move, and how (beyond the paper; docs/decisions/021).
 
-The paper's E_phi encodes the poke alone, at 8 x 8 cells, so that what is touched can only be guessed. Here the picture is
-encoded once, and every touch once; the shift p comes last and through a few numbers a pixel (`response`), so that a drag
-encodes nothing anew.
+The paper's E_phi encodes the poke alone, at 8 x 8 cells, so the touched object can only be guessed. Here the picture is
+encoded once, and every touch once; the shift p comes last, through a few numbers a pixel (`response`), so that a drag
+needs no new encoding.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from poke2vid.model.response import BASIS, CELL
 from poke2vid.model.swing import LAW, SWING, SWING_SIDE
 from poke2vid.types import STRICT, InputError
 
-FIELD_SIDE = 64  # of the maps of a response, whatever the picture's size
-SHARP, WIDE = 0.023, 0.094  # standard deviations of the Gaussians about l, as shares of the side
+FIELD_SIDE = 64  # pixels of the maps of a response, for any size of picture
+SHARP, WIDE = 0.023, 0.094  # standard deviations of the Gaussians around l, as shares of the side
 GROUPS = 8  # of every norm
 
 
@@ -30,14 +30,13 @@ class TouchConfig:
     """Shape of E_phi.
 
     Attributes:
-        resolution: side of the pictures in pixels; 64, or more by powers of two, which a thin stem shrinks to 64.
-        seeing: channels of the descent at 1/2, 1/4, 1/8 and 1/16 of 64, which is walked once a picture.
-        touching: channels of the ascent at the same levels, which is walked once a touch; thin where it is fine, because there
-            pixels cost most.
+        resolution: side of the pictures in pixels; 64, or 128 or 256, which a thin stem shrinks to 64.
+        seeing: channels of the downward path at 1/2, 1/4, 1/8 and 1/16 of 64, run once a picture.
+        touching: channels of the upward path at the same levels, run once a touch; few at fine levels, which cost most.
         compared: channels in which every place is compared with the touched one, at 1/8 and 1/16.
         stem: channels of each stage of the stem.
-        swing: channels before the maps of how things move in time; 0 for none: they move as things that nothing is known of.
-        stays: whether there are maps of what stays where it is put, and of how what is pushed rings.
+        swing: channels before the maps of motion in time; 0 for no such maps: the default law holds everywhere.
+        stays: True for further maps, of what stays where it is put and of how pushed things ring.
     """
 
     resolution: int = 64
@@ -67,11 +66,11 @@ class TouchConfig:
 
 @dataclass(frozen=True)
 class PictureFeatures:
-    """What E_phi knows of a picture before it is touched.
+    """E_phi's features of a picture, before any touch.
 
     Attributes:
         levels: `n c h w` at 32, 16, 8 and 4 cells a side.
-        objectness: logits of o, where something that moves shows, at `FIELD_SIDE`.
+        objectness: logits of o (where something movable shows), at `FIELD_SIDE`.
     """
 
     levels: tuple[Tensor, ...]
@@ -83,22 +82,22 @@ class PictureFeatures:
         return torch.sigmoid(self.objectness)
 
     def repeated(self, owner: Int[Tensor, " b"]) -> "PictureFeatures":
-        """The features of the picture that each of b touches is on."""
+        """Features for b touches: those of each touch's own picture."""
         return PictureFeatures(tuple(level[owner] for level in self.levels), self.objectness[owner])
 
 
 @dataclass(frozen=True)
 class Touched:
-    """What E_phi says of b touches.
+    """E_phi's output for b touches.
 
     Attributes:
         influence: for every pixel of the field, coefficients of the k basis functions of p, two each (`response`). The c = 8
-            channels of one of 32 x 32 cells are dx and dy of its four pixels, as `functional.pixel_shuffle` reads them: so a
-            shift is applied to a quarter of the maps' memory traffic, and only the two channels of u* are shuffled.
-        along: logits of what moves along, on cells. For training, and for maps of parts: an absolute error's median is to
-            stand still wherever a thing moves in less than half of all cases, and from there nothing is learnt of what hangs
-            together; a probability is.
-        swing: maps of how it moves in time, on cells (`swing`); zero where the network has none.
+            channels of one of 32 x 32 cells are dx and dy of its four pixels, as `functional.pixel_shuffle` reads them:
+            so applying a shift costs a quarter of the memory traffic, and only the two channels of u* are shuffled.
+        along: logits of what moves along, on cells; for training and for maps of parts. An absolute error is least for
+            standing still wherever a thing moves in less than half of all cases, and from there teaches nothing about
+            what hangs together; a probability does.
+        swing: maps of motion in time, on cells (`swing`); zero where the network has none.
     """
 
     influence: Float[Tensor, "b k c h w"]
@@ -107,7 +106,7 @@ class Touched:
 
 
 class TouchEncoder(nn.Module):
-    """E_phi(l, x_0): a U-Net whose descent sees the picture alone and whose ascent compares every place with l."""
+    """E_phi(l, x_0): a U-Net; its downward path sees only the picture, its upward path compares every place with l."""
 
     def __init__(self, config: TouchConfig) -> None:
         super().__init__()
@@ -151,7 +150,7 @@ class TouchEncoder(nn.Module):
             nn.init.zeros_(last.bias)
 
     def encode(self, x_0: Float[Tensor, "n 3 h w"]) -> PictureFeatures:
-        """What is to be known of pictures in [-1, 1], once each."""
+        """Features of pictures in [-1, 1], computed once each."""
         small = functional.interpolate(x_0, size=(FIELD_SIDE, FIELD_SIDE), mode="area")
         h = x_0
         for stage in self.stem:
@@ -167,7 +166,7 @@ class TouchEncoder(nn.Module):
         return PictureFeatures(tuple(levels), functional.pixel_shuffle(h, 2).float())
 
     def forward(self, levels: Sequence[Tensor], at: Float[Tensor, "b 2"]) -> Touched:
-        """What b touches would move, and how.
+        """Encodes what each of b touches would move, and how.
 
         Args:
             levels: of the picture of each of b touches (`PictureFeatures.repeated`).
@@ -188,14 +187,14 @@ class TouchEncoder(nn.Module):
 
     @staticmethod
     def _compared(q: Float[Tensor, "b c h w"], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
-        """The product of every place's features with those at l."""
+        """Product of every place's features with those at l."""
         cells = (at + 0.5) * (q.shape[-1] / FIELD_SIDE) - 0.5
         touched = geometry.sample(q.float(), cells[:, None, None])
         return q * touched.to(q.dtype)
 
 
 def with_zeros(maps: Float[Tensor, "b c h w"], channels: int) -> Float[Tensor, "b c2 h w"]:
-    """As many channels, the further ones zero; of operators that browsers have."""
+    """Pads maps with zeros to that many channels, by operators that browsers have."""
     missing = channels - maps.shape[1]
     return torch.cat((maps, (0 * maps[:, :1]).expand(-1, missing, -1, -1)), dim=1) if missing else maps
 
@@ -204,7 +203,7 @@ NUM_PLACE = 4
 
 
 def place_maps(at: Float[Tensor, "b 2"], side: int) -> Float[Tensor, "b 4 side side"]:
-    """Offset from l in shares of the side, and two Gaussians about it, on a grid of `side` cells over the picture."""
+    """Offset from l in shares of the side, and two Gaussians around it, on a grid of `side` cells over the picture."""
     cells = (torch.arange(side, device=at.device, dtype=at.dtype) + 0.5) / side
     x, y = ((at + 0.5) / FIELD_SIDE).unbind(dim=-1)
     dx = (cells[None, None, :] - x[:, None, None]).expand(-1, side, -1)
@@ -225,7 +224,7 @@ def _block(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Sequen
 
 
 class _Residual(nn.Module):
-    """Two blocks beside the identity."""
+    """Two blocks with an identity shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

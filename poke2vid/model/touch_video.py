@@ -1,10 +1,10 @@
-"""A model that knows what it touches: E_phi sees the picture, every pixel of the object is an oscillator, layers are moved.
+"""Model that sees what it touches: E_phi sees the picture, the object's pixels are oscillators, layers are moved.
 
     o, features = E_phi(x_0)                     once a picture
     C, maps     = E_phi(l, features)             once a touch
     u*          = the response to all shifts     on every drag; a small system, no network         (`response`)
-    u'          = u, pulled or free, a frame on  by the maps' oscillators                          (`swing`)
-    x_hat       = the object's layer, moved by u', before its background                           (`carry`)
+    u'          = u one frame later              pulled or free, by the maps' oscillators          (`swing`)
+    x_hat       = the object's layer, moved by u', over its background                             (`carry`)
 
 u = v = 0 is a fixed point: an untouched picture stays as it is, to the bit.
 """
@@ -42,16 +42,16 @@ from poke2vid.model.swing import (
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig, Touched, TouchEncoder, with_zeros
 from poke2vid.types import STRICT, Frame, InputError, Pair, Poke, PokeKind, Rest, State
 
-GRASP = 1  # pixels of the field about l: a finger is no needle, and of a thin stem's place the mask is not so sure
-FIRM = 0.2  # of o about l: less is nothing that can be held
-FAINT = 0.1  # of o
+GRASP = 1  # pixels of the field around l: a finger is wide, and the mask places thin stems inexactly
+FIRM = 0.2  # of o around l; with less there is nothing to hold
+FAINT = 0.1  # of o; below it the object's layer is transparent
 CELLS_SHUFFLED = FIELD_SIDE // 2 // SWING_SIDE
 NUM_CONTEXT = 4  # x_0, o, and the two layers; E_phi's levels follow
 
 
 @dataclass(frozen=True, kw_only=True)
 class TouchVideoConfig:
-    """Shape of the model: that of E_phi, as all else has no parameters."""
+    """Shape of the model: that of E_phi, as nothing else has parameters."""
 
     touch: TouchConfig = field(default_factory=TouchConfig)
 
@@ -63,21 +63,21 @@ class TouchVideoConfig:
 
 
 def grasp(mask: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b t 2"]) -> Bool[Tensor, "b t"]:
-    """The touches that find something to hold within a pixel or two; one of a wall is none, and pins nothing.
+    """Flags of the touches that find something to hold within a pixel or two; a touch of a wall pins nothing.
 
-    Forces are solved for so that touched points arrive; beside an object they would grow until it comes along.
+    Forces are solved for so that touched points arrive; for a touch beside an object they would grow until it followed.
     """
     about = functional.max_pool2d(mask, 2 * GRASP + 1, 1, GRASP)
     return geometry.sample(about, at[:, None])[:, 0, 0] > FIRM
 
 
 def opacity(mask: Tensor) -> Tensor:
-    """Of the object's layer where o is so sure: none below `FAINT`, or traces of o on a wall would be dragged along."""
+    """Opacity of the object's layer for o: zero below `FAINT`, or traces of o on a wall would be dragged along."""
     return ((gate(mask) - 2 * FAINT) / (1 - 2 * FAINT)).clamp(min=0)
 
 
 def packed(touched: Touched) -> Float[Tensor, "b k1 c h w"]:
-    """What a touch says as one tensor, which sessions keep and graphs give: maps on cells are shuffled into its last row."""
+    """A touch as one tensor, which sessions keep and graphs return; maps on cells are shuffled into its last row."""
     coarse = torch.cat((touched.swing, touched.along), dim=1)
     room = touched.influence.shape[2] * CELLS_SHUFFLED**2
     shuffled = functional.pixel_shuffle(with_zeros(coarse, room), CELLS_SHUFFLED)
@@ -85,25 +85,25 @@ def packed(touched: Touched) -> Float[Tensor, "b k1 c h w"]:
 
 
 def on_cells(said: Float[Tensor, "b k1 c h w"]) -> Float[Tensor, "b s h2 w2"]:
-    """Of what `packed` gives the maps of time, and as the last one the logit of what moves along."""
+    """The maps of time in the output of `packed`, and as the last map the logit of what moves along."""
     return functional.pixel_unshuffle(said[:, BASIS], CELLS_SHUFFLED)[:, : SWING + 1]
 
 
 def reach(influence: Float[Tensor, "b t k c h w"]) -> Float[Tensor, "b t h2 w2"]:
-    """By how much each touch moves a place, whatever p is."""
+    """Strength with which each touch moves a place, for any p."""
     size = influence.square().sum(dim=2).flatten(0, 1)  # over basis functions; then over dx and dy
     return functional.pixel_shuffle(size, 2).sum(dim=1).sqrt().clamp_min(1e-6).unflatten(0, influence.shape[:2])
 
 
 def _enlarged(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s s"]:
-    """Maps on cells at the field's side, smooth."""
+    """Maps on cells, smoothly enlarged to the field's side."""
     return functional.interpolate(maps, size=(FIELD_SIDE, FIELD_SIDE), mode="bilinear", align_corners=False)
 
 
 class TouchDynamics(abc.ABC):
-    """Everything but E_phi: a `LivePlayer` and `TouchPlayer` for whatever computes that.
+    """Everything except E_phi: a `LivePlayer` and `TouchPlayer` for any implementation of E_phi.
 
-    Its pokes are shifts; impulses reach their peak where a shift would have held them.
+    Its pokes are shifts; an impulse throws a place to the peak at which a shift would hold it.
     """
 
     @property
@@ -117,7 +117,7 @@ class TouchDynamics(abc.ABC):
 
     @abc.abstractmethod
     def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
-        """What E_phi says of a touch at l, in pixels of the field (`packed`)."""
+        """E_phi's output for a touch at l in pixels of the field (`packed`)."""
 
     @property
     def _to_field(self) -> Affine:
@@ -125,19 +125,17 @@ class TouchDynamics(abc.ABC):
 
     @property
     def poke_kind(self) -> PokeKind:
-        """What it prefers; it takes impulses as well."""
+        """Preferred kind of poke; impulses work as well."""
         return "shift"
 
     @property
     def default_rest(self) -> Rest:
-        """How a thing swings that nothing is known of. Any other law is taken as known: hertz and damping of this one thing."""
+        """Law of rest where nothing is known. Any other law is taken as the known hertz and damping of this object."""
         return rest_of(HERTZ, DAMPING)
 
     def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
-        """The picture seen once. Of what moves: u, the hand, where it would come to rest, the maps of its law, for how many
-        frames it has been held; and v.
-
-        As context x_0, o, its two layers and E_phi's levels.
+        """Encodes the picture once. sigma is u, the hand, the rest position, the maps of the law and the number of
+        frames held; velocity is v; context is x_0, o, its two layers and E_phi's levels.
         """
         mask, levels = self.seen(x_0)
         still = x_0.new_zeros(len(x_0), 2, FIELD_SIDE, FIELD_SIDE)
@@ -146,21 +144,21 @@ class TouchDynamics(abc.ABC):
         return State((still, still.clone(), still.clone(), maps, frames), context, (still.clone(),))
 
     def _shown(self, mask: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 1 h w"]:
-        """o as the object's layer has it, at the model's size."""
+        """Opacity of the object's layer, at the model's size."""
         size = (self.resolution, self.resolution)
         large = functional.interpolate(mask, size=size, mode="bilinear", align_corners=False)
         return opacity(mask if mask.shape[-2:] == size else large)
 
     def touch(self, state: State, location: Pair) -> Float[Tensor, "b k1 c h2 w2"]:
-        """The influence of a touch at l, in pixels of the model's frames, and as its last row the maps of time (`packed`)."""
+        """Influence of a touch at l, in pixels of the model's frames; its last row is the maps of time (`packed`)."""
         x, y = self._to_field.point(*location)
         mask, levels = state.context[1], state.context[NUM_CONTEXT:]
         return self.touched(levels, mask.new_tensor([[x, y]]).expand(len(mask), 2))
 
     def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Float[Tensor, "b 15 s s"]:
-        """u* of all shifts, how far impulses shall throw, whether anything is held, or touched, the maps of the law, and A.
+        """u* of all shifts, the throw of all impulses, flags for held and for touched, the maps of the law, and A.
 
-        Where several touch, each says how a place moves in time as far as it moves it.
+        With several touches, each one's maps of time are weighted by how much it moves a place.
         """
         mask = state.context[1]
         shifts, moved = self._response(mask, pokes, influences, "shift")
@@ -182,7 +180,7 @@ class TouchDynamics(abc.ABC):
         return torch.cat((shifts, throws, held, touched, timing), dim=1)
 
     def _timing(self, said: Float[Tensor, "b k1 c h w"], poke: Poke) -> Float[Tensor, "b 9 s s"]:
-        """The maps of the law of what this poke moves, and A."""
+        """Maps of the law for what this poke moves, and A."""
         swing = _enlarged(on_cells(said)[:, :SWING])
         pushed = torch.full((len(swing),), poke.kind == "impulse", device=swing.device)
         p = swing.new_tensor([poke.shift]).expand(len(swing), 2)
@@ -191,7 +189,7 @@ class TouchDynamics(abc.ABC):
     def _response(
         self, mask: Tensor, pokes: Sequence[Poke], influences: Sequence[Tensor], kind: PokeKind
     ) -> tuple[Float[Tensor, "b 2 s s"], Float[Tensor, "b t s s"]]:
-        """u* of the pokes of one kind, and by how much each of them says how a place moves: nothing where it holds nothing."""
+        """u* of the pokes of one kind, and the weight of each at every place; zero for a poke that holds nothing."""
         chosen = [(poke, maps) for poke, maps in zip(pokes, influences, strict=True) if poke.kind == kind]
         if not chosen:
             return mask.new_zeros(len(mask), 2, *mask.shape[-2:]), mask.new_zeros(len(mask), 0, *mask.shape[-2:])
@@ -201,20 +199,20 @@ class TouchDynamics(abc.ABC):
         return respond(influence, mask, at, p, given), reach(influence) * given[..., None, None]
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
-        """Refused: what a poke does depends on what it touches."""
+        """Raises InputError: the effect of a poke depends on what it touches, so a map has no encoding."""
         raise InputError(
             "this model encodes touches of a picture, not poke maps; use a session, or `touch` and `drive`."
         )
 
     def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """The next state and its frame; phi is what `drive` gave, None that nothing touches the object."""
+        """The next state and its frame; `phi` is what `drive` returned, None if nothing touches the object."""
         return self.live_step(state, phi, self.default_rest)
 
     def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
-        """As `step`, swinging as `rest` says where nothing holds it."""
+        """Does a `step`, swinging by `rest` while nothing holds the object."""
         (u, hand, home, maps, frames), (v,) = state.sigma, state.velocity
         batch = len(u)
-        told = rest.anchored and rest != self.default_rest  # AS_TRAINED, too, leaves it to the maps
+        told = rest.anchored and rest != self.default_rest  # AS_TRAINED also leaves it to the maps
         hertz, damping = causes_of(rest) if told else (HERTZ, DAMPING)
         causes = u.new_full((batch,), hertz), u.new_full((batch,), damping), torch.full((batch,), told, device=u.device)
         if phi is None:
@@ -235,7 +233,7 @@ class TouchDynamics(abc.ABC):
         return state, self.decode(state)
 
     def decode(self, state: State) -> Frame:
-        """x_hat of a state."""
+        """Frame of a state."""
         x_0, mask, layer, behind = state.context[:NUM_CONTEXT]
         flow = backward(state.sigma[0], opacity(mask))
         size = (self.resolution, self.resolution)
@@ -244,7 +242,7 @@ class TouchDynamics(abc.ABC):
 
 
 class TouchVideo(TouchDynamics, nn.Module):
-    """The model, its E_phi in PyTorch."""
+    """The model with its E_phi in PyTorch."""
 
     def __init__(self, config: TouchVideoConfig) -> None:
         super().__init__()
@@ -261,5 +259,5 @@ class TouchVideo(TouchDynamics, nn.Module):
         return features.mask, features.levels
 
     def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
-        """What E_phi says of a touch at l, in pixels of the field (`packed`)."""
+        """E_phi's output for a touch at l in pixels of the field (`packed`)."""
         return packed(self.touch_encoder(levels, at))

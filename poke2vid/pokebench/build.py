@@ -1,4 +1,4 @@
-"""Building a benchmark: held-out scenes, their pokes and the true futures. Resumable, the same for any workers."""
+"""Builds a benchmark: held-out scenes, their pokes and true futures. Resumable; the same for any number of workers."""
 
 import hashlib
 import shutil
@@ -23,9 +23,9 @@ from poke2vid.simulator.surface import Surface
 from poke2vid.simulator.world import FPS, PHYSICS, UnstableError, World
 from poke2vid.types import InputError
 
-ATTEMPTS = 60  # scenes tried for one place in the bench: not every object has two points that reach far enough
-# Where the scenes of benchmarks begin. Sets of training and test videos have seeds 0 ... 15, and the sixteenth of them ends
-# below: set 16 would begin exactly here.
+ATTEMPTS = 60  # scenes tried per place in the bench: not every object has two points that reach far enough
+# First seed of benchmark scenes. Sets of training and test videos have seeds 0 ... 15 and end below; set 16 would begin
+# exactly here.
 SEED = 1 << 44
 POKES_A_SCENE = 13
 
@@ -35,9 +35,9 @@ class BenchSpec:
     """A benchmark by name and version: the same scenes and pokes wherever it is built.
 
     Attributes:
-        scenes: how many of each family.
+        scenes: number of scenes of each family.
         resolution: side of the frames, in pixels.
-        frames: after the first; shifts arrive at `arrive` and are held.
+        frames: number of frames after the first; shifts arrive at frame `arrive` and are held.
     """
 
     name: str
@@ -59,7 +59,7 @@ SPECS = {
 
 @dataclass(frozen=True)
 class SceneOrder:
-    """One place in a bench."""
+    """One scene to build: a numbered place in a bench."""
 
     spec: BenchSpec
     family: FamilyName
@@ -70,7 +70,7 @@ class SceneOrder:
         return f"{self.family}-{self.number:03d}"
 
     def seed(self, attempt: int) -> int:
-        """Every scene is a species of its own."""
+        """Seed of one attempt at the scene; every scene is a species of its own."""
         return SEED + (self.number + attempt * STRIDE) * INDIVIDUALS
 
 
@@ -81,7 +81,7 @@ def spec_named(name: str) -> BenchSpec:
 
 
 def build_bench(spec: BenchSpec, out: Path, workers: int = 2, quiet: bool = False) -> Bench:
-    """The benchmark in `out`; scenes that an earlier run has finished are kept.
+    """Builds the benchmark in `out`; scenes that an earlier run has finished are kept.
 
     Raises:
         InputError: if `out` holds something else, the disk is full, or this machine cannot draw.
@@ -128,7 +128,7 @@ def _write_manifest(spec: BenchSpec, orders: list[SceneOrder], out: Path) -> Non
 
 
 def _listed(out: Path) -> dict[str, str]:
-    """The hashes of the scenes' records as an earlier run that came to its end has them."""
+    """Hashes of the scenes' records from the manifest of a finished earlier run; empty if there is none."""
     try:
         return Bench.open(out).manifest.files
     except InputError:
@@ -136,7 +136,7 @@ def _listed(out: Path) -> dict[str, str]:
 
 
 def _finished(folder: Path, order: SceneOrder, listed: str | None) -> bool:
-    """Whether the scene is there and whole, made by this version, and the one that the manifest lists if there is one."""
+    """Tests that the scene is complete, made by this version, and the one that the manifest lists, if there is one."""
     try:
         record = read_record(folder)
     except InputError:
@@ -151,7 +151,7 @@ def _finished(folder: Path, order: SceneOrder, listed: str | None) -> bool:
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes the worker; picklable."""
+    """Picklable factory of the worker."""
 
     folder: Path
 
@@ -161,12 +161,12 @@ class _Maker:
 
 @dataclass(frozen=True)
 class _Studio:
-    """Makes one scene after the other."""
+    """Worker that builds one scene per call."""
 
     folder: Path
 
     def __call__(self, order: SceneOrder, tick: Tick) -> str | None:
-        """What went wrong, in one sentence."""
+        """Builds a scene; returns None, or an error in one sentence."""
         work = self.folder / f".work-{order.name}"
         shutil.rmtree(work, ignore_errors=True)
         try:
@@ -211,7 +211,7 @@ class _Studio:
 def _draw(
     renderer: Renderer, surface: Surface, pokes: list[PlannedPoke], tick: Tick
 ) -> tuple[np.ndarray, list[Future]]:
-    """The first frame, and the frames of every poke that moves something."""
+    """Renders the first frame, and the frames of every poke that moves something."""
     first, futures = None, list[Future]()
     for poke in pokes:
         tick()
@@ -221,7 +221,7 @@ def _draw(
         if first is None:  # all futures begin alike
             first = renderer.frame(states[0])
         frames = [renderer.frame(state) for state in states[1:]]
-        # Of every frame: a second a scene at 128 pixels.
+        # Visibility in every frame takes a second per scene at 128 pixels.
         visible = [surface.visible(poke.future, t, renderer.fine_buffers(state)) for t, state in enumerate(states)]
         futures.append(Future(poke.future, frames, np.stack(visible)))
     assert first is not None
@@ -229,7 +229,7 @@ def _draw(
 
 
 def _states(pokes: list[PlannedPoke]) -> str:
-    """sha256 over all physics states, to the last bit: of so many numbers, rounding always leaves some on an edge."""
+    """sha256 over all physics states, to the last bit: with so many numbers, some always lie on a rounding edge."""
     sha = hashlib.sha256()
     for poke in pokes:
         if poke.future is not None:

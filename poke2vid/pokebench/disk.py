@@ -1,10 +1,10 @@
-"""A benchmark on disk: one folder a scene, read without MuJoCo.
+"""A benchmark on disk: one folder per scene, read without MuJoCo.
 
 BENCH/manifest.json              written last; without it the bench is unfinished
 BENCH/scenes/<name>/scene.json   the record: pokes, camera, hashes
     first.png                    frame 0
     futures.mkv                  the frames 1 ... t of every poke that moves something, one after the other, lossless
-    truth.safetensors            frame 0 bound to the object's geoms, their poses in every frame, and what stays visible
+    truth.safetensors            frame 0 bound to the object's geoms, their poses in every frame, and visibility masks
 """
 
 import functools
@@ -39,7 +39,7 @@ MEND = "`poke2vid bench build` with the same arguments mends it"
 
 @dataclass(frozen=True)
 class Future:
-    """What becomes of one poke, to be written."""
+    """True future of one poke, to be written."""
 
     trajectory: Trajectory
     frames: Sequence[UInt8[np.ndarray, "h w 3"]]
@@ -49,7 +49,7 @@ class Future:
 def write_truth(
     folder: Path, first: UInt8[np.ndarray, "h w 3"], surface: Surface, futures: Sequence[Future], fps: float
 ) -> None:
-    """Everything of a scene but its record."""
+    """Writes all files of a scene but its record."""
     write_video(folder / FIRST, [first], fps)
     write_lossless(folder / FUTURES, [frame for future in futures for frame in future.frames], fps)
     seen = np.unique(surface.geoms[surface.geoms >= 0])
@@ -73,10 +73,10 @@ def write_truth(
 
 @dataclass(frozen=True)
 class StoredScene:
-    """A scene of a bench (`pokebench.scene.TrueScene`). A file that is not the one its record lists is an InputError.
+    """A scene of a bench (`pokebench.scene.TrueScene`). Raises InputError for a file that differs from its record.
 
     Attributes:
-        digest: sha256 of its record, which holds those of its files.
+        digest: sha256 of its record, which holds the hashes of its files.
     """
 
     folder: Path
@@ -125,7 +125,7 @@ class StoredScene:
         return np.unpackbits(bits, axis=-1, count=self.resolution).astype(bool)
 
     def _place(self, poke: int) -> int | None:
-        """Among the pokes whose future is kept."""
+        """Index among the pokes with a stored future; None if nothing moves."""
         if not self.pokes[poke].moves:
             return None
         return sum(earlier.moves for earlier in self.pokes[:poke])
@@ -143,7 +143,7 @@ class StoredScene:
         return np.stack(frames)
 
     def _file(self, name: str) -> Path:
-        """A file of the scene that is what it was when it was written. Hashing is cheap beside decoding."""
+        """Path of a scene's file, checked against its recorded hash; hashing is cheap beside decoding."""
         for fault in file_faults(self.folder / name, self.record.files[name]):
             raise InputError(f"{fault}; {MEND}.")
         return self.folder / name
@@ -171,7 +171,7 @@ class Bench:
 
     @staticmethod
     def open(path: Path) -> "Bench":
-        """Raises InputError, in one sentence, if there is no finished bench at `path` or it was altered."""
+        """Opens a finished bench; raises a one-sentence InputError if there is none at `path` or it was altered."""
         file = path / MANIFEST
         if not file.is_file():
             raise InputError(
@@ -183,11 +183,11 @@ class Bench:
         return Bench(path, manifest)
 
     def scenes(self) -> list[StoredScene]:
-        """Sorted by name."""
+        """All scenes, sorted by name."""
         return [self.scene(name) for name in sorted(self.manifest.scenes)]
 
     def scene(self, name: str) -> StoredScene:
-        """Raises InputError if it is not the scene that the manifest lists, to the byte of its record."""
+        """Opens a scene; raises InputError if its record differs by a byte from the one that the manifest lists."""
         folder, manifest = self.path / "scenes" / name, self.manifest
         record = read_record(folder)
         for fault in self._record_faults(name, record):
@@ -195,7 +195,7 @@ class Bench:
         return StoredScene(folder, record, manifest.frames, manifest.resolution, manifest.files[name])
 
     def verify(self) -> list[str]:
-        """Everything that is wrong, one sentence each. Reads it all."""
+        """Reads all files; returns every fault in one sentence each."""
         problems = []
         for name in sorted(self.manifest.scenes):
             folder = self.path / "scenes" / name
@@ -221,12 +221,12 @@ class Bench:
 
 
 def read_record(folder: Path) -> SceneRecord:
-    """Raises InputError if the scene's record is missing or damaged."""
+    """Reads a scene's record; raises InputError if it is missing or damaged."""
     return _read(SceneRecord, folder / RECORD)
 
 
 def write_record(folder: Path, record: SceneRecord) -> SceneRecord:
-    """The record with the hashes of the scene's files, as it is written; last of a scene's files."""
+    """Adds the hashes of the scene's files to its record, writes it as the last file, and returns it."""
     files = {
         name: FileRecord(sha256=hash_file(folder / name), size=(folder / name).stat().st_size)
         for name in (FIRST, FUTURES, TRUTH)
@@ -237,7 +237,7 @@ def write_record(folder: Path, record: SceneRecord) -> SceneRecord:
 
 
 def camera_of(record: CameraRecord) -> Camera:
-    """At one pixel, as `look_at` gives it."""
+    """Camera of a record, at a side of one pixel as `look_at` gives it."""
     return Camera(np.array(record.position), np.array(record.axes), record.fovy, 1)
 
 

@@ -1,4 +1,4 @@
-"""Which pokes a scene is asked: two reachable points, four lengths each, an impulse each, and three pokes that move nothing."""
+"""Plans a scene's pokes: four shifts and an impulse at each of two reachable points, and three that move nothing."""
 
 from dataclasses import dataclass
 
@@ -18,19 +18,19 @@ from poke2vid.types import Pair
 LENGTHS = (0.02, 0.05, 0.10, 0.15)  # of shifts, as shares of the frame's side
 OTHER_LENGTH = 0.10  # of impulses and background pokes
 POINTS = 2
-CANDIDATES = 400  # touched points looked at before a scene is given up
-TRIALS = 30  # of them and their directions that are simulated, which is what costs
-ANGLES = 3  # directions looked at for one point
-WIDE = 0.02  # of the side: a touched part reaches so far around the point, or no tracker could follow it (lab book)
+CANDIDATES = 400  # touched points tried before a scene is given up
+TRIALS = 30  # pairs of point and direction that are simulated, the costly part
+ANGLES = 3  # directions tried per point
+WIDE = 0.02  # of the side: radius that a touched part fills around the point, or no tracker follows it (lab book)
 AROUND = np.linspace(0, 2 * np.pi, 8, endpoint=False)
 REACHED = 0.1  # of the longest shift: how near the point must come to its target to count as reachable
-APART = 0.15  # of the side, between the two points, and between a background poke and the object
-INSIDE = 0.05  # of the side: pokes and their targets stay so far from the border
+APART = 0.15  # of the side: distance between the two points, and between a background poke and the object
+INSIDE = 0.05  # of the side: distance of pokes and their targets from the border
 
 
 @dataclass(frozen=True)
 class PlannedPoke:
-    """A poke and the true future that was simulated for it; None where nothing moves."""
+    """A poke and its simulated true future; None where nothing moves."""
 
     record: PokeRecord
     future: Trajectory | None
@@ -56,10 +56,10 @@ class Planner:
         )
 
     def pokes(self) -> list[PlannedPoke]:
-        """Eight shifts, two impulses, then background, zero and none.
+        """All planned pokes: eight shifts, two impulses, then background, zero and none.
 
         Raises:
-            UnstableError: if no two points of the object can be reached, or it comes apart.
+            UnstableError: if no two points of the object can be reached, or the object comes apart.
         """
         points = self._points()
         planned = [self._shift(number, point, length) for number, point in enumerate(points) for length in LENGTHS] + [
@@ -88,13 +88,13 @@ class Planner:
         raise UnstableError("too few reachable points")
 
     def _is_wide(self, x: int, y: int, touch: Touch) -> bool:
-        """Whether the same part shows all around the point."""
+        """True if the same part shows all around the point."""
         radius = WIDE * self._side
         around = (self._world.touch(x + radius * np.cos(a), y + radius * np.sin(a), self._side) for a in AROUND)
         return all(other is not None and other.part == touch.part for other in around)
 
     def _reachable(self, x: int, y: int, touch: Touch) -> _Point | None:
-        """The point and a direction in which the longest shift brings it to its target within the picture."""
+        """The point with a direction in which the longest shift reaches its target in the frame; None if none does."""
         for angle in self._rng.uniform(0, 2 * np.pi, ANGLES):
             point = _Point((x, y), touch, float(angle))
             wanted = LENGTHS[-1] * self._side * np.array([np.cos(angle), np.sin(angle)])
@@ -112,7 +112,7 @@ class Planner:
         return None
 
     def _end(self, future: Trajectory, point: _Point) -> np.ndarray:
-        """How far the touched point has gone at T, in pixels."""
+        """Displacement of the touched point at T, in pixels."""
         path = touched_path(self._world.camera.at(self._side), future, point.touch)
         return path[self._arrive] - path[0]
 
@@ -136,7 +136,7 @@ class Planner:
         )
 
     def _background(self) -> PokeRecord:
-        """A shift of something that is not the object, and not near it."""
+        """A shift of a background point away from the object."""
         free = _away_from(self.surface.mask, APART * self._side)
         for _ in range(TRIES):
             x, y = (int(place) for place in self._rng.integers(self._side, size=2))
@@ -152,7 +152,7 @@ class Planner:
 
 
 def _away_from(mask: Bool[np.ndarray, "h w"], distance: float) -> Bool[np.ndarray, "h w"]:
-    """The pixels that are farther than `distance` from every pixel of the mask."""
+    """Pixels that are farther than `distance` from every pixel of the mask."""
     return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > distance
 
 

@@ -1,4 +1,4 @@
-"""The records of a benchmark on disk: what was asked of every scene, and hashes of what came of it."""
+"""Records of a benchmark on disk: the pokes of every scene, and hashes of the results."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ class PokeRecord(_Record):
     """One poke of a scene. Locations and shifts in pixels of the bench's frames.
 
     Attributes:
-        role: "shift" and "impulse" touch the object; "background" is a shift beside it, "zero" a shift of no length on it, and
-            "none" no poke at all: after these three nothing moves.
-        at: l; None for "none".
-        shift: p, for a shift the way to the truth's own end point at frame T.
-        point: which of the scene's touched points, 0 or 1; -1 for "background" and "none".
-        length: of what was asked of the simulator, as a share of the frame's side; what a shift reached may be a little less.
-        part: the touched part's id; 0 where none is.
+        role: "shift" and "impulse" touch the object; "background" is a shift beside it, "zero" a shift of length 0 on
+            it, and "none" no poke at all; these three move nothing.
+        at: location l; None for "none".
+        shift: p; of a shift, the true displacement of its point at frame T.
+        point: number of the scene's touched point, 0 or 1; -1 for "background" and "none".
+        length: asked of the simulator, as a share of the frame's side; a shift may reach a little less.
+        part: id of the touched part; 0 for none.
     """
 
     role: PokeRole
@@ -38,12 +38,12 @@ class PokeRecord(_Record):
 
     @property
     def moves(self) -> bool:
-        """Whether its future is kept; otherwise it is the first frame, repeated."""
+        """True if its future is stored; otherwise that is the first frame, repeated."""
         return self.role in ("shift", "impulse")
 
 
 class CameraRecord(_Record):
-    """As `simulator.camera.Camera`."""
+    """Fields of a `simulator.camera.Camera`."""
 
     position: tuple[float, float, float]
     axes: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
@@ -55,13 +55,13 @@ class SceneRecord(_Record):
 
     Attributes:
         number: its place among the bench's scenes of its family.
-        generation, physics: of the simulator that made it.
+        generation, physics: versions of the simulator that made it.
         seed, digest: of the simulator's scene.
         parts: names, in the order of part ids from 1.
-        states: sha256 over the physics states of all pokes, to the last bit: the same machine and the same versions give it
-            again, others need not.
-        rejected: why scenes were not used before this one, and how often.
-        files: for damage.
+        states: sha256 over the physics states of all pokes, to the last bit; the same on the same machine and versions,
+            not always on others.
+        rejected: reason why scenes before this one were not used -> how often.
+        files: hashes and sizes of its files, to detect damage.
     """
 
     name: str
@@ -81,10 +81,10 @@ class SceneRecord(_Record):
 
     @property
     def identity(self) -> str:
-        """sha256 over what was asked and, to 0.01 px, how far the poked points went: what other machines agree on.
+        """sha256 over the pokes asked and, to 0.01 px, the displacements of their points: the same on other machines.
 
-        They need not agree on the last bits of physics, nor on how a driver draws it. Rounding has edges: noise of 1e-7 px
-        crosses one in 1 of 100,000 numbers.
+        Machines may differ in the last bits of physics, and in how a driver draws. Noise of 1e-7 px still changes the
+        rounding of 1 in 100,000 numbers.
         """
         kept = {"name", "family", "number", "generation", "resolution", "seed", "parts"}
         asked = [{**poke.model_dump(mode="json"), "shift": _hundredths(poke.shift)} for poke in self.pokes]
@@ -92,18 +92,18 @@ class SceneRecord(_Record):
 
 
 class BenchManifest(_Record):
-    """What a bench holds (`manifest.json`, written last).
+    """Contents of a bench (`manifest.json`, written last).
 
     Attributes:
-        name: "pokebench-v1" or "mini".
+        name: such as "pokebench-v1" or "mini".
         resolution: side of the frames, in pixels.
-        frames: predicted after the first.
+        frames: number of frames predicted after the first.
         arrive: T, the frame at which shifts arrive.
-        generation, physics: what made the scenes.
+        generation, physics: versions of the simulator that made the scenes.
         scenes: name -> identity; equal wherever the bench is built, see `SceneRecord.identity`.
-        files: scene name -> sha256 of its record, which holds those of its files.
-        places: family -> how many scenes it has here.
-        rejected: family -> why scenes of it were not used -> how often.
+        files: scene name -> sha256 of its record, which holds the hashes of its files.
+        places: family -> number of its scenes.
+        rejected: family -> reason why its scenes were not used -> how often.
     """
 
     kind: Literal["poke2vid-bench"] = "poke2vid-bench"
@@ -123,7 +123,7 @@ class BenchManifest(_Record):
 
     @property
     def acceptance(self) -> str:
-        """How many scenes were tried for how many places, by family and reason; for people."""
+        """Summary for people: scenes tried and places filled, by family, with reasons for rejection."""
         return "; ".join(_accepted(family, count, self.rejected[family]) for family, count in self.places.items())
 
     def sealed(self) -> "BenchManifest":
@@ -141,8 +141,8 @@ def _accepted(family: str, places: int, rejected: dict[str, int]) -> str:
 
 
 def _hundredths(shift: Pair) -> list[int]:
-    """In whole hundredths of a pixel. Shifts have four decimals, and the edges of this rounding lie half-way between two of
-    those: a shift that is read back with another last bit never crosses one."""
+    """Shift in whole hundredths of a pixel. Shifts have four decimals, and the edges of this rounding lie half-way
+    between two of those, so a last bit that differs when read back never crosses one."""
     return [round(100 * value + 0.005) for value in shift]
 
 

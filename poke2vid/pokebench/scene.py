@@ -1,4 +1,4 @@
-"""A scene of a benchmark, read: the first frame, every poke, and the true future of each. Needs no MuJoCo."""
+"""Interface of a benchmark scene: first frame, pokes, and the true future of each. Needs no MuJoCo."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from poke2vid.pokebench.records import PokeRecord
 
 @runtime_checkable
 class TrueScene(Protocol):
-    """One first frame and the simulated truth of what each poke does to it. Frames count from 0, the first frame."""
+    """One first frame and the simulated true future of each poke. Frames count from 0, the first frame."""
 
     @property
     def name(self) -> str: ...
@@ -19,7 +19,7 @@ class TrueScene(Protocol):
     def family(self) -> str: ...
     @property
     def digest(self) -> str:
-        """Equal only where everything below is: pictures, motion and visibility."""
+        """Hash; equal only if pictures, motion and visibility all are."""
 
     @property
     def pokes(self) -> Sequence[PokeRecord]: ...
@@ -27,13 +27,13 @@ class TrueScene(Protocol):
     def first(self) -> UInt8[np.ndarray, "h w 3"]: ...
     @property
     def part_ids(self) -> Int32[np.ndarray, "h w"]:
-        """In the first frame; 0 on the surroundings."""
+        """Part ids of the first frame's pixels; 0 on the surroundings."""
 
     def frames(self, poke: int) -> UInt8[np.ndarray, "t h w 3"]:
-        """The true frames 1 ... t after a poke, by its number."""
+        """True frames 1 ... t after a poke, given by its number."""
 
     def flow(self, poke: int, frame: int) -> Float32[np.ndarray, "2 h w"]:
         """Exact flow from frame 0 to `frame`, in pixels."""
 
     def visible(self, poke: int, frame: int) -> Bool[np.ndarray, "h w"]:
-        """Which pixels of frame 0 still show in `frame`."""
+        """Mask of the pixels of frame 0 that still show in `frame`."""

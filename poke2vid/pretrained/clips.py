@@ -1,18 +1,18 @@
-"""What every extractor asks of its clips, and the eight bits in which all of them see frames."""
+"""Checks and 8-bit rounding of clips, common to all feature extractors."""
 
 from jaxtyping import Float, Float32
 from torch import Tensor
 
 from poke2vid.types import InputError
 
-WIDEST = 2.0  # a frame is in [-1, 1]; a prediction may leave that a little, and is clamped
+WIDEST = 2.0  # frames are in [-1, 1]; predictions may go a little beyond and are clamped
 
 
 def check_clips(x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"], shortest: int, column: str) -> None:
-    """Refuses clips of which features would mean nothing.
+    """Rejects clips that would give meaningless features.
 
     Args:
-        shortest: how many frames beside x_0 the extractor needs.
+        shortest: least number of frames, besides x_0, that the extractor needs.
         column: the extractor's name, for the message.
 
     Raises:
@@ -39,6 +39,6 @@ def check_clips(x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"
 def eight_bit_levels(frames: Float[Tensor, "*b 3 h w"]) -> Float32[Tensor, "*b 3 h w"]:
     """Frames in [-1, 1] as whole numbers 0 ... 255, rounded and clamped as in files.
 
-    The released code of the paper truncates instead, which darkens by half a level on average.
+    The paper's released code truncates instead, which darkens by half a level on average.
     """
     return frames.detach().float().add(1).mul(127.5).round().clamp(0, 255)

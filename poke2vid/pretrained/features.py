@@ -1,7 +1,7 @@
-"""Fixed networks that look at pictures: the Phi_k of the perceptual loss (Eq. 6), and LPIPS.
+"""Frozen image networks: the Phi_k of the perceptual loss (Eq. 6), and LPIPS.
 
-Each is small, has the keys of its public checkpoint, is frozen and always in eval mode. Frames go in as everywhere
-else, in [-1, 1]; the ImageNet statistics are inside.
+Each is small, has the keys of its public checkpoint, is frozen and always in eval mode. Input frames are in [-1, 1];
+the networks apply the ImageNet statistics themselves.
 """
 
 from pathlib import Path
@@ -20,17 +20,17 @@ LpipsName = Literal["squeeze", "vgg"]
 PERCEPTUAL: tuple[str, ...] = get_args(PerceptualName)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
-Features = tuple[Tensor, ...]  # one `b c_k h_k w_k` a tap, finest first
+Features = tuple[Tensor, ...]  # one `b c_k h_k w_k` per tap, finest first
 
 
 class FeatureNet(nn.Sequential):
     """A frozen ImageNet network, read at several depths: `forward` gives (Phi_1(x), ..., Phi_K(x)).
 
-    It *is* the sequence of layers, so that its keys are those of torchvision's `.features`.
+    It subclasses Sequential so that its keys are those of torchvision's `.features`.
 
     Attributes:
-        taps: the numbers of the layers that are read, ascending; the net ends at the last.
-        smallest: the shortest side of a frame, in pixels, that leaves something at the last tap.
+        taps: indices of the layers that are read, ascending; the net ends at the last.
+        smallest: shortest side of a frame, in pixels, with a non-empty map at the last tap.
     """
 
     taps: tuple[int, ...]
@@ -40,18 +40,18 @@ class FeatureNet(nn.Sequential):
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__(*layers)
-        # Not persistent: the keys stay those of the public checkpoint.
+        # Not persistent, so that the keys stay those of the public checkpoint.
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
         self.requires_grad_(False)
         self.eval()
 
     def train(self, mode: bool = True) -> "FeatureNet":
-        """Eval mode, whatever is asked: a loss that owns this net may be switched to training, the net may not."""
+        """Stays in eval mode for any `mode`, even if the loss that owns this net is switched to training."""
         return super().train(False)
 
     def forward(self, frames: Float[Tensor, "b 3 h w"]) -> Features:
-        """The features of frames in [-1, 1] at every tap, after the non-linearity.
+        """Features of frames in [-1, 1] at every tap, after the non-linearity.
 
         Raises:
             InputError: if a side is shorter than `smallest`.
@@ -71,12 +71,12 @@ class FeatureNet(nn.Sequential):
         return tuple(features)
 
     def load_public(self, tensors: dict[str, Tensor]) -> None:
-        """Takes the weights of a public checkpoint, which may reach deeper than this net does."""
+        """Loads the weights of a public checkpoint, which may be deeper than this net."""
         self.load_state_dict({key: tensors[key] for key in self.state_dict()})
 
 
 class VGGFeatures(FeatureNet):
-    """VGG (Simonyan and Zisserman 2015), of so many channels and convolutions a block."""
+    """VGG (Simonyan and Zisserman 2015); `blocks` lists (channels, convolutions) per block."""
 
     smallest = 16
     blocks: tuple[tuple[int, int], ...]
@@ -100,7 +100,7 @@ class VGG19Features(VGGFeatures):
 
 
 class VGG16Features(VGGFeatures):
-    """VGG-16 up to relu5_3, read where LPIPS reads it: after relu1_2, 2_2, 3_3, 4_3 and 5_3."""
+    """VGG-16 up to relu5_3, read at LPIPS's layers: after relu1_2, 2_2, 3_3, 4_3 and 5_3."""
 
     taps = (3, 8, 15, 22, 29)
     blocks = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
@@ -108,7 +108,7 @@ class VGG16Features(VGGFeatures):
 
 
 class Fire(nn.Module):
-    """SqueezeNet's module: squeeze by a 1x1, expand by a 1x1 and a 3x3 side by side."""
+    """SqueezeNet's fire module: a 1x1 squeeze, then parallel 1x1 and 3x3 expansions."""
 
     def __init__(self, in_channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class Fire(nn.Module):
 
 
 class SqueezeFeatures(FeatureNet):
-    """SqueezeNet 1.1 (Iandola et al. 2016), read where LPIPS reads it: after modules 1, 4, 7, 9, 10, 11 and 12."""
+    """SqueezeNet 1.1 (Iandola et al. 2016), read at LPIPS's layers: after modules 1, 4, 7, 9, 10, 11 and 12."""
 
     taps = (1, 4, 7, 9, 10, 11, 12)
     smallest = 17
@@ -153,10 +153,10 @@ def _ceil_pool() -> nn.MaxPool2d:
 def build_features(
     name: PerceptualName, weights_dir: str | Path | None = None, allow_download: bool = False
 ) -> FeatureNet | None:
-    """The perceptual network of a name with its public weights; None for "none".
+    """Builds a perceptual network by name, with its public weights; None for "none".
 
     Raises:
-        InputError: if the name is unknown or the weights are nowhere to be found (see `weights.load`).
+        InputError: if the name is unknown or the weights cannot be found (see `weights.load`).
     """
     net: FeatureNet
     match name:
@@ -173,11 +173,11 @@ def build_features(
 
 
 class Head(nn.Module):
-    """One linear head of LPIPS: a non-negative weight a channel."""
+    """One linear head of LPIPS: a non-negative weight per channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # The published heads have a dropout before the convolution; it only matters in their training.
+        # Stands in for the published heads' dropout before the convolution, which only matters in training.
         self.model = nn.Sequential(nn.Identity(), nn.Conv2d(channels, 1, 1, bias=False))
 
     def forward(self, squared: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
@@ -189,8 +189,8 @@ class Lpips(nn.Module):
 
     d(x, y) = sum_k mean_hw w_k . (Phi_k(x) / |Phi_k(x)| - Phi_k(y) / |Phi_k(y)|)^2
 
-    LPIPS shifts and scales its input by its own constants; in terms of [0, 1] they are the ImageNet mean and deviation,
-    so the features are the networks' as they are. The heads have the keys of the published files.
+    LPIPS's own shift and scale of the input equal the ImageNet mean and deviation for [0, 1], so the networks' features
+    are used unchanged. The heads have the keys of the published files.
     """
 
     def __init__(self, name: LpipsName = "squeeze") -> None:
@@ -203,17 +203,17 @@ class Lpips(nn.Module):
         self.eval()
 
     def forward(self, x: Float[Tensor, "b 3 h w"], y: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
-        """The distance of each pair of frames in [-1, 1]; 0 is equal, differentiable in both."""
+        """Distance of each pair of frames in [-1, 1]: 0 if equal, differentiable in both."""
         distances = []
         for k, (phi_x, phi_y) in enumerate(zip(self.features(x), self.features(y), strict=True)):
-            # `normalize` is safe where a feature vector is zero, in value and in gradient.
+            # `normalize` is safe for zero feature vectors, in value and in gradient.
             difference = functional.normalize(phi_x, dim=1) - functional.normalize(phi_y, dim=1)
             distances.append(self.get_submodule(f"lin{k}")(difference.square()))
         return torch.stack(distances).sum(dim=0)
 
 
 def lpips_named(name: str | None) -> LpipsName | None:
-    """The network of LPIPS that a user means; None for none in particular.
+    """Checks a user's choice of LPIPS network; None means no preference.
 
     Raises:
         InputError: if there is no such LPIPS.
@@ -228,10 +228,10 @@ def lpips_named(name: str | None) -> LpipsName | None:
 def build_lpips(
     weights_dir: str | Path | None = None, allow_download: bool = False, name: LpipsName = "squeeze"
 ) -> Lpips:  # fmt: skip
-    """LPIPS with its public weights.
+    """Builds LPIPS with its public weights.
 
     Raises:
-        InputError: if the backbone or the heads are nowhere to be found (see `weights.load`).
+        InputError: if the weights of backbone or heads cannot be found (see `weights.load`).
     """
     lpips = Lpips(name)
     backbone = "squeezenet1_1" if name == "squeeze" else "vgg16"

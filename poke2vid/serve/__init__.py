@@ -1,1 +1,1 @@
-"""The page and, where it is asked to compute, the server's side of a live session."""
+"""The web page, and the server's side of a live session if the server computes."""

@@ -1,4 +1,4 @@
-"""The web server: the page's files, its WebSocket where the server computes, and who may ask at all."""
+"""The web server: the page's files, its WebSocket if the server computes, and checks of who may connect."""
 
 import asyncio
 import contextlib
@@ -20,8 +20,8 @@ from poke2vid.serve.files import respond, table
 from poke2vid.serve.memory import give_back
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-EXPIRY_SECONDS = 1.0  # between two looks for sessions that were left alone
-TRIM_SECONDS = 10.0  # between two times at which free memory is given back
+EXPIRY_SECONDS = 1.0  # between checks for idle sessions
+TRIM_SECONDS = 10.0  # between returns of free memory to the system
 
 HEADERS = {
     # Together these two give the page shared memory, which WebAssembly threads need.
@@ -44,10 +44,10 @@ def build_app(
     """The server as an ASGI application.
 
     Args:
-        files: of the page, by address; read now and never again.
-        engine: computes for clients; None where their browsers do.
-        hosts: names by which the server may be addressed; None for any. A page of a stranger's can make its own name lead
-            to 127.0.0.1, and would then be the same origin.
+        files: the page's files by address; read once, here.
+        engine: computes for clients; None if their browsers compute.
+        hosts: names by which the server may be addressed; None for any. A foreign page can make its own name resolve to
+            127.0.0.1, and would then count as the same origin.
     """
     served = table(files)
 
@@ -103,9 +103,9 @@ def _guarded(engine: Engine) -> Callable[[WebSocket], Awaitable[None]]:
 
 
 def same_origin(headers: Headers) -> bool:
-    """Whether a WebSocket was opened by our own page, or by a program that is no browser and names no origin.
+    """Tells if a WebSocket was opened by our own page, or by a program that is no browser and sends no Origin.
 
-    The scheme is not compared: a proxy may speak https for us.
+    The scheme is not compared, because a proxy may speak https for us.
     """
     origin = headers.get("origin")
     if origin is None:
@@ -120,7 +120,7 @@ def same_origin(headers: Headers) -> bool:
 
 
 class Gate:
-    """Turns away who addresses the server by a foreign name, and gives every answer its headers."""
+    """Middleware that refuses requests to a foreign host name, and adds the headers to every answer."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
         self._app, self._hosts = app, hosts
@@ -149,10 +149,9 @@ class Gate:
 
 
 def connections(host: str) -> str:
-    """To where the page may connect: the server that it came from. Some browsers do not count a WebSocket among 'self'."""
-    named = re.fullmatch(
-        r"[\w.-]+(:\d+)?", host, re.ASCII
-    )  # what is none could add to the policy; [::1] is no source there
+    """The policy's connect-src: the page's own server, also by name: some browsers count no WebSocket among 'self'."""
+    # Plain names only: anything else could extend the policy, and [::1] is no valid source in it.
+    named = re.fullmatch(r"[\w.-]+(:\d+)?", host, re.ASCII)
     sockets = f" ws://{host} wss://{host}" if named else ""
     return f"; connect-src 'self'{sockets}"
 

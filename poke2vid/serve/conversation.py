@@ -1,4 +1,4 @@
-"""One client over one WebSocket: requests are read, checked, computed in turn, and answered; nothing is sent unasked."""
+"""One client over one WebSocket: requests are read, checked, computed in turn and answered; nothing is sent unasked."""
 
 import asyncio
 import contextlib
@@ -25,26 +25,26 @@ from poke2vid.serve.rooms import Compute, Limits, Moment, Room, Rooms
 from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Player, Poke, Rest, TouchPlayer
 
 TOO_LARGE, REFUSED, LATER, BROKEN = 1009, 1008, 1013, 1011  # WebSocket close codes
-ABORT = "poke2vid.abort"  # in an ASGI scope: what ends a connection whose client takes nothing any more
-CLOSE_SECONDS = 2.0  # within which a client must take the reason why it is let go
+ABORT = "poke2vid.abort"  # key in an ASGI scope: function that drops a connection whose client has stopped reading
+CLOSE_SECONDS = 2.0  # that a client has to receive the reason for a close
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 log = logging.getLogger(__name__)
 
 
 class Engine:
-    """What all conversations share.
+    """State that all conversations share.
 
     Attributes:
         player: the model.
-        decoder: what the page calls its way of making frames.
+        decoder: the page's name for the model's way of making frames.
     """
 
     def __init__(self, player: Player, decoder: str, rooms: Rooms, compute: Compute) -> None:
         self.player, self.decoder, self.rooms, self.compute = player, decoder, rooms, compute
 
     async def converse(self, websocket: WebSocket) -> None:
-        """A whole connection, from its opening handshake to its end."""
+        """Handles one connection, from the opening handshake to its end."""
         await websocket.accept()
         room = self.rooms.enter(websocket.client.host if websocket.client else "")
         if isinstance(room, str):
@@ -58,7 +58,7 @@ class Engine:
 
 @runtime_checkable
 class Wire(Protocol):
-    """What a conversation needs of a WebSocket that was accepted."""
+    """The part of an accepted WebSocket that a conversation uses."""
 
     @property
     def scope(self) -> MutableMapping[str, Any]: ...
@@ -69,7 +69,7 @@ class Wire(Protocol):
 
 
 class Conversation:
-    """One connection that has a room."""
+    """One connection that was given a room."""
 
     def __init__(self, engine: Engine, room: Room, websocket: Wire) -> None:
         self._engine, self._room, self._websocket = engine, room, websocket
@@ -79,7 +79,7 @@ class Conversation:
         self._opening: int | None = None  # the seq of an "open" whose picture has not come yet
 
     async def run(self) -> None:
-        """Until the client leaves or has to."""
+        """Serves the client until it leaves or is made to leave."""
         reading = asyncio.create_task(self._read())
         try:
             first: set[asyncio.Future[Any]] = {reading, self._room.ended}
@@ -98,7 +98,7 @@ class Conversation:
         try:
             async with asyncio.timeout(min(CLOSE_SECONDS, self._limits.send_seconds)):
                 await self._websocket.close(code, reason[:100])
-        except Exception:  # it takes nothing any more, or has just left
+        except Exception:  # the client has stopped reading, or has just left
             self._abort()
 
     def _abort(self) -> None:
@@ -109,12 +109,12 @@ class Conversation:
     # Reading
 
     async def _read(self) -> None:
-        """Returns when the client has left; ends the room where the client breaks the rules."""
+        """Reads messages until the client leaves; ends the room if the client breaks the rules."""
         while True:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            await asyncio.sleep(self._room.messages.wait())  # what is not read waits in the client's own memory
+            await asyncio.sleep(self._room.messages.wait())  # unread messages wait in the client's memory
             text, data = message.get("text"), message.get("bytes")
             if text is not None and len(text.encode()) > self._limits.text_bytes:
                 self._room.end(TOO_LARGE, f"a message may have {self._limits.text_bytes} bytes")
@@ -134,7 +134,7 @@ class Conversation:
                 await self._send(protocol.error(error.seq, str(error)))
 
     def _take(self, text: str | None, data: bytes | None) -> None:
-        """Begins to work on a message. Raises MessageError where that cannot be done."""
+        """Starts work on a message. Raises MessageError if that is impossible."""
         if data is not None:
             opening, self._opening = self._opening, None
             if opening is None:
@@ -169,7 +169,7 @@ class Conversation:
             self._room.end(BROKEN, "something went wrong on the server; open the picture again")
 
     async def _send(self, *messages: str | bytes) -> None:
-        """All of them without another answer between; a client that does not take them in time is let go."""
+        """Sends messages with no other answer in between; a client that does not take them in time is disconnected."""
         try:
             async with asyncio.timeout(self._limits.send_seconds), self._sending:
                 for message in messages:
@@ -179,7 +179,7 @@ class Conversation:
                         await self._websocket.send_bytes(message)
         except TimeoutError:
             self._room.end(REFUSED, f"an answer was not taken within {self._limits.send_seconds:g} seconds")
-        except Exception:  # the client has left; `_read` is told, too
+        except Exception:  # the client has left; `_read` notices too
             log.debug("an answer found nobody")
 
     # Answering
@@ -207,7 +207,7 @@ class Conversation:
         if not self._room.opens.take():
             raise InputError(f"a client may open {self._limits.opens_per_minute:g} pictures a minute; wait a little.")
         player, compute = self._engine.player, self._engine.compute
-        async with self._room.turn, compute.seldom:  # one at a time: a large picture takes long and much memory
+        async with self._room.turn, compute.seldom:  # one at a time: a large picture takes much time and memory
             session, seen = await compute(opened, player, data, self._limits.picture_pixels)
         self._room.open(session)
         rest = player.default_rest if isinstance(player, LivePlayer) else AS_TRAINED
@@ -258,21 +258,22 @@ class Conversation:
         heat = heat_of(session, canvas.modelled(poke).location)
         async with self._engine.compute.one_heat:
             while not heat.done:
-                async with self._room.turn:  # between two slices the picture lives on
+                async with self._room.turn:  # steps may run between two slices
                     await self._engine.compute(heat.slice)
             values = await self._engine.compute(heat.map)
         await self._send(protocol.answer("heat", request.seq), protocol.pack_halves(torch.from_numpy(values)))
 
 
-# What is computed in a thread
+# Work done in a thread
 
 
 def opened(player: Player, data: bytes, max_pixels: int) -> tuple[Session, dict[str, Any]]:
-    """A session on the bytes of a picture file, and what a client must know of that picture to show its frames: of a model
-    that moves the object's layer alone where in x_0 it shows, the same for all of them.
+    """A session on the bytes of a picture file, and extra facts that a client needs to show its frames.
+
+    For a model that moves only the object's layer, the facts hold that layer's mask in x_0, the same for all frames.
 
     Raises:
-        InputError: if they are none that is taken.
+        InputError: if the bytes are no picture of an accepted kind.
     """
     session = Session(player, decoded(data, max_pixels), history=0, record=False)
     mask = session.fork().advance().mask if isinstance(player, TouchPlayer) else None
@@ -280,7 +281,7 @@ def opened(player: Player, data: bytes, max_pixels: int) -> tuple[Session, dict[
 
 
 def decoded(data: bytes, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture; its kind and size are checked before anything is decoded."""
+    """Decodes a picture; its kind and size are checked first."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
@@ -292,7 +293,7 @@ def decoded(data: bytes, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def stepped(moment: Moment, request: protocol.Step, max_held: int) -> tuple[Moment, bytes]:
-    """The moment after the actions and one step, and its answer.
+    """Does the actions and one step; returns the moment after it, and the answer to send.
 
     Raises:
         InputError: if an action cannot be done, or the model answers with numbers that are not finite.
@@ -312,10 +313,10 @@ def stepped(moment: Moment, request: protocol.Step, max_held: int) -> tuple[Mome
 
 
 def _act(action: protocol.Action, session: Session, pointers: dict[int, int]) -> None:
-    """As a poke script's event does; `pointers` leads from the client's pointers to the session's."""
+    """Does one action, as a poke script's event does; `pointers` maps the client's pointers to the session's."""
     match action:
         case protocol.PokeAction():
-            if action.pointer in pointers:  # the same finger touches anew
+            if action.pointer in pointers:  # the same finger touches again
                 session.release(pointers.pop(action.pointer))
             pointer = session.poke(action.at, action.shift, action.kind)
             if action.kind == "shift":

@@ -1,4 +1,4 @@
-"""The files of the page in a table that is made once; what is not in it is not there, whatever the address looks like."""
+"""The page's files in a table that is built once; an address outside the table is not found, whatever it looks like."""
 
 import hashlib
 import zlib
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-CHUNK = 256 * 2**10  # bytes that are sent at once, so that a slow client is not given a whole file ahead
+CHUNK = 256 * 2**10  # bytes sent at a time, so that no whole file is buffered for a slow client
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".gif": "image/gif",
@@ -36,13 +36,13 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Served:
-    """One file as it is sent.
+    """One file, ready to be sent.
 
     Attributes:
-        body: as it lies on disk.
-        zipped: whether that is gzip, of what the address names.
-        size: in bytes, of what the address names.
-        digest: of the body.
+        body: bytes as stored.
+        zipped: True if `body` is gzip.
+        size: in bytes, uncompressed.
+        digest: of `body`.
     """
 
     body: bytes
@@ -53,24 +53,24 @@ class Served:
 
 
 def table(files: Mapping[str, Path | bytes]) -> dict[str, Served]:
-    """By address. `X.gz` is answered at `X`."""
+    """Files by address; `X.gz` is served at `X`."""
     made = {}
     for name, source in files.items():
         body = source if isinstance(source, bytes) else source.read_bytes()
         zipped = name.endswith(".gz")
         address = name.removesuffix(".gz")
-        size = int.from_bytes(body[-4:], "little") if zipped else len(body)  # gzip ends with it
+        size = int.from_bytes(body[-4:], "little") if zipped else len(body)  # the last four bytes of gzip
         type_ = TYPES.get(PurePosixPath(address).suffix.lower(), "application/octet-stream")
         made[address] = Served(body, type_, zipped, size, hashlib.sha256(body).hexdigest()[:32])
     return made
 
 
 def respond(file: Served, request: Request) -> Response:
-    """To GET or HEAD: the file, or that the client has it."""
+    """Answer to GET or HEAD: the file, or 304 if the client has it already."""
     as_it_is = not file.zipped or accepts_gzip(request.headers.get("accept-encoding", ""))
     encoded = file.zipped and as_it_is
     etag = f'"{file.digest}{"-gzip" if encoded else ""}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}  # names hold no version, so a browser has to ask each time
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}  # names hold no version, so browsers must ask each time
     if file.zipped:
         headers["Vary"] = "Accept-Encoding"
     if matches(request.headers.get("if-none-match", ""), etag):
@@ -84,7 +84,7 @@ def respond(file: Served, request: Request) -> Response:
 
 
 def accepts_gzip(header: str) -> bool:
-    """What an Accept-Encoding says of gzip; `q=0` refuses it."""
+    """Tells if an Accept-Encoding header allows gzip; `q=0` refuses it."""
     for part in header.lower().split(","):
         coding, _, parameters = part.partition(";")
         if coding.strip() in ("gzip", "*"):
@@ -97,7 +97,7 @@ def accepts_gzip(header: str) -> bool:
 
 
 def matches(header: str, etag: str) -> bool:
-    """Whether an If-None-Match holds the tag."""
+    """Tells if an If-None-Match header contains the tag."""
     return any(part.strip().removeprefix("W/") in (etag, "*") for part in header.split(","))
 
 
@@ -107,7 +107,7 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def _unzipped(body: bytes) -> AsyncIterator[bytes]:
-    """Bit by bit, so that no request holds the whole."""
+    """Decompresses in chunks, so that no request holds the whole file."""
     unzip = zlib.decompressobj(wbits=31)
     for start in range(0, len(body), CHUNK):
         rest = body[start : start + CHUNK]

@@ -1,9 +1,9 @@
-"""What moves together with a point, cut into short slices of work; the page's own engine does the same (heat.js).
+"""Heat map of what moves together with a point, in short slices of work; the page's own engine does the same (heat.js).
 
-Many pokes at one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke
-(after Sec. 4.2, Fig. 5; measures/correlation.py says where the paper's variance is fragile). The model says itself
-how pixels move, so nothing is tracked. A model that paints says nothing of the kind: there the map is how much a pixel
-changes. One that sees what it touches says what moves along, and nothing is poked at all.
+Many pokes at one point of the picture at rest, and for every pixel the mean square of how far its motion is from the
+poke (after Sec. 4.2, Fig. 5; measures/correlation.py says where the paper's variance is fragile). The model predicts
+how pixels move, so nothing is tracked. A model that paints predicts no motion; its map is how much a pixel changes. A
+model that sees what it touches predicts directly what moves along, so nothing is poked.
 """
 
 from collections.abc import Iterator
@@ -26,22 +26,22 @@ from poke2vid.model.touch_video import TouchDynamics, grasp, on_cells
 from poke2vid.types import Frame, Pair, Player, Poke, State
 
 POKES = 32
-STEPS = 10  # what models are trained on
-LONGEST = 0.1  # of the frame's side: real clips' pokes go no farther
+STEPS = 10  # as in training
+LONGEST = 0.1  # of the frame's side: pokes of real clips are no longer
 SHORTEST = 0.1  # of the longest
 INVERSIONS = 6  # fixed-point iterations that turn a backward flow into a forward one
-SURE = 0.5  # of what moves along: a map that says less anywhere is not stretched to one that says all
-BUSIEST = 0.99  # of a painting model: the share of pixels that change less than what counts as 1
+SURE = 0.5  # a map of what moves along is divided by its peak, but by no less than this: a faint map stays faint
+BUSIEST = 0.99  # quantile of a painting model's changes that becomes 1
 _WORD = 2**32 - 1
 
 
 def batch_of(resolution: int) -> int:
-    """How many pokes one slice predicts; the live pictures of others wait as long as it takes."""
+    """Number of pokes that one slice predicts; other clients' live pictures wait while it runs."""
     return max(1, 256 // resolution)
 
 
 def heat_of(session: Session, at: Pair) -> "HeatMap | PartsMap":
-    """The map of a point of a session's picture at rest, in pixels of x_0, by whatever its model can say."""
+    """A map, to be computed, for a point of a session's picture at rest, in pixels of x_0; its kind suits the model."""
     player = session.player
     if isinstance(player, TouchDynamics):
         return PartsMap(player, session.state, at)
@@ -49,14 +49,14 @@ def heat_of(session: Session, at: Pair) -> "HeatMap | PartsMap":
 
 
 class HeatMap:
-    """A map in the making.
+    """A heat map from many pokes, computed slice by slice.
 
     Attributes:
-        done: whether `map` can be asked for.
+        done: True once `map` may be called.
     """
 
     def __init__(self, player: Player, x_0: Float[Tensor, "1 3 r r"], at: Pair) -> None:
-        """Nothing is computed yet; `at` is in pixels of x_0."""
+        """Prepares the pokes and computes nothing yet; `at` is in pixels of x_0."""
         self._player, self._x_0 = player, x_0
         shifts = even_shifts(POKES, LONGEST * player.resolution)
         self._shifts = shifts
@@ -69,7 +69,7 @@ class HeatMap:
 
     @torch.inference_mode()
     def slice(self) -> None:
-        """One step of one batch."""
+        """Computes one step of one batch."""
         pokes = self._batches[len(self._last)]
         if self._steps == 0:
             maps = torch.stack([poking.rasterise([poke], self._player.resolution) for poke in pokes])
@@ -84,7 +84,7 @@ class HeatMap:
             self.done = len(self._last) == len(self._batches)
 
     def map(self) -> Float32[np.ndarray, "r r"]:
-        """0 ... 1; 1 does as the poke says, 0 stays as it is."""
+        """The map, 0 ... 1: 1 follows the poke, 0 stays where it is."""
         assert self.done
         if self._last[0].flow is None:
             return _energy(torch.cat([frame.x_hat for frame in self._last]), self._x_0)
@@ -96,16 +96,16 @@ class HeatMap:
 
 
 class PartsMap:
-    """What moves along, as E_phi says it of a touch; otherwise a `HeatMap`."""
+    """Map of what moves along with a touch, as E_phi predicts it; used like a `HeatMap`."""
 
     def __init__(self, player: TouchDynamics, state: State, at: Pair) -> None:
-        """Nothing is computed yet; `at` is in pixels of x_0, which `state` may be any of."""
+        """Computes nothing yet; `at` is in pixels of x_0, `state` may be any state of that picture."""
         self._player, self._state, self._at = player, state, at
         self.done = False
 
     @torch.inference_mode()
     def slice(self) -> None:
-        """All of it."""
+        """Computes the whole map."""
         side, mask = self._player.resolution, self._state.context[1]
         place = Affine.resize((side, side), (FIELD_SIDE, FIELD_SIDE)).point(*self._at)
         maps = on_cells(self._player.touch(self._state, self._at)[:1])[:, SWING:]
@@ -115,7 +115,7 @@ class PartsMap:
         self.done = True
 
     def map(self) -> Float32[np.ndarray, "r r"]:
-        """0 ... 1; zero everywhere where there is nothing to hold."""
+        """The map, 0 ... 1; all zero if there is nothing to hold at the point."""
         assert self.done
         return self._map.numpy(force=True).astype(np.float32)
 
@@ -125,7 +125,7 @@ def _enlarged(maps: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c s
 
 
 def forward(flow: Float32[np.ndarray, "2 r r"]) -> Float32[np.ndarray, "2 r r"]:
-    """Where every pixel of x_0 goes, D(x) = -flow(x + D(x)), from where every pixel of the frame comes."""
+    """Forward flow of every pixel of x_0, D(x) = -flow(x + D(x)), from the frame's backward flow."""
     side = flow.shape[-1]
     grid = np.stack(np.meshgrid(*2 * (np.arange(side, dtype=np.float32),)))
     moved = -flow
@@ -142,7 +142,7 @@ def _energy(frames: Float[Tensor, "k 3 r r"], x_0: Float[Tensor, "1 3 r r"]) -> 
 
 
 def even_shifts(count: int, longest: float) -> Float64[np.ndarray, "k 2"]:
-    """Lengths even over `SHORTEST` ... 1 times the longest, directions even over the circle, both in strata; heat.js's own."""
+    """Stratified shifts as in heat.js: lengths uniform over `SHORTEST` ... 1 times the longest, in all directions."""
     random = _mulberry32(0)
 
     def strata() -> Float64[np.ndarray, " k"]:
@@ -158,7 +158,7 @@ def even_shifts(count: int, longest: float) -> Float64[np.ndarray, "k 2"]:
 
 
 def _mulberry32(seed: int) -> Iterator[float]:
-    """The page's generator of even numbers in [0, 1), so that both engines poke alike."""
+    """The page's generator of uniform numbers in [0, 1), so that both engines poke alike."""
     a = seed
     while True:
         a = (a + 0x6D2B79F5) & _WORD

@@ -1,4 +1,4 @@
-"""Keeps a server's memory flat, where the C library is glibc; elsewhere nothing is done."""
+"""Keeps a server's memory flat if the C library is glibc; does nothing elsewhere."""
 
 import contextlib
 import ctypes
@@ -8,16 +8,16 @@ _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def take_from_one_pool() -> None:
-    """Has all threads take memory from one pool.
+    """Makes all threads allocate from one pool.
 
-    glibc gives each thread a pool of its own, and what one thread made and another freed stays there for a while: eight
-    clients were served from 724 ... 948 MB, up and down, and from one pool from 697 MB without a change.
+    glibc gives each thread its own pool, and memory that one thread allocated and another freed stays there for a
+    while: with eight clients a server went up and down between 724 and 948 MB; with one pool it stayed at 697 MB.
     """
     _call("mallopt", _M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Returns what is free to the system, also from between what is in use; a few milliseconds."""
+    """Returns free memory to the system, also from between blocks in use; takes a few milliseconds."""
     _call("malloc_trim", 0)
 
 

@@ -1,7 +1,7 @@
-"""What goes over the WebSocket, version 1: requests as JSON, answers as JSON or packed fields. The server sends only answers.
+"""The WebSocket's protocol, version 1: requests as JSON, answers as JSON or packed fields; the server only answers.
 
-A client may have a few requests in flight; `seq` says which of them an answer belongs to. Locations are in pixels of the
-picture that was sent.
+A client may have a few requests in flight; `seq` says which of them an answer belongs to. Locations are in pixels of
+the picture that the client sent.
 """
 
 import base64
@@ -22,8 +22,8 @@ from poke2vid.types import MAX_MOMENTUM, Frame, InputError
 VERSION = 1
 HEADER = struct.Struct("<BBHIIf")  # version, flags, resolution, seq, time, milliseconds of the step
 FLOW, REPAINT, X_HAT = 1, 2, 4
-_HALF = float(np.finfo(np.float16).max)  # what is beyond would arrive as infinite
-_MAX_SEQ, _MAX_POINTER = 2**32 - 1, 2**53  # what the header holds; what JavaScript counts to
+_HALF = float(np.finfo(np.float16).max)  # larger values would arrive as infinite
+_MAX_SEQ, _MAX_POINTER = 2**32 - 1, 2**53  # limits of the header's field; of JavaScript's integers
 
 Number = Annotated[float, Field(ge=-MAX_SHIFT, le=MAX_SHIFT, allow_inf_nan=False)]
 Pixels = tuple[Number, Number]
@@ -35,7 +35,7 @@ class _Strict(BaseModel):
 
 
 class PokeAction(_Strict):
-    """A touch: a shift is held until its pointer lets go or pokes anew, an impulse lasts one step."""
+    """A touch: a shift is held until its pointer lets go or pokes again, an impulse lasts one step."""
 
     type: Literal["poke"]
     pointer: Pointer = 0
@@ -45,7 +45,7 @@ class PokeAction(_Strict):
 
 
 class DragAction(_Strict):
-    """The grabbed point shall now go to `to`, which may lie outside the picture."""
+    """A new target for the grabbed point: `to`, which may lie outside the picture."""
 
     type: Literal["drag"]
     pointer: Pointer = 0
@@ -60,7 +60,7 @@ class ReleaseAction(_Strict):
 
 
 class RestAction(_Strict):
-    """How the object moves from now on while nothing touches it."""
+    """The law of motion, from now on, for an object that nothing touches."""
 
     type: Literal["rest"]
     stiffness: float = Field(ge=0, le=1)
@@ -76,33 +76,33 @@ class _Request(_Strict):
 
 
 class Open(_Request):
-    """A new session on the picture in the binary frame that follows."""
+    """Opens a session on the picture in the binary frame that follows."""
 
     type: Literal["open"]
 
 
 class Step(_Request):
-    """All the actions in their order, then one step; if one action cannot be done, nothing is."""
+    """Does all actions in order, then one step; if one action is impossible, nothing is done."""
 
     type: Literal["step"]
     actions: tuple[Action, ...] = ()
 
 
 class Mark(_Request):
-    """Keep this moment."""
+    """Keeps this moment, for `Restore`."""
 
     type: Literal["mark"]
 
 
 class Restore(_Request):
-    """Back to a kept moment."""
+    """Goes back to a kept moment."""
 
     type: Literal["restore"]
     mark: int = Field(ge=0, le=_MAX_POINTER)
 
 
 class Heat(_Request):
-    """What moves together with a point of the picture at rest."""
+    """Asks for the map of what moves together with a point of the picture at rest."""
 
     type: Literal["heat"]
     at: Pixels
@@ -116,7 +116,7 @@ class MessageError(InputError):
     """A message that breaks the protocol.
 
     Attributes:
-        seq: of the request, where it could be made out.
+        seq: of the request, if it could be read.
     """
 
     def __init__(self, message: str, seq: int | None = None) -> None:
@@ -125,7 +125,7 @@ class MessageError(InputError):
 
 
 def read_request(text: str) -> Request:
-    """A text frame of the client. Raises MessageError, which names the first field that is wrong."""
+    """Parses a client's text frame. Raises MessageError, which names the first wrong field."""
     try:
         return _requests.validate_json(text)
     except ValidationError as error:
@@ -158,7 +158,7 @@ def error(seq: int | None, message: str, *, fatal: bool = False) -> str:
 
 
 def pack_frame(frame: Frame, seq: int, time: int, step_ms: float) -> bytes:
-    """A predicted frame: where every pixel comes from and what is added to it, in half precision, or the picture itself.
+    """Packs a predicted frame: its flow and repaint in half precision, or the picture itself if there is no flow.
 
     Raises:
         InputError: if it holds numbers that are not finite.
@@ -177,12 +177,12 @@ def pack_frame(frame: Frame, seq: int, time: int, step_ms: float) -> bytes:
 
 
 def pack_halves(values: Float[Tensor, "..."]) -> bytes:
-    """Little-endian float16."""
+    """Values as little-endian float16."""
     return values.float().clamp(-_HALF, _HALF).numpy(force=True).astype("<f2").tobytes()
 
 
 def halves_text(values: Float[Tensor, "..."]) -> str:
-    """The same within JSON, as base64."""
+    """The same as base64, for JSON."""
     return base64.b64encode(pack_halves(values)).decode()
 
 

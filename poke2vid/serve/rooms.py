@@ -1,4 +1,4 @@
-"""Who may use the server, and how much of it: limits, sessions that expire, and a fair share of the processor."""
+"""Admission to the server: limits for clients, sessions that expire, and a fair share of the processor."""
 
 import asyncio
 import ipaddress
@@ -18,18 +18,18 @@ from poke2vid.types import InputError
 
 _T = TypeVar("_T")
 Clock = Callable[[], float]
-NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses as a network of IPv6 alone sees them
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses as an IPv6-only network sees them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one client may ask of the server.
+    """Limits on what clients may ask of the server.
 
     Attributes:
         sessions: at once, over all clients.
-        sessions_per_address: at once from one address, of IPv6 from one /64; this machine's own
-            may have all, for a proxy speaks from there.
-        picture_bytes, picture_pixels: of a picture that is sent.
+        sessions_per_address: at once from one address (IPv6: from one /64); this machine itself
+            may have all, because a proxy connects from here.
+        picture_bytes, picture_pixels: of a sent picture.
         text_bytes: of a JSON message.
         actions: in one step.
         held: pokes in force at once.
@@ -38,11 +38,11 @@ class Limits:
         steps_per_second: more are answered later.
         opens_per_minute: pictures; more are refused.
         heats_per_minute: heat maps; more are refused.
-        marks, mark_bytes: moments that are kept, and the memory they may take; the oldest are forgotten.
-        in_flight: requests that wait for their answer.
-        open_seconds: within which a connection must have opened a picture.
-        idle_seconds: after which a connection that asks for nothing is closed.
-        send_seconds: within which a client must take an answer.
+        marks, mark_bytes: number of kept moments, and their memory; the oldest are dropped.
+        in_flight: requests without an answer yet.
+        open_seconds: time for a new connection to open a picture.
+        idle_seconds: time after which a connection that asks for nothing is closed.
+        send_seconds: time for a client to take an answer.
     """
 
     sessions: int = 16
@@ -71,10 +71,10 @@ class Limits:
 
 
 class Bucket:
-    """How many of something are allowed a second; unused ones are saved up for one burst.
+    """A token bucket: so many tokens a second; unused ones are saved up for one burst.
 
     Attributes:
-        rate: a second.
+        rate: tokens a second.
     """
 
     def __init__(self, rate: float, burst: float, clock: Clock) -> None:
@@ -82,7 +82,7 @@ class Bucket:
         self._tokens, self._then = self._burst, clock()
 
     def take(self, count: int = 1) -> bool:
-        """Whether so many more are allowed now; if not, none is taken."""
+        """Takes tokens if there are enough; else takes none and returns False."""
         self._fill()
         if count > self._tokens:
             return False
@@ -90,7 +90,7 @@ class Bucket:
         return True
 
     def wait(self) -> float:
-        """Takes one, on credit if need be; the seconds until it is due."""
+        """Takes one token, on credit if need be; returns the seconds until it is due."""
         self._fill()
         self._tokens -= 1
         return max(0.0, -self._tokens / self.rate)
@@ -103,14 +103,14 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Moment:
-    """A session that is never stepped on, and which of its pokes the client's pointers hold."""
+    """A session that is never stepped itself (only its forks are), and the pokes that the client's pointers hold."""
 
     session: Session
     pointers: dict[int, int]
 
     @property
     def size(self) -> int:
-        """Bytes of memory that are this moment's own; what never changes within a session is shared."""
+        """Bytes of memory that only this moment uses; what never changes within a session is shared."""
         state, frame = self.session.state, self.session.frame
         shown = () if frame is None else (frame.x_hat, frame.flow, frame.repaint, frame.mask)
         own = (*state.sigma, *state.velocity, *(tensor for tensor in shown if tensor is not None))
@@ -118,12 +118,12 @@ class Moment:
 
 
 class Room:
-    """What one connection has on the server.
+    """State of one connection on the server: its session, kept moments and budgets.
 
     Attributes:
-        now: the session as it is; None before a picture is opened.
-        turn: whoever computes for this room; it waits in line at most once.
-        ended: why the connection must end, as a close code and a reason, once it must.
+        now: the current moment; None before a picture is opened.
+        turn: lock held while computing for this room, so that it waits in line at most once.
+        ended: a close code and a reason, set when the connection must end.
     """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
@@ -143,26 +143,26 @@ class Room:
         self._opened = False
 
     def use(self) -> None:
-        """Something was asked for."""
+        """Notes that the client has asked for something."""
         self._used = self._clock()
 
     def open(self, session: Session) -> None:
-        """Another picture; what was before is forgotten."""
+        """Starts with another picture; forgets everything about the last one."""
         self.now, self._opened = Moment(session, {}), True
         self._marks.clear()
 
     def mark(self) -> int:
-        """Keeps this moment."""
+        """Keeps this moment; returns its number."""
         assert self.now is not None
         number = next(self._numbers)
         self._marks[number] = self.now
-        fitting = self.limits.mark_bytes // max(self.now.size, 1)  # all of one picture are of one size
+        fitting = self.limits.mark_bytes // max(self.now.size, 1)  # all moments of a picture have one size
         while len(self._marks) > max(1, min(self.limits.marks, fitting)):
             self._marks.popitem(last=False)
         return number
 
     def restore(self, number: int) -> Moment:
-        """Back to a kept moment."""
+        """Goes back to a kept moment."""
         moment = self._marks.get(number)
         if moment is None:
             raise InputError(f"the moment {number} is not kept; only the last marks are, {self.limits.marks} at most.")
@@ -170,12 +170,12 @@ class Room:
         return moment
 
     def end(self, code: int, reason: str) -> None:
-        """The connection must end; the first reason counts."""
+        """Asks the connection to end; the first reason counts."""
         if not self.ended.done():
             self.ended.set_result((code, reason))
 
     def expire(self) -> None:
-        """Ends it if it has asked for nothing for too long."""
+        """Ends the connection if it has asked for nothing for too long."""
         now = self._clock()
         if not self._opened and now - self._entered > self.limits.open_seconds:
             self.end(1008, f"no picture was opened within {self.limits.open_seconds:g} seconds")
@@ -184,10 +184,10 @@ class Room:
 
 
 class Rooms:
-    """All connections that compute.
+    """All open connections.
 
     Attributes:
-        limits: what each may ask for.
+        limits: the same for each of them.
     """
 
     def __init__(self, limits: Limits, clock: Clock = time.monotonic) -> None:
@@ -198,7 +198,7 @@ class Rooms:
         return len(self._rooms)
 
     def enter(self, address: str) -> Room | str:
-        """A room for who comes from an address, or why there is none."""
+        """A new room for a client's address, or the reason why there is none."""
         if len(self._rooms) >= self.limits.sessions:
             return "the server is full, try again later"
         place = place_of(address)
@@ -213,13 +213,13 @@ class Rooms:
         self._rooms.pop(room, None)
 
     def expire(self) -> None:
-        """Ends all that were left alone for too long."""
+        """Ends all connections that were idle for too long."""
         for room in self._rooms:
             room.expire()
 
 
 def place_of(address: str) -> str:
-    """Whom an address belongs to: itself, of IPv6 the half that a household is given; "" on this machine."""
+    """Owner of an address: the address itself, of IPv6 the half (/64) that a household is given; "" on this machine."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:  # a socket without an address
@@ -235,23 +235,23 @@ def place_of(address: str) -> str:
 
 
 class Compute:
-    """A few threads that work off what is asked for, first come, first served.
+    """A pool of threads that compute for all clients, first come, first served.
 
-    A room waits in line at most once (`Room.turn`), so that everyone gets the same share however much they ask for. Long work
-    is cut into slices, and of the kinds that cannot be cut, or that go on for long, one is done at a time (`seldom`).
+    A room waits in line at most once (`Room.turn`), so every client gets the same share however much it asks for. Long
+    work is cut into slices; of work that cannot be cut (`seldom`) or takes long (`one_heat`), one is done at a time.
     """
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1])
-        # More threads a step would wait for each other, and there are steps enough to keep every core busy.
+        # One thread a step: more would wait for each other, and there are enough steps to keep every core busy.
         self._pool = ThreadPoolExecutor(self.workers, "compute", initializer=torch.set_num_threads, initargs=(1,))
         self.seldom = asyncio.Lock()
         self.one_heat = asyncio.Lock()
 
     async def __call__(self, function: Callable[..., _T], *args: Any) -> _T:
-        """Runs it in a thread."""
+        """Runs a function in one of the threads."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
 
     def close(self) -> None:
-        """What waits is given up, what runs ends by itself."""
+        """Drops waiting work; running work ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What `poke2vid serve` does: a page, graphs or an engine behind it, a socket, and a server until somebody stops it."""
+"""The work of `poke2vid serve`: a page, graphs or an engine behind it, a socket, a server that runs until stopped."""
 
 import contextlib
 import errno
@@ -36,10 +36,10 @@ def serve(
     model: Path | None, *, host: str, port: int, engine: EngineKind, limits: Limits, open_browser: bool = False,
     subject: str = "none", weights_dir: Path | None = None,
 ) -> None:  # fmt: skip
-    """Serves until it is interrupted; with a subject (`model/subject.py`) only where it computes itself.
+    """Serves until interrupted; a subject (`model/subject.py`) is used only if the server computes.
 
     Raises:
-        InputError: if the model cannot be read or the port cannot be had.
+        InputError: if the model cannot be read or the port is not available.
     """
     signal.signal(signal.SIGTERM, _stop)
     logging.basicConfig(format="poke2vid: %(message)s", level=logging.ERROR)
@@ -58,18 +58,18 @@ def serve(
             print("poke2vid: everyone who can reach this machine can use this server.", file=sys.stderr)
         print(f"poke2vid is at {url} (Ctrl-C stops it)", flush=True)
         if open_browser:
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some wait until it is closed
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some browsers block
         uvicorn.Server(configured(app, limits)).run(sockets=[listening])
-        raise KeyboardInterrupt  # it was stopped by a signal that this process was started to ignore, as jobs of a script are
+        raise KeyboardInterrupt  # stopped by a signal that this process was started to ignore, as jobs of a script are
 
 
 def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt  # whoever asks politely gets a clean end, as from the keyboard
+    raise KeyboardInterrupt  # SIGTERM ends it as cleanly as Ctrl-C
 
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder that ends with the program, for all that it and its libraries write meanwhile."""
+    """Temporary folder for all that the program and its libraries write; removed at the end."""
     with tempfile.TemporaryDirectory(prefix="poke2vid-", ignore_cleanup_errors=True) as name:
         before, tempfile.tempdir = tempfile.tempdir, name
         environment = os.environ.get("TMPDIR")
@@ -82,16 +82,16 @@ def own_folder() -> Iterator[Path]:
 
 
 def graphs(model: Path | None, place: Path) -> Path:
-    """The folder of a model's graphs, made in `place` where there is none yet."""
-    from poke2vid.export.run import graphs_of  # with the ONNX libraries, which a server that computes does not need
+    """The folder of a model's graphs, made in `place` if there is none yet."""
+    from poke2vid.export.run import graphs_of  # loads the ONNX libraries, which a computing server does not need
 
     if model is not None:
         print(f"poke2vid: preparing {model} for browsers ...", file=sys.stderr, flush=True)
-    return graphs_of(model, place, half=False)  # a tab is as fast with the others
+    return graphs_of(model, place, half=False)  # half precision is no faster in a tab
 
 
 def page(engine: EngineKind, graphs: Path | None) -> Files:
-    """All files of the page, with the model where browsers compute."""
+    """All files of the page, with the model's graphs if browsers compute."""
     files = site_files()
     if graphs is not None:
         files |= {f"model/{path.name}": path for path in sorted(graphs.iterdir()) if path.is_file()}
@@ -101,11 +101,11 @@ def page(engine: EngineKind, graphs: Path | None) -> Files:
 
 
 def build_engine(model: Path | None, limits: Limits, subject: str = "none", weights_dir: Path | None = None) -> Engine:
-    """What computes for clients: a model, or the graphs of an export."""
+    """The engine that computes for clients, with a model or with the graphs of an export."""
     torch.set_num_threads(1)  # the threads of `Compute` are enough
     take_from_one_pool()
     if model is not None and holds_graphs(model):
-        from poke2vid.export.touch_engine import player_of  # with a library that a model does not need
+        from poke2vid.export.touch_engine import player_of  # loads ONNX Runtime, which a model does not need
 
         player = player_of(model)
         return Engine(with_subject(player, subject, weights_dir), player.about["decoder"], Rooms(limits), Compute())
@@ -115,10 +115,10 @@ def build_engine(model: Path | None, limits: Limits, subject: str = "none", weig
 
 
 def configured(app: ASGIApp, limits: Limits) -> uvicorn.Config:
-    """How uvicorn serves it: no message is larger than a picture, none is compressed, and nobody is logged."""
+    """Uvicorn's settings: no message larger than a picture, no compression, no log of clients."""
     return uvicorn.Config(
         app,
-        loop="asyncio",  # the same wherever it runs, whatever else is installed
+        loop="asyncio",  # the same on every machine, whatever else is installed
         http=PatientHttp,
         ws=SafeWebSocket,
         ws_max_size=max(limits.picture_bytes, limits.text_bytes),
@@ -135,7 +135,7 @@ def configured(app: ASGIApp, limits: Limits) -> uvicorn.Config:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections; port 0 stands for any that is free."""
+    """A listening socket; port 0 stands for any free port."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
@@ -168,11 +168,11 @@ def is_loopback(host: str) -> bool:
 
 
 def hosts_of(host: str) -> frozenset[str] | None:
-    """By which names the server may be addressed: on the machine itself all are known, elsewhere none."""
+    """Names by which the server may be addressed: all are known if it serves this machine only, else None (any)."""
     return LOOPBACK | {host} if is_loopback(host) else None
 
 
 def url_of(host: str, listening: socket.socket) -> str:
-    """What to type into a browser on this machine."""
+    """Address to type into a browser on this machine."""
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}/"

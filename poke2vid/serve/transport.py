@@ -1,4 +1,4 @@
-"""Two of uvicorn's protocols made safe against clients that send without end and take nothing."""
+"""Uvicorn's HTTP and WebSocket protocols, made safe against clients that send without end and read nothing."""
 
 import asyncio
 import logging
@@ -11,16 +11,16 @@ from websockets.frames import Frame
 from poke2vid.serve.conversation import ABORT
 from poke2vid.serve.rooms import Bucket
 
-REQUEST_SECONDS = 20.0  # within which a request's headers must have come
-MAX_FRAGMENTS = 4096  # of one message: each costs memory, also an empty one
+REQUEST_SECONDS = 20.0  # for a request's headers to arrive
+MAX_FRAGMENTS = 4096  # of one message: each costs memory, even an empty one
 READ_BYTES = 4096  # at once; asyncio's 256 KiB hold 40000 empty frames, and everyone waits while they are parsed
 CONTROLS_PER_SECOND, CONTROLS_SAVED = 20, 200  # pings and pongs of one client; libraries send one in 20 seconds
-MAX_LATE = 64  # messages that are read and thrown away while a client that was shown out takes its leave
-MAX_UNSENT = 4 * 2**20  # bytes: what a client may leave in our hands, pongs included
+MAX_LATE = 64  # messages read and thrown away between our close and the client's
+MAX_UNSENT = 4 * 2**20  # bytes that may wait to be sent to a client, pongs included
 
 
 def _silent() -> logging.Logger:
-    """uvicorn logs a traceback for what any client can send; our own code logs what is our own fault."""
+    """A muted logger: uvicorn logs tracebacks that any client can provoke; our own code logs our own faults."""
     logger = logging.getLogger("poke2vid.serve.transport")
     logger.setLevel(logging.CRITICAL + 1)
     return logger
@@ -44,7 +44,7 @@ class SafeWebSocket(WebSocketsSansIOProtocol):
             super().handle_pong(event)
 
     def _affordable(self) -> bool:
-        """Whether one more ping or pong is looked at; the connection ends where there are too many."""
+        """Tells if one more ping or pong may be handled; aborts the connection if there were too many."""
         if self.transport.is_closing():
             return False
         allowed = self._controls.take()
@@ -54,7 +54,7 @@ class SafeWebSocket(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event) -> None:  # type: ignore[no-untyped-def]
         super().handle_connect(event)
-        if hasattr(self, "scope"):  # the task that will see it has not begun yet
+        if hasattr(self, "scope"):  # the task that reads it has not begun yet
             self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
 
     def handle_cont(self, event: Frame) -> None:
@@ -78,10 +78,10 @@ class SafeWebSocket(WebSocketsSansIOProtocol):
 
 
 class PatientHttp(H11Protocol):
-    """Waits for a request, but not for ever."""
+    """Closes a connection whose request does not arrive in time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # also for the WebSocket that may come of it
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # also for a WebSocket upgraded from it
         super().connection_made(transport)
         self._seen = self.cycle
         self._timer = self.loop.call_later(REQUEST_SECONDS, self._look)
@@ -91,7 +91,7 @@ class PatientHttp(H11Protocol):
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        """Whether the headers of some request have come since the last look, or are being answered."""
+        """Aborts the connection unless a request's headers came since the last look, or one is being answered."""
         if self.transport.get_protocol() is not self or self.transport.is_closing():
             return
         busy = self.cycle is not None and not self.cycle.response_complete

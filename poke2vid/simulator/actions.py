@@ -1,4 +1,4 @@
-"""What can be done to an object: a point of it touched, pulled or pushed, and wind."""
+"""Actions on an object: touching, pulling or pushing a point of it, and wind."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ class Touch:
     """A point of an object's surface.
 
     Attributes:
-        body: what it belongs to.
-        anchor: where, in that body's frame.
-        point: where it was in the world when it was touched.
-        depth: how far before the camera, in metres.
+        body: the body that the point belongs to.
+        anchor: position in that body's frame.
+        point: position in the world at the moment of the touch.
+        depth: distance from the camera along the optical axis, in metres.
         part: the part id.
-        carrier: what keeps the very point from frame to frame, see `touched_path`; None if a body was taken by hand.
-        lever: from where the object is fastened, in metres; what is pulled much farther than half of it must tear.
+        carrier: tracks the exact point from frame to frame, see `touched_path`; None if the body was chosen directly.
+        lever: distance from the nearest fastening, in metres; pulling much farther than half of it tears the object.
     """
 
     body: int
@@ -34,7 +34,7 @@ class Touch:
 
 
 def touched_path(camera: Camera, trajectory: Trajectory, touch: Touch) -> Float64[np.ndarray, "t 2"]:
-    """Where a point that was touched shows in every frame of the trajectory, in pixels (x, y), also when hidden."""
+    """Pixel position (x, y) of the touched point in every frame of the trajectory, also where it is hidden."""
     assert touch.carrier is not None, "World.touch says what carries the point"
     return camera.project(touch.carrier.path(trajectory))[0]
 
@@ -45,9 +45,9 @@ class Pull:
 
     Attributes:
         start: the frame in which it begins.
-        shift: (right, down) in metres parallel to the picture.
-        release: the frame in which the hand lets go; None holds on.
-        via: (right, down) in metres of a target that comes first, for half of the time; None goes straight.
+        shift: (right, down) in metres, parallel to the picture.
+        release: the frame in which the hand lets go; None never lets go.
+        via: (right, down) in metres of a waypoint, reached in half of the time; None goes straight.
         hand: 0 or 1, which of the two hands of `World(scene, hands=2)` pulls; pulls of one hand must not overlap.
     """
 
@@ -60,7 +60,7 @@ class Pull:
     hand: int = 0
 
     def offset(self, time: float) -> Float64[np.ndarray, "2"]:
-        """(right, down) in metres from the start, when this share (0 ... 1) of the time until arrival has passed."""
+        """Offset (right, down) from the start in metres, after this share (0 ... 1) of the time until arrival."""
         if self.via is None:
             return _smooth(time) * np.array(self.shift)
         first, second = _smooth(min(2 * time, 1.0)), _smooth(max(2 * time - 1, 0.0))
@@ -68,13 +68,13 @@ class Pull:
 
 
 def _smooth(time: float) -> float:
-    """The smoothest way from 0 to 1 (least jerk)."""
+    """Minimum-jerk curve from 0 to 1."""
     return time**3 * (10 - 15 * time + 6 * time**2)
 
 
 @dataclass(frozen=True)
 class Push:
-    """An *impulse*: a force on the touched point during the frame `start`, then free. `shift` as in `Pull`."""
+    """An *impulse*: a force on the touched point during the frame `start`, then none. `shift` as in `Pull`."""
 
     touch: Touch
     shift: tuple[float, float]

@@ -1,4 +1,4 @@
-"""Whether this machine can simulate and draw, and what to install where it cannot. Imports no MuJoCo."""
+"""Checks that this machine can simulate and draw, and says what to install otherwise. Does not import MuJoCo."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from ctypes.util import find_library
 
 from poke2vid.types import InputError
 
-DRIVERS = {"egl": "EGL", "osmesa": "OSMesa"}  # what MuJoCo calls them, and their libraries; the fastest first
+DRIVERS = {"egl": "EGL", "osmesa": "OSMesa"}  # MuJoCo's name: library; fastest first
 DEBIAN = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri (or libosmesa6)"
 PIP = "pip install 'poke2vid[simulator]'"
 TRIAL_SECONDS = 60
@@ -16,24 +16,24 @@ _TRIAL = "import poke2vid.simulator.render as render; render._gl_context(); prin
 
 
 def choose_driver() -> None:
-    """Sets how MuJoCo draws without a display, unless the user has said so, and keeps software drawing to one thread."""
+    """Picks MuJoCo's driver for drawing without a display, unless the user has; limits drawing to one thread."""
     if sys.platform.startswith("linux") and "MUJOCO_GL" not in os.environ:
         found = [name for name, library in DRIVERS.items() if find_library(library)]
         os.environ["MUJOCO_GL"] = found[0] if found else "egl"
-    # Two processes draw more than one with two threads.
+    # Two processes draw more frames than one process with two threads.
     os.environ.setdefault("LP_NUM_THREADS", "1")
 
 
 def require_physics() -> None:
-    """Raises InputError where MuJoCo is not installed."""
+    """Raises InputError if MuJoCo is not installed."""
     if importlib.util.find_spec("mujoco") is None:
         raise InputError(f"the simulator needs MuJoCo; install it with: {PIP}")
 
 
 def say_what_is_missing() -> list[str]:
-    """One sentence for each thing, with its remedy; empty where scenes can be simulated and drawn.
+    """One sentence per missing thing, with its remedy; empty if scenes can be simulated and drawn.
 
-    Drawing is tried in a process of its own, because a broken driver may take the process with it.
+    Drawing is tried in a separate process, because a broken driver may crash it.
     """
     try:
         require_physics()

@@ -16,19 +16,19 @@ from poke2vid.simulator.mjcf import BACKDROP
 from poke2vid.simulator.scene import Scene
 from poke2vid.types import InputError
 
-PHOTO_SHARE = 0.5  # of all scenes; the others keep their procedural backdrop, lest few photographs become all there is
-MOST_PHOTOS = 2000  # all are read before the first video, and their list travels with every order
-KEPT_SIDE = 2 * COMPOSED  # pixels: a backdrop takes half of the shorter side or more, so it would see no more than this
+PHOTO_SHARE = 0.5  # of all scenes; the others keep their procedural backdrop, so that a few photographs do not dominate
+MOST_PHOTOS = 2000  # all are read before the first video, and their list is sent with every order
+KEPT_SIDE = 2 * COMPOSED  # pixels: a backdrop shows half of the shorter side or more, so more would not be seen
 KEPT_PHOTOS = 128  # in each process, about 60 MB
 
 
 class PhotoGoneError(Exception):
-    """A photograph was taken away or altered while videos were made; no fault of a video, so no reason to give it up."""
+    """A photograph was removed or changed during a run. The video is not at fault, so it is not skipped."""
 
 
 @dataclass(frozen=True, order=True)
 class Photo:
-    """One file of the folder, by the hash of its bytes."""
+    """One file of the folder, identified by the hash of its bytes."""
 
     sha256: str
     name: str
@@ -36,7 +36,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Backgrounds:
-    """The photographs of a folder. What they show decides the videos, not where they lie or what they are called.
+    """The photographs of a folder. Videos depend on their contents only, not on their paths or names.
 
     Attributes:
         photos: in the order of their hashes.
@@ -47,10 +47,10 @@ class Backgrounds:
 
     @classmethod
     def find(cls, folder: Path) -> "Backgrounds":
-        """Reads every picture of a folder, so that a bad one stops the run before it begins. Hidden files are passed over.
+        """Reads every picture of a folder, so that a bad one stops the run before it begins. Hidden files are skipped.
 
         Raises:
-            InputError: if there is no such folder, it holds no or too many pictures, or one of them cannot be used.
+            InputError: if there is no such folder, it holds no pictures or too many, or one of them cannot be used.
         """
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}; give --backgrounds a folder of photographs.")
@@ -71,10 +71,10 @@ class Backgrounds:
         return hashlib.sha256(" ".join(photo.sha256 for photo in self.photos).encode()).hexdigest()
 
     def behind(self, scene: Scene, rng: np.random.Generator) -> Scene:
-        """The scene before a part of some photograph, or, in the other share of all scenes, as it is.
+        """The scene with part of a random photograph behind it, or unchanged (1 - `PHOTO_SHARE` of all scenes).
 
         Raises:
-            PhotoGoneError: if the photograph is no longer what it was.
+            PhotoGoneError: if the photograph is gone or has changed.
         """
         if rng.random() >= PHOTO_SHARE:
             return scene
@@ -97,7 +97,7 @@ def _checked(file: Path) -> Photo:
 
 @functools.lru_cache(maxsize=KEPT_PHOTOS)
 def shrunk_photo(file: Path, sha256: str) -> UInt8[np.ndarray, "h w 3"]:
-    """A photograph that is still the one of that hash, no larger than a backdrop has use for."""
+    """Photograph `file`, shrunk to `KEPT_SIDE`; raises PhotoGoneError if its hash is no longer `sha256`."""
     try:
         data = file.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""The simulator's pinhole camera: points of the world to pixels and back. Depth is along the optical axis, in metres."""
+"""The simulator's pinhole camera: world points to pixels and back. Depth is along the optical axis, in metres."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Camera:
 
     Attributes:
         position: of its centre, in metres.
-        axes: right, down and forward of the picture as rows, orthonormal.
+        axes: the picture's right, down and forward as orthonormal rows.
         fovy: full opening angle, in degrees.
         resolution: side of the frames, in pixels.
     """
@@ -27,7 +27,7 @@ class Camera:
 
     @property
     def focal(self) -> float:
-        """In pixels: something a metre wide at a metre's distance is so wide in the picture."""
+        """Focal length in pixels: the width in the picture of a metre seen from a metre away."""
         return 0.5 * self.resolution / math.tan(math.radians(self.fovy) / 2)
 
     @property
@@ -38,7 +38,7 @@ class Camera:
     def project(
         self, points: Float64[np.ndarray, "*n 3"]
     ) -> tuple[Float64[np.ndarray, "*n 2"], Float64[np.ndarray, "*n"]]:
-        """Pixels (x, y) and depths of points in the world; what is behind the camera has a depth below zero."""
+        """Pixels (x, y) and depths of world points; depth is negative behind the camera."""
         seen = (points - self.position) @ self.axes.T
         depth = seen[..., 2]
         return self.focal * seen[..., :2] / depth[..., None] + self.centre, depth
@@ -46,7 +46,7 @@ class Camera:
     def unproject(
         self, pixels: Float64[np.ndarray, "*n 2"], depth: Float64[np.ndarray, "*n"]
     ) -> Float64[np.ndarray, "*n 3"]:
-        """The points of the world that show at these pixels at these depths."""
+        """World points seen at these pixels at these depths."""
         plane = (pixels - self.centre) / self.focal
         seen = np.concatenate((plane, np.ones_like(plane[..., :1])), axis=-1) * depth[..., None]
         return seen @ self.axes + self.position
@@ -57,7 +57,7 @@ class Camera:
         return direction / np.linalg.norm(direction)
 
     def shift(self, dx: float, dy: float, depth: float) -> Vector:
-        """The vector of the world, parallel to the picture, that is a shift in pixels at this depth."""
+        """World vector, parallel to the picture, of a shift in pixels at this depth."""
         return (dx * self.axes[0] + dy * self.axes[1]) * depth / self.focal
 
     def at(self, resolution: int) -> "Camera":
@@ -68,7 +68,7 @@ class Camera:
 def look_at(
     target: Vector, azimuth: float, elevation: float, distance: float, fovy: float, roll: float = 0.0
 ) -> Camera:
-    """A camera that sees `target` in its middle, for frames of one pixel (see `Camera.at`).
+    """A camera with `target` in the middle of its view, for frames of one pixel (see `Camera.at`).
 
     Args:
         azimuth: degrees about the vertical; 0 looks along +y, 90 along -x.

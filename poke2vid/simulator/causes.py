@@ -1,7 +1,7 @@
-"""Pokes with known causes: one scene, several pokes of it from one first frame, and what each of them moves.
+"""Pokes with known causes: one scene, several pokes from the same first frame, and the motion that each one causes.
 
-A training video does not say what was done to the object. Here that is all there is: x_0, a poke, and the exact motion that
-follows from the poke and from nothing else. Most pokes are *fields* (the flow at a few frames up to T), a few are *films*.
+A training video does not say what was done to the object. Here every sample is x_0, a poke, and the exact motion caused
+by that poke alone. Most pokes are *fields* (the flow at a few frames up to T), a few are *films*.
 """
 
 from collections import Counter
@@ -34,23 +34,23 @@ FIELD_FRAMES = (3, 6, T)
 FILM_ARRIVE = (6, 10)
 FILM_HOLD = (0, 6)  # frames between arrival and release
 LENGTHS = (0.03, 0.18)  # of a pull, or of the peak of a push, as a share of the frame's side
-LEAST = 0.008  # of the side: a touched point that goes less far has not been pulled
-PUSH_PROBE = 0.05  # of the side: the trial push that says how strong one must be
-APART = 0.08  # of the side, between two touched points
-NEAR, BEYOND = 0.02, 0.02  # of the side: how near to the object a touch beside it may be; how far from the border
-POKE_TRIES = 12  # draws for one poke, of which some cannot be reached or come apart
+LEAST = 0.008  # of the side: pulls that move the touched point less are rejected
+PUSH_PROBE = 0.05  # of the side: the trial push from which the right strength is computed
+APART = 0.08  # of the side: least distance between two touched points
+NEAR, BEYOND = 0.02, 0.02  # of the side: least distance of a touch beside the object from it, and from the border
+POKE_TRIES = 12  # draws for one poke: some are out of reach or tear the object
 
 
 @dataclass(frozen=True)
 class PokedOrder:
-    """One scene to poke; the same order gives the same scene and pokes, whatever else is made.
+    """One scene to poke; the same order always gives the same scene and pokes.
 
     Attributes:
-        number: of the scene in its family, split and set; every scene is a species of its own.
-        pokes: how many.
+        number: of the scene in its family, split and set; every scene is another species.
+        pokes: number of pokes.
         resolution: side of the frames in pixels; flow comes at half of it.
-        films: one poke in so many is filmed.
-        film_frames: of a film, after the first.
+        films: one poke in `films` is filmed.
+        film_frames: number of frames of a film, after the first.
         seed: of the set.
         wild: photographs to paint the scene with, in colours that its family never has; None for its own looks.
     """
@@ -83,9 +83,9 @@ class Film:
     Attributes:
         frames: x_1 ... x_F.
         flow: from x_0 to each of them, (dx, dy) in pixels of the frames, at half their side.
-        visible: which pixels of x_0, at half the side, still show.
-        path: how far each touched point has come in x_0 ... x_F, in pixels; a second point that there is not is zero.
-        held: whether a hand holds that point in the step that leads to each frame.
+        visible: true for pixels of x_0, at half the side, that still show.
+        path: displacement of each touched point in x_0 ... x_F, in pixels; zero if there is no second point.
+        held: true if a hand holds that point in the step that leads to each frame.
     """
 
     frames: UInt8[np.ndarray, "f h w 3"]
@@ -97,16 +97,16 @@ class Film:
 
 @dataclass(frozen=True)
 class Cause:
-    """A poke, and what it alone moves.
+    """A poke and the motion that it alone causes.
 
     Attributes:
-        kind: "pull" of one point; "two" points; "pinned": the second point is held where it is; "moving": the target first
-            lies elsewhere; "push": an impulse; "beside" the object or at "rest" (p = 0): nothing moves.
+        kind: "pull" of one point; "two" points; "pinned": the second point is held in place; "moving": a pull via
+            another target; "push": an impulse; "beside" the object or at "rest" (p = 0): nothing moves.
         at: l of one or two touched points, (x, y) in pixels of x_0.
-        shift: p of each: where the point really is at T; of a push, where it is farthest; of a touch beside, what was asked.
-        path: how far each point has come in x_0 ... x_T, in pixels.
-        flow: at `FIELD_FRAMES`, as in `Film`; None where nothing moves, and for films.
-        visible: which pixels of x_0, at half the side, still show at T.
+        shift: p of each: the actual shift at T; of a push, the largest one; of a touch beside, the requested one.
+        path: displacement of each point in x_0 ... x_T, in pixels.
+        flow: at `FIELD_FRAMES`, as in `Film`; None if nothing moves, and for films.
+        visible: true for pixels of x_0, at half the side, that still show at T.
     """
 
     kind: CauseKind
@@ -120,13 +120,13 @@ class Cause:
 
 @dataclass(frozen=True)
 class PokedScene:
-    """A first frame with all that was tried on it.
+    """A first frame with all of its pokes.
 
     Attributes:
         frame: x_0.
-        part_ids: at half the side; 0 where the surroundings show.
-        frequency, damping: of the slowest mode, in Hz and as a share of critical; 0 where gravity decides.
-        rejected: how often each kind of fault spoilt a scene or a poke.
+        part_ids: at half the side; 0 for the surroundings.
+        frequency, damping: of the slowest mode, in Hz and as a share of critical; both 0 if gravity decides.
+        rejected: number of scenes and pokes rejected, by kind of fault.
     """
 
     frame: UInt8[np.ndarray, "h w 3"]
@@ -138,7 +138,7 @@ class PokedScene:
 
 
 def poke_scene(order: PokedOrder) -> PokedScene:
-    """Simulates an order: the first of its scenes that holds together and can be touched.
+    """Simulates an order with the first of its scenes that is stable and can be touched.
 
     Raises:
         InputError: if none does, or this machine cannot draw.
@@ -180,7 +180,7 @@ class _Prober:
         """The first frame and all of its pokes.
 
         Raises:
-            UnstableError: if nothing of it can be poked.
+            UnstableError: if no part of it can be poked.
         """
         self._world.rest()
         frame = self._renderer.frame(self._world.data.qpos)
@@ -209,7 +209,7 @@ class _Prober:
                 continue
             if cause is not None:
                 return cause
-            kind = "pull" if kind in ("beside", "two", "pinned") else kind  # no room for it: the plainest kind instead
+            kind = "pull" if kind in ("beside", "two", "pinned") else kind  # no room for it: a plain pull instead
         raise UnstableError("cannot be poked")
 
     def _touch(self) -> tuple[tuple[int, int], Touch]:
@@ -220,7 +220,7 @@ class _Prober:
         return found
 
     def _metres(self, touch: Touch, length: float) -> tuple[float, float]:
-        """(right, down) of a shift of this share of the side, in a random direction."""
+        """Shift (right, down) in metres, as long as this share of the side, in a random direction."""
         angle = float(self._rng.uniform(0, 2 * np.pi))
         return metres(self._world, touch, length * self._order.resolution, angle, self._order.resolution)
 
@@ -228,7 +228,7 @@ class _Prober:
         return float(np.exp(self._rng.uniform(*np.log(LENGTHS))))
 
     def _pull(self, kind: CauseKind, film: bool) -> Cause | None:
-        """One or two pulls; None if no second point could be found, or the touched point hardly moved."""
+        """One or two pulls; None if no second point was found or the touched point hardly moved."""
         arrive = int(self._rng.integers(*FILM_ARRIVE, endpoint=True)) if film else T
         release = arrive + int(self._rng.integers(*FILM_HOLD, endpoint=True)) if film else None
         _, touch = self._touch()
@@ -250,7 +250,7 @@ class _Prober:
         return self._seen(kind, paths, paths[:, min(arrive, frames)] - paths[:, 0], trajectory, film, held)
 
     def _second(self, first: Touch) -> Touch | None:
-        """Another point of the object, some way off."""
+        """Another point of the object, at least `APART` away; None if none was found."""
         start = self._camera.project(first.point)[0]
         for _ in range(POKE_TRIES):
             _, touch = self._touch()
@@ -259,7 +259,7 @@ class _Prober:
         return None
 
     def _push(self) -> Cause | None:
-        """An impulse as strong as makes the point's farthest excursion a given length; None if it hardly moved."""
+        """An impulse scaled so that the point's peak displacement has a random length; None if that fails."""
         _, touch = self._touch()
         probe, wanted = self._metres(touch, PUSH_PROBE), self._length() * self._order.resolution
         frames = self._order.film_frames
@@ -279,7 +279,7 @@ class _Prober:
         return self._world.record(frames + 1, [Push(touch, shift)])
 
     def _peak(self, trajectory: Trajectory, touch: Touch) -> Float64[np.ndarray, "2"]:
-        """The touched point's farthest way from where it was, in pixels."""
+        """Largest displacement of the touched point, in pixels."""
         away = touched_path(self._camera, trajectory, touch)
         away = away - away[0]
         farthest: Float64[np.ndarray, 2] = away[np.hypot(*away.T).argmax()]
@@ -309,7 +309,7 @@ class _Prober:
         return Cause(kind, at, shift.astype(np.float32), start, film=filmed)
 
     def _flow(self, trajectory: Trajectory, frame: int) -> Float32[np.ndarray, "2 s s"]:
-        """At half the side, in pixels of the frames."""
+        """Flow at half the side, in pixels of the frames."""
         return self._surface.flow(trajectory, frame) * np.float32(2)
 
     def _visible(self, trajectory: Trajectory, frame: int) -> Bool[np.ndarray, "s s"]:
@@ -318,7 +318,7 @@ class _Prober:
         )
 
     def _beside(self) -> Cause | None:
-        """A touch of what is not the object; None if there is no room."""
+        """A touch beside the object; None if there is no room."""
         side = self._order.resolution
         margin = BEYOND * side
         for _ in range(TRIES):
@@ -329,14 +329,14 @@ class _Prober:
         return None
 
     def _clear(self, x: float, y: float) -> bool:
-        """Whether no pixel of the object is as near as `NEAR`."""
+        """True if no pixel of the object is within `NEAR`."""
         reach = int(np.ceil(NEAR * self._half))
         column, row = (round((c + 0.5) / 2 - 0.5) for c in (x, y))
         around = self._surface.mask[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
         return not around.any()
 
     def _rest(self) -> Cause:
-        """A touch of the object that asks for nothing."""
+        """A touch of the object with no shift (p = 0)."""
         _, touch = self._touch()
         x, y = self._camera.project(touch.point)[0]
         return _still("rest", (float(x), float(y)), (0.0, 0.0))

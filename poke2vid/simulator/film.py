@@ -1,4 +1,4 @@
-"""A training video from a seed: a scene, something that happens to it, its frames, and on request the exact motion."""
+"""A training video from a seed: a scene, random actions on it, its frames, and on request the exact motion."""
 
 import contextlib
 from collections import Counter
@@ -21,21 +21,21 @@ from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError, Split
 
 ATTEMPTS = 20  # scenes tried for one video
-STRIDE = 1 << 24  # between the scenes of one attempt and the next; no set has so many videos
-SETS = 1 << 40  # between the scenes of one set and the next
-SEEDS = 16  # of sets; PokeBench's scenes begin behind the last one's
+STRIDE = 1 << 24  # seed distance between attempts; no set has so many videos
+SETS = 1 << 40  # seed distance between sets
+SEEDS = 16  # number of set seeds; PokeBench's scenes come after the last of them
 
 
 @dataclass(frozen=True)
 class Order:
-    """One video to make; the same order gives the same video, whatever else is made.
+    """One video to make; the same order always gives the same video.
 
     Attributes:
         number: of the video in its family, split and set.
-        frames: how many.
-        resolution: their side, in pixels; what happens does not depend on it.
+        frames: number of frames.
+        resolution: their side, in pixels; the motion does not depend on it.
         seed: of the set.
-        backgrounds: the user's photographs, of which some scenes get one in place of their backdrop.
+        backgrounds: the user's photographs; some scenes get one instead of their backdrop.
     """
 
     family: FamilyName
@@ -51,9 +51,9 @@ class Order:
         return f"{self.family}-{self.split}-{self.seed}-{self.number:06d}"
 
     def record(self) -> dict[str, Any]:
-        """All that decides the video, for a sidecar: nothing that differs between machines.
+        """Everything that determines the video, for its sidecar; nothing that differs between machines.
 
-        Without photographs it is what it was before there could be any, so that older sets are continued.
+        Without photographs the record has no such field, so that sets older than the option can be continued.
         """
         known = asdict(replace(self, backgrounds=None))
         del known["backgrounds"]
@@ -65,12 +65,12 @@ class Order:
 
 @dataclass(frozen=True)
 class Take:
-    """A simulated video, to be drawn.
+    """A simulated video, ready to be drawn.
 
     Attributes:
-        scene_seed, scene_digest: of the scene that held together.
-        happening: what was done to it; no picture shows that, and only a truth that was asked for tells it.
-        rejected: how often each kind of fault spoilt a scene before it.
+        scene_seed, scene_digest: of the scene that was stable.
+        happening: the actions on it; not shown in any frame, and written only with the truth.
+        rejected: number of scenes rejected before it, by kind of fault.
     """
 
     order: Order
@@ -83,17 +83,17 @@ class Take:
     renderer: Renderer
 
     def frame(self, number: int, resolution: int | None = None) -> UInt8[np.ndarray, "h w 3"]:
-        """At the order's size, or another."""
+        """Draws a frame, at the order's size or another."""
         return self.renderer.frame(self.trajectory.states[number], resolution)
 
     def surface(self, number: int) -> Surface:
-        """What a frame shows, bound to the object that carries it."""
+        """The object's surface points that a frame shows, for exact motion."""
         buffers, world = self.renderer.buffers(self.trajectory.states[number]), self.world
         camera = world.camera.at(self.order.resolution)
         return bind(buffers, camera, self.trajectory, world.geom_parts, world.flex_parts, world.triangles, start=number)
 
     def truth(self) -> Truth:
-        """All of the video that is known exactly, at the order's size."""
+        """Exact flow, visibility, parts and depth of the video, at the order's size."""
         frames, side = self.order.frames, self.order.resolution
         part_ids = np.empty((frames, side, side), np.int16)
         depth = np.empty((frames, side, side), np.float32)
@@ -102,7 +102,7 @@ class Take:
         first, world = self.surface(0), self.world
         for number, state in enumerate(self.trajectory.states):
             buffers = self.renderer.buffers(state)
-            # Without triangles: where on a cloth a pixel lies takes 30 ms to find, and of later frames nobody asks it.
+            # No triangles: finding a pixel's place on a cloth takes 30 ms, and later frames do not need it.
             shown = bind(buffers, first.camera, self.trajectory, world.geom_parts, world.flex_parts, start=number)
             part_ids[number], depth[number] = shown.part_ids, buffers.depth
             if number > 0:
@@ -113,11 +113,11 @@ class Take:
 
 @contextlib.contextmanager
 def take(order: Order) -> Iterator[Take]:
-    """Simulates an order: the first of its scenes that holds together.
+    """Simulates an order with the first of its scenes that is stable.
 
     Raises:
         InputError: if none does, or this machine cannot draw.
-        PhotoGoneError: if a photograph is no longer what it was.
+        PhotoGoneError: if a photograph is gone or has changed.
     """
     family, rejected = family_named(order.family), Counter[str]()
     for attempt in range(ATTEMPTS):

@@ -1,4 +1,4 @@
-"""The hand that pulls: what MuJoCo needs to drag one point of a body about, parallel to the picture."""
+"""The hand that pulls: MuJoCo parts that drag one point of a body parallel to the picture."""
 
 import mujoco
 import numpy as np
@@ -11,7 +11,7 @@ LEAD = 0.01  # metres
 
 
 class Hand:
-    """What pulls: a body on rails parallel to the picture's axes, tied to the touched point while it holds it."""
+    """A body on rails parallel to the picture's axes, tied to the touched point while it holds it."""
 
     def __init__(self, model: mujoco.MjModel, name: str) -> None:
         self.holds: Pull | None = None
@@ -34,7 +34,7 @@ class Hand:
         data.qpos[self._positions] = self._start
         data.qvel[self._speeds] = 0
         model.eq_obj2id[self.bond] = touch.body
-        # How hard a bond is follows from how light its ends are; the hand shall weigh nothing and yet not be soft.
+        # MuJoCo derives a bond's stiffness from the masses at its ends; the massless hand must still grip firmly.
         model.body_invweight0[self._body] = model.body_invweight0[touch.body]
         model.dof_invweight0[self._speeds] = model.body_invweight0[touch.body, 0]
         model.eq_data[self.bond, :3] = 0
@@ -43,7 +43,7 @@ class Hand:
         self.drive(model, data, 0.0)
 
     def drive(self, model: mujoco.MjModel, data: mujoco.MjData, share: float) -> None:
-        """To where the pull is after this share of its time, but not so far ahead of the point that it would tear."""
+        """Moves to the pull's position after this share of its time, but not so far ahead that the object tears."""
         assert self.holds is not None
         there = (self._axes @ self._point(data, self.holds))[:2]
         ahead = self._start[:2] + self.holds.offset(share) - there
@@ -51,7 +51,7 @@ class Hand:
         model.eq_data[self._rails, 0] = there + ahead
 
     def _point(self, data: mujoco.MjData, pull: Pull) -> Vector:
-        """Where the held point is now."""
+        """Current position of the held point."""
         body = pull.touch.body
         return data.xpos[body] + data.xmat[body].reshape(3, 3) @ pull.touch.anchor
 
@@ -63,7 +63,7 @@ class Hand:
 
 
 def quaternion(axes: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "4"]:
-    """The rotation that takes the unit vectors to the rows of `axes`."""
+    """Quaternion of the rotation that takes the unit vectors to the rows of `axes`."""
     quaternion = np.empty(4)
     mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(axes.T).ravel())
     return quaternion

@@ -1,6 +1,6 @@
-"""What happens to an object in a training video: pulls, pushes and wind at random.
+"""Random pulls, pushes and wind for a training video.
 
-The video does not say what it was; `simulate --truth` does."""
+The video does not record them; `simulate --truth` does."""
 
 from dataclasses import dataclass
 
@@ -14,21 +14,21 @@ HOLD = (0, 8)
 FREE = (3, 16)
 LENGTHS = (0.02, 0.16)  # of a pull or push, as a share of the frame's side
 REACH = 0.35  # of the touched point's lever, 20 degrees: the farthest that anything is pulled
-TOUCH_SIDE = 128  # pixels: of the picture on which touched points are chosen, whatever size is drawn
-TRIES = 400  # pixels looked at for one touch; of the thinnest plants one in fifty shows something that moves
+TOUCH_SIDE = 128  # pixels: side of the picture on which touched points are chosen, at any drawn size
+TRIES = 400  # pixels tried for one touch; with the thinnest plants one in fifty hits something that moves
 SHARES = {"pull": 0.65, "push": 0.2, "rest": 0.15}
 
 
 @dataclass(frozen=True)
 class Happening:
-    """All that is done to an object in one video."""
+    """All actions on an object in one video."""
 
     actions: tuple[Pull | Push, ...]
     wind: Wind | None
 
 
 def happen(world: World, rng: np.random.Generator, frames: int) -> Happening:
-    """Random interactions for `frames` frames of a world at rest. Nothing is drawn for it, so no driver has a say."""
+    """Random interactions for `frames` frames of a world at rest. Draws no picture, so no driver affects the result."""
     actions: list[Pull | Push] = []
     time = int(rng.integers(0, 3))
     while time < frames - 2:
@@ -51,9 +51,9 @@ def happen(world: World, rng: np.random.Generator, frames: int) -> Happening:
 
 
 def random_touch(world: World, side: int, rng: np.random.Generator) -> tuple[tuple[int, int], Touch] | None:
-    """A random pixel (x, y) of a frame of this side that shows something that can move, and what is touched there.
+    """A random pixel (x, y) of a frame of this side that shows something movable, and the touch there.
 
-    None if `TRIES` random pixels showed nothing of the kind.
+    None if `TRIES` random pixels hit nothing movable.
     """
     for _ in range(TRIES):
         x, y = (int(place) for place in rng.integers(side, size=2))
@@ -64,16 +64,16 @@ def random_touch(world: World, side: int, rng: np.random.Generator) -> tuple[tup
 
 
 def metres(world: World, touch: Touch, length: float, angle: float, side: int) -> tuple[float, float]:
-    """(right, down) in metres of a shift of `length` pixels, or as far as the point may be pulled.
+    """Shift (right, down) in metres of `length` pixels, limited to `REACH` of the lever.
 
-    The angle turns right towards down.
+    The angle is measured from right towards down.
     """
     far = min(length * touch.depth / world.camera.at(side).focal, REACH * touch.lever)
     return float(far * np.cos(angle)), float(far * np.sin(angle))
 
 
 def gusts(rng: np.random.Generator, frames: int) -> Wind:
-    """A breeze from one side whose strength wanders, with a time of about a second (an Ornstein-Uhlenbeck process)."""
+    """A breeze from one side with varying strength: an Ornstein-Uhlenbeck process, time constant about a second."""
     direction, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.8)  # metres a second: a breeze
     keep = np.exp(-1 / FPS)
     speed = np.empty((frames, 3))
@@ -83,6 +83,6 @@ def gusts(rng: np.random.Generator, frames: int) -> Wind:
         state = keep * state + np.sqrt(1 - keep**2) * rng.normal(size=3)
     ahead = np.array([np.cos(direction), np.sin(direction), 0.0])
     across = np.array([-np.sin(direction), np.cos(direction), 0.0])
-    ramp = np.minimum(np.arange(frames) / FPS, 1.0)  # it sets in and does not slam a door
+    ramp = np.minimum(np.arange(frames) / FPS, 1.0)  # a gradual start, so that it does not slam doors
     wind = strength * ((0.7 + 0.7 * speed[:, :1]) * ahead + 0.4 * speed[:, 1:2] * across + [0, 0, 0.15] * speed[:, 2:])
     return ramp[:, None] * wind

@@ -1,7 +1,7 @@
-"""Writing MJCF, MuJoCo's scene format: bodies, joints, geoms and assets by name, and what every scene has in common.
+"""Writing MJCF, MuJoCo's scene format: bodies, joints, geoms and assets by name, and the elements common to all scenes.
 
-A geom is named `part/number`. Geoms of the part `scene` are the surroundings; every other part is a piece of the object
-that can be touched, told apart in masks by its part id.
+A geom is named `part/number`. Geoms of the part `scene` are the surroundings; every other part is a touchable piece of
+the object with a part id of its own in masks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ SCENE = "scene"  # the part that is not the object
 BACKDROP, FLOOR, CAMERA, HAND = "backdrop", "floor", "camera", "hand"
 SECOND_HAND, ANCHOR = "hand2", "anchor"
 TIMESTEP = 0.004  # seconds; the discrete integrator stays stable there
-GRIP = "0.99 0.99 0.001"  # how hard the hand holds: cloth then follows to half a pixel; 0.999 tears chains
+GRIP = "0.99 0.99 0.001"  # solimp of the hand's hold: cloth then follows to half a pixel; 0.999 tears chains
 HAND_MASS = 1e-4  # kilograms; far below anything it touches
 EXTENT = 1.0  # metres: the unit of MuJoCo's clipping planes
 NEAR, FAR = 0.02, 30.0  # clipping planes, in units of EXTENT
@@ -26,14 +26,14 @@ Numbers = float | Sequence[float] | np.ndarray
 
 @dataclass(frozen=True)
 class Mesh:
-    """A triangle mesh with texture coordinates, one for each vertex; metres."""
+    """A triangle mesh in metres, with texture coordinates for each vertex."""
 
     vertices: Float[np.ndarray, "v 3"]
     faces: Int[np.ndarray, "f 3"]
     texcoords: Float[np.ndarray, "v 2"]
 
     def two_sided(self, thickness: float = 2e-4) -> "Mesh":
-        """The same sheet seen from both sides: MuJoCo draws a triangle from its front only."""
+        """The sheet with a second side, because MuJoCo draws triangles from the front only."""
         lower = self.vertices - np.array([0.0, 0.0, thickness])
         return Mesh(
             np.concatenate((self.vertices, lower)),
@@ -44,16 +44,16 @@ class Mesh:
 
 @dataclass
 class MjcfBuilder:
-    """A scene in the making.
+    """Builder of one scene's MJCF.
 
     Attributes:
-        textures: the pictures by name; the MJCF declares their sizes and they are painted in after compilation, which is
-            much faster than sending them through PNG files.
-        world: the body that everything hangs from.
+        textures: pictures by name; the MJCF declares only their sizes, and they are filled in after compilation, which
+            is much faster than going through PNG files.
+        world: the root body.
     """
 
     gravity: float = -9.81
-    viscosity: float = 0.0  # Pa s, of the air; damps what has no joint to damp it (`flex`), at a tenth of the speed
+    viscosity: float = 0.0  # Pa s, of the air; damps bodies without joint damping (`flex`), but runs ten times slower
     textures: dict[str, UInt8[np.ndarray, "h w 3"]] = field(default_factory=dict)
     world: Element = field(init=False)
 
@@ -67,7 +67,7 @@ class MjcfBuilder:
         SubElement(option, "flag", contact="disable")
         SubElement(self._root, "statistic", extent=str(EXTENT), center="0 0 0")
         visual = SubElement(self._root, "visual")
-        # Fewer facets than MuJoCo's own: a third less time for a plant, and a thirtieth of a grey level.
+        # Fewer facets than MuJoCo's default: a plant draws in a third less time and changes by 1/30 grey level.
         SubElement(visual, "quality", shadowsize="0", offsamples="0", numslices="12", numstacks="8")
         SubElement(visual, "map", znear=str(NEAR), zfar=str(FAR))
         self._headlight = SubElement(visual, "headlight", ambient="0.4 0.4 0.4", diffuse="0 0 0", specular="0 0 0")
@@ -82,11 +82,11 @@ class MjcfBuilder:
         _add_bonds(self._equality, HAND)
 
     def ambient(self, rgb: Numbers) -> None:
-        """Light from everywhere."""
+        """Sets the ambient light."""
         self._headlight.set("ambient", _text(rgb))
 
     def light(self, direction: Numbers, diffuse: Numbers, specular: Numbers = 0.2) -> None:
-        """A far lamp shining along `direction`."""
+        """Adds a directional light shining along `direction`."""
         grey = np.broadcast_to(np.asarray(specular, float), 3)
         SubElement(
             self.world, "light", type="directional", pos="0 0 3", dir=_text(direction), diffuse=_text(diffuse),
@@ -97,13 +97,13 @@ class MjcfBuilder:
         self, name: str, texture: UInt8[np.ndarray, "h w 3"] | None = None, rgba: Numbers | None = None,
         specular: float = 0.1, shininess: float = 0.2, repeat: tuple[float, float] | None = None, cube: bool = False,
     ) -> str:  # fmt: skip
-        """A surface by its picture, its colour or both; gives back `name`, for `geom`.
+        """Adds a material with a picture, a colour or both; returns `name`, for `geom`.
 
         Args:
             rgba: multiplies the picture.
-            repeat: how often the picture is laid over the surface.
-            cube: wrap the (square) picture on the six sides of a box about the geom, for geoms that have no texture
-                coordinates; otherwise it is laid on planes and meshes once.
+            repeat: repetitions of the picture over the surface.
+            cube: maps the (square) picture to the six sides of a box around the geom, for geoms without texture
+                coordinates; otherwise it covers planes and meshes once.
         """
         attributes = {"name": name, "specular": str(specular), "shininess": str(shininess)}
         if texture is not None:
@@ -122,7 +122,7 @@ class MjcfBuilder:
         return name
 
     def mesh(self, name: str, mesh: Mesh, shell: bool = True) -> str:
-        """A mesh for `geom`; `shell` weighs its surface instead of what it encloses."""
+        """Adds a mesh for `geom`; with `shell` its mass is that of its surface, not its volume."""
         SubElement(
             self._assets, "mesh", name=name, vertex=_text(mesh.vertices), face=" ".join(map(str, mesh.faces.ravel())),
             texcoord=_text(mesh.texcoords), inertia="shell" if shell else "convex",
@@ -133,7 +133,7 @@ class MjcfBuilder:
         self, parent: Element, pos: Numbers = (0, 0, 0), quat: Numbers | None = None, name: str | None = None,
         **attributes: Numbers,
     ) -> Element:  # fmt: skip
-        """A rigid piece of `parent`; further attributes as in MJCF."""
+        """Adds a rigid body to `parent`; further attributes as in MJCF."""
         known = {"pos": _text(pos)} | {key: _text(value) for key, value in attributes.items()}
         if quat is not None:
             known["quat"] = _text(quat)
@@ -142,12 +142,12 @@ class MjcfBuilder:
         return SubElement(parent, "body", known)
 
     def joint(self, body: Element, kind: str, **attributes: Numbers | str) -> Element:
-        """How `body` moves against its parent: "ball", "hinge", "slide" or "free"; angles in radians."""
+        """Adds a joint between `body` and its parent: "ball", "hinge", "slide" or "free"; angles in radians."""
         known = {key: value if isinstance(value, str) else _text(value) for key, value in attributes.items()}
         return SubElement(body, "joint", {"type": kind} | known)
 
     def geom(self, body: Element, part: str, kind: str, **attributes: Numbers | str) -> Element:
-        """A piece of surface and mass, named after its part."""
+        """Adds a geom (surface and mass), named after its part."""
         number = self._counts[part] = self._counts.get(part, -1) + 1
         known = {key: value if isinstance(value, str) else _text(value) for key, value in attributes.items()}
         return SubElement(body, "geom", {"name": f"{part}/{number}", "type": kind} | known)
@@ -156,11 +156,11 @@ class MjcfBuilder:
         self, part: str, bodies: Sequence[str], elements: Int[np.ndarray, "e n"], texcoords: Float[np.ndarray, "v 2"],
         material: str, radius: float, **elasticity: Numbers | str,
     ) -> Element:  # fmt: skip
-        """A flexible body, named after its part, whose vertices are the origins of `bodies`; at rest as they are now.
+        """Adds a flexible body, named after its part; its vertices are the origins of `bodies`, at rest as built.
 
         Args:
-            elements: triangles of a sheet or tetrahedra of a solid, as numbers of bodies.
-            radius: half the thickness that is drawn, in metres.
+            elements: triangles of a sheet or tetrahedra of a solid, as indices into `bodies`.
+            radius: half the drawn thickness, in metres.
             elasticity: as in MJCF.
         """
         number = self._counts[part] = self._counts.get(part, -1) + 1
@@ -174,11 +174,11 @@ class MjcfBuilder:
         return flex
 
     def connect(self, body1: str, body2: str, anchor: Numbers, stiffness: float = 0.02) -> None:
-        """Two bodies held together at a point of the first one's frame; `stiffness` is the bond's time constant, in seconds."""
+        """Bonds two bodies at a point of the first one's frame; `stiffness` is the bond's time constant, in seconds."""
         SubElement(self._equality, "connect", body1=body1, body2=body2, anchor=_text(anchor), solref=f"{stiffness} 1")
 
     def element(self, parent: Element, tag: str, attributes: Mapping[str, str]) -> Element:
-        """Anything else MJCF knows."""
+        """Adds any other MJCF element."""
         return SubElement(parent, tag, dict(attributes))
 
     def text(self) -> str:
@@ -187,7 +187,7 @@ class MjcfBuilder:
 
 
 def with_second_hand(mjcf: str) -> str:
-    """The same scene with one more hand, so that two points can be held at once; what is there already is not altered."""
+    """The same scene with a second hand, to hold two points at once; existing elements are unchanged."""
     root = ElementTree.fromstring(mjcf)
     world, equality = root.find("worldbody"), root.find("equality")
     assert world is not None and equality is not None, "MjcfBuilder writes both"
@@ -197,13 +197,13 @@ def with_second_hand(mjcf: str) -> str:
 
 
 def _add_rails(world: Element, name: str) -> Element:
-    """The hand `name`, and the body that hands are tied to while they hold nothing."""
+    """Adds the hand `name`, and the body that hands are tied to while they hold nothing."""
     _add_hand_body(world, name)
     return SubElement(world, "body", {"pos": "0 0 0", "name": ANCHOR})
 
 
 def _add_hand_body(world: Element, name: str) -> None:
-    """Three rails parallel to the picture's axes carry a massless hand: two are driven, depth runs free."""
+    """Adds a massless hand on three rails parallel to the picture's axes: two are driven, depth is free."""
     hand = SubElement(world, "body", {"pos": "0 0 0", "gravcomp": "1", "name": name})
     for axis, direction in zip("xyz", np.eye(3), strict=True):
         SubElement(hand, "joint", name=f"{name}_{axis}", type="slide", axis=_text(direction), damping="0")
@@ -211,7 +211,7 @@ def _add_hand_body(world: Element, name: str) -> None:
 
 
 def _add_bonds(equality: Element, name: str) -> None:
-    """What drives a hand along its rails, and what ties it to the point that it holds."""
+    """Adds the constraints that drive a hand along its rails and tie it to the held point."""
     for axis in "xy":
         SubElement(
             equality, "joint", name=f"{name}_{axis}", joint1=f"{name}_{axis}", polycoef="0 0 0 0 0",
@@ -224,5 +224,5 @@ def _add_bonds(equality: Element, name: str) -> None:
 
 
 def _text(numbers: Numbers) -> str:
-    """Numbers as MJCF writes them; nine digits, so that a scene reads the same everywhere."""
+    """Numbers in MJCF's notation, with nine digits so that a scene is the same on every machine."""
     return " ".join(f"{value:.9g}" for value in np.asarray(numbers, np.float64).ravel())

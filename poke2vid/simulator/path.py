@@ -1,4 +1,4 @@
-"""Where one touched point of an object's surface goes: exact, from a trajectory alone. Nothing is drawn."""
+"""Exact path of one touched surface point, from a trajectory alone. Draws nothing."""
 
 from dataclasses import dataclass
 
@@ -12,23 +12,23 @@ from poke2vid.simulator.triangles import carried, nearest_triangles
 
 @dataclass(frozen=True)
 class RigidPoint:
-    """A point that keeps its `place` in the frame of a rigid geom."""
+    """A point with a fixed `place` in the frame of a rigid geom."""
 
     geom: int
     place: Vector
 
     def path(self, trajectory: Trajectory) -> Float64[np.ndarray, "t 3"]:
-        """Where it is in the world, frame by frame."""
+        """World position in every frame."""
         turned: Float64[np.ndarray, "t 3"] = trajectory.rotations[:, self.geom] @ self.place
         return turned + trajectory.positions[:, self.geom]
 
 
 @dataclass(frozen=True)
 class SoftPoint:
-    """A point that keeps its place on a triangle of a flexible body.
+    """A point with a fixed place on a triangle of a flexible body.
 
     Attributes:
-        corners: of the triangle, as numbers among all flexible vertices.
+        corners: of the triangle, as indices into all flexible vertices.
         place: as in `triangles`.
     """
 
@@ -37,11 +37,11 @@ class SoftPoint:
 
     @staticmethod
     def bound(point: Vector, vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"]) -> "SoftPoint":
-        """A point of the world, on or just above one of these triangles, bound to the nearest."""
+        """Binds a world point, on or just above one of these triangles, to the nearest one."""
         corners, places = nearest_triangles(point[None], vertices, faces)
         return SoftPoint(corners[0], places[0])
 
     def path(self, trajectory: Trajectory) -> Float64[np.ndarray, "t 3"]:
-        """Where it is in the world, frame by frame."""
+        """World position in every frame."""
         corners = trajectory.vertices[:, self.corners]
         return carried(corners, np.broadcast_to(self.place, (len(corners), 3)))

@@ -1,4 +1,4 @@
-"""Drawing a world: frames, and what lies at every pixel of them. MuJoCo's classic renderer, without a display."""
+"""Drawing a world: frames, and the geom and depth at every pixel. MuJoCo's classic renderer, without a display."""
 
 import functools
 from typing import Any
@@ -13,9 +13,9 @@ from poke2vid.simulator.trajectory import Buffers
 from poke2vid.simulator.world import World
 from poke2vid.types import InputError
 
-SUPERSAMPLING = 2  # drawn at so many times the size, and shrunk: far cheaper than the driver's own anti-aliasing
+SUPERSAMPLING = 2  # frames are drawn this many times larger and shrunk: far cheaper than the driver's anti-aliasing
 SIZES = (16, 1024)  # of frames, in pixels
-CANVAS = 1024  # pixels a side, at least, of what is drawn on; half of it takes as long to set up, twice that twice
+CANVAS = 1024  # pixels: least side of the drawing buffer; half of it takes as long to set up, twice of it twice as long
 CANNOT_DRAW = (
     "this machine cannot draw without a display ({}); import poke2vid.simulator before mujoco or set MUJOCO_GL=egl, and if "
     "that is done, `poke2vid simulate --check` says what is missing."
@@ -25,10 +25,10 @@ GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
 
 
 class Renderer:
-    """Draws one world at one size. Close it, or use it in a `with`, lest the driver's memory fill."""
+    """Draws one world at one size. Close it or use `with`, or else the driver's memory fills up."""
 
     def __init__(self, world: World, resolution: int) -> None:
-        """Raises InputError if the size is out of range or nothing here can draw (`simulate --check` says what)."""
+        """Raises InputError if the size is out of range or this machine cannot draw (`simulate --check` tells why)."""
         self.resolution = _drawable(resolution)
         self._model, self._data = world.model, mujoco.MjData(world.model)
         _gl_context().make_current()
@@ -60,17 +60,17 @@ class Renderer:
         self._context.free()
 
     def frame(self, state: np.ndarray, resolution: int | None = None) -> UInt8[np.ndarray, "h w 3"]:
-        """The picture of a state (MuJoCo's qpos), anti-aliased; at another size than the renderer's where one is given."""
+        """Anti-aliased picture of a state (MuJoCo's qpos), at the renderer's size unless another is given."""
         side = self.resolution if resolution is None else _drawable(resolution)
         self._draw(state, side * SUPERSAMPLING)
         return _shrunk(self._colours(side * SUPERSAMPLING), side)
 
     def buffers(self, state: np.ndarray, resolution: int | None = None) -> Buffers:
-        """What lies at the centre of every pixel."""
+        """Geom, flexible body and depth at the centre of every pixel."""
         return self._buffers(state, self.resolution if resolution is None else _drawable(resolution))
 
     def fine_buffers(self, state: np.ndarray) -> Buffers:
-        """What lies at the centre of every sample that the renderer's frames are shrunk from; for `Surface.visible`."""
+        """Buffers at the supersampled size that frames are shrunk from; for `Surface.visible`."""
         return self._buffers(state, self.resolution * SUPERSAMPLING)
 
     def _buffers(self, state: np.ndarray, side: int) -> Buffers:
@@ -89,7 +89,7 @@ class Renderer:
         return Buffers(geoms, flexes, self._depth(side))
 
     def _draw(self, state: np.ndarray, side: int) -> None:
-        """Into the driver's buffers, from which `_colours` and `_depth` read."""
+        """Draws into the driver's buffers, from which `_colours` and `_depth` read."""
         data = self._data
         data.qpos[:] = state
         mujoco.mj_kinematics(self._model, data)
@@ -103,7 +103,7 @@ class Renderer:
         if side > self._canvas:
             mujoco.mjr_resizeOffscreen(side, side, self._context)
             self._canvas = side
-        # What is drawn on is the driver's state, and another renderer of this process may have set it.
+        # The current buffer is global driver state that another renderer of this process may have changed.
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         mujoco.mjr_render(mujoco.MjrRect(0, 0, side, side), self._scene, self._context)
 
@@ -113,7 +113,7 @@ class Renderer:
         return picture[::-1]
 
     def _depth(self, side: int) -> Float32[np.ndarray, "s s"]:
-        """In metres. Reading it back costs a frame a fifteenth more, so it is read only where it is wanted."""
+        """Depth in metres. Reading it back adds 1/15 to a frame's time, so it is read only on demand."""
         raw = np.empty((side, side), np.float32)
         mujoco.mjr_readPixels(None, raw, mujoco.MjrRect(0, 0, side, side), self._context)
         near, far = NEAR * EXTENT, FAR * EXTENT
@@ -133,13 +133,12 @@ def _drawable(resolution: int) -> int:
 
 @functools.cache
 def _gl_context() -> Any:
-    """The one drawing context of this process; making one takes a tenth of a second."""
+    """The process's only drawing context; making one takes a tenth of a second."""
     try:
         context = mujoco.GLContext(64, 64)
-    except Exception as error:  # whatever the driver raises
+    except Exception as error:  # drivers raise many kinds of error
         raise InputError(CANNOT_DRAW.format(error)) from error
-    # GLFW only warns where there is no display, and MuJoCo, asked to draw then, fails once and kills the process the second
-    # time.
+    # Without a display GLFW only warns; MuJoCo's first attempt to draw then fails, and the second kills the process.
     if not getattr(context, "_context", True):
         raise InputError(CANNOT_DRAW.format("GLFW made no window"))
     return context

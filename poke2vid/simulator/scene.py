@@ -1,4 +1,4 @@
-"""What a generated scene is before anything is compiled, and the seeds it comes from."""
+"""A generated scene before compilation, and the random streams it is drawn from."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -11,19 +11,19 @@ from jaxtyping import UInt8
 from poke2vid.types import Split
 
 FamilyName = Literal["plants", "figures", "objects", "cabinets"]
-GENERATION = 2  # one more whenever the same seed gives another scene or another motion than before
+GENERATION = 2  # increased whenever a change makes the same seed give another scene or motion
 INDIVIDUALS = 4  # scenes of one species, or of one figure
 Species = TypeVar("Species")
 
 
 @dataclass(frozen=True)
 class View:
-    """From where a scene is seen; the distance follows from how much of the frame the object shall fill.
+    """Camera direction of a scene; the distance follows from `fill`.
 
     Attributes:
         azimuth, elevation, roll, fovy: in degrees, as in `camera.look_at`.
-        fill: share of the frame's side that the object takes, by its longer extent.
-        offset: how far the object's middle sits from the frame's, (x, y) as a share of the side.
+        fill: the object's longer extent in the frame, as a share of the side.
+        offset: of the object's middle from the frame's, (x, y) as a share of the side.
     """
 
     azimuth: float
@@ -36,16 +36,16 @@ class View:
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene to compile: MJCF whose textures are still blank, the pictures for them, and how it shall swing.
+    """One scene to compile: MJCF with blank textures, the pictures for them, and how the object swings.
 
     Attributes:
-        mjcf: the whole scene; names as `mjcf` states them.
+        mjcf: the whole scene; names follow the rules of the module `mjcf`.
         textures: the picture of every texture by name.
-        view: where the camera goes once the object has settled.
+        view: the camera's view once the object has settled.
         frequency: in Hz, of the object's slowest elastic mode; all its joint stiffnesses are scaled to reach it. None:
             gravity decides, as for a chain.
-        damping: of that mode, as a share of critical. Damping is proportional to stiffness, so faster modes die sooner.
-        tints: parts that have one flat colour instead of their material, by name; (r, g, b) in 0 ... 1.
+        damping: of that mode, as a share of critical. It is proportional to stiffness, so faster modes decay sooner.
+        tints: flat colours that replace the material of parts, by part name; (r, g, b) in 0 ... 1.
     """
 
     mjcf: str
@@ -57,7 +57,7 @@ class Scene:
 
     @property
     def digest(self) -> str:
-        """sha256 over all of it."""
+        """sha256 over all fields."""
         sha = hashlib.sha256(repr((self.mjcf, self.view, self.frequency, self.damping)).encode())
         for name in sorted(self.textures):
             sha.update(name.encode() + self.textures[name].tobytes())
@@ -71,8 +71,8 @@ class Family(Generic[Species]):
     """A kind of object.
 
     Attributes:
-        draw: the parameters that individuals of one species share, or one figure in several poses.
-        build: an individual in surroundings of its own.
+        draw: draws a species: the parameters shared by its individuals, or by one figure's poses.
+        build: builds an individual of it in random surroundings.
     """
 
     name: FamilyName
@@ -86,5 +86,5 @@ class Family(Generic[Species]):
 
 
 def generator(*key: str | int) -> np.random.Generator:
-    """A stream of random numbers of its own for every key."""
+    """An independent random generator for every key."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:16], "little"))

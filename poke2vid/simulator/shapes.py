@@ -1,4 +1,4 @@
-"""Meshes that families share: sheets and solids of revolution, with texture coordinates. Metres; z up."""
+"""Meshes used by several families: sheets and solids of revolution, with texture coordinates. Metres; z up."""
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -17,15 +17,15 @@ def leaf(
     length: float, width: float, point: float, widest: float, droop: float, fold: float, waves: float = 0.0,
     along: int = 9, across: int = 5,
 ) -> Mesh:  # fmt: skip
-    """A blade along +x from the stalk at the origin, seen from above and below.
+    """A two-sided blade along +x, its stalk at the origin.
 
     Args:
-        width: at its widest.
-        point: how slowly it narrows towards the tip: 0.5 is blunt, 1.5 drawn out.
-        widest: where along the blade, 0 ... 1.
-        droop: how far the tip hangs, as a share of the length.
-        fold: how far the rims rise above the midrib, as a share of the width.
-        waves: how much the rims undulate, as a share of the width.
+        width: at the widest place.
+        point: shape of the tip: 0.5 is blunt, 1.5 drawn out.
+        widest: position of the widest place along the blade, 0 ... 1.
+        droop: drop of the tip, as a share of the length.
+        fold: rise of the rims above the midrib, as a share of the width.
+        waves: undulation of the rims, as a share of the width.
     """
     u = np.linspace(0, 1, along)
     power = np.log(0.5) / np.log(widest)

@@ -1,7 +1,7 @@
-"""Exact motion: what shows at every pixel of one frame, and where that point of the surface is in every other frame.
+"""Exact motion: the surface point at every pixel of one frame, and its position in every other frame.
 
 Needs a trajectory and no physics. A point of a rigid geom keeps its place in the geom's frame; one of a flexible body
-keeps its place on a triangle and its distance from it, for the skin that is drawn lies outside of the triangles.
+keeps its place on a triangle and its distance from it, because the drawn skin lies outside of the triangles.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from poke2vid.simulator.camera import Camera
 from poke2vid.simulator.trajectory import Buffers, Trajectory
 from poke2vid.simulator.triangles import carried, nearest_triangles
 
-ROUGH = 0.003  # metres of depth: facets, joints and thin sheets differ by so much from what they stand for
-STEEP = 0.005  # metres: as much more, at most, where the surface runs away from the camera
+ROUGH = 0.003  # metres of depth: tolerance for facets, joints and thin sheets
+STEEP = 0.005  # metres: largest extra tolerance where the surface is steep to the camera
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Surface:
 
     Attributes:
         camera: at the size of the frame.
-        part_ids: 0 where the surroundings show.
+        part_ids: 0 for the surroundings.
         rows, columns: the object's pixels.
-        geoms: of each of them; -1 on a flexible body.
+        geoms: geom of each of them; -1 on a flexible body.
         places: rigid: in the geom's frame; flexible: as in `triangles`.
-        corners: of the triangle on a flexible body, as numbers of vertices.
-        shown: all that the frame shows; None where that was not kept, and then nothing can tell what is visible.
+        corners: of the triangle on a flexible body, as vertex indices.
+        shown: the frame's buffers, needed by `visible`; None if they were not kept.
     """
 
     camera: Camera
@@ -43,11 +43,11 @@ class Surface:
 
     @property
     def mask(self) -> Bool[np.ndarray, "h w"]:
-        """Where the object shows."""
+        """Mask of the object's pixels."""
         return self.part_ids > 0
 
     def points(self, trajectory: Trajectory, frame: int) -> Float64[np.ndarray, "n 3"]:
-        """Where the points of the object's pixels are in a frame, in the world."""
+        """World positions, in a given frame, of the points at the object's pixels."""
         points, rigid = np.empty_like(self.places), self.geoms >= 0
         geoms, soft = self.geoms[rigid], ~rigid
         turned = np.einsum("nij,nj->ni", trajectory.rotations[frame, geoms], self.places[rigid])
@@ -56,24 +56,24 @@ class Surface:
         return points
 
     def flow(self, trajectory: Trajectory, frame: int) -> Float32[np.ndarray, "2 h w"]:
-        """From the surface's frame to `frame`, (dx, dy) in pixels; zero on the surroundings, which do not move."""
+        """Flow (dx, dy) in pixels from the surface's frame to `frame`; zero on the surroundings, which do not move."""
         pixels, _ = self.camera.project(self.points(trajectory, frame))
         flow = np.zeros((2, *self.part_ids.shape), np.float32)
         flow[:, self.rows, self.columns] = pixels.T - np.stack((self.columns, self.rows))
         return flow
 
     def visible(self, trajectory: Trajectory, frame: int, later: Buffers) -> Bool[np.ndarray, "h w"]:
-        """Which pixels of the surface's frame still show in `frame`: neither hidden nor out of the picture.
+        """Mask of the pixels of the surface's frame that still show in `frame`: neither hidden nor out of the picture.
 
-        What cannot be told is all that happens within a few millimetres of depth: a leaf that has turned its back still
-        counts as visible.
+        Occlusion within a few millimetres of depth goes unnoticed: a leaf that has turned its back still counts as
+        visible.
 
         Args:
-            later: what `frame` shows, in finer samples, lest they miss what is thin.
+            later: buffers of `frame`, finer than the frame so that they do not miss thin parts.
         """
         assert self.shown is not None
         ids, own = _ids(later), _ids(self.shown)
-        # The surroundings stay: at least half of the samples about a pixel's middle must show them.
+        # The surroundings do not move: at least half of the samples around a pixel's middle must show them.
         middle = (np.arange(self.camera.resolution) + 0.5) * len(ids) / self.camera.resolution - 0.5
         low, high = np.floor(middle).astype(int), np.ceil(middle).astype(int)
         still = np.isin(ids, own[~self.mask]).astype(np.int32)
@@ -85,10 +85,10 @@ class Surface:
         self, trajectory: Trajectory, frame: int, depth: Float32[np.ndarray, "h2 w2"], ids: Int32[np.ndarray, "h2 w2"],
         own: Int32[np.ndarray, " n"],
     ) -> Bool[np.ndarray, " n"]:  # fmt: skip
-        """Of the object's pixels: its own geom shows about the point at its depth, and nothing lies before the point.
+        """True for object pixels whose own geom shows near the point at its depth, with nothing in front of the point.
 
-        The latter is weighed as in bilinear sampling. Would any sample that shows the geom do, parts that come from behind
-        another would be seen half a pixel too early everywhere: with that, a third of what is hidden counted as visible.
+        The latter test is weighted bilinearly. If any sample of the geom sufficed, parts emerging from behind another
+        would show half a pixel too early everywhere: a third of the hidden pixels then counted as visible.
         """
         side, fine = self.camera.resolution, len(depth)
         pixels, expected = self.camera.project(self.points(trajectory, frame))
@@ -110,12 +110,12 @@ class Surface:
 
 
 def _ids(buffers: Buffers) -> Int32[np.ndarray, "h w"]:
-    """What shows at every sample as one number: the geom's, or one below -1 for every flexible body."""
+    """One id for every sample: the geom's number, or a number below -1 for every flexible body."""
     return np.where(buffers.flexes >= 0, -2 - buffers.flexes, buffers.geoms).astype(np.int32)
 
 
 def _slope(depth: Float32[np.ndarray, "h w"], ids: Int32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """How fast the depth changes from sample to sample of the same geom: the larger change to either side."""
+    """Change of depth between neighbouring samples of the same geom: the larger of either side."""
     slope = np.zeros_like(depth)
     for axis in (0, 1):
         change = np.where(np.diff(ids, axis=axis) == 0, np.abs(np.diff(depth, axis=axis)), 0).astype(np.float32)
@@ -129,10 +129,10 @@ def bind(
     flex_parts: Int32[np.ndarray, " f"] | None = None, triangles: Sequence[Int32[np.ndarray, "k 3"]] = (),
     start: int = 0,
 ) -> Surface:  # fmt: skip
-    """The surface that the buffers of frame `start` show.
+    """The surface seen in the buffers of frame `start`.
 
     Args:
-        triangles: of every flexible body, as numbers among all flexible vertices.
+        triangles: of every flexible body, as indices into all flexible vertices.
     """
     part_ids = np.where(buffers.geoms >= 0, geom_parts[buffers.geoms], 0).astype(np.int32)
     if flex_parts is not None and len(flex_parts):

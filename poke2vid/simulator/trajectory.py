@@ -1,4 +1,4 @@
-"""What physics and drawing leave behind: enough to know every visible point's path. Needs no MuJoCo."""
+"""Results of physics and drawing, from which every visible point's path follows. Needs no MuJoCo."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from jaxtyping import Float32, Float64, Int32
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What moved where: enough to draw every frame and to know every point's path, without physics.
+    """Poses of everything over time: enough to draw every frame and compute every point's path without physics.
 
     Attributes:
         positions, rotations: of every geom in the world, at every frame.
         vertices: of every flexible body, at every frame.
-        states: MuJoCo's qpos, from which the renderer starts.
+        states: MuJoCo's qpos at every frame, for the renderer.
     """
 
     positions: Float64[np.ndarray, "t g 3"]
@@ -27,7 +27,7 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Buffers:
-    """What the centre of every pixel shows.
+    """Geom, flexible body and depth at the centre of every pixel.
 
     Attributes:
         geoms: the geom's number, -1 for none.

@@ -1,19 +1,19 @@
-"""Points that a flexible body carries: bound to a triangle of its surface, and moved with it.
+"""Points on a flexible body: bound to a triangle of its surface and moved with it.
 
-A point's place is (v, w, offset): v and w weigh the second and third corner of its triangle, 1 - v - w the first (below 0 or
-above 1 beside the triangle), and the offset goes along the unit normal, in metres, because the skin that is drawn lies outside
-of the triangles.
+A point's place is (v, w, offset): v and w weigh the second and third corner of its triangle, 1 - v - w the first (below
+0 or above 1 beside the triangle), and the offset goes along the unit normal, in metres, because the drawn skin lies
+outside of the triangles.
 """
 
 import numpy as np
 from jaxtyping import Float64, Int32
 
 CANDIDATES = 6  # triangles of a flexible body that may lie under a pixel
-FLAT = 1e-10  # square metres: a triangle with less than half of it has no normal to speak of
+FLAT = 1e-10  # square metres: a triangle with less than half of this area has no usable normal
 
 
 def carried(corners: Float64[np.ndarray, "*n 3 3"], places: Float64[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
-    """Where points with these places are while the corners of their triangles are there."""
+    """World positions of points with these places, for triangles with these corners."""
     a, b, c = np.moveaxis(corners, -2, 0)
     v, w, offset = (places[..., k, None] for k in range(3))
     return a + v * (b - a) + w * (c - a) + offset * _unit(np.cross(b - a, c - a))
@@ -22,9 +22,9 @@ def carried(corners: Float64[np.ndarray, "*n 3 3"], places: Float64[np.ndarray, 
 def nearest_triangles(
     points: Float64[np.ndarray, "n 3"], vertices: Float64[np.ndarray, "v 3"], faces: Int32[np.ndarray, "f 3"]
 ) -> tuple[Int32[np.ndarray, "n 3"], Float64[np.ndarray, "n 3"]]:
-    """The triangle that is nearest to each point, and the point's place there .
+    """The triangle nearest to each point, and the point's place on it.
 
-    Only the triangles with the nearest middles are tried: those of a sheet are all about as large.
+    Only the triangles with the nearest middles are tried: those of a sheet are of similar size.
     """
     corners = vertices[faces]
     to_middle = ((points[:, None] - corners.mean(1)) ** 2).sum(-1)
@@ -46,5 +46,5 @@ def nearest_triangles(
 
 
 def _unit(normals: Float64[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
-    """Of length one; shorter for triangles without area, whose normals mean nothing."""
+    """Normals scaled to length one; shorter for triangles without area, whose normals mean nothing."""
     return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), FLAT)

@@ -1,13 +1,13 @@
-"""The exact truth of a simulated video: a file beside it, read without MuJoCo, and what its sidecar then says was done.
+"""The exact truth of a simulated video: a file beside it, read without MuJoCo, and the actions listed in its sidecar.
 
-NAME.truth.safetensors    flow, visible, part_ids and depth as `Truth` has them, and the sidecar's origin as metadata
+NAME.truth.safetensors    flow, visible, part_ids and depth as in `Truth`, and the sidecar's origin as metadata
 NAME.json                 under "truth": the file's checksum, the camera, every pull and push, the wind
 
     truth = read_truth(Path("videos/plants-train-0-000000.truth.safetensors"))
 
-60 frames of 128 pixels are 14.6 MB and take a core 0.4 s, beside the 0.3 s of the video (the first videos of each family's
-seed 0). Flow and depth are float32, and nothing is packed: half of the bits would cost the flow up to 0.03 pixels at shifts
-beyond 64, and the depth half a millimetre, and what is called exact shall be.
+60 frames of 128 pixels are 14.6 MB and take a core 0.4 s, on top of the video's 0.3 s (the first videos of each
+family's seed 0). Flow and depth are unpacked float32: half precision would be off by up to 0.03 pixels of flow at
+shifts beyond 64, and by half a millimetre of depth, so it would not be exact.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,14 +31,14 @@ DTYPES = {"part_ids": torch.int16, "depth": torch.float32, "flow": torch.float32
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known exactly of a video, at its own size.
+    """Exact part ids, depth, flow and visibility of a video, at its own size.
 
     Attributes:
-        part_ids: 0 where the surroundings show; part k is the sidecar's `parts[k - 1]`.
+        part_ids: 0 for the surroundings; part k is the sidecar's `parts[k - 1]`.
         depth: along the optical axis, in metres.
-        flow: from frame 0 to the frames 1 ... t - 1, (dx, dy) in pixels: `flow[k - 1]` goes to frame k. It is known where
-            the point is hidden or has left the picture, too.
-        visible: which pixels of frame 0 still show in the frames 1 ... t - 1, as `Surface.visible` decides.
+        flow: from frame 0 to the frames 1 ... t - 1, (dx, dy) in pixels: `flow[k - 1]` goes to frame k. Also known
+            where the point is hidden or out of the picture.
+        visible: true for pixels of frame 0 that still show in the frames 1 ... t - 1, see `Surface.visible`.
     """
 
     part_ids: Int16[np.ndarray, "t h w"]
@@ -48,23 +48,23 @@ class Truth:
 
     @property
     def mask(self) -> Bool[np.ndarray, "t h w"]:
-        """Where the object shows."""
+        """Mask of the object's pixels."""
         return self.part_ids > 0
 
 
 def truth_path(video: Path) -> Path:
-    """Where the truth of a video lies."""
+    """Path of the truth file of a video."""
     return video.with_suffix(".truth.safetensors")
 
 
 def write_truth(path: Path, truth: Truth, origin: Mapping[str, Any]) -> None:
-    """Atomically; `origin` says of which video, in values of JSON."""
+    """Writes a truth file atomically; `origin` says of which video, in JSON values."""
     tensors = {name: torch.from_numpy(getattr(truth, name)) for name in DTYPES}
     write_tensors(path, tensors, {"format": FORMAT, "version": VERSION, **origin})
 
 
 def read_truth(path: Path) -> Truth:
-    """A file that `poke2vid simulate --truth` wrote, verified.
+    """Reads and verifies a file that `poke2vid simulate --truth` wrote.
 
     Raises:
         InputError: if it is missing, damaged, of another kind or of another version.
@@ -93,10 +93,10 @@ def _fit(tensors: Mapping[str, torch.Tensor]) -> bool:
 def what_happened(
     camera: Camera, trajectory: Trajectory, actions: Sequence[Pull | Push], wind: Wind | None
 ) -> dict[str, Any]:
-    """For a sidecar: the camera, every pull and push in the order of their starts, and the wind.
+    """Sidecar record of the camera, every pull and push in the order of their starts, and the wind.
 
-    `wind[k]` blows from frame k - 1 to k. Lengths are rounded to a micrometre, or a millionth of a pixel, and the wind to a
-    millimetre a second; the camera keeps all digits, so that what it projects is not worse than the arrays are.
+    `wind[k]` blows from frame k - 1 to k. Lengths are rounded to a micrometre, or a millionth of a pixel, and the wind
+    to a millimetre a second; the camera keeps all digits, so that its projections are as accurate as the arrays.
     """
     return {
         "camera": {"position": camera.position.tolist(), "axes": camera.axes.tolist(), "fovy": camera.fovy},
@@ -106,12 +106,12 @@ def what_happened(
 
 
 def _told(camera: Camera, trajectory: Trajectory, action: Pull | Push) -> dict[str, Any]:
-    """One interaction. Frames may lie behind the last one: then the video ends before.
+    """Sidecar record of one interaction. Frame numbers may exceed the video's last: it then ends earlier.
 
-    start: the last frame before anything is done. arrive: the first in which a pull is at its target. release: the last in
-    which it is held. part: as in `part_ids`. at_0, at_start: where the touched point is in frame 0, from which the flow goes,
-    and in `start`, from which the shift goes. shift: what was asked for, parallel to the picture, and `shift_pixels` as it is
-    at the point's depth; what came of it is in the flow. A push's shift is what a free point would travel in three frames.
+    start: the last frame before the action. arrive: the first in which a pull is at its target. release: the last in
+    which it is held. part: as in `part_ids`. at_0, at_start: the touched point in frame 0, where the flow starts, and
+    in `start`, where the shift starts. shift: the requested one, parallel to the picture; `shift_pixels`: the same at
+    the point's depth. The flow has the actual one. A push's shift is that of a free point in three frames.
     """
     touch, start = action.touch, action.start
     assert touch.carrier is not None, "World.touch says what carries the point"
@@ -134,5 +134,5 @@ def _told(camera: Camera, trajectory: Trajectory, action: Pull | Push) -> dict[s
 
 
 def _rounded(values: np.ndarray, digits: int = 6) -> Any:
-    """Nested lists for JSON; a sum with zero, lest there be a -0.0."""
+    """Nested lists for JSON; adding zero turns -0.0 into 0.0."""
     return (np.round(values, digits) + 0.0).tolist()

@@ -1,10 +1,10 @@
-"""Simulated training videos as ordinary files: each with a sidecar that says where it came from. Resumable at any moment.
+"""Simulated training videos as ordinary files, each with a sidecar that records its origin. Resumable at any moment.
 
 OUT/plants-train-0-000000.mp4
-OUT/plants-train-0-000000.json    the order, the versions, the scene, what was rejected before it, a checksum
-OUT/plants-train-0-000000.truth.safetensors    on request: the exact flow and more, see `truth`; the sidecar then tells what was
-                                  done, and vouches for both files
-OUT/report.json                   written last: how many, how fast, how many scenes were rejected and why
+OUT/plants-train-0-000000.json    the order, versions, scene, rejected scenes before it, a checksum
+OUT/plants-train-0-000000.truth.safetensors    on request: the exact flow and more, see `truth`; the sidecar then lists
+                                  the actions and has checksums of both files
+OUT/report.json                   written last: number of videos, speed, rejected scenes by reason
 """
 
 import hashlib
@@ -35,13 +35,13 @@ REPORT = "report.json"
 
 @dataclass(frozen=True)
 class VideosReport:
-    """How a set of videos came about.
+    """Summary of a run: videos made and reused, scenes tried and rejected, timing.
 
     Attributes:
-        videos: made in this run, beside `reused` from earlier ones.
-        rejected: kinds of fault of scenes that were not used, over all videos of the set.
-        scenes: tried, over all videos of the set.
-        seconds: of this run.
+        videos: made in this run, in addition to `reused` from earlier ones.
+        rejected: number of unused scenes by kind of fault, over all videos of the set.
+        scenes: number tried, over all videos of the set.
+        seconds: duration of this run.
     """
 
     videos: int
@@ -69,7 +69,7 @@ def order_videos(
     """The videos 0 ... videos - 1 of a set.
 
     Raises:
-        InputError: for a family, split, size or seed that cannot be.
+        InputError: for an invalid family, split, size or seed.
     """
     if split not in ("train", "test"):
         raise InputError(f"there is no split {split!r}; choose train or test.")
@@ -92,7 +92,7 @@ def order_families(
     """The videos of several families, `videos` of them for each split. Raises as `order_videos`."""
     return [
         order
-        for family in dict.fromkeys(families)  # twice the same would be two workers on one file
+        for family in dict.fromkeys(families)  # duplicates would put two workers on one file
         for split, count in videos.items()
         for order in order_videos(family, count, frames, resolution, split, seed, backgrounds)
     ]
@@ -101,11 +101,11 @@ def order_families(
 def simulate_videos(
     orders: Sequence[Order], out: Path, workers: int = 2, quiet: bool = False, truth: bool = False
 ) -> VideosReport:
-    """Every order as a video in `out`; what is already there and whole is kept.
+    """Makes every order as a video in `out`; intact files that already exist are kept.
 
     Args:
-        truth: each with its exact truth beside it. A video that is there without is made anew, with; one that has its truth
-            although none is asked for keeps it.
+        truth: also write each video's exact truth. A video that lacks it is made again; truth that exists is kept even
+            if not asked for.
 
     Raises:
         InputError: if `out` holds another set's videos under these names, the disk is full, a worker dies, or this machine
@@ -140,7 +140,7 @@ def simulate_videos(
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes the worker; picklable."""
+    """Picklable factory of the worker."""
 
     out: Path
     truth: bool
@@ -151,13 +151,13 @@ class _Maker:
 
 @dataclass(frozen=True)
 class _Studio:
-    """Makes one video after the other; a worker process has one."""
+    """Makes videos one after the other; one per worker process."""
 
     out: Path
     truth: bool
 
     def __call__(self, order: Order, tick: Tick) -> dict[str, Any] | str:
-        """The sidecar, or what went wrong in one sentence."""
+        """Makes one video; returns its sidecar, or one sentence about what went wrong."""
         try:
             with take(order) as film:
                 frames = []
@@ -194,14 +194,14 @@ class _Studio:
 
 
 def _finished(order: Order, out: Path, truth: bool) -> dict[str, Any] | None:
-    """The sidecar of an order that is done: the same order, its video whole, and its truth as well if that is wanted."""
+    """Sidecar of a finished order: same order, video intact, and its truth too if wanted; None otherwise."""
     path = out / f"{order.name}.json"
     try:
         sidecar = json.loads(path.read_text(encoding="utf-8"))
         made_by = (sidecar["order"], sidecar["generation"], sidecar["physics"])
         checksum, rejected = sidecar["sha256"], sidecar["rejected"]
     except (OSError, KeyError, TypeError, ValueError):
-        return None  # not made, or damaged: made anew
+        return None  # missing or damaged: make it again
     if made_by != (order.record(), GENERATION, PHYSICS):
         raise InputError(f"{path} belongs to a video of other settings or another version; choose another --out.")
     try:

@@ -1,7 +1,7 @@
-"""A scene that runs: compiled, tuned, settled and framed; then poked, blown at and recorded.
+"""A running scene: compiled, tuned, settled and framed; then poked, blown at and recorded.
 
-MuJoCo does the physics. What is ours: how stiff a thing is (by the frequency it shall swing with), a hand that pulls a
-touched point parallel to the picture, and what counts as a scene gone wrong.
+MuJoCo does the physics. This module adds the stiffness (from the wanted swing frequency), a hand that pulls a touched
+point parallel to the picture, and checks that reject unstable scenes.
 """
 
 from collections.abc import Sequence
@@ -23,26 +23,26 @@ FPS = 25.0
 STEPS = round(1 / (FPS * TIMESTEP))  # of physics in one frame
 SETTLE_SECONDS = 10.0
 SETTLE_DAMPING = 8.0  # times the scene's own, while it comes to rest
-REST_SPEED = 1e-5  # metres a second while thickly damped: a fiftieth of a pixel within 25 frames once it is not
-FLOWN_OFF = 2.5  # object sizes, of any corner from where it rested; the farthest of 599 sound scenes was at 1.22
+REST_SPEED = 1e-5  # metres a second with settling damping: 1/50 pixel within 25 frames without it
+FLOWN_OFF = 2.5  # object sizes, of any corner from its rest position; the farthest of 599 sound scenes was at 1.22
 TORN = 0.04  # object sizes between the two ends of a bond; 1 in 100 figures gets there, 1 in 100 others beyond 0.012
 BOND = (0.98, 0.999)  # solimp: harder than the hand's grip, or feet leave their ankles by up to 0.08 sizes
 AIR = 1.2  # kg/m^3
-IMPULSE_FRAMES = 3.0  # in so many frames a free point would travel the whole shift of an impulse
+IMPULSE_FRAMES = 3.0  # frames in which a free point would travel the whole shift of an impulse
 
-# MuJoCo's own handler writes MUJOCO_LOG.TXT into the user's folder; `_check` reads the counts that it keeps as well.
+# MuJoCo's own handler writes MUJOCO_LOG.TXT into the user's folder; `_check` reads MuJoCo's warning counts instead.
 mujoco.set_mju_user_warning(lambda message: None)
 
 
 class UnstableError(Exception):
-    """A scene whose physics went wrong; the message is the kind of fault, for counting."""
+    """Raised when a scene's physics goes wrong; the message is the kind of fault, for counting."""
 
 
 class World:
-    """One scene at rest and whatever is then done to it."""
+    """One scene at rest, and the actions on it."""
 
     def __init__(self, scene: Scene, hands: int = 1) -> None:
-        """Compiles, tunes, settles and frames.
+        """Compiles, tunes, settles and frames the scene.
 
         Args:
             hands: 1 or 2; with two, two points can be held at once.
@@ -79,7 +79,7 @@ class World:
 
     @property
     def triangles(self) -> tuple[Int32[np.ndarray, "k 3"], ...]:
-        """The surface of every flexible body, as numbers among all flexible vertices."""
+        """Surface triangles of every flexible body, as indices into all flexible vertices."""
         model, faces = self.model, []
         for flex in range(model.nflex):
             if model.flex_dim[flex] == 2:
@@ -90,19 +90,19 @@ class World:
         return tuple(faces)
 
     def rest(self) -> None:
-        """Back to where it settled."""
+        """Resets the scene to its settled state."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = self._rest
         mujoco.mj_forward(self.model, self.data)
 
     def touch(self, x: float, y: float, resolution: int) -> Touch | None:
-        """The point of the object that shows at a pixel now; None where the surroundings do."""
+        """The object's point now at a pixel; None if the surroundings show there."""
         camera = self.camera.at(resolution)
         direction = camera.ray(x, y)
         geom = np.full(1, -1, np.int32)
         distance = mujoco.mj_ray(self.model, self.data, camera.position, direction, None, True, -1, geom, None)
         part, body = (self.geom_parts[geom[0]], int(self.model.geom_bodyid[geom[0]])) if distance >= 0 else (0, -1)
-        bound = -1  # the flexible body that carries the point, if it is none of the geoms
+        bound = -1  # the flexible body that carries the point, if no geom does
         for flex in range(self.model.nflex):
             to_flex = mujoco.mj_rayFlex(
                 self.model, self.data, 0, False, True, True, False, flex, camera.position, direction, None, None
@@ -121,12 +121,12 @@ class World:
             carrier = RigidPoint(int(geom[0]), turned.T @ (point - self.data.geom_xpos[geom[0]]))
         anchor = self.data.xmat[body].reshape(3, 3).T @ (point - self.data.xpos[body])
         root = int(self.model.body_rootid[body])
-        soft = body in self.model.flex_vertbodyid  # a vertex is fastened to nothing but its neighbours
+        soft = body in self.model.flex_vertbodyid  # a vertex is fastened only to its neighbours
         lever = self.size if soft else float(np.linalg.norm(point - self._held(body, root), axis=1).min())
         return Touch(body, anchor, point, float(camera.project(point)[1]), int(part), lever, carrier)
 
     def _held(self, body: int, root: int) -> Float64[np.ndarray, "n 3"]:
-        """Where a rigid body is fastened: at its root's origin, and where bonds of its own hold it."""
+        """Points where a rigid body is fastened: its root's origin and its own bonds."""
         own = self._bonds[self.model.eq_obj1id[self._bonds] == body]
         turned = self.data.xmat[body].reshape(3, 3)
         return np.concatenate(
@@ -134,25 +134,25 @@ class World:
         )
 
     def moves(self, touch: Touch) -> bool:
-        """Whether what was touched can move at all: a pot cannot."""
+        """True if the touched body can move at all: a pot cannot."""
         return bool(self.model.body_weldid[touch.body] != 0)
 
     def _nearest_vertex(self, flex: int, point: Vector) -> int:
-        """The body of the nearest vertex that can move."""
+        """Body of the nearest movable vertex."""
         start, count = self.model.flex_vertadr[flex], self.model.flex_vertnum[flex]
         bodies = self.model.flex_vertbodyid[start : start + count]
         away = np.linalg.norm(self.data.xpos[bodies] - point, axis=1)
         return int(bodies[np.where(self.model.body_dofnum[bodies] > 0, away, np.inf).argmin()])
 
     def record(self, frames: int, actions: Sequence[Pull | Push] = (), wind: Wind | None = None) -> Trajectory:
-        """Runs from where the object is now; frame 0 is now.
+        """Runs the physics from the current state, which is frame 0.
 
         Args:
             actions: pulls by one hand must not overlap.
-            wind: for every frame; none blows where it is None.
+            wind: for every frame; None is no wind.
 
         Raises:
-            UnstableError: if it comes apart on the way.
+            UnstableError: if it explodes, flies off or comes apart.
         """
         mujoco.mj_forward(self.model, self.data)
         recorder = _Recorder(self.model, frames)
@@ -175,7 +175,7 @@ class World:
         return recorder.trajectory()
 
     def _act(self, actions: Sequence[Pull | Push], time: float) -> None:
-        """Does what is due at a time, in frames."""
+        """Applies the actions due at a time, in frames."""
         self.data.qfrc_applied[:] = 0
         for action in actions:
             if isinstance(action, Push):
@@ -192,7 +192,7 @@ class World:
                 hand.drive(self.model, self.data, min((time + 1 / STEPS - action.start) / action.arrive, 1.0))
 
     def _push(self, push: Push) -> None:
-        """The force that gives the touched point its speed within one frame, against the inertia it feels there."""
+        """Applies the force that brings the touched point to its speed within one frame, given the inertia there."""
         model, data = self.model, self.data
         point = data.xpos[push.touch.body] + data.xmat[push.touch.body].reshape(3, 3) @ push.touch.anchor
         jacobian = np.zeros((3, model.nv))
@@ -220,19 +220,19 @@ class World:
                 material[here], rgba[here] = -1, (*colour, 1.0)
 
     def _parts(self) -> tuple[tuple[str, ...], Int32[np.ndarray, " g"], Int32[np.ndarray, " f"]]:
-        """The object's parts by name, in the order of their ids from 1, and the id of every geom and flexible body."""
+        """Part names in the order of their ids from 1, and the part id of every geom and flexible body."""
         geoms = [self.model.geom(i).name.split("/")[0] for i in range(self.model.ngeom)]
-        kind = mujoco.mjtObj.mjOBJ_FLEX  # which the bindings cannot reach by `model.flex`
+        kind = mujoco.mjtObj.mjOBJ_FLEX  # the bindings have no `model.flex`
         flexes = [mujoco.mj_id2name(self.model, kind, i).split("/")[0] for i in range(self.model.nflex)]
         names = tuple(dict.fromkeys(name for name in geoms + flexes if name != SCENE))
         ids = {name: i + 1 for i, name in enumerate(names)} | {SCENE: 0}
         return names, np.array([ids[name] for name in geoms], np.int32), np.array([ids[n] for n in flexes], np.int32)
 
     def _wind_faces(self) -> Float64[np.ndarray, " b"]:
-        """The area that every body shows the wind, in square metres, the mean over all directions.
+        """Area of every body that faces the wind, in square metres, averaged over all directions.
 
-        MuJoCo's own wind slows a step of physics ten times; this drag ignores how fast the body moves itself, which the
-        joints' damping stands for.
+        MuJoCo's own wind makes a physics step ten times slower; this drag ignores the body's own speed, which joint
+        damping covers.
         """
         model, faces = self.model, np.zeros(self.model.nbody)
         a, b, c = 2 * model.geom_aabb[:, 3:].T
@@ -245,7 +245,7 @@ class World:
         return faces
 
     def _tune(self) -> None:
-        """Scales every joint's stiffness until the slowest elastic mode has the scene's frequency, and damps in proportion.
+        """Scales all joint stiffnesses so that the slowest elastic mode has the scene's frequency; damps in proportion.
 
         The modes are those of M q'' = -K q about the built pose: the least eigenvalue of M^-1 K is omega_1^2.
         """
@@ -264,10 +264,10 @@ class World:
         model.dof_damping[elastic] = model.jnt_stiffness[model.dof_jntid[elastic]] * 2 * self.scene.damping / omega
 
     def _settle(self) -> None:
-        """Lets gravity have its way, thickly damped, until nothing moves."""
+        """Runs gravity with heavy damping until nothing moves."""
         model, data = self.model, self.data
         own, air, soft = model.dof_damping.copy(), model.opt.viscosity, model.flex_damping.copy()
-        self._home, self._home_size = self._object_points(), self.size  # as built, until it rests
+        self._home, self._home_size = self._object_points(), self.size  # as built, until it has settled
         model.dof_damping[:] *= SETTLE_DAMPING
         model.flex_damping[:] *= SETTLE_DAMPING
         model.opt.viscosity *= SETTLE_DAMPING
@@ -283,12 +283,12 @@ class World:
         data.qvel[:], data.qacc_warmstart[:], data.time = 0, 0, 0.0
 
     def _speed(self) -> float:
-        """Of the fastest body, in metres a second."""
+        """Speed of the fastest body, in metres a second."""
         mujoco.mj_comVel(self.model, self.data)
         return float(np.abs(self.data.cvel[:, 3:]).max(initial=0.0))
 
     def _check(self) -> None:
-        """Once a frame: that all is finite, near where it rested, and in one piece."""
+        """Raises UnstableError unless all is finite, near its rest position and in one piece; called once a frame."""
         data = self.data
         if data.warning.number.any() or not np.isfinite(data.qpos).all():
             raise UnstableError("explodes")
@@ -298,7 +298,7 @@ class World:
             raise UnstableError("comes apart")
 
     def _gaps(self) -> Float64[np.ndarray, " e"]:
-        """How far the two ends of every bond are apart, in metres."""
+        """Distance between the two ends of every bond, in metres."""
         model, data, ends = self.model, self.data, []
         for bodies, start in ((model.eq_obj1id, 0), (model.eq_obj2id, 3)):
             body, anchor = bodies[self._bonds], model.eq_data[self._bonds, start : start + 3]
@@ -307,7 +307,7 @@ class World:
         return gaps
 
     def _object_points(self) -> Float64[np.ndarray, "n 3"]:
-        """The corners of every geom's box and the flexible vertices of the object, in the world."""
+        """World positions of the corners of every geom's box and of the flexible vertices of the object."""
         model, data = self.model, self.data
         own = np.flatnonzero(self.geom_parts)
         signs = np.array(np.meshgrid(*[(-1.0, 1.0)] * 3)).reshape(3, -1).T
@@ -316,11 +316,11 @@ class World:
         return np.concatenate((corners.reshape(-1, 3), data.flexvert_xpos))
 
     def _frame(self, view: View) -> Camera:
-        """The camera from which the object fills the wanted share of the frame, and the backdrop behind it."""
+        """Sets up the camera so that the object fills the wanted share of the frame, and the backdrop behind it."""
         mujoco.mj_forward(self.model, self.data)
         points = self._object_points()
         target, distance = (points.min(0) + points.max(0)) / 2, 3 * float(np.ptp(points, axis=0).max())
-        for _ in range(6):  # the nearer it is, the more perspective matters
+        for _ in range(6):  # iterated, because perspective depends on the distance
             camera = look_at(target, view.azimuth, view.elevation, distance, view.fovy, view.roll)
             pixels, depth = camera.project(points)  # in shares of the side, as the frame is one pixel
             if depth.min() <= 0:
@@ -334,7 +334,7 @@ class World:
         return camera
 
     def _place(self, camera: Camera, behind: float) -> None:
-        """MuJoCo's camera and the backdrop, such that it fills the frame `behind` the object."""
+        """Places MuJoCo's camera, and a frame-filling backdrop beyond the depth `behind`, where the object ends."""
         model = self.model
         number = model.camera(CAMERA).id
         model.cam_pos[number], model.cam_fovy[number] = camera.position, camera.fovy
@@ -344,12 +344,12 @@ class World:
             away = behind + model.geom_size[backdrop, 2]
             model.geom_pos[backdrop] = camera.position + away * camera.axes[2]
             model.geom_quat[backdrop] = quaternion(camera.axes * np.array([[1.0], [-1.0], [-1.0]]))
-            model.geom_sameframe[backdrop] = 0  # it was built at its body's origin, and no longer is there
+            model.geom_sameframe[backdrop] = 0  # it is no longer at its body's origin
             model.geom_size[backdrop, :2] = 1.02 * away * np.tan(np.radians(camera.fovy) / 2)
 
 
 class _Recorder:
-    """Keeps a trajectory, frame by frame."""
+    """Collects a trajectory, frame by frame."""
 
     def __init__(self, model: mujoco.MjModel, frames: int) -> None:
         self._positions = np.empty((frames, model.ngeom, 3))

@@ -1,4 +1,4 @@
-"""What judges predictions and was not used to train them: the tracker that sees only frames, and LPIPS."""
+"""Judges of predictions that were not used in training: trackers that see only frames, and LPIPS."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,16 +15,16 @@ from poke2vid.pretrained.features import Lpips, build_lpips
 from poke2vid.tracking.tracks import track_chain
 from poke2vid.types import InputError
 
-TRACKED_SIDE = 256  # small frames are enlarged to it: RAFT's error at 64 pixels falls from 0.44 to 0.31
+TRACKED_SIDE = 256  # pixels that small frames are enlarged to: RAFT's error at 64 pixels falls from 0.44 to 0.31
 
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Flow from x_0 to later frames of a clip, for whoever sees nothing but the frames.
+    """Flow from x_0 to later frames of a clip, from the frames alone.
 
     Attributes:
-        name: equal where the results are.
-        parallel: whether several at once are faster.
+        name: equal if the results are.
+        parallel: whether several trackers at once are faster.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Tracker(Protocol):
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
     ) -> dict[int, Float32[np.ndarray, "2 h w"]]:
-        """(dx, dy) in pixels from `frames[0]` to `frames[k]` for every k wanted."""
+        """Flow (dx, dy) in pixels from `frames[0]` to `frames[k]` for every k wanted."""
 
 
 class ChainTracker:
-    """From frame to frame, each step corrected against the first frame."""
+    """Tracker that goes from frame to frame, each step corrected against the first frame."""
 
     def __init__(self, chain: FlowChain) -> None:
         self._chain, self.name, self.parallel = chain, chain.name, True
@@ -45,12 +45,12 @@ class ChainTracker:
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
     ) -> dict[int, Float32[np.ndarray, "2 h w"]]:
-        """All of the way, whatever is wanted of it."""
+        """Flow to the wanted frames; tracks through all frames in any case."""
         return {k: flow for k, flow in enumerate(self._chain(frames), 1) if k in wanted}
 
 
 class JumpTracker:
-    """From the first frame to each wanted one at once."""
+    """Tracker that goes from the first frame to each wanted one directly."""
 
     def __init__(self, estimator: FlowEstimator, settings: str) -> None:
         self._estimator, self.name, self.parallel = (
@@ -62,7 +62,7 @@ class JumpTracker:
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
     ) -> dict[int, Float32[np.ndarray, "2 h w"]]:
-        """Where nothing changed, nothing moved, whatever the estimator would say."""
+        """Flow to each wanted frame; zero, without asking the estimator, for a frame equal to the first."""
         still = np.zeros((2, *frames[0].shape[:2]), np.float32)
         return {
             k: still if np.array_equal(frames[0], frames[k]) else self._estimator(frames[0], frames[k]) for k in wanted
@@ -70,10 +70,10 @@ class JumpTracker:
 
 
 def tracker_for(flow: str, weights_dir: Path | None) -> tuple[Tracker, str]:
-    """A tracker that did not make a store's training pokes, and a caution where there is none.
+    """Picks a tracker that did not make a store's training pokes; returns it with a caution if there is none.
 
     Args:
-        flow: the store's estimator; "exact" where a simulator said what moved.
+        flow: the store's estimator; "exact" for flow from a simulator.
     """
     if flow != "dis":
         return ChainTracker(track_chain()), ""
@@ -88,7 +88,7 @@ def tracker_for(flow: str, weights_dir: Path | None) -> tuple[Tracker, str]:
 
 
 def best_tracker(weights_dir: Path | None) -> FlowEstimator:
-    """RAFT-small where its weights are, because the training pokes came from another estimator; else DIS, by name."""
+    """RAFT-small if its weights are found, because the training pokes came from another estimator; else DIS."""
     try:
         return RaftFlow(weights_dir, smallest_side=TRACKED_SIDE)
     except InputError:
@@ -96,17 +96,17 @@ def best_tracker(weights_dir: Path | None) -> FlowEstimator:
 
 
 def bench_tracker() -> FlowChain:
-    """What follows points in PokeBench, on every machine alike, because it needs no weights.
+    """Point tracker of PokeBench, the same on every machine because it needs no weights.
 
-    On true frames at 128 pixels it errs by a quarter of what RAFT-small does from the first frame to T in one jump
-    (docs/experiments.md, 2026-11-25). A model whose training pokes came from DIS, as `prepare` makes them by default, was at
-    least not trained on flow from frame to frame; one that was trained on exact flow has never met it.
+    On true frames at 128 pixels its error is a quarter of RAFT-small's in one jump from the first frame to T
+    (docs/experiments.md, 2026-11-25). A model whose training pokes came from DIS, the default of `prepare`, was at
+    least not trained on flow from frame to frame; one trained on exact flow has never met this tracker.
     """
     return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
 
 
 def lpips_if_found(weights_dir: Path | None) -> Lpips | None:
-    """LPIPS, or None where its weights are nowhere to be found."""
+    """LPIPS, or None if its weights are not found."""
     try:
         return build_lpips(weights_dir)
     except InputError:

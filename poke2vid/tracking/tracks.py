@@ -1,7 +1,7 @@
-"""Features of motion alone: how points of x_0 move and change their motion, whatever they look like.
+"""Features of motion alone: velocity and acceleration of points of x_0, independent of their looks.
 
-A Frechet distance over them needs no weights. It is in the spirit of FVMD (Liu et al. 2024), with another tracker and other
-histograms, so that it is comparable with itself only.
+A Frechet distance over them needs no weights. It is in the spirit of FVMD (Liu et al. 2024), with another tracker and
+other histograms, so it is comparable with itself only.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from poke2vid.types import InputError
 
 GRID = 24  # points along each side of x_0
 CELLS = 3  # cells along each side; a point belongs to the one in which it starts
-DIRECTIONS = 8  # a bin is centred on "right", the next ones follow clockwise as seen
+DIRECTIONS = 8  # the first bin is centred on "right", the next ones follow clockwise as seen
 DIMENSIONS = 2 * CELLS**2 * DIRECTIONS
 SHORTEST = 2  # frames beside x_0: fewer have no acceleration
-# Pixels, to which smaller frames are enlarged. On 200 made-up clips of 64 pixels (a part that swings before a wall, 10 frames)
-# features correlate with those of exact flow by 0.94 at 128 as at 256, which takes 3.6 times as long; by 0.93 at 64.
+# Pixels that smaller frames are enlarged to. On 200 synthetic clips of 64 pixels (a part that swings before a wall, 10
+# frames) features correlate with those of exact flow by 0.93 at 64, 0.94 at 128, and 0.94 at 256 in 3.6 times the time.
 TRACKED_SIDE = 128
 PROTOCOL = f"velocity and acceleration of {GRID}^2 tracks in {CELLS}^2 cells, {DIRECTIONS} directions; 1"
 
@@ -35,12 +35,13 @@ def track_features(flow: Float[Tensor, "b t 2 h w"]) -> Float64[Tensor, "b 144"]
     """Histograms of velocity and of acceleration of tracks that start on a regular grid in x_0.
 
     With l_i a point's place in frame i, in percent of the frame's longer side, v_i = l_i - l_{i-1} for i = 1 ... T and
-    a_i = v_{i+1} - v_i for i = 1 ... T-1. For each of the two, each of the 3x3 cells and each of the 8 directions: the mean,
-    over time and over the cell's points, of the vector's length where it points that way and 0 where it does not. Between two
-    directions a vector counts for both, linearly in its angle, so that no feature jumps. First all of v, then of a.
+    a_i = v_{i+1} - v_i for i = 1 ... T-1. For each of the two, each of the 3x3 cells and each of the 8 directions: the
+    mean, over time and over the cell's points, of the vector's length where it points that way and 0 where it does not.
+    A vector between two directions counts for both, linearly in its angle, so no feature jumps. All of v come first,
+    then those of a.
 
-    Features are thus in percent of the side per frame (per frame squared for a), the same at every resolution, and grow in
-    proportion to the motion. Of the order of events, velocity knows nothing; acceleration does.
+    Features are thus in percent of the side per frame (per frame squared for a), the same at every resolution, and grow
+    in proportion to the motion. Velocity ignores the order of events; acceleration does not.
 
     Args:
         flow: from x_0 to each of x_1 ... x_T, in pixels.
@@ -67,13 +68,13 @@ def _grid(height: int, width: int) -> Float64[Tensor, "n n 2"]:
 
 
 def _histogram(vectors: Float64[Tensor, "b t 2 n n"]) -> Float64[Tensor, "b d"]:
-    """Mean length by cell and direction; cells by rows, and a cell's directions together."""
+    """Mean length by cell and direction; cells in row order, a cell's directions together."""
     dx, dy = vectors.unbind(dim=2)
     length, turn = torch.hypot(dx, dy), torch.atan2(dy, dx) * (DIRECTIONS / (2 * math.pi))
     lower = turn.floor()
     share = turn - lower
     row = torch.arange(GRID) // (GRID // CELLS)
-    cell = (row[:, None] * CELLS + row) * DIRECTIONS  # of every point, where its bins begin
+    cell = (row[:, None] * CELLS + row) * DIRECTIONS  # first bin of every point
     sums = vectors.new_zeros(len(vectors), CELLS**2 * DIRECTIONS)
     for offset, part in ((0, 1 - share), (1, share)):
         bins = cell + (lower.long() + offset) % DIRECTIONS
@@ -82,14 +83,14 @@ def _histogram(vectors: Float64[Tensor, "b t 2 n n"]) -> Float64[Tensor, "b d"]:
 
 
 def track_chain() -> FlowChain:
-    """The tracker of these features, on every machine alike."""
+    """Tracker of these features, the same on every machine."""
     return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
 
 
 def track_flows(
     x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"], tracker: FlowChain
 ) -> Float32[Tensor, "b t 2 h w"]:
-    """What `track_features` wants, measured on frames in [-1, 1]: flow from x_0 to each of them, in pixels, on the CPU."""
+    """Input of `track_features`, measured on frames in [-1, 1]: flow from x_0 to each frame, in pixels, on the CPU."""
     clips = to_uint8(torch.cat((x_0[:, None], frames), dim=1))
     return torch.from_numpy(np.stack([np.stack(list(tracker(list(clip)))) for clip in clips]))
 

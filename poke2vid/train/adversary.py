@@ -1,4 +1,4 @@
-"""The game: D_S and D_T learn to tell predictions from the truth, and the generator to pass for it (Sec. 3.2, App. E.2)."""
+"""Adversarial training: D_S and D_T learn to tell predictions from the truth, G to fool them (Sec. 3.2, App. E.2)."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ Terms = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Draw:
-    """What the critics look at in one step, of this process's share of the batch.
+    """Frames that the critics see in one step, of this process's share of the batch.
 
     Attributes:
         real, fake: places (clip, frame) of the true and of the predicted frames that D_S sees; unpaired.
-        first: where the T frames begin that D_T sees of a longer clip.
-        frame_weight: what a drawn frame counts here, so that the mean over processes is the mean over all drawn frames.
+        first: first of the T frames that D_T sees of a longer clip.
+        frame_weight: weight of a drawn frame, such that the mean over processes is the mean over all drawn frames.
     """
 
     real: Int[Tensor, "m 2"]
@@ -36,7 +36,7 @@ class Draw:
 
 
 class Adversary(nn.Module):
-    """D_S and D_T (either may be absent), and which of them plays when."""
+    """D_S and D_T (either may be absent), and the steps in which each takes part."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Adversary(nn.Module):
         return (self.frame_critic if begun else None), (self.clip_critic if begun and stage == 2 else None)
 
     def draw(self, step: int, length: int, group: Group) -> Draw:
-        """The frames and the stretch of time of a step, from clips of `length` frames; whoever asks, the draw is the same."""
+        """Frames and stretch of time for a step, from clips of `length` frames; all processes make the same draw."""
         generator = generator_for(self.config.seed, "critics", step)
         batch, frames = self.config.batch, self.config.critics.frames
         mine = group.share(batch)
@@ -74,7 +74,7 @@ class Adversary(nn.Module):
     def critic_terms(
         self, x_hat: Float[Tensor, "b t 3 h w"], x: Float[Tensor, "b t 3 h w"], step: int, draw: Draw
     ) -> Terms:
-        """What the critics minimise: hinge losses, and R1 on what is true; the prediction is a constant to them."""
+        """The critics' loss terms: hinge losses, and R1 on true pictures; no gradient reaches the prediction."""
         frame_critic, clip_critic = self.playing(step)
         x_hat, x, terms = x_hat.detach(), x.detach(), {}
         if frame_critic is not None:
@@ -98,7 +98,7 @@ class Adversary(nn.Module):
     def generator_terms(
         self, x_hat: Float[Tensor, "b t 3 h w"], x: Float[Tensor, "b t 3 h w"], step: int, draw: Draw
     ) -> Terms:
-        """What the generator minimises to pass: L_DS, L_DT and feature matching (Eq. 8)."""
+        """The generator's adversarial terms: L_DS, L_DT and feature matching (Eq. 8)."""
         frame_critic, clip_critic = self.playing(step)
         weights, terms = self.config.weights, {}
         if frame_critic is not None:
@@ -130,7 +130,7 @@ def _frames(x: Float[Tensor, "b t 3 h w"], places: Int[Tensor, "m 2"]) -> Float[
 
 
 def _judge(critic: FrameCritic, frames: Float[Tensor, "m 3 h w"]) -> Float[Tensor, "m *patches"]:
-    """A critic's logits; of no frames at all (this process drew none), a zero that hangs on frames and weights all the same."""
+    """A critic's logits; if this process drew no frames, a zero that still depends on frames and weights."""
     if len(frames):
         return critic(frames)
     nothing = frames.sum() + 0 * torch.stack([p.sum() for p in critic.parameters()]).sum()

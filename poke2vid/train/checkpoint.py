@@ -1,4 +1,4 @@
-"""A training run on disk: everything that it needs to go on, in one safetensors file a checkpoint."""
+"""A training run on disk: each checkpoint is one safetensors file with everything needed to go on."""
 
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,10 @@ def before_newest(run: Path) -> Path | None:
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A checkpoint's tensors and its own account of itself.
+    """A checkpoint's tensors and its JSON object.
 
     Raises:
-        InputError: if the file is damaged, foreign, or a model without training state.
+        InputError: if the file is damaged, not ours, or a model without training state.
     """
     tensors, about = read_tensors(path)
     if about.get("format") != CHECKPOINT_FORMAT:
@@ -67,18 +67,18 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_module(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
-    """The tensors with this prefix into a module; RuntimeError if they are another's."""
+    """Loads the tensors with this prefix into a module; raises RuntimeError if they are another's."""
     module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
-    """ADAM's moments and step counts by the parameter's place."""
+    """State of an optimiser (of ADAM: moments and step counts), named by the parameter's place."""
     state = optimiser.state_dict()["state"]
     return {f"{prefix}{place}/{name}": torch.as_tensor(v) for place, s in state.items() for name, v in s.items()}
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
-    """What `optimiser_tensors` gave, into an optimiser over the same parameters."""
+    """Loads the output of `optimiser_tensors` into an optimiser over the same parameters."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith(prefix):

@@ -1,4 +1,4 @@
-"""Everything that decides a training run; a run is this, a store and the code."""
+"""All settings of a training run; these, a store and the code determine it."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
@@ -14,20 +14,20 @@ from poke2vid.types import STRICT, InputError
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What a training clip shows.
+    """Contents of the training clips.
 
     Attributes:
-        horizon: T, the frames in which a poke arrives (paper: 10). The store must hold flow at this lag.
+        horizon: T, the frames that a poke takes to arrive (paper: 10). The store must hold flow at this lag.
         waypoints: earlier frames whose flow supervises the motion decoder beside x_T's; the store must hold these lags too.
         max_length: longest rollout in frames; longer than T, clips release, hold or repeat their poke.
         long_share: share of batches that are longer than T.
         background_share: share of clips poked in the background, whose target is the still x_0 (paper: a tenth).
         untouched_share: share of clips without any poke, whose target is the still x_0.
         max_pokes: up to this many pokes at once; half of the clips have one (paper: 1).
-        poke_stds: a poke's location moves more than the flow's mean plus so many standard deviations (paper: 0).
+        poke_stds: a poke's location moves more than the flow's mean plus this many standard deviations (paper: 0).
         balance: a video is drawn in proportion to its usable starts to this power; 1 is uniform over frames (paper).
         min_motion: starts whose foreground moves less, as a share of the side, are not used.
-        augment: how clips are varied; None for not at all.
+        augment: augmentation of clips; None for none.
     """
 
     horizon: int = 10
@@ -63,7 +63,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """The lambdas of Eq. 8; a network that only a weight of 0 would need is not built.
+    """The lambdas of Eq. 8; a network that only terms of weight 0 need is not built.
 
     `frame_critic` is lambda_S, `clip_critic` lambda_T, and `feature_matching` lambda_T times the factor of App. E.2. `flow`,
     `poke` and `repaint` exist for the motion decoder only.
@@ -97,7 +97,7 @@ class TrainConfig:
         freeze_object_encoder: False lets stage 2 train E_sigma too (the ablation `single_stage`).
         critics: D_S and D_T; absent where their weights are 0.
         perceptual: the network behind L_rec's feature terms.
-        perceptual_frames: frames of each clip, drawn anew in every step, that the feature terms look at; None for all (paper).
+        perceptual_frames: frames of each clip, drawn anew each step, that the feature terms use; None for all (paper).
         squared_trajectory: L_traj as a mean square; False is Eq. 7's unsquared norm.
         flow_softness: of `losses.flow_loss`, as a share of the side; 0 is the absolute error.
         learning_rate, betas: ADAM (paper: 1e-4, (0.9, 0.99)).
@@ -107,7 +107,7 @@ class TrainConfig:
         precision: of the generator's and the feature network's convolutions; losses, critics and updates are fp32 always.
         seed: of weights, clips, pokes and augmentation alike.
         checkpoint_every, sample_every: in steps.
-        keep_checkpoints: how many of the newest stay on disk.
+        keep_checkpoints: number of the newest kept on disk.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -170,7 +170,7 @@ class TrainConfig:
         return bool(self.weights.frame_critic or self.weights.clip_critic or self.weights.feature_matching)
 
     def stage(self, step: int) -> int:
-        """1 or 2: which stage the step with this number (from 0) belongs to."""
+        """Stage, 1 or 2, of the step with this number (from 0)."""
         return 1 if step < self.stage_1_steps else 2
 
 

@@ -1,4 +1,4 @@
-"""Prepared videos -> training batches. A batch is a pure function of (store, config, seed, step), whoever computes it."""
+"""Prepared videos -> training batches. A batch is a pure function of (store, config, seed, step), in any process."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ from poke2vid.train.config import DataConfig
 from poke2vid.types import Clip, ClipSource, ClipVideo, Displacement, InputError, Poke, Split
 
 Kind = Literal["poke", "background", "untouched", "release", "hold", "repoke"]
-_SMALLEST_MOTION = 1e-3  # pixels; where nothing moves at all, nothing can be poked either
+_SMALLEST_MOTION = 1e-3  # pixels; without motion there is nothing to poke
 _FULL_MOTION_QUANTILE = 0.99  # M(X) at this quantile of the training clips counts as an impulse of magnitude 1
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One training clip: x_0, what happens to it, and what must come of it.
+    """One training clip: x_0, the pokes on it, and the frames that must follow.
 
     Attributes:
         kind: "poke": x_0 is poked and its own future follows. "background": poked beside the object, stays still.
-            "untouched": not poked, stays still. Longer than the horizon T: "release": the poke ends at T and the true future
-            goes on. "hold": the poke goes on after it arrived and x_T stays. "repoke": released at T, poked again later.
+            "untouched": not poked, stays still. If longer than the horizon T: "release": the poke ends at T, the true
+            future goes on. "hold": the poke goes on after arriving, x_T stays. "repoke": released at T, poked later.
         frames: x_0 and the targets x_1 ... x_L.
         poke_maps: the maps that `schedule` refers to; unused ones are empty.
         schedule: for every step the map in force, or NO_POKE.
@@ -87,7 +87,7 @@ class ClipBatches(Dataset[Batch]):
 
     Args:
         full_motion: M_max of the data that an impulse model was trained on; None takes that of this store's train split.
-        share: which samples of the global batch of `batch` samples this process makes; None for all.
+        share: samples of the global batch of `batch` samples that this process makes; None for all.
 
     Raises:
         InputError: at construction, if no clip of the split is long enough and moves enough; names the limits.
@@ -127,7 +127,7 @@ class ClipBatches(Dataset[Batch]):
                 f"{config.min_motion * store.resolution:.2f} pixels; record more motion or lower data.min_motion."
             )
         self.full_motion = 0.0
-        if self.impulse:  # the unit of an impulse is the training data's, whatever split is read
+        if self.impulse:  # the unit of an impulse is the training data's, for any split
             self.full_motion = full_motion or full_motion_of(find_sources(store, config, "train"), config.horizon)
             if self.full_motion == 0:
                 raise InputError(
@@ -136,11 +136,11 @@ class ClipBatches(Dataset[Batch]):
 
     @property
     def num_clips(self) -> int:
-        """Usable start frames."""
+        """Number of usable start frames."""
         return sum(len(source.starts) for source in self.sources)
 
     def __len__(self) -> int:
-        return 2**31 - 1  # a step's number, not an epoch, is what draws a batch
+        return 2**31 - 1  # batches are drawn by step number, not by epoch
 
     def __getitem__(self, step: int) -> Batch:
         length = self._length(step)
@@ -161,7 +161,7 @@ class ClipBatches(Dataset[Batch]):
         return self._arrange(kind, read_clip(video, start, T, self.config), T, video.name, generator)
 
     def _length(self, step: int) -> int:
-        """T, or for some batches anything up to the longest rollout; the same for all samples of a batch."""
+        """Length of a batch's clips: T, or for some batches anything up to the longest rollout."""
         generator = generator_for(self.seed, self.split, step, -1)
         if _chance(generator) >= self.config.long_share or self.config.max_length == self.config.horizon:
             return self.config.horizon
@@ -185,7 +185,7 @@ class ClipBatches(Dataset[Batch]):
         return kind if enough else ("untouched" if self.impulse else "hold")
 
     def _frames_needed(self, kind: Kind, length: int) -> int:
-        """How many frames after x_0 must be real."""
+        """Number of frames after x_0 that must be real."""
         return length if kind in ("release", "repoke") else min(length, self.config.horizon)
 
     def _starts(self, source: _Source, needed: int) -> np.ndarray:
@@ -220,7 +220,7 @@ class ClipBatches(Dataset[Batch]):
             frames, displacement, waypoints = frames[:1], torch.zeros_like(displacement), torch.zeros_like(waypoints)
         elif kind == "repoke":
             moving = [d for d in later if pokes.foreground_motion(d.flow) >= self.least_motion]
-            if not moving:  # the object came to rest: nothing to poke again for
+            if not moving:  # the object came to rest: no motion for a second poke
                 kind = "release"
             else:
                 again = moving[int(torch.randint(len(moving), (), generator=generator))]
@@ -263,12 +263,12 @@ def usable_starts(video: ClipVideo, config: DataConfig, resolution: int) -> np.n
 
 
 def least_motion(config: DataConfig, resolution: int) -> float:
-    """How far a foreground must move on average to be poked, in pixels."""
+    """Least mean motion of a foreground that can be poked, in pixels."""
     return max(config.min_motion * resolution, _SMALLEST_MOTION)
 
 
 def read_clip(video: ClipVideo, start: int, length: int, config: DataConfig) -> Clip:
-    """x_0 ... x_length from the store, with D from x_0, then to its waypoints, then D from every later frame that has one."""
+    """x_0 ... x_length from the store; D from x_0 to x_T, then to the waypoints, then from later frames if known."""
     T = config.horizon
     frames = np.asarray(video.frames[start : start + length + 1])
     spans = [(0, T), *((0, w) for w in config.waypoints), *((k, k + T) for k in range(T, len(frames) - T))]

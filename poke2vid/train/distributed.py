@@ -1,7 +1,7 @@
-"""Several processes that train one model: each takes its share of every batch, and gradients are averaged (torchrun).
+"""Training of one model by several processes: each takes its share of every batch; gradients are averaged (torchrun).
 
-The step itself knows nothing of it. Gradients are averaged here and not by DistributedDataParallel, because a step enters
-the model at different doors, trains two networks against each other and differentiates twice (docs/decisions/013).
+The step itself is unaware of it. Gradients are averaged here and not by DistributedDataParallel, because a step calls
+several methods of the model, trains two networks against each other and differentiates twice (docs/decisions/013).
 """
 
 import contextlib
@@ -17,11 +17,11 @@ from poke2vid.types import InputError
 
 
 class Group:
-    """The processes of a run; alone by default, where nothing is sent anywhere.
+    """The processes of a run; by default a single one, which sends nothing.
 
     Attributes:
-        rank: this process's number; 0 writes files and speaks.
-        size: how many there are.
+        rank: this process's number; 0 writes files and prints.
+        size: number of processes.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None) -> None:
@@ -33,7 +33,7 @@ class Group:
         return self.rank == 0
 
     def share(self, batch: int) -> range:
-        """Which samples of a global batch are this process's.
+        """Range of the samples of a global batch that are this process's.
 
         Raises:
             InputError: if the batch cannot be shared evenly.
@@ -47,7 +47,7 @@ class Group:
         return range(self.rank * each, (self.rank + 1) * each)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Every gradient becomes the mean over the processes; one that a process lacks counts as zero there."""
+        """Replaces every gradient by the mean over the processes; a missing one counts as zero."""
         if self.size == 1:
             return
         trained = [p for p in parameters if p.requires_grad]
@@ -71,7 +71,7 @@ class Group:
         return dict(zip(values, (whole / self.size).unbind(), strict=True))
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Of each flag, whether it is true in any process; all of them get the same answers."""
+        """Combines each flag over the processes: true if it is true in any; all of them get the same answers."""
         if self.size == 1:
             return flags
         told = torch.tensor(flags, dtype=torch.float32, device=self.device)
@@ -80,7 +80,7 @@ class Group:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """What fails in this block in one process ends it in all: none is left waiting for a message that never comes.
+        """Ends the block in all processes if it fails in one, so that none waits for a message that never comes.
 
         Raises:
             InputError: the process's own, or one that points to it.
@@ -97,7 +97,7 @@ class Group:
             raise InputError("another process of this run had to stop; what it says is the reason.")
 
     def copy_from_first(self, tensors: dict[str, Tensor]) -> None:
-        """Every process holds what the first one does, in place: initial weights may differ in the last digit between CPUs."""
+        """Copies the first process's tensors to all, in place: initial weights may differ in the last digit by CPU."""
         if self.size > 1:
             for tensor in tensors.values():
                 distributed.broadcast(tensor, 0)
@@ -125,9 +125,9 @@ def join(device: torch.device) -> Iterator[Group]:
         yield Group(device=device)
         return
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # where nccl does its own work
-    # Its functions have the group that is there when they are defined as a default, for ever. An optimizer imports it; then the
-    # group's threads outlived the group, and one process in fifty was aborted at its end.
+        torch.cuda.set_device(device)  # the device that nccl uses
+    # Imported before there is a group, as its functions keep the group that exists at import as a default for ever.
+    # When an optimiser imported it later, the group's threads outlived it, and one process in fifty aborted at exit.
     importlib.import_module("torch.distributed.nn.functional")
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -142,7 +142,7 @@ def join(device: torch.device) -> Iterator[Group]:
 
 
 def device_named(name: str) -> torch.device:
-    """The device of that name, tried out before anything is written.
+    """The device of that name, tested before anything is written.
 
     Raises:
         InputError: if it cannot be used here.
@@ -158,6 +158,6 @@ def device_named(name: str) -> torch.device:
 
 
 def local_device(name: str) -> str:
-    """`cuda` under torchrun means this process's own GPU of the node."""
+    """Name of this process's device: `cuda` under torchrun becomes its own GPU of the node."""
     own = os.environ.get("LOCAL_RANK")
     return f"cuda:{own}" if name == "cuda" and own is not None else name

@@ -1,4 +1,4 @@
-"""Everything that decides how E_phi learns from pokes with known causes."""
+"""All settings of E_phi's training on pokes with known causes."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -11,14 +11,14 @@ from poke2vid.types import STRICT, InputError
 
 @dataclass(frozen=True, kw_only=True)
 class LooksConfig:
-    """How a first frame is varied, so that what is learnt from drawings carries to photographs.
+    """Augmentation of first frames, so that what is learnt from drawings carries over to photographs.
 
     Attributes:
         flip: probability of exchanging left and right.
         moved: probability of a change of geometry: at most `rotation` degrees, a change of size by `scale` as a share (0.3:
             1/1.3 ... 1.3), and a shift of `translation` of the side.
         brightness, contrast, saturation: largest change, as a share.
-        channels: probability of the colour channels in another order.
+        channels: probability of reordering the colour channels.
         noise: largest standard deviation of Gaussian noise, in grey levels of [-1, 1].
         blur: probability of a 3 x 3 blur.
         jpeg: probability of JPEG's artefacts.
@@ -47,29 +47,29 @@ class LooksConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FieldConfig:
-    """A preset that trains E_phi on fields.
+    """Settings of a training of E_phi on fields.
 
     Attributes:
         touch: the network.
-        steps: how many.
+        steps: number of steps.
         scenes, pokes: first frames of a batch, and pokes of each; an encoded picture is shared by its pokes.
-        learning_rate: of AdamW, which norms, biases and the head have, after `warmup` steps; at the end of a half cosine
-            `decay` of it is left.
-        matrix_rate: of Muon, which all other convolutions have.
+        learning_rate: of AdamW (norms, biases and the head), after `warmup` steps; falls along a half cosine to `decay`
+            of it.
+        matrix_rate: of Muon (all other convolutions).
         weight_decay: of AdamW.
-        average: share that a running mean of the weights keeps in every step; the mean is the model.
+        average: share of a running mean of the weights that is kept in every step; the mean is the model.
         background: weight of pixels beside the object.
-        films: how many a step, for how things move in time; none if the network has no maps of it.
-        stills: pictures a step of which only is known what stands in them (`train/still_data.py`).
+        films: films a step, which teach motion in time; 0 if the network has no maps of it.
+        stills: pictures a step in which only the object's place is known (`train/still_data.py`).
         mask: weight of finding the object.
-        found: weight of finding what stands in stills.
+        found: weight of finding the object in stills.
         along: weight of telling what moves along.
         swing: weight of moving in time as films do.
-        time_alone: whether only the maps of time are learnt, from films; all that says where things go stays as it is.
-        softness: below it, in pixels of the field, an error counts by its square.
+        time_alone: True trains only the maps of time, from films; all that says where things go stays fixed.
+        softness: in pixels of the field; a smaller error counts by its square.
         clip_gradient: largest gradient norm.
         precision: of the network's convolutions; losses, the solve and updates are fp32 always.
-        looks: how pictures are varied; None for not at all.
+        looks: augmentation of pictures; None for none.
     """
 
     touch: TouchConfig = field(default_factory=TouchConfig)
@@ -126,7 +126,7 @@ class FieldConfig:
             raise InputError(f"average {self.average} must lie in 0 ... 1, without 1.")
 
     def pace(self, step: int) -> float:
-        """The share of the learning rates in the step with this number (from 0)."""
+        """Factor on the learning rates in the step with this number (from 0)."""
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
         return min(1.0, (step + 1) / max(1, self.warmup)) * (self.decay + (1 - self.decay) * cosine)
 

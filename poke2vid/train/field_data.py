@@ -1,4 +1,4 @@
-"""Shards of pokes -> batches for E_phi. A batch is a pure function of (shards, config, seed, step), whoever computes it."""
+"""Shards of pokes -> batches for E_phi. A batch is a pure function of (shards, config, seed, step), in any process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,21 +20,21 @@ from poke2vid.types import InputError, Split
 
 AT_T = len(FIELD_FRAMES) - 1
 SKIPPED = tuple(CAUSES.index(kind) for kind in ("push", "rest"))  # an impulse has no field; p = 0 teaches nothing here
-EDGE = 0.5  # pixels of the field: a touch nearer to the border has left the picture
+EDGE = 0.5  # pixels of the field; a touch nearer to the border counts as outside
 
 
 @dataclass(frozen=True)
 class FieldBatch:
-    """Some first frames, some pokes of each, and what moves; lengths in pixels of the field (`FIELD_SIDE`).
+    """First frames, several pokes of each, and their flow; lengths in pixels of the field (`FIELD_SIDE`).
 
     Attributes:
         x_0: in [-1, 1], at the model's size.
-        parts: part ids at the field's side, 0 beside the object.
-        owner: the picture of every poke.
-        at, p, given: its touches: l, the shift, and whether there is one.
+        parts: part ids at the field's side, 0 beside the object, -1 where unknown.
+        owner: index of every poke's picture.
+        at, p, given: touches of every poke: l, the shift, and True where there is one.
         flow: D, from x_0 to x_T.
-        weight: 0 for a poke whose point an augmentation has put out of the picture.
-        kinds: number in `CAUSES`.
+        weight: 0 for a poke whose point an augmentation has moved out of the picture.
+        kinds: index in `CAUSES`.
     """
 
     x_0: Float[Tensor, "n 3 h w"]
@@ -50,7 +50,7 @@ class FieldBatch:
 
 @dataclass(frozen=True)
 class _Scene:
-    """Where a scene is: its shard, its number there, and its pokes with a known field."""
+    """Place of a scene: its shard, its number there, and its pokes with a known field."""
 
     shard: PokeShard
     number: int
@@ -77,7 +77,7 @@ class FieldBatches(Dataset[FieldBatch]):
             raise InputError(f"no scene of the {split} split has a poke whose field is known; simulate more scenes.")
 
     def __len__(self) -> int:
-        return 2**31 - 1  # a step's number, not an epoch, is what draws a batch
+        return 2**31 - 1  # batches are drawn by step number, not by epoch
 
     def __getitem__(self, step: int) -> FieldBatch:
         config = self.config
@@ -92,7 +92,7 @@ class FieldBatches(Dataset[FieldBatch]):
         return joined(parts)
 
     def every(self, step: int = 4) -> list[FieldBatch]:
-        """Every step-th scene with all its pokes, not varied, for scores."""
+        """Every step-th scene with all its pokes, not augmented, for scores."""
         return [
             read_pokes(scene.shard, scene.number, scene.pokes, self.config.touch.resolution)
             for scene in self.scenes[::step]
@@ -107,7 +107,7 @@ def _scenes(shard: PokeShard) -> list[_Scene]:
 
 
 def read_pokes(shard: PokeShard, scene: int, pokes: np.ndarray, resolution: int) -> FieldBatch:
-    """One scene and some of its pokes from the store, at the model's size."""
+    """Reads one scene and some of its pokes from the store, at the model's size."""
     unit = FIELD_SIDE / shard.resolution
     picture = torch.from_numpy(np.array(shard.array("pictures")[scene])).permute(2, 0, 1).float() / 127.5 - 1
     x_0 = functional.interpolate(picture[None], size=(resolution, resolution), mode="area")
@@ -146,7 +146,7 @@ def joined(parts: Sequence[FieldBatch]) -> FieldBatch:
 
 
 def varied(one: FieldBatch, looks: LooksConfig, generator: Generator) -> FieldBatch:
-    """The same pokes on a picture that is flipped, moved, lit and recorded in another way."""
+    """Augmentation: the same pokes on a picture that is flipped, moved, lit and recorded differently."""
     one = replace(one, x_0=recorded(relit(one.x_0, looks, generator), looks, generator))
     affine = Affine.identity()
     size = (FIELD_SIDE, FIELD_SIDE)
@@ -163,7 +163,7 @@ def varied(one: FieldBatch, looks: LooksConfig, generator: Generator) -> FieldBa
 
 
 def _flipped(one: FieldBatch) -> FieldBatch:
-    """Left and right exchanged, exactly."""
+    """Mirrors left and right, exactly."""
     mirror = torch.tensor([-1.0, 1.0])
     at = one.at * mirror + torch.tensor([FIELD_SIDE - 1.0, 0.0])
     return replace(
@@ -173,7 +173,7 @@ def _flipped(one: FieldBatch) -> FieldBatch:
 
 
 def _moved(one: FieldBatch, affine: Affine) -> FieldBatch:
-    """Under an affine map of the field; where the picture does not reach, nothing of the object is known to be."""
+    """Applies an affine map of the field; parts are unknown where the picture does not reach."""
     size = (FIELD_SIDE, FIELD_SIDE)
     large = (one.x_0.shape[-2], one.x_0.shape[-1])
     to_field = Affine.resize(large, size)
@@ -181,7 +181,7 @@ def _moved(one: FieldBatch, affine: Affine) -> FieldBatch:
     a, b = torch.tensor(affine.a), torch.tensor(affine.b)
     at = one.at @ a.T + b
     inside = ((at > EDGE) & (at < FIELD_SIDE - 1 - EDGE)).all(dim=-1) | ~one.given
-    # Nearest: half of a leaf's motion and half of the wall's is the motion of neither, and part ids cannot be mixed.
+    # Nearest: the mean of a leaf's motion and the wall's is the motion of neither, and part ids cannot be mixed.
     carried = torch.cat((one.parts[:, None].float(), one.flow.flatten(0, 1)[None]), dim=1)
     carried = _nearest(carried, affine)
     flow = torch.einsum("ij,bjhw->bihw", a, carried[0, 1:].unflatten(0, (-1, 2)))
@@ -192,7 +192,7 @@ def _moved(one: FieldBatch, affine: Affine) -> FieldBatch:
 
 
 def _nearest(field: Float[Tensor, "1 c s s"], affine: Affine) -> Float[Tensor, "1 c s s"]:
-    """A field under an affine map without mixing pixels; its mirror image beyond the border, as the picture's."""
+    """Parts and flow under an affine map without mixing pixels; beyond the border, parts are -1 and flow 0."""
     inverse = affine.inverse()
     theta = torch.tensor([[*inverse.a[0], inverse.b[0]], [*inverse.a[1], inverse.b[1]]])
     cells = torch.arange(FIELD_SIDE).float()
@@ -202,12 +202,12 @@ def _nearest(field: Float[Tensor, "1 c s s"], affine: Affine) -> Float[Tensor, "
     outside = (grid.abs() > 1).any(dim=-1)
     moved = functional.grid_sample(field, grid[None], mode="nearest", padding_mode="reflection", align_corners=False)
     moved[:, 1:, outside] = 0
-    moved[:, :1, outside] = -1  # neither object nor surroundings: in the mirror it moves unlike what was simulated
+    moved[:, :1, outside] = -1  # neither object nor surroundings: the mirror image there moves unlike the simulation
     return moved
 
 
 def relit(x: Float[Tensor, "1 3 h w"], looks: LooksConfig, generator: Generator) -> Float[Tensor, "1 3 h w"]:
-    """Other light: saturation, contrast, brightness, and perhaps colours exchanged."""
+    """Changes the light: saturation, contrast, brightness, and sometimes the order of the colours."""
     if _chance(generator) < looks.channels:
         x = x[:, torch.randperm(3, generator=generator)]
     grey = x.mean(dim=1, keepdim=True)
@@ -217,7 +217,7 @@ def relit(x: Float[Tensor, "1 3 h w"], looks: LooksConfig, generator: Generator)
 
 
 def recorded(x: Float[Tensor, "1 3 h w"], looks: LooksConfig, generator: Generator) -> Float[Tensor, "1 3 h w"]:
-    """Another camera: blur, noise, compression."""
+    """Changes the camera: blur, noise, compression."""
     if _chance(generator) < looks.blur:
         x = functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
     if looks.noise:

@@ -1,4 +1,4 @@
-"""The training of E_phi on pokes with known causes; may be stopped and resumed at any step."""
+"""Training loop of E_phi on pokes with known causes; may be stopped and resumed at any step."""
 
 import json
 import math
@@ -32,8 +32,8 @@ from poke2vid.train.stopping import Interrupted, Signals, single_thread
 from poke2vid.train.swing_loss import SwingScores, swing_scores
 from poke2vid.types import InputError, Split
 
-SCORED_SCENES = 60  # of a family, at most, at a sampling step
-SCORED_FILMS = 48  # of a family: the last ones, of the store that was named last
+SCORED_SCENES = 60  # at most, per family and sampling step
+SCORED_FILMS = 48  # per family: the last ones, of the store that was named last
 SCORED_STILLS = 96
 SHOWN = 6
 FREE = (
@@ -50,24 +50,25 @@ def train_fields(
     """Trains E_phi and returns the last checkpoint.
 
     Args:
-        stores: of pokes; together they are one training set.
-        resume: go on from the run's newest checkpoint; its config must be the one given, but for rates, steps and how often.
+        stores: stores of pokes, together one training set.
+        resume: go on from the run's newest checkpoint; its config must be the one given, except for the `FREE` fields.
         init: a model that sees what it touches, or a run, whose weights a new run starts from.
         workers: processes that prepare batches; the batches do not depend on their number.
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
         precision: "fp32", "bf16" or "auto", which times both for a few steps; None takes the config's. A resumed run
             keeps its own.
         cutouts: a folder of pictures with transparency, which stills are made of.
-        photographs: a folder of what stands behind them, beside those that installed packages carry.
+        photographs: a folder of backgrounds for them, in addition to those in installed packages.
 
     Raises:
         InputError: for a store, run folder or setting that does not fit, or a loss that is no longer finite.
         Interrupted: after SIGINT or SIGTERM, when the run is saved.
     """
-    from poke2vid.data.poke_store import PokeStore  # here: it validates by pydantic
+    from poke2vid.data.poke_store import PokeStore  # imported here: it needs pydantic
 
     if max_minutes is not None and not max_minutes >= 0:
         raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
+    # Fields, films and stills
     opened = [PokeStore.open(path) for path in stores]
     shards = [shard for store in opened for shard in store.shards]
     batches = FieldBatches(shards, config)
@@ -75,6 +76,7 @@ def train_fields(
     if config.films and not len(films):
         raise InputError("no store holds a film of a single pull or push; simulate with --films, or set films to 0.")
     stills = _stills(cutouts, photographs, config)
+    # Trainer, new or resumed
     config = replace(
         config, precision=_precision(precision, config, batches, checkpoint.newest(run) if resume else None)
     )
@@ -95,16 +97,19 @@ def train_fields(
         unseen, played = _by_family(shards, config), _films_by_family(shards, config)
         began, saved = time.monotonic(), checkpoint.newest(run)
         for batch in _steps(batches, trainer.step, config.steps, workers):
+            # One step
             waited = time.monotonic() - began
             values = trainer.advance(
                 batch, films[trainer.step] if config.films else None, stills["train"][trainer.step] if stills else None
             )
             step, seconds = trainer.step, time.monotonic() - began
             log.numbers(step, {**values, "pokes_per_second": len(batch.p) / seconds, "data_share": waited / seconds})
+            # Scores and pictures on held-out data
             if step % config.sample_every == 0 or step == config.steps:
                 _judge(log, trainer, unseen, played, batch)
                 if stills:
                     _judge_stills(log, trainer, stills["test"])
+            # Checkpoint, when due or stopping
             late, told = time.monotonic() > deadline, signals.received
             if step % config.checkpoint_every == 0 or step == config.steps or late or told:
                 saved = _save(run, trainer, config, origin)
@@ -118,7 +123,7 @@ def train_fields(
 
 
 def _stills(cutouts: Path | None, photographs: Path | None, config: FieldConfig) -> dict[Split, StillBatches]:
-    """Stills of both splits, or none."""
+    """Stills of both splits; empty without cut-outs."""
     if (cutouts is None) != (config.stills == 0):
         raise InputError(
             f"{config.stills} stills a step and {'no' if cutouts is None else 'a'} folder of cut-outs do not go together; "
@@ -126,7 +131,7 @@ def _stills(cutouts: Path | None, photographs: Path | None, config: FieldConfig)
         )
     if cutouts is None:
         return {}
-    from poke2vid.data.cutouts import Cutouts  # here: they decode pictures, which other trainings need not
+    from poke2vid.data.cutouts import Cutouts  # imported here: only stills decode pictures
     from poke2vid.simulator.looks.photographs import Photographs
 
     found = Photographs.find(photographs)
@@ -134,7 +139,7 @@ def _stills(cutouts: Path | None, photographs: Path | None, config: FieldConfig)
 
 
 def _precision(asked: str | None, config: FieldConfig, batches: FieldBatches, found: Path | None) -> Precision:
-    """The precision of a run: its own if it is resumed, else what was asked for, else the faster here.
+    """Precision of a run: its own if resumed, else the one asked for ("auto": the faster here), else the config's.
 
     Raises:
         InputError: for an unknown name.
@@ -147,7 +152,7 @@ def _precision(asked: str | None, config: FieldConfig, batches: FieldBatches, fo
 
 
 def _steps_of(config: FieldConfig, batch: FieldBatch) -> Callable[[], object]:
-    """A step that may be timed; it trains a network of its own."""
+    """A training step for timing, on a network of its own."""
     trainer = FieldTrainer(config)
     return lambda: trainer.advance(batch)
 
@@ -164,7 +169,7 @@ def _save(run: Path, trainer: FieldTrainer, config: FieldConfig, origin: dict[st
 
 
 def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, origin: dict[str, Any]) -> None:
-    """A new run, perhaps from trained weights, or the trainer as the run's newest checkpoint left it."""
+    """Begins a new run, perhaps from trained weights, or loads the run's newest checkpoint into the trainer."""
     found = checkpoint.newest(run)
     if not resume:
         if found is not None:
@@ -198,7 +203,7 @@ def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, or
 
 
 def _earlier(about: dict[str, Any], stores: list[str]) -> list[list[str]]:
-    """The sets of stores that earlier parts of the run have read: more pokes may be added on the way."""
+    """Sets of stores that earlier parts of the run have read: pokes may be added during a run."""
     before = list(about.get("earlier_stores", []))
     return before if about["stores"] == stores else [*before, about["stores"]]
 
@@ -211,7 +216,7 @@ def _steps(batches: FieldBatches, first: int, last: int, workers: int) -> Iterat
 
 
 def _by_family(shards: Sequence[PokeShard], config: FieldConfig) -> dict[str, list[FieldBatch]]:
-    """Held-out scenes, not varied; of none where no store holds any."""
+    """Held-out scenes by family, not augmented; a family without any is left out."""
     found: dict[str, list[FieldBatch]] = {}
     for family in sorted({shard.family for shard in shards if shard.split == "test"}):
         try:
@@ -223,7 +228,7 @@ def _by_family(shards: Sequence[PokeShard], config: FieldConfig) -> dict[str, li
 
 
 def _films_by_family(shards: Sequence[PokeShard], config: FieldConfig) -> dict[str, list[FilmBatch]]:
-    """Held-out films, if time is learnt."""
+    """Held-out films by family, if motion in time is learnt."""
     families = sorted({shard.family for shard in shards if shard.split == "test"}) if config.films else []
     found = {}
     for family in families:
@@ -238,7 +243,7 @@ def _judge(
     log: RunLog, trainer: FieldTrainer, unseen: dict[str, list[FieldBatch]], played: dict[str, list[FilmBatch]],
     batch: FieldBatch,
 ) -> None:  # fmt: skip
-    """Scores and pictures of the mean weights on held-out scenes, and pictures of the batch."""
+    """Logs scores and pictures of the mean weights on held-out scenes, and pictures of the batch."""
     net, config = trainer.mean.eval(), trainer.config
     for family, batches in unseen.items():
         found = scores(net, batches, config)
@@ -260,7 +265,7 @@ def _judge(
 
 @torch.no_grad()
 def _judge_stills(log: RunLog, trainer: FieldTrainer, unseen: StillBatches) -> None:
-    """How well the mean weights find cut-outs that no step has seen."""
+    """Logs how well the mean weights find cut-outs that no step has seen."""
     shares, shown = [], []
     for k in range(SCORED_STILLS // trainer.config.stills):
         stills = unseen[k]

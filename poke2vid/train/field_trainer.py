@@ -1,4 +1,4 @@
-"""One training step of E_phi on fields, and everything that a checkpoint must keep of it."""
+"""One training step of E_phi on fields, and the state that a checkpoint must keep."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ MODEL, RAW = "touch/", "raw/"
 FROM_ZERO = (
     "head.",
     "swing.1.",
-)  # layers whose outputs have a scale; an update of singular values of one would be too much
+)  # layers that start at zero: their outputs have a scale, so Muon's updates (singular values of 1) would be too large
 TIME = "swing."
 FAR, NEAR = (
     0.15,
@@ -34,7 +34,7 @@ FAR, NEAR = (
 
 
 class FieldTrainer:
-    """E_phi, the running mean of its weights, its optimisers, and the number of steps that they have behind them."""
+    """E_phi, the running mean of its weights, its optimisers, and the number of steps done."""
 
     def __init__(self, config: FieldConfig) -> None:
         self.config, self.step = config, 0
@@ -50,7 +50,7 @@ class FieldTrainer:
     def advance(
         self, batch: FieldBatch, films: FilmBatch | None = None, stills: StillBatch | None = None
     ) -> dict[str, float]:
-        """One step on fields, on films if the network has maps of time, and on stills; returns what there is to log.
+        """One step on fields, and on films and stills if given; returns the values to log.
 
         Raises:
             InputError: naming a term that is not finite, or the gradient; no weight has been changed by it.
@@ -91,7 +91,7 @@ class FieldTrainer:
         return found
 
     def load(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Takes over what `tensors` gave after `step` steps; RuntimeError if it is another network's."""
+        """Loads the output of `tensors` after `step` steps; raises RuntimeError if it is another network's."""
         checkpoint.load_module(self.mean, tensors, MODEL)
         checkpoint.load_module(self.net, tensors, RAW)
         for name, (optimiser, _) in self.optimisers.items():
@@ -99,10 +99,10 @@ class FieldTrainer:
         self.step = step
 
     def begin_from(self, weights: dict[str, Tensor]) -> list[str]:
-        """Starts from a trained network; what has another shape (a stem that it lacks) stays as drawn, and is named.
+        """Starts from a trained network; returns the names of weights left as drawn (as those of a stem that it lacks).
 
-        Of the first layer the picture's own channels come first, of the maps of time those of a law: what is common to both is
-        taken, and the rest starts without a say, or is left out.
+        In the first layer the picture's own channels come first, in the maps of time those of a law: the common part is
+        taken over, new channels start at zero, surplus ones are dropped.
         """
         own = self.net.state_dict()
         fresh = [name for name, tensor in own.items() if name not in weights or weights[name].shape != tensor.shape]
@@ -136,12 +136,12 @@ def optimisers_of(net: nn.Module, config: FieldConfig) -> dict[str, tuple[torch.
 
 @dataclass(frozen=True)
 class FieldPrediction:
-    """What a network says of a batch.
+    """A network's predictions for a batch.
 
     Attributes:
         u: u* of every poke.
-        features: what was seen in its pictures.
-        along, swing: of the pokes with one touch, whose numbers are `single`, as `Touched`.
+        features: features of its pictures.
+        along, swing: as in `Touched`, of the pokes with one touch, whose indices are `single`.
     """
 
     u: Float[Tensor, "b 2 s s"]
@@ -152,7 +152,7 @@ class FieldPrediction:
 
 
 def predict(net: TouchEncoder, batch: FieldBatch, config: FieldConfig) -> FieldPrediction:
-    """What a network says of a batch."""
+    """Predicts the fields of a batch."""
     several = batch.given[:, 1:].any(dim=1)
     groups = [(which.nonzero()[:, 0], t) for which, t in ((~several, 1), (several, batch.at.shape[1]))]
     owner = torch.cat([batch.owner[chosen].repeat_interleave(t) for chosen, t in groups])
@@ -160,7 +160,7 @@ def predict(net: TouchEncoder, batch: FieldBatch, config: FieldConfig) -> FieldP
     with convolving(config.precision, batch.x_0.device):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
         touched = net(features.repeated(owner).levels, places)
-    # Most pokes have one touch: no maps are kept, or solved with, for absent ones.
+    # Most pokes have one touch: absent touches get no maps and no solve.
     found, first, mask = [], 0, features.mask
     for chosen, t in groups:
         if not len(chosen):
@@ -179,8 +179,8 @@ def predict(net: TouchEncoder, batch: FieldBatch, config: FieldConfig) -> FieldP
 
 
 def field_terms(said: FieldPrediction, batch: FieldBatch, config: FieldConfig) -> dict[str, Tensor]:
-    """The unweighted terms: errors in shares of the poke's length, over the object and beside it; cross-entropies of o and of
-    what moves along.
+    """The unweighted terms: errors in shares of the poke's length, over the object and beside it; cross-entropies of o
+    and of what moves along.
     """
     u, features = said.u, said.features
     length = batch.p.norm(dim=-1).amax(dim=1).clamp_min(1.0)[:, None, None]
@@ -205,12 +205,12 @@ def objectness(net: TouchEncoder, stills: StillBatch, config: FieldConfig) -> Fl
 
 
 def found_loss(said: Float[Tensor, "n s s"], stills: StillBatch) -> Tensor:
-    """Cross-entropy of what stands in stills."""
+    """Cross-entropy of o in stills."""
     return nn.functional.binary_cross_entropy_with_logits(said, stills.inside)
 
 
 def along_loss(said: FieldPrediction, batch: FieldBatch) -> Tensor:
-    """Cross-entropy of how far each cell's object pixels go, as a share of the touched point's way, 1 at most."""
+    """Cross-entropy of how far each cell's object pixels go, as a share of the poke's length, at most 1."""
     chosen = said.single
     if not len(chosen):
         return said.along.sum()
@@ -227,7 +227,7 @@ def along_loss(said: FieldPrediction, batch: FieldBatch) -> Tensor:
 
 
 def charbonnier(squared: Tensor, softness: float) -> Tensor:
-    """The absolute error, squared where it is below `softness`."""
+    """The absolute error, smoothly quadratic below `softness`."""
     return (squared + softness * softness).sqrt() - softness
 
 
@@ -244,10 +244,10 @@ class FieldScores:
     Attributes:
         far, near: on object pixels farther than `FAR` (`NEAR`) of the side from every touch, over a still picture's.
         touched: at the touched points.
-        background: how far the surroundings move.
-        explained: projection of what was predicted on the true far motion; 0 is to stand still.
-        mask: intersection over union of o at a half with the object.
-        pokes: how many.
+        background: mean motion of the surroundings.
+        explained: projection of the prediction on the true far motion; 0 for standing still.
+        mask: intersection over union of o above a half with the object.
+        pokes: number of pokes.
     """
 
     far: float
@@ -260,13 +260,13 @@ class FieldScores:
 
 
 def scores(net: TouchEncoder, batches: Sequence[FieldBatch], config: FieldConfig) -> FieldScores:
-    """As PokeBench counts, but against exact flow and in fields."""
+    """Scores as in PokeBench, but against exact flow and on fields."""
     return scored(lambda batch: predict(net, batch, config), batches)
 
 
 @torch.no_grad()
 def scored(predicted: Callable[[FieldBatch], FieldPrediction], batches: Sequence[FieldBatch]) -> FieldScores:
-    """The scores of whatever predicts fields."""
+    """Scores of any function that predicts fields."""
     rows, overlaps = [], []
     cells = torch.arange(FIELD_SIDE).float()
     for batch in batches:

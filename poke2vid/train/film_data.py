@@ -17,23 +17,23 @@ from poke2vid.train.field_data import FieldBatch, read_pokes, varied
 from poke2vid.types import Split
 
 PULL, PUSH = CAUSES.index("pull"), CAUSES.index("push")
-EARLIEST = 6  # frame in which the hand of a film may arrive
-AT_TARGET = 1e-3  # pixels
+EARLIEST = 6  # first frame in which a film's hand may arrive
+AT_TARGET = 1e-3  # pixels; a nearer hand has arrived
 
 
 @dataclass(frozen=True)
 class FilmBatch:
-    """Pictures, one touch of each, and how all of it moves; lengths in pixels of the field (`FIELD_SIDE`).
+    """Pictures, one touch of each, and the motion that follows; lengths in pixels of the field (`FIELD_SIDE`).
 
     Attributes:
         x_0, parts: as in `FieldBatch`.
-        at, p: l, and the shift; of a push, where its point is farthest.
+        at, p: l and the shift; of a push, that of its point at the farthest.
         u: from x_0 to x_1 ... x_F; zero beyond a film's end.
-        frames: how many each film has.
+        frames: number of frames of each film.
         arrive: the frame in which the hand arrives; 0 for a push.
         release: the last frame that is held; 0 for a push.
         hertz, damping: of the scene; 0 Hz where gravity decides.
-        weight: 0 for a film whose touched point an augmentation has put out of the picture.
+        weight: 0 for a film whose touched point an augmentation has moved out of the picture.
     """
 
     x_0: Float[Tensor, "n 3 h w"]
@@ -51,7 +51,7 @@ class FilmBatch:
 
 @dataclass(frozen=True)
 class _Film:
-    """Where a film is: its shard, and the numbers of its poke and of its frames there."""
+    """Place of a film: its shard, and the numbers of its poke and of its frames there."""
 
     shard: PokeShard
     poke: int
@@ -78,7 +78,7 @@ class FilmBatches:
         return _joined(found)
 
     def every(self, size: int = 16) -> list[FilmBatch]:
-        """All films, not varied, for scores."""
+        """All films, not augmented, for scores."""
         resolution = self.config.touch.resolution
         read = [(film, _read(film, resolution)) for film in self.films]
         return [_joined(read[first : first + size]) for first in range(0, len(read), size)]
@@ -127,7 +127,7 @@ def _owner(film: _Film) -> int:
 
 
 def _timing(film: _Film) -> tuple[int, int]:
-    """In which frame the hand arrives, and which is the last that it holds."""
+    """Frame in which the hand arrives, and the last frame that it holds; both 0 for a push."""
     if film.shard.array("kind")[film.poke] == PUSH:
         return 0, 0
     path, shift = film.shard.array("film_path")[film.row, :, 0], film.shard.array("shift")[film.poke, 0]

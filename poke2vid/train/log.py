@@ -1,4 +1,4 @@
-"""What a run leaves for people: numbers as JSON lines and in TensorBoard, sample grids, a progress bar."""
+"""Log of a run for people: numbers as JSON lines and in TensorBoard, sample grids, a progress bar."""
 
 import contextlib
 import json
@@ -23,9 +23,9 @@ _SHOWN_SAMPLES = 4
 
 
 class RunLog:
-    """metrics.jsonl, tensorboard/, samples/ and the progress bar of one run; closes them all when left.
+    """metrics.jsonl, tensorboard/, samples/ and the progress bar of one run; closes them all on exit.
 
-    A resumed run drops the lines that a crash left behind its checkpoint, so that every step stands in the file once.
+    A resumed run drops the lines after its checkpoint that a crash left, so that every step is in the file once.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class RunLog:
         self.run, self.silent = run, silent
         if silent:
             return
-        from torch.utils.tensorboard import SummaryWriter  # here: it takes a second to import
+        from torch.utils.tensorboard import SummaryWriter  # imported here: it takes a second
 
         with writing(run):
             self._keep_until(first_step)
             self.lines = (run / "metrics.jsonl").open("a", encoding="utf-8")
             self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step)
         self._before, threading.excepthook = threading.excepthook, self._from_thread
-        interval = 0.2 if sys.stderr.isatty() else 30.0  # seconds; a log file needs no thousand bars
+        interval = 0.2 if sys.stderr.isatty() else 30.0  # seconds; a log file does not need a thousand bars
         self.bar = tqdm(
             initial=first_step, total=num_steps, unit="step", disable=quiet, dynamic_ncols=True, mininterval=interval
         )
@@ -59,14 +59,14 @@ class RunLog:
         try:
             for part in (self.lines, self.board):
                 part.close()
-        except OSError as error:  # a full disk fails again on closing, and was told already if that is why we are here
+        except OSError as error:  # a full disk fails again on closing; if it is why we exit, it was reported already
             if kind is None:
                 raise InputError(f"cannot write in {self.run}: {reason(error)}; then go on with --resume.") from error
         finally:
             threading.excepthook = self._before
 
     def _from_thread(self, failure: threading.ExceptHookArgs) -> None:
-        """TensorBoard's own thread reports a full disk by a traceback, and again, as an error, to whoever writes next."""
+        """Hides the traceback of TensorBoard's thread on a full disk; the next write raises the same error."""
         if not issubclass(failure.exc_type, OSError) or "tensorboard" not in type(failure.thread).__module__:
             self._before(failure)
 
@@ -85,7 +85,7 @@ class RunLog:
             temporary.write_text("".join(kept), encoding="utf-8")
 
     def numbers(self, step: int, values: dict[str, float | int]) -> None:
-        """One line a step: every loss term unweighted, and how fast it goes."""
+        """Writes one line a step: every loss term unweighted, and the speed."""
         if self.silent:
             return
         with writing(self.run):
@@ -101,11 +101,11 @@ class RunLog:
         self.bar.update(1)
 
     def samples(self, step: int, name: str, batch: Batch, result: Rollout) -> None:
-        """A grid PNG: truth over prediction, the poke's arrow on x_0, its target dot on the rest."""
+        """Writes a grid PNG: truth over prediction, the poke's arrow on x_0, its target dot on the rest."""
         self.picture(step, name, sample_grid(batch, result))
 
     def picture(self, step: int, name: str, picture: viz.Picture) -> None:
-        """A picture as a file and in TensorBoard."""
+        """Writes a picture to a file and to TensorBoard."""
         write_picture(self.run / "samples" / f"{name}-{step:08d}.png", picture)
         with writing(self.run):
             self.board.add_image(name, picture, step, dataformats="HWC")
@@ -117,7 +117,7 @@ class RunLog:
 
 @contextlib.contextmanager
 def writing(run: Path) -> Iterator[None]:
-    """A file of the run that cannot be written is one sentence; the last checkpoint is whole."""
+    """Turns a failure to write a file of the run into an InputError; the last checkpoint stays whole."""
     try:
         yield
     except OSError as error:
@@ -125,7 +125,7 @@ def writing(run: Path) -> Iterator[None]:
 
 
 def sample_grid(batch: Batch, result: Rollout) -> viz.Picture:
-    """For a few samples two rows, truth and prediction, of frames spread over the clip; a third with the predicted flow."""
+    """Two rows a sample for a few samples, truth and prediction, over the clip; a third with the predicted flow."""
     rows = []
     length = result.frames.shape[1]
     shown = np.unique(np.linspace(0, length - 1, _SHOWN_FRAMES).round().astype(int))

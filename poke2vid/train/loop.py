@@ -49,10 +49,10 @@ def train(
 
     Args:
         resume: go on from the run's newest checkpoint; its config must be the one given.
-        init: a model of the same shape, or a run, whose weights a new run starts from; None draws them. A resumed run has its
-            own and needs no other.
+        init: a model of the same shape, or a run, whose weights a new run starts from; None draws them. A resumed run
+            keeps its own.
         workers: processes that prepare batches; the batches do not depend on their number.
-        weights_dir: where the feature network's public weights lie (pretrained/weights.py says where else they are looked for).
+        weights_dir: folder of the feature network's public weights (pretrained/weights.py names the other places).
         device: "cpu", "cuda" (under torchrun each process's own GPU), or one GPU by number.
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
         precision: "fp32", "bf16" or "auto", which times both for a few steps; None takes the config's. A resumed run
@@ -63,7 +63,7 @@ def train(
         Interrupted: after SIGINT or SIGTERM, when the run is saved.
     """
     from poke2vid.data.store import (
-        Store,  # here: it validates by pydantic, which a training node that is only imported may lack
+        Store,  # imported here: it needs pydantic, which a node that only imports training may lack
     )
 
     if max_minutes is not None and not max_minutes >= 0:
@@ -71,6 +71,7 @@ def train(
     place = device_named(local_device(device))
     store = Store.open(store_path)
     with Signals() as signals, join(place) as group:
+        # Clips and networks
         share = group.share(config.batch)
         clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed, share=share)
         extractor = _extractor(config, weights_dir, place)
@@ -79,9 +80,11 @@ def train(
         )
         trainer = Trainer(config, extractor, place, group)
         origin = {"code": __version__, "store": store.digest, "full_motion": clips.full_motion, "init": None}
+        # New run or newest checkpoint
         if init is not None and not resume:
             origin["init"] = _start_from(init, trainer)
         _begin(run, resume, trainer, origin)
+        # Log and steps
         deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
         with RunLog(
             run, first_step=trainer.step, num_steps=config.num_steps, quiet=quiet, silent=not group.leads
@@ -108,7 +111,7 @@ def _run(
     deadline: float,
     signals: Signals,
 ) -> tuple[Path, bool]:
-    """Steps until the end, a signal or the deadline; the last checkpoint, and whether a signal was the reason."""
+    """Steps until the end, a signal or the deadline; returns the last checkpoint, and True if a signal stopped it."""
     config, group = trainer.config, trainer.group
     began = time.monotonic()
     for batch in batches(clips, trainer.step, config.num_steps, workers):
@@ -117,6 +120,7 @@ def _run(
         stage, sampling = config.stage(trainer.step), _due(trainer.step + 1, config.sample_every, config)
         values = trainer.advance(batch, balance=sampling and group.leads)
         step, seconds = trainer.step, time.monotonic() - began
+        # Numbers and sample grids
         with group.together():
             log.numbers(
                 step,
@@ -126,6 +130,7 @@ def _run(
                 for name, shown in (("train", batch), ("held-out", unseen)):
                     if shown is not None:
                         log.samples(step, name, shown, predict(trainer.model, shown.to(group.device), stage))
+        # Checkpoint, when due or stopping
         told, late = group.any(signals.received, time.monotonic() > deadline)
         if _due(step, config.checkpoint_every, config) or told or late:
             saved = checkpoint.path_of(log.run, step)
@@ -146,7 +151,7 @@ def _precision(
     group: Group,
     run: Path | None,
 ) -> Precision:
-    """The precision of a run: its own if it is resumed, else what was asked for, else the faster here.
+    """Precision of a run: its own if resumed, else the one asked for ("auto": the faster here), else the config's.
 
     Raises:
         InputError: for an unknown name, another one than the resumed run's, or "auto" for several processes.
@@ -155,7 +160,7 @@ def _precision(
     if found is not None:
         try:
             about = checkpoint.read(found)[1]
-        except InputError:  # `_begin` says what is wrong with it, and what to do
+        except InputError:  # `_begin` reports the fault and the fix
             return config.precision
         return kept(asked, from_json(about["train"]).precision)
     if asked is None:
@@ -176,7 +181,7 @@ def _due(step: int, every: int, config: TrainConfig) -> bool:
 
 
 def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.device) -> nn.Module | None:
-    """Phi of L_rec; its public weights are downloaded where nothing forbids it (POKE2VID_OFFLINE) and none are found."""
+    """Phi of L_rec; public weights that are not found are downloaded, unless POKE2VID_OFFLINE forbids it."""
     if not config.weights.perceptual:
         return None
     try:
@@ -194,21 +199,23 @@ def _start_from(init: Path, trainer: Trainer) -> str:
     """Gives a new run the weights of a trained model; returns their sha256, for the record."""
     start = load_model(init)
     wanted = trainer.config.model
-    if replace(start.model.config, poke_kind=wanted.poke_kind) != wanted:  # a kind of poke is no shape
+    if replace(start.model.config, poke_kind=wanted.poke_kind) != wanted:  # the kind of poke does not change the shape
         raise InputError(f"{start.path} is a model of another shape than the one to be trained; choose its preset.")
     trainer.model.load_state_dict(start.model.state_dict())
     return digest_of(start.model.state_dict(), {})
 
 
 def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) -> None:
-    """A new run, or the trainer as the run's newest checkpoint left it."""
+    """Begins a new run, or loads the run's newest checkpoint into the trainer."""
     config, group = trainer.config, trainer.group
     found = checkpoint.newest(run)
     shared = "give every node the same --data and --out, on a shared file system"
+    # All processes must agree
     group.require_same("settings", to_json(config), "start all of them with the same options")
     group.require_same("versions of this program", origin["code"], "install the same everywhere")
     group.require_same("stores", origin["store"], shared)
     group.require_same("checkpoints", found and found.name, shared)
+    # A new run
     if not resume:
         if found is not None:
             raise InputError(f"{run} already holds a run; continue it with --resume or choose another --out.")
@@ -217,6 +224,7 @@ def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) ->
                 write_json(run / "config.json", to_json(config))
         group.copy_from_first(trainer.state())
         return
+    # A resumed run
     if found is None:
         raise InputError(f"{run} holds no checkpoint to resume from; start without --resume.")
     try:
@@ -244,7 +252,7 @@ def _begin(run: Path, resume: bool, trainer: Trainer, origin: dict[str, Any]) ->
 
 
 def with_rates_of(config: TrainConfig, other: TrainConfig) -> TrainConfig:
-    """The config with what may change in the middle of a run taken from another: how fast it learns, not what."""
+    """The config with the settings that may change during a run (learning rates, clip_gradient) from another."""
     return replace(
         config,
         learning_rate=other.learning_rate,
@@ -254,7 +262,7 @@ def with_rates_of(config: TrainConfig, other: TrainConfig) -> TrainConfig:
 
 
 def _way_back(run: Path) -> str:
-    """What to do about a newest checkpoint that cannot be read."""
+    """Advice for a newest checkpoint that cannot be read."""
     older = checkpoint.before_newest(run)
     return f"; delete it to go on from {older.name}" if older else "; the run has no other, so begin it anew"
 
@@ -282,7 +290,7 @@ def held_out(store: ClipSource, config: TrainConfig) -> Batch | None:
 
 @torch.no_grad()
 def predict(model: PokeVideo, batch: Batch, stage: int) -> Rollout:
-    """What a stage shows of a batch: its frames reconstructed, or its pokes answered."""
+    """Output of a stage for a batch: its frames reconstructed (1), or predicted from its pokes (2)."""
     if stage == 1:
         return model.reconstruct(batch.frames[:, 1:], batch.frames[:, 0])
     return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule)

@@ -8,7 +8,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to hand no freed tensor back to the kernel, which would return it as pages of zeros; elsewhere does nothing.
+    """Tells glibc to keep freed tensors: the kernel would return their pages zeroed. No effect without glibc.
 
     A step on the CPU frees and takes the same gigabytes again: a fifth of its time went into zeroing them
     (docs/experiments.md, 2026-11-22). For programs that own their process.

@@ -1,8 +1,8 @@
-"""Muon: momentum whose update is made orthogonal, for the weights of convolutions (K. Jordan et al., 2024).
+"""Muon: momentum with orthogonalised updates, for the weights of convolutions (K. Jordan et al., 2024).
 
-A convolution's gradient is mostly a few directions; ADAM scales numbers one by one and keeps it so. Muon replaces the momentum,
-seen as a matrix of outputs by inputs, by its nearest orthogonal matrix, so that every direction moves alike. On fields it
-reaches in 1.7 minutes what AdamW needs 5 for (docs/experiments.md, 2026-11-28).
+A few directions dominate a convolution's gradient, and ADAM, which scales numbers one by one, keeps it so. Muon
+replaces the momentum, seen as a matrix of outputs by inputs, by its nearest orthogonal matrix, so that every direction
+moves alike. On fields it reaches in 1.7 minutes what takes AdamW 5 (docs/experiments.md, 2026-11-28).
 """
 
 from collections.abc import Callable, Iterable
@@ -11,18 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-ROUNDS = 5  # of Newton-Schulz: singular values end in 0.7 ... 1.2, which is near enough
+ROUNDS = 5  # of Newton-Schulz: singular values end in 0.7 ... 1.2, close enough to 1
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic that drives them there fastest
 
 
 class Muon(torch.optim.Optimizer):
-    """An optimiser for weights of two or more axes; the first is the outputs'.
+    """Optimiser for weights of two or more axes, the first of which is the outputs'.
 
     Args:
         rate: learning rate: the size of an update's singular values.
         momentum: share of the running mean of gradients that is kept; Nesterov's form.
         decay: weight decay, decoupled.
-        dtype: in which matrices are multiplied; bfloat16 is enough where it is fast.
+        dtype: of the matrix products; bfloat16 is precise enough where it is fast.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""In what numbers the networks of a training compute: bf16 where the machine is faster at it, else fp32."""
+"""Precision of the networks in training: bf16 where the machine is faster at it, else fp32."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from poke2vid.types import InputError
 
 Precision = Literal["fp32", "bf16"]
-TRIAL_STEPS = 3  # timed of each, after one that is not
-GAIN = 0.9  # bf16 is taken if its steps need less than this share of fp32's: below that noise decides
+TRIAL_STEPS = 3  # timed steps of each precision, after an untimed one
+GAIN = 0.9  # bf16 is taken if its steps need less than this share of fp32's time: smaller gains may be noise
 
 
 def convolving(precision: Precision, device: torch.device) -> torch.autocast:
-    """Within it convolutions compute in that precision; sums, warps and norms choose their own."""
+    """Context in which convolutions compute in that precision; sums, warps and norms choose their own."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 class Convolving(nn.Module):
-    """A frozen network that computes in a precision and answers in fp32, in which losses are taken."""
+    """A frozen network that computes in a given precision and returns fp32, in which losses are computed."""
 
     def __init__(self, network: nn.Module, precision: Precision) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def kept(asked: str | None, own: Precision) -> Precision:
 
 
 def faster(asked: str, step: Callable[[Precision], Callable[[], object]]) -> Precision:
-    """The precision that was asked for; of "auto" the faster.
+    """The precision that was asked for; for "auto" the faster one.
 
     Args:
         step: gives, for a precision, a function that does one training step.
@@ -62,7 +62,7 @@ def faster(asked: str, step: Callable[[Precision], Callable[[], object]]) -> Pre
 
 
 def _seconds(step: Callable[[], object]) -> float:
-    """The fastest of some steps: whatever else the machine does only adds."""
+    """Time of the fastest of some steps: other load on the machine only adds to it."""
     step()
     times = []
     for _ in range(TRIAL_STEPS):

@@ -1,7 +1,7 @@
-"""Presets: one row each; columns are what really varies, the rest is TrainConfig's default.
+"""Presets, one row each: a row names the settings that differ from TrainConfig's defaults.
 
-Model, losses, critics and optimiser of the defaults are the paper's. The training clips are more: also
-longer ones, untouched ones and augmented ones, so that a session can rest, be released and be poked again (decision 009).
+Model, losses, critics and optimiser of the defaults are the paper's. The training clips go beyond it: also
+longer, untouched and augmented ones, so that a session can rest, be released and be poked again (decision 009).
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _PAPER = TrainConfig(data=DataConfig(max_pokes=1))
 
 
 def _released(resolution: int, frame_patches: int, clip_patches: int) -> TrainConfig:
-    """What the released code runs, where it differs from the paper; patches are logits of a critic (decision 014)."""
+    """The released code's settings where it differs from the paper; patches are logits of a critic (decision 014)."""
     return TrainConfig(
         model=released_config(resolution),
         data=DataConfig(max_pokes=1, poke_stds=2.0, background_share=0.0),
@@ -43,14 +43,14 @@ def _shaped(config: TrainConfig, **model: object) -> TrainConfig:
     return replace(config, model=replace(config.model, **model))  # type: ignore[arg-type]
 
 
-# What Table 3 and 4 take away from the model, from whatever size and budget it has; all make the same number of steps.
+# Ablations of Tables 3 and 4, for a model of any size and budget; all make the same number of steps.
 ABLATIONS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
     "bottleneck_rnn": lambda c: _shaped(c, dynamics="bottleneck"),
     "no_trajectory_loss": lambda c: replace(c, weights=replace(c.weights, trajectory=0.0)),
     "single_stage": lambda c: replace(c, stage_1_steps=0, stage_2_steps=c.num_steps, freeze_object_encoder=False),
     "depth1": lambda c: _shaped(c, depth=1),
     "depth2": lambda c: _shaped(c, depth=2),
-    "depth3": lambda c: _shaped(c, depth=3),  # at 64 pixels the model itself, by its name in Table 4
+    "depth3": lambda c: _shaped(c, depth=3),  # at 64 pixels the full model, under its name in Table 4
 }
 
 PRESETS: dict[str, TrainConfig] = {
@@ -77,8 +77,8 @@ PRESETS: dict[str, TrainConfig] = {
         perceptual="squeeze", perceptual_frames=2, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
         stage_1_steps=100, stage_2_steps=5000, sample_every=200, checkpoint_every=100,
     ),
-    # small64 for clips of the simulator, from the shipped model on (`--init base`): from drawn weights so many different scenes
-    # taught little within an hour, and with an absolute flow error nothing at all (docs/experiments.md, 2026-11-25).
+    # small64 for clips of the simulator, started from the shipped model (`--init base`): from random weights, its many
+    # scenes taught little within an hour, and nothing with an absolute flow error (docs/experiments.md, 2026-11-25).
     "simulated64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
         data=DataConfig(poke_stds=1.0, min_motion=0.015, long_share=0.15, waypoints=(3, 6)),
@@ -86,7 +86,7 @@ PRESETS: dict[str, TrainConfig] = {
         perceptual="none", flow_softness=0.05, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
         stage_1_steps=0, stage_2_steps=5500, freeze_object_encoder=False, sample_every=500, checkpoint_every=250,
     ),
-    # For tests: seconds.
+    # For tests; takes seconds.
     "tiny": TrainConfig(
         model=ModelConfig(resolution=32, channels=8, decoder="motion"),
         data=DataConfig(horizon=4, max_length=6, max_pokes=1, augment=None),
@@ -96,7 +96,7 @@ PRESETS: dict[str, TrainConfig] = {
     # Table 3 and 4, at 64 pixels.
     **{name: ablated(_PAPER) for name, ablated in ABLATIONS.items()},
     # The paper's model at a quarter of its width, without critics, for the same tables where there is no GPU: ten minutes of
-    # one core a row. It has not converged by then, and whoever shows its numbers says so.
+    # one core a row. It has not converged by then; say so wherever its numbers are shown.
     "ablation64": TrainConfig(
         model=ModelConfig(resolution=64, channels=8),
         data=DataConfig(max_pokes=1, poke_stds=1.0, min_motion=0.015, max_length=10, long_share=0.0, untouched_share=0.0),
@@ -106,8 +106,8 @@ PRESETS: dict[str, TrainConfig] = {
     ),
     # Appendix B.
     "impulse64": _paper(64, poke_kind="impulse"),
-    # simulated64 for impulses, from the shipped model on. One poke, lest three of them stand for one clip's motion; waypoints,
-    # or it jumps to where x_T is at once (docs/experiments.md, 2026-11-25). An impulse names no target: no poke term.
+    # simulated64 for impulses, started from the shipped model. One poke, so that three do not share one clip's motion;
+    # waypoints, or it jumps to x_T at once (docs/experiments.md, 2026-11-25). An impulse names no target: no poke term.
     "impulse_small64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion", poke_kind="impulse"),
         data=DataConfig(max_pokes=1, long_share=0.15, waypoints=(3, 6)),
@@ -115,7 +115,7 @@ PRESETS: dict[str, TrainConfig] = {
         perceptual="none", flow_softness=0.05, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
         stage_1_steps=0, stage_2_steps=5500, freeze_object_encoder=False, sample_every=500, checkpoint_every=250,
     ),
-    # What the paper says to the letter, where we depart from it (docs/decisions).
+    # The paper to the letter, where our defaults depart from it (docs/decisions).
     "literal_poke_encoder": _paper(64, poke_encoder="literal"),
     "literal_clip_critic": replace(_paper(64), critics=CriticConfig(design="literal")),
     "literal_colour": _paper(64, colour="literal"),
@@ -132,7 +132,7 @@ _TIME_ALONE: dict[str, Any] = {"time_alone": True, "scenes": 1, "pokes": 1, "fil
 FIELD_PRESETS: dict[str, FieldConfig] = {
     "fields64": FieldConfig(touch=_TOUCH, films=4),
     "fields128": FieldConfig(touch=_TOUCH_128, films=4, matrix_rate=0.02),
-    # How things move, at the end, from many films a step; where they go stays to the bit.
+    # Last stage: motion in time, from many films a step; where things go stays the same to the bit.
     "time64": FieldConfig(touch=_TOUCH, **_TIME_ALONE),
     "time128": FieldConfig(touch=_TOUCH_128, matrix_rate=0.02, **_TIME_ALONE),
 }

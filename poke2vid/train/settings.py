@@ -1,4 +1,4 @@
-"""Settings from outside: configs of any kind of training from JSON and from `--set a.b=v`."""
+"""Settings from users: configs of any kind of training from JSON and from `--set a.b=v`."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def read(kind: type[Config], value: dict[str, Any]) -> Config:
     Raises:
         InputError: naming each key that is unknown, missing or out of range.
     """
-    import pydantic  # here: a training node need not have it
+    import pydantic  # imported here: a training node may lack it
 
     try:
         return pydantic.TypeAdapter(kind).validate_python(value)

@@ -1,4 +1,4 @@
-"""What one training step minimises, in either stage (Sec. 3.2); no loop, no files."""
+"""Loss of one training step, in either stage (Sec. 3.2); no loop, no files."""
 
 from dataclasses import dataclass, replace
 
@@ -14,8 +14,8 @@ from poke2vid.train.precision import convolving
 from poke2vid.types import Rollout
 
 Terms = dict[str, Tensor]
-TOUCHED = 2  # pixels around a poked point that should come along as D says
-ALIKE = 0.5  # a pixel comes along if its D differs by so much of the poke's length at the most
+TOUCHED = 2  # pixels around a poked point that should follow D
+ALIKE = 0.5  # a pixel comes along if its D differs from the poke's by at most this share of the poke's length
 
 
 def trainable(model: PokeVideo, config: TrainConfig, stage: int) -> list[nn.Module]:
@@ -27,7 +27,7 @@ def trainable(model: PokeVideo, config: TrainConfig, stage: int) -> list[nn.Modu
 
 
 def freeze_others(model: PokeVideo, parts: list[nn.Module]) -> None:
-    """Exactly the given parts receive gradients; what another stage left behind is forgotten."""
+    """Freezes all but the given parts, and clears the gradients of an earlier stage."""
     model.requires_grad_(False)
     model.zero_grad(set_to_none=True)
     for part in parts:
@@ -36,10 +36,10 @@ def freeze_others(model: PokeVideo, parts: list[nn.Module]) -> None:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a step predicts, and the truth beside it.
+    """Prediction of a step, and the truth.
 
     Attributes:
-        times: the frame of the clip, from 1, that each frame of `result` and of `x` is.
+        times: number in the clip, from 1, of each frame of `result` and `x`.
     """
 
     result: Rollout
@@ -63,7 +63,7 @@ def predict(model: PokeVideo, batch: Batch, config: TrainConfig, step: int) -> P
 
 
 def _in_fp32(result: Rollout) -> Rollout:
-    """What losses are taken of; itself if it is."""
+    """The rollout in fp32, for losses; tensors already in fp32 are not copied."""
     flow, repaint = (None if tensor is None else tensor.float() for tensor in (result.flow, result.repaint))
     sigma = tuple(level.float() for level in result.sigma)
     return replace(result, frames=result.frames.float(), sigma=sigma, flow=flow, repaint=repaint)
@@ -103,7 +103,7 @@ def frame_terms(result: Rollout, x: Tensor, extractor: nn.Module | None, config:
 
 
 def motion_terms(predicted: Prediction, batch: Batch, data: DataConfig, softness: float) -> Terms:
-    """For a decoder that warps: its flow against D and the pokes at x_T and the waypoints, and how much it repaints."""
+    """Terms of a decoder that warps: its flow against D and the pokes at x_T and the waypoints, and its repaint."""
     result = predicted.result
     if result.flow is None or result.repaint is None:
         return {}
@@ -124,14 +124,14 @@ def motion_terms(predicted: Prediction, batch: Batch, data: DataConfig, softness
 
 
 def poke_targets(batch: Batch, D: Float[Tensor, "b 2 h w"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the pokes that should be obeyed or ignored: where what they touch should be, how far D says it came, and which exist.
+    """Targets of the pixels touched by pokes to be obeyed or ignored, how far D says they came, and which exist.
 
-    A poke touches the pixels around l too, each with its own D: a field that fetches everything between l and l + p from l
-    would obey the poked point alone, at every time, and smear it. Only those count that come along with l until T: beside a
-    thin part most pixels stay, and the median of all, which an absolute error asks for, would be to disobey.
+    A poke also touches the pixels around l, each with its own D: with l alone, a field that fetches everything between
+    l and l + p from l would obey the poke at every time, and smear the point. Only pixels that move with l until T
+    count: beside a thin part most stay, and the median of all, the optimum of an absolute error, disobeys the poke.
 
     Returns:
-        targets and shifts `b k 2` in pixels, and `b k`, 1 where there is one, as `losses.poke_loss` takes them.
+        targets and shifts `b k 2` in pixels, and `b k`, 1 where one exists, as `losses.poke_loss` takes them.
     """
     height, width = D.shape[-2:]
     reach = torch.arange(-TOUCHED, TOUCHED + 1)
@@ -153,5 +153,5 @@ def poke_targets(batch: Batch, D: Float[Tensor, "b 2 h w"]) -> tuple[Tensor, Ten
     at_t = batch.displacement.cpu()
     p = at_t[clips, :, touched[..., 1].clamp(0, height - 1), touched[..., 0].clamp(0, width - 1)]
     given = given * ((at_t[clips, :, y, x] - p).norm(dim=-1) <= ALIKE * p.norm(dim=-1))
-    shifts = D.cpu()[clips, :, y, x].flatten(1, 2)  # at x_T that of l is p itself; nothing in the background
+    shifts = D.cpu()[clips, :, y, x].flatten(1, 2)  # at x_T the shift of l is p itself; 0 in the background
     return torch.stack((x, y), dim=-1).flatten(1, 2) + shifts, shifts, given.flatten(1)

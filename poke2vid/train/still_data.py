@@ -17,18 +17,18 @@ from poke2vid.train.field_data import recorded, relit
 from poke2vid.types import Split
 
 if TYPE_CHECKING:
-    from poke2vid.data.cutouts import Cutouts  # which decodes pictures, as a training node without stills need not
+    from poke2vid.data.cutouts import Cutouts  # it decodes pictures, which training without stills does not need
 
 FINER = 2  # composed at twice the model's side, so that edges are as soft as a camera's
 
 
 @dataclass(frozen=True)
 class StillBatch:
-    """Pictures in which nothing is known to move, and what stands in them.
+    """Pictures without known motion, and the place of the objects in them.
 
     Attributes:
         x_0: in [-1, 1], at the model's size.
-        inside: which share of each pixel of the field is an object's, in 0 ... 1.
+        inside: share of each pixel of the field that is an object's, in 0 ... 1.
     """
 
     x_0: Float[Tensor, "n 3 h w"]

@@ -1,4 +1,4 @@
-"""How a training is stopped by a signal: the step in work is finished and saved."""
+"""Stopping a training by a signal: the current step is finished and saved."""
 
 import signal
 from types import FrameType
@@ -7,19 +7,19 @@ import torch
 
 
 class Interrupted(Exception):
-    """SIGINT or SIGTERM came; the run is saved."""
+    """Raised after SIGINT or SIGTERM, with the run saved."""
 
 
 def single_thread(_: int) -> None:
     torch.set_num_threads(1)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal or a batch system tells all processes; the loop decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal or batch system signals all processes; the loop decides
         signal.signal(number, signal.SIG_IGN)
 
 
 class Signals:
-    """While it is entered, SIGINT and SIGTERM only take note, so that the step in work is finished and saved.
+    """Context in which SIGINT and SIGTERM are only noted, so that the current step is finished and saved.
 
-    A second one interrupts at once, for whoever cannot wait; the last checkpoint is whole.
+    A second signal interrupts at once; the last checkpoint stays whole.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How well the maps of time follow films: pulled, let go of, and pushed."""
+"""Loss and scores of the maps of time on films: pulled, released, and pushed."""
 
 from dataclasses import dataclass
 
@@ -14,22 +14,22 @@ from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.film_data import FilmBatch
 from poke2vid.train.precision import convolving
 
-TOUCHED = 0.03  # of the side: the spot whose path is looked at by itself
-WINDOW = 12  # frames; half a period of what swings slowly
-LIVELY = 1.0  # weight of how far it swings
-MEANS = 0.3  # weight of curves whose mean shall be met; 1 brought nothing more
-OUTLYING = 4.0  # of such a curve: beyond, an error counts as far as it goes, no longer by its square
-SMALLEST = 0.25  # pixels of the field: what moves less is no measure
+TOUCHED = 0.03  # of the side: radius of the touched spot, whose path counts by itself
+WINDOW = 12  # frames; half a period of a slow swing
+LIVELY = 1.0  # weight of how far things swing
+MEANS = 0.3  # weight of curves whose mean must be met; 1 was no better
+OUTLYING = 4.0  # of such a curve; a larger error counts linearly, no longer by its square
+SMALLEST = 0.25  # pixels of the field; smaller motion is no scale for errors
 THIN = 2  # every second pixel of the field is enough
 
 
 @dataclass(frozen=True)
 class Swung:
-    """What was predicted of films, told hertz and damping and not, and the truth, on every second pixel of the field.
+    """Predictions for films, with hertz and damping told and untold, and the truth, on every second pixel of the field.
 
     Attributes:
-        told, untold, true: u at x_1 ... x_F. What is let go of starts where it truly was, as fast as
-            the law says: in a session nobody knows better.
+        told, untold, true: u at x_1 ... x_F. After a release, predictions start from the true place
+            at the law's speed: a session has nothing better.
         inside: the object.
         near: 1 at l, less away from it.
     """
@@ -47,7 +47,7 @@ def swing(net: TouchEncoder, batch: FilmBatch, config: FieldConfig) -> Swung:
     with convolving(config.precision, batch.x_0.device):
         features = net.encode(batch.x_0.contiguous(memory_format=torch.channels_last))
         touched = net(features.levels, batch.at)
-    with torch.no_grad():  # time is to explain when things move, not how far
+    with torch.no_grad():  # maps of time must explain when things move, not how far
         given = torch.ones(n, 1, dtype=torch.bool, device=batch.x_0.device)
         thrown = respond(touched.influence[:, None], features.mask, batch.at[:, None], batch.p[:, None], given)
     size = (FIELD_SIDE, FIELD_SIDE)
@@ -69,7 +69,7 @@ def rolled(
     law: Law, stays: Float[Tensor, "n 2 h w"], true: Float[Tensor, "n f 2 h w"], thrown: Float[Tensor, "n 2 h w"],
     batch: FilmBatch,
 ) -> Float[Tensor, "n f 2 h w"]:  # fmt: skip
-    """u at every frame under a law. The hand goes along its path of least jerk to where the object truly is at its arrival."""
+    """u at every frame under a law. The hand takes its path of least jerk to the object's true place at its arrival."""
     n, frames = true.shape[:2]
     pushed = batch.release == 0
     last = torch.arange(n, device=true.device)
@@ -94,12 +94,12 @@ def rolled(
 
 
 def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
-    """The absolute error as a share of the poke's length, of the whole object and of the touched spot, held and free frames
-    alike, told and untold alike; and of what is free, that of how far it swings.
+    """Absolute error as a share of the poke's length, of the whole object and of the touched spot, held and free frames
+    alike, told and untold alike; for free frames also the error of how far things swing.
 
-    By the absolute error alone, a swing whose phase cannot be known had better be none: what returns would creep. And where it
-    cannot be known whether a thing falls over, it had better not: its median stays. So how much moves as a whole, how much of
-    it along the held flow, and the path of what is pushed, also count by their squares: of these the mean is met.
+    For the absolute error alone, the best prediction of a swing of unknown phase is no swing, so released things would
+    creep back; and a thing that may or may not fall over would stay, as its median does. So how much moves as a whole,
+    how much of it along the held flow, and the path of pushed things also count by their squares, which the mean meets.
     """
     length = batch.p.norm(dim=-1).clamp_min(1.0)[:, None, None, None]
     frames = torch.arange(1, said.true.shape[1] + 1, device=said.true.device)
@@ -124,8 +124,8 @@ def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
 
 
 def means_apart(u: Float[Tensor, "n f 2 h w"], said: Swung, batch: FilmBatch, free: Float[Tensor, "n f"]) -> Tensor:
-    """Of what was let go of: motion, and its part along the held flow, as shares of the held; of what was pushed: the spot's
-    path as a share of its peak.
+    """Errors of curves. Of released things: motion, and its part along the held flow, as shares of the held; of pushed
+    things: the spot's path as a share of its peak.
     """
     last = torch.arange(len(u), device=u.device)
     held = said.true[last, (batch.release - 1).clamp_min(0)] * said.inside
@@ -155,14 +155,14 @@ def means_apart(u: Float[Tensor, "n f 2 h w"], said: Swung, batch: FilmBatch, fr
 
 
 def _reach(u: Float[Tensor, "n f 2 h w"], free: Float[Tensor, "n f"]) -> Float[Tensor, "n t h w"]:
-    """The root mean square of u over some free frames, for every place: how far it swings, at whatever moments."""
+    """Root mean square of u over windows of free frames, for every place: how far it swings, in any phase."""
     frames = free[:, :, None, None]
     energy = _windowed(u.square().sum(dim=2) * frames) / _windowed(frames).clamp_min(1e-6)
     return (energy + 1e-4).sqrt()
 
 
 def _windowed(values: Float[Tensor, "n f h w"]) -> Float[Tensor, "n t h w"]:
-    """Means over `WINDOW` frames, every half of it."""
+    """Means over windows of `WINDOW` frames, half a window apart."""
     return functional.avg_pool3d(values[:, None], (WINDOW, 1, 1), (WINDOW // 2, 1, 1))[:, 0]
 
 
@@ -172,15 +172,15 @@ IMPULSE_FRAMES = 25
 
 @dataclass(frozen=True)
 class SwingScores:
-    """How far films are met, as shares.
+    """Errors on films, as shares.
 
     Attributes:
         held: the error while pulled, over a still picture's.
         free, free_untold: the error after the release, over that of snapping back at once.
-        curve, curve_untold: largest distance between the mean curves `AFTER` the release of the films and of the prediction, of
+        curve, curve_untold: largest distance between the films' and predictions' mean curves `AFTER` the release, of
             the projection on the held flow or of the mean motion, as shares of the held.
-        impulse, impulse_untold: the same of the touched point's path after a push, as a share of its peak.
-        pulls, pushes: how many films.
+        impulse, impulse_untold: the same for the touched point's path after a push, as a share of its peak.
+        pulls, pushes: number of films.
     """
 
     held: float
@@ -196,7 +196,7 @@ class SwingScores:
 
 @torch.no_grad()
 def swing_scores(net: TouchEncoder, batches: list[FilmBatch], config: FieldConfig) -> SwingScores:
-    """Over all films of some batches."""
+    """Scores over all films of some batches."""
     errors, curves, paths = torch.zeros(5), [], []
     pulls = pushes = 0
     for batch in batches:
@@ -205,6 +205,7 @@ def swing_scores(net: TouchEncoder, batches: list[FilmBatch], config: FieldConfi
         pulled = batch.release > 0
         held = (frames <= batch.release[:, None]) & pulled[:, None]
         free = ~held & pulled[:, None] & (frames <= batch.frames[:, None])
+        # Errors of pulled films
         still, told, untold = (
             mean_motion(u, said.inside) for u in (said.true, said.told - said.true, said.untold - said.true)
         )
@@ -218,6 +219,7 @@ def swing_scores(net: TouchEncoder, batches: list[FilmBatch], config: FieldConfi
             ]
         )
         pulls, pushes = pulls + int(pulled.sum()), pushes + int((~pulled).sum())
+        # Curves after a release, paths after a push
         for k in torch.arange(len(pulled)).tolist():
             release = int(batch.release[k])
             if release and release + AFTER[-1] <= int(batch.frames[k]):
@@ -238,7 +240,7 @@ def swing_scores(net: TouchEncoder, batches: list[FilmBatch], config: FieldConfi
 
 
 def mean_motion(u: Float[Tensor, "n f 2 h w"], inside: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n f"]:
-    """Mean length over the object."""
+    """Mean length of u over the object."""
     return (u.norm(dim=2) * inside).sum((2, 3)) / inside.sum((2, 3)).clamp_min(1)
 
 
@@ -253,7 +255,7 @@ def let_go(u: Float[Tensor, "f 2 h w"], inside: Float[Tensor, "1 h w"], release:
 def pushed_path(
     u: Float[Tensor, "f 2 h w"], at: Float[Tensor, "2"], inside: Float[Tensor, "1 h w"]
 ) -> Float[Tensor, " t"]:
-    """How far the touched place goes along the way to its peak, as a share of it."""
+    """Projection of the touched place's path on its peak, as a share of the peak."""
     cells = torch.arange(u.shape[-1]) * float(THIN)
     far = torch.hypot(cells[None] - at[0], cells[:, None] - at[1])
     row, column = divmod(int((far + 1e6 * (1 - inside[0])).argmin()), u.shape[-1])
@@ -263,7 +265,7 @@ def pushed_path(
 
 
 def _distances(curves: list[Tensor]) -> tuple[float, float]:
-    """Between the truth's mean curve and each prediction's; NaN without any."""
+    """Largest distance of each prediction's mean curve from the truth's; NaN without any."""
     if not curves:
         return float("nan"), float("nan")
     true, *others = torch.stack(curves).mean(dim=0)

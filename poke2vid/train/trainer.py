@@ -1,4 +1,4 @@
-"""One training step, and everything that a checkpoint must keep of it: both networks of the game and their optimisers."""
+"""One training step, and the state that a checkpoint must keep: the generator, its critics and their optimisers."""
 
 import hashlib
 import math
@@ -27,7 +27,7 @@ _OPTIMISER, _CRITIC_OPTIMISER = "optimiser/", "critic-optimiser/"
 
 
 class Trainer:
-    """The generator, its critics, an ADAM for each, and the number of steps that they have behind them.
+    """The generator, its critics, an ADAM for each, and the number of steps done.
 
     Args:
         extractor: Phi of L_rec; None where there are no feature terms.
@@ -51,13 +51,13 @@ class Trainer:
         self._enter_stage(config.stage(0))
 
     def _enter_stage(self, stage: int) -> None:
-        """ADAM over the parameters of a stage, all others frozen; a stage has its own parameters, so its own moments."""
+        """Starts ADAM over a stage's parameters and freezes all others; each stage has its own moments."""
         parts = steps.trainable(self.model, self.config, stage)
         steps.freeze_others(self.model, parts)
         self.optimiser = _adam((p for part in parts for p in part.parameters()), self.config)
 
     def advance(self, batch: Batch, *, balance: bool = False) -> dict[str, float]:
-        """One step on this process's share of a batch; returns what there is to log, averaged over the processes.
+        """One step on this process's share of a batch; returns the values to log, averaged over the processes.
 
         The critics learn first, on predictions that are constants to them; then the generator, with the critics frozen.
 
@@ -91,7 +91,7 @@ class Trainer:
     def _play(
         self, adversary: Adversary, optimiser: torch.optim.Optimizer, predicted: steps.Prediction
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """A step of the critics; then what the improved critics say to the generator."""
+        """Steps the critics; returns their terms, and the generator's terms from the updated critics."""
         config, step = self.config, self.step
         x_hat, x = predicted.result.frames, predicted.x
         draw = adversary.draw(step, x.shape[1], self.group)
@@ -107,7 +107,7 @@ class Trainer:
         return told, adversary.generator_terms(x_hat, x, step, draw)
 
     def _finite(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The terms averaged over the processes, all of them finite."""
+        """The terms averaged over the processes; raises InputError unless all are finite."""
         averaged = self.group.average(terms)
         require_finite(averaged, self.step)
         return averaged
@@ -125,7 +125,7 @@ class Trainer:
         return norm
 
     def _gradients(self, terms: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
-        """The norm of each weighted term's own gradient on G, so that their balance is seen (of this process's share)."""
+        """Norm of each weighted term's own gradient on G, to show their balance (of this process's share)."""
         parameters = [p for p in self.model.decoder.parameters() if p.requires_grad]
         norms = {}
         for name, term in terms.items():
@@ -136,7 +136,7 @@ class Trainer:
         return norms
 
     def state(self) -> dict[str, Tensor]:
-        """The weights and buffers of both networks, themselves."""
+        """Weights and buffers of generator and critics, not copied."""
         found = model_tensors(self.model)
         return found if self.adversary is None else found | _prefixed(_CRITICS, self.adversary.state_dict())
 
@@ -148,7 +148,7 @@ class Trainer:
         return found
 
     def load(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Takes over what `tensors` gave after `step` steps.
+        """Loads the output of `tensors` after `step` steps.
 
         Raises:
             RuntimeError: if they are those of another model or other critics.
@@ -164,7 +164,7 @@ class Trainer:
 
 
 def decay(config: TrainConfig, step: int) -> float:
-    """A half cosine over the stage, from 1 to `config.decay`: the share of the learning rate in the step with this number."""
+    """Factor on the learning rate in the step with this number: half a cosine over the stage, 1 to `config.decay`."""
     first, length = (
         (0, config.stage_1_steps) if config.stage(step) == 1 else (config.stage_1_steps, config.stage_2_steps)
     )

@@ -1,4 +1,4 @@
-"""What a preparation has to say for itself, in a line and in two files."""
+"""Summary of a `prepare` run, as one line and as two files."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,12 +9,12 @@ from poke2vid.files import atomic, write_json
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """How a preparation went.
+    """Summary of a `prepare` run: kept, skipped, timings.
 
     Attributes:
         kept: names of the videos in the store, `reused` of them from an earlier run.
-        frames: decoded in this run; the milliseconds are per such frame.
-        digest: the store's.
+        frames: number decoded in this run; the milliseconds are per such frame.
+        digest: of the store.
     """
 
     kept: tuple[str, ...]
@@ -34,7 +34,7 @@ class PrepareReport:
         return f"{videos}; {self.frames} frames in {self.seconds:.1f} s: {pace}"
 
     def write(self, store: Path) -> None:
-        """`report.json` and `report.md`, with a reason for every video that was skipped."""
+        """Writes `report.json` and `report.md`, with the reason for every skipped video."""
         skipped = [video.model_dump(mode="json") for video in self.skipped]
         write_json(store / "report.json", {**asdict(self), "skipped": skipped})
         rows = [f"| {video.name} | {video.reason} |" for video in self.skipped]

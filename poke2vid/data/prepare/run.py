@@ -1,4 +1,4 @@
-"""Videos to a clip store: decode, estimate flow, keep what moves. Resumable at any moment, the same for any workers."""
+"""Videos to a clip store: decode, estimate flow, keep what moves. Resumable; the result is the same for any workers."""
 
 import contextlib
 import functools
@@ -45,18 +45,18 @@ REASONS_SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareSettings:
-    """How videos become a store.
+    """Settings of a `prepare` run.
 
     Attributes:
         resolution: side of the square frames, in pixels; even.
         fps: frames a second to keep at most; None keeps all.
-        fit: how a frame becomes square: "crop", "stretch" or "pad".
+        fit: method of making a frame square: "crop", "stretch" or "pad".
         lags: the T of every flow x_0 -> x_T that is kept, in frames; the paper's clips have T = 10.
-        flow: the flow estimator, "dis" or "raft"; "exact" for simulated videos, which know theirs.
-        seed, test_fraction: rank the videos and decide how many are held out for tests.
-        test: globs over video names that hold out exactly what they match instead.
-        min_motion: share of the frame's side that the foreground must move somewhere, lest a video be skipped.
-        workers: processes; 0 works in this one.
+        flow: the flow estimator, "dis" or "raft"; "exact" for simulated videos, whose flow is known.
+        seed, test_fraction: random ranking of the videos, and the share of them held out for tests.
+        test: globs over video names; if given, exactly the matching videos are held out instead.
+        min_motion: least motion of the foreground, as a share of the frame's side; stiller videos are skipped.
+        workers: number of processes; 0 works in this one.
     """
 
     resolution: int
@@ -71,7 +71,7 @@ class PrepareSettings:
     workers: int = 2
 
     def __post_init__(self) -> None:
-        _ = self.arrays, self.split  # raise InputError for what cannot be
+        _ = self.arrays, self.split  # raise InputError for invalid values
         if self.workers < 0:
             raise InputError(f"workers is {self.workers}; choose 0 (this process) or more.")
 
@@ -89,7 +89,7 @@ class PrepareSettings:
 def prepare(
     source: Path, out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False
 ) -> PrepareReport:
-    """Every video at `source` to the store `out`; what an earlier, even a killed run has finished is kept.
+    """Prepares every video at `source` into the store `out`; keeps what an earlier, even a killed, run has finished.
 
     Args:
         source: a video, or a folder of videos or of frames (`sources.folder`).
@@ -99,10 +99,10 @@ def prepare(
 
     Raises:
         InputError: if the source holds no video, `out` is something else or a store of other settings or videos, the
-            disk is full, or not one video could be kept. A video that cannot be used is skipped with its reason.
+            disk is full, or no video could be kept. An unusable video is skipped with its reason.
     """
     videos = find_videos(source)
-    # Here, so that missing weights stop the run and not every worker.
+    # Built here first, so that missing weights stop the run before any worker starts.
     build_estimator(settings.arrays.flow, weights_dir)
     return fill_store(videos, out, settings, weights_dir, quiet)
 
@@ -110,7 +110,7 @@ def prepare(
 def fill_store(
     videos: Sequence[Source], out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False
 ) -> PrepareReport:
-    """As `prepare`, from any kind of source."""
+    """Fills a store as `prepare` does, from any kind of source."""
     started = time.perf_counter()
     _check_patterns(settings.test, videos)
     with alone_in(_videos_folder(out)):
@@ -120,7 +120,7 @@ def fill_store(
 
 
 class _Preparation:
-    """One run: what is already there, what is still to do, and what became of it."""
+    """State of one run: finished videos, pending ones, and outcomes."""
 
     def __init__(self, out: Path, settings: PrepareSettings, videos: Sequence[Source]) -> None:
         self._out, self._folder, self._settings = out, out / "videos", settings
@@ -136,7 +136,7 @@ class _Preparation:
         self._pending = [video for video in videos if video.name not in self._entries | self._skipped]
 
     def run(self, weights_dir: Path | None, quiet: bool) -> Stopwatch:
-        """Prepares what is pending; kept entries and reasons pile up in the object, finished videos on disk."""
+        """Prepares the pending videos; entries and skip reasons collect in this object, arrays on disk."""
         total = Stopwatch()
         if not self._pending:
             return total
@@ -157,7 +157,7 @@ class _Preparation:
         return total
 
     def finish(self, watch: Stopwatch, seconds: float) -> PrepareReport:
-        """Writes the manifest, last of all, and the report."""
+        """Writes the manifest, as the last file of the store, and the report."""
         skipped = tuple(self._skipped[name] for name in sorted(self._skipped))
         names = sorted(self._entries)
         manifest = self._manifest(names, skipped)
@@ -181,7 +181,7 @@ class _Preparation:
         return report
 
     def _clear(self) -> None:
-        """From here on the store is unfinished; what a killed run left half done goes."""
+        """Marks the store unfinished and removes partial work of a killed run."""
         (self._out / MANIFEST).unlink(missing_ok=True)
         for stale in self._folder.glob(f"{WORK_PREFIX}*"):
             shutil.rmtree(stale, ignore_errors=True)
@@ -202,7 +202,7 @@ class _Preparation:
         source = {name: self._entries[name].source_sha256 for name in names}
         once = sorted({source[name]: name for name in reversed(names)}.values())  # each video under its first name
         chosen = held_out(names if self._settings.split.patterns else once, self._settings.split)
-        held_sources = {source[name] for name in chosen}  # the same video must not stand on both sides of the split
+        held_sources = {source[name] for name in chosen}  # copies of a video must be on the same side of the split
         test = {name for name in names if source[name] in held_sources}
         return Manifest(
             settings=self._settings.arrays,
@@ -230,10 +230,10 @@ def _check_patterns(patterns: Sequence[str], videos: Sequence[Source]) -> None:
 
 
 def _videos_folder(out: Path) -> Path:
-    """The folder of the videos of a store, made where there is nothing yet.
+    """The folder of a store's videos, created if missing.
 
     Raises:
-        InputError: if `out` is something else than a store, or cannot be written.
+        InputError: if `out` is not a store, or cannot be written.
     """
     folder = out / "videos"
     if out.exists() and not folder.is_dir() and (not out.is_dir() or any(out.iterdir())):
@@ -249,7 +249,7 @@ def _earlier_manifest(out: Path, settings: PrepareSettings) -> Manifest | None:
     """The manifest of a finished store at `out`, if there is one.
 
     Raises:
-        InputError: if it is a store of other settings.
+        InputError: if it is a store with other settings.
     """
     if not (out / MANIFEST).is_file():
         return None
@@ -274,7 +274,7 @@ def _finished(folder: Path, settings: ArraySettings, videos: Sequence[Source]) -
     by_id = {safe_id(video.name): video for video in videos}
     found: dict[str, Entry] = {}
     for place in sorted(folder.iterdir()):
-        if place.name.startswith((WORK_PREFIX, ".")):  # the second: what a file browser leaves
+        if place.name.startswith((WORK_PREFIX, ".")):  # work folders, and hidden files of file browsers
             continue
         video = by_id.get(place.name)
         if video is None:
@@ -282,7 +282,7 @@ def _finished(folder: Path, settings: ArraySettings, videos: Sequence[Source]) -
         try:
             entry = read_entry(place)
         except InputError:
-            continue  # damaged: prepared anew
+            continue  # damaged: prepare it again
         if is_whole(place, entry) and entry.settings == settings and entry.source_sha256 == video.digest():
             found[video.name] = entry
     return found

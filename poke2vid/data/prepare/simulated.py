@@ -1,4 +1,4 @@
-"""Simulated videos straight into a store: no video file, no decoding, and flow that is known instead of estimated."""
+"""Simulated videos straight into a store: no video files, no decoding, and exact instead of estimated flow."""
 
 import contextlib
 import hashlib
@@ -20,17 +20,17 @@ from poke2vid.simulator.surface import Surface
 from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.types import InputError
 
-KEPT = 32  # surfaces at a time; more than the usual lags, and a small part of a video
+KEPT = 32  # surfaces cached at a time; more than the usual lags, and a small part of a video
 
 
 def simulate_store(
     orders: Sequence[Order], out: Path, lags: Sequence[int], flow: str, workers: int, weights_dir: Path | None = None,
     quiet: bool = False,
 ) -> PrepareReport:  # fmt: skip
-    """Every order as a video of the store `out`; the test split's are held out. Resumable, the same for any workers.
+    """Makes every order a video of the store `out`, held out if of the test split. Resumable, the same for any workers.
 
     Raises:
-        InputError: as `prepare`, or if this machine cannot draw.
+        InputError: see `prepare`; also if this machine cannot draw.
     """
     held_out = any(order.split == "test" for order in orders)
     settings = PrepareSettings(
@@ -38,13 +38,13 @@ def simulate_store(
         test_fraction=0.0, workers=workers,
     )  # fmt: skip
     if flow != "exact":
-        build_estimator(flow, weights_dir)  # so that an unknown name or missing weights stop the run at once
+        build_estimator(flow, weights_dir)  # an unknown name or missing weights stop the run at once
     return fill_store([SimulatedVideo(order) for order in orders], out, settings, weights_dir, quiet)
 
 
 @dataclass(frozen=True)
 class SimulatedVideo:
-    """A source that is made when it is opened."""
+    """A source that is simulated when it is opened."""
 
     order: Order
 
@@ -57,7 +57,7 @@ class SimulatedVideo:
         return f"simulated {self.order.name}"
 
     def digest(self) -> str:
-        """Of what decides the pictures: the order, how scenes are made, the physics, and photographs if there are any."""
+        """Digest of all that determines the pictures: order, scene generation, physics, and photographs if any."""
         photos = "" if self.order.backgrounds is None else f" {self.order.backgrounds.digest}"
         return hashlib.sha256(f"{self.order} {GENERATION} {PHYSICS}{photos}".encode()).hexdigest()
 
@@ -92,7 +92,7 @@ class SimulatedFootage:
         return self._surface(start).flow(self.film.trajectory, end)
 
     def _surface(self, number: int) -> Surface:
-        """Several lags start from one frame, so what it shows is kept for a while."""
+        """Surface of a frame, cached because several lags start from the same frame."""
         if number not in self._surfaces:
             self._surfaces[number] = self.film.surface(number)
             if len(self._surfaces) > KEPT:

@@ -1,4 +1,4 @@
-"""One video to its arrays in a store: decoded, measured, and moved into place when complete."""
+"""One video to its arrays in a store: decoded, measured, and moved into place once complete."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,7 @@ from poke2vid.pokes import foreground_motion, require_motion
 from poke2vid.processes import Tick
 from poke2vid.types import InputError
 
-WORK_PREFIX = ".work-"  # of the folder that a video in work has beside the finished ones
+WORK_PREFIX = ".work-"  # of an unfinished video's folder, beside the finished ones
 SMALLEST_WORKING_SIDE = 128  # pixels: below this, flow is estimated on larger frames and shrunk with them
 
 Item = TypeVar("Item")
@@ -49,7 +49,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one video: an entry, or the reason why there is none, or one that concerns all (a full disk)."""
+    """Result for one video: an entry, a reason to skip it, or an error that stops the run (a full disk)."""
 
     kept: Entry | None = None
     skipped: Skipped | None = None
@@ -58,36 +58,36 @@ class Outcome:
 
 
 class _CannotWrite(Exception):
-    """The store's disk, not the video, is at fault."""
+    """Raised when the store's disk, not the video, is at fault."""
 
 
 @dataclass
 class VideoPreparer:
-    """Prepares one video after the other with one flow estimator; a worker process has one of these."""
+    """Prepares videos one after the other with one flow estimator; one per worker process."""
 
     folder: Path  # of the store's videos
     settings: ArraySettings
-    estimator: FlowEstimator | None  # None where footage knows its flow exactly
+    estimator: FlowEstimator | None  # None if the footage has exact flow
 
     @classmethod
     def build(cls, folder: Path, settings: ArraySettings, weights_dir: Path | None) -> "VideoPreparer":
-        torch.set_num_threads(1)  # one process a core; and a sum over pixels depends on how many threads share it
+        torch.set_num_threads(1)  # one process a core; also, sums over pixels depend on the number of threads
         estimator = None if settings.flow == "exact" else build_estimator(settings.flow, weights_dir)
         return cls(folder, settings, estimator)
 
     def __call__(self, video: Source, tick: Tick) -> Outcome:
-        """Never raises for a fault of the video; `tick` is called for every frame."""
+        """Prepares one video; never raises for a fault of the video. `tick` is called for every frame."""
         work = self.folder / f"{WORK_PREFIX}{safe_id(video.name)}-{os.getpid()}"
         watch = Stopwatch()
         try:
             return self._prepare(video, work, watch, tick)
         except InputError as error:
-            plain = str(error).replace(video.place, Path(video.place).name)  # the same wherever the source lies
+            plain = str(error).replace(video.place, Path(video.place).name)  # independent of the source's folder
             sha256 = video.digest() or None
             return Outcome(skipped=Skipped(name=video.name, reason=plain, source_sha256=sha256), watch=watch)
         except _CannotWrite as error:
             return Outcome(fatal=str(error), watch=watch)
-        except Exception as error:  # one video must not cost the others; without a checksum it is tried again next time
+        except Exception as error:  # one video must not stop the rest; without a checksum it is retried next time
             plain = f"unexpected {type(error).__name__}: {error}"
             return Outcome(skipped=Skipped(name=video.name, reason=plain), watch=watch)
         finally:
@@ -129,7 +129,7 @@ class VideoPreparer:
             started = time.perf_counter()
             if number:
                 flow = self._flow(footage, number, 1, halves[0], halves[1])
-                # In 64 bits: the sum is over all pixels.
+                # 64 bits, because the sum is over all pixels.
                 motion = np.hypot(flow[0], flow[1]).mean(dtype=np.float64) * settings.resolution / flow.shape[-1]
                 writer.append("motion.f32", np.array([motion], "<f4"))
             for lag in settings.lags:
@@ -158,7 +158,7 @@ class VideoPreparer:
         return known
 
     def _resized(self, flow: Float32[np.ndarray, "2 h w"]) -> Float32[np.ndarray, "2 h2 w2"]:
-        """In pixels of the store's frames, at their resolution."""
+        """The flow in pixels of the store's frames, at their resolution."""
         side = self.settings.resolution
         if flow.shape[-1] == side:
             return flow
@@ -173,7 +173,7 @@ class VideoPreparer:
         assert set(files) == set(settings.shapes(num_frames))
 
     def _publish(self, entry: Entry, work: Path) -> None:
-        """Into its place in one step, so that what is there is always complete."""
+        """Moves the finished folder into place in one step, so that a video is always complete."""
         place = self.folder / safe_id(entry.name)
         try:
             write_json(work / "entry.json", entry.model_dump(mode="json"))
@@ -188,7 +188,7 @@ class VideoPreparer:
 
 @contextlib.contextmanager
 def threads_restored() -> Iterator[None]:
-    """A preparer wants one thread; where it works in this process, the rest of the program gets its own back."""
+    """Restores torch's thread count afterwards, because a preparer in this process sets it to one."""
     threads = torch.get_num_threads()
     try:
         yield
@@ -197,14 +197,14 @@ def threads_restored() -> Iterator[None]:
 
 
 def shrink(frame: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A square frame at most as large, every pixel the mean of what it covers."""
+    """A square frame shrunk by area averaging."""
     if frame.shape[0] == side:
         return frame
     return cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def _timed(frames: Iterator[Item], watch: Stopwatch) -> Iterator[Item]:
-    """The same, with the time that each took to come."""
+    """The same items; adds the time that each took to `watch`."""
     while True:
         started = time.perf_counter()
         frame = next(frames, None)
@@ -216,7 +216,7 @@ def _timed(frames: Iterator[Item], watch: Stopwatch) -> Iterator[Item]:
 
 
 class _ArrayWriter:
-    """Raw arrays that grow by appending, hashed on the way."""
+    """Raw arrays that grow by appending and are hashed meanwhile."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -233,7 +233,7 @@ class _ArrayWriter:
 
     def __exit__(self, *_: object) -> None:
         for file in self._files.values():
-            with contextlib.suppress(OSError):  # finish() has flushed; after a failure there is nothing left to lose
+            with contextlib.suppress(OSError):  # finish() has flushed; after a failure the files are useless anyway
                 file.close()
 
     def append(self, name: str, array: np.ndarray) -> None:

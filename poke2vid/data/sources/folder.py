@@ -1,4 +1,4 @@
-"""Anybody's clips: a video file, a folder of videos, a folder of frames, or folders of such folders."""
+"""User clips: a video file, a folder of videos, a folder of frames, or folders of such folders."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ class SourceVideo:
     """A video before it is prepared.
 
     Attributes:
-        name: its path below the source, in POSIX form, without suffix unless two would collide; unique.
+        name: its unique path below the source, in POSIX form, without suffix unless two would collide.
         path: the video file, or the folder that holds its frames.
     """
 
@@ -65,13 +65,13 @@ class FileFootage:
         return iterate_frames(self.path, side, fit, fps)
 
     def exact_flow(self, start: int, end: int) -> None:
-        """Nobody knows it."""
+        """None: exact flow is unknown."""
 
 
 def find_videos(source: Path) -> list[SourceVideo]:
-    """All videos at or below `source`, sorted by name whatever order the file system gives.
+    """All videos at or below `source`, sorted by name.
 
-    A folder that holds two pictures or more and no video file is one video. Hidden files and folders are passed over.
+    A folder with two or more pictures and no video file is one video. Hidden files and folders are skipped.
 
     Raises:
         InputError: if there is no such path, or no video in it.
@@ -99,7 +99,7 @@ def _videos_below(folder: Path) -> list[Path]:
 
 
 def _name(source: Path, path: Path, *, suffix: bool) -> str:
-    if path == source:  # the folder given is itself a video
+    if path == source:  # the given path is itself a video
         return source.resolve().name
     relative = path.relative_to(source)
     return (relative if suffix or path.is_dir() else relative.with_suffix("")).as_posix()

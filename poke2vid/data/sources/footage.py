@@ -1,4 +1,4 @@
-"""What a store is filled from: sources that can be listed, and the footage each gives when it is opened."""
+"""Inputs of a store: sources that can be listed, and the footage each gives when opened."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -13,11 +13,12 @@ from poke2vid.media.video import Fit
 
 @dataclass(frozen=True)
 class Origin:
-    """What footage says of itself before a frame is read.
+    """Size, rate and length of footage, known before a frame is read.
 
     Attributes:
-        width, height: in pixels, as they are there.
-        fps: frames a second, and `frames`, how many, as they are there; None where nobody knows.
+        width, height: of the original, in pixels.
+        fps: frames a second of the original.
+        frames: number of frames of the original; None if unknown.
     """
 
     width: int
@@ -37,7 +38,7 @@ class Footage(Protocol):
         """Square frames, thinned out to at most `fps`."""
 
     def exact_flow(self, start: int, end: int) -> Float32[np.ndarray, "2 h w"] | None:
-        """The true motion between two of those frames, in pixels of the field; None where it must be estimated."""
+        """True motion between two of those frames, in pixels of the field; None if it must be estimated."""
 
 
 @runtime_checkable
@@ -46,17 +47,17 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Unique among those of a store."""
+        """Name, unique in a store."""
 
     @property
     def place(self) -> str:
-        """Where it is, for a person."""
+        """Location, for messages."""
 
     def digest(self) -> str:
-        """sha256 of what it would give; "" if it cannot be read."""
+        """sha256 of its contents; "" if it cannot be read."""
 
     def expected_frames(self, fps: float | None) -> int:
-        """About how many there are, for a progress bar."""
+        """Approximate number of frames, for a progress bar."""
 
     def open(self) -> AbstractContextManager[Footage]:
-        """Raises InputError if it cannot be read."""
+        """Opens the footage; raises InputError if it cannot be read."""

@@ -1,4 +1,4 @@
-"""Truth above predictions: a sheet or a video to look at."""
+"""Grids of truth above predictions: a sheet or a video to look at."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ from poke2vid.pokebench.scene import TrueScene
 from poke2vid.types import Poke
 
 Picture = UInt8[np.ndarray, "h w 3"]
-LargePicture = UInt8[np.ndarray, "h2 w2 3"]  # enlarged to be seen
+LargePicture = UInt8[np.ndarray, "h2 w2 3"]  # enlarged for viewing
 COLUMNS = 6  # of a sheet: the first frame and five moments, the last frame among them
-_SMALLEST = 128  # pixels a side of what is shown
+_SMALLEST = 128  # pixels per side that small frames are enlarged to, about
 
 
 def write_grids(
     scenes: Sequence[TrueScene], players: Mapping[str, BenchPlayer], arrive: int, folder: Path, fps: float
 ) -> None:  # fmt: skip
-    """FOLDER/<scene>.png and .mp4 for the first scene of each family by name: the longest shift at its first point.
+    """Writes FOLDER/<scene>.png and .mp4 for each family's first scene by name: the longest shift at its first point.
 
-    The truth is above every player, and the shift patch below, which all should beat.
+    The truth is at the top, then the players, then the shift patch, which all should beat.
 
     Args:
         arrive: T, the frame at which shifts arrive.
@@ -42,14 +42,14 @@ def write_grids(
         if not shifts:
             continue
         poke = max(shifts, key=lambda k: scene.pokes[k].length)
-        fresh = copy.copy(scene)  # what it keeps of what it read goes with it
+        fresh = copy.copy(scene)  # its caches are freed with the copy
         rows = futures(fresh, shown, poke)
         for suffix in (".png", ".mp4"):
             write_grid(fresh, rows, poke, folder / f"{scene.name}{suffix}", fps)
 
 
 def futures(scene: TrueScene, players: Mapping[str, BenchPlayer], poke: int) -> dict[str, UInt8[np.ndarray, "t h w 3"]]:
-    """What every player that knows such pokes makes of one of a scene's; `truth` is first. For `write_grid`."""
+    """Frames of every player that knows this kind of poke, for one poke; `truth` is first. Input of `write_grid`."""
     truth = scene.frames(poke)
     known = {name: player for name, player in players.items() if scene.pokes[poke].role in player.roles}
     return {"truth": truth, **{name: play(name, player, scene, poke, len(truth)) for name, player in known.items()}}
@@ -58,9 +58,9 @@ def futures(scene: TrueScene, players: Mapping[str, BenchPlayer], poke: int) -> 
 def write_grid(
     scene: TrueScene, shown: Mapping[str, UInt8[np.ndarray, "t h w 3"]], poke: int, path: Path, fps: float = 25.0
 ) -> None:
-    """A row a name, in the given order: the first frame with the arrow of the poke, then frames with its target dot.
+    """Writes one row per name, in the given order: the first frame with the poke's arrow, then frames with its target.
 
-    A .png shows moments from left to right; .mp4, .webm, .gif and .webp show one picture a row that moves.
+    A .png shows moments from left to right; .mp4, .webm, .gif and .webp show one moving picture per row.
 
     Args:
         shown: name -> frames 1 ... t, all of one size; see `futures`.
@@ -80,7 +80,7 @@ def write_grid(
 
 
 def _drawn(first: Picture, frames: UInt8[np.ndarray, "t h w 3"], record: PokeRecord) -> list[LargePicture]:
-    """Frame 0 and those after it, large enough to see, with arrow and target."""
+    """Frame 0 and those after it, enlarged, with arrow and target."""
     factor = max(1, round(_SMALLEST / max(first.shape[:2])))
     pictures = [enlarge(picture, factor) for picture in (first, *frames)]
     if record.at is None:
@@ -92,7 +92,7 @@ def _drawn(first: Picture, frames: UInt8[np.ndarray, "t h w 3"], record: PokeRec
 
 
 def _sheet(rows: Mapping[str, list[Picture]]) -> LargePicture:
-    """The rows one below the other, each beside its name."""
+    """Picture of the rows one below the other, each beside its name."""
     return grid([[_label(name, row[0]), *row] for name, row in rows.items()])
 
 

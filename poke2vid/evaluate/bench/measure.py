@@ -1,7 +1,7 @@
-"""One player on one scene: every future it plays, measured against the true one.
+"""Measures one player on one scene: every future it plays against the true one.
 
-The formulas see flows and frames, and do not know who made them: tracked flows of a player's frames, tracked flows of the
-true frames, or the exact flow itself, which must come out without any error.
+The formulas take flows and frames of any source: tracked flows of a player's frames, tracked flows of the true frames,
+or the exact flow itself, which must have no error.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,12 +24,12 @@ from poke2vid.pokebench.scene import TrueScene
 from poke2vid.pretrained.features import Lpips
 
 VERSION = 3  # of the formulas; results of another version are measured again
-FAR = 0.1  # of the side: shifts that were asked to go so far count for PCK
-VARIES = 0.001  # of the side: where the truth's own responses are nearer to one another, there is nothing to rank
+FAR = 0.1  # of the side: shifts of at least this asked length count for PCK
+VARIES = 0.001  # of the side: if the true responses differ by less, there is nothing to rank
 LONG_FRAMES = 1000
 LONG_SCENES = 2  # of each family, the first by name: a thousand frames take long to play
-AFTER_ARRIVAL = 3  # frames: what is held moves little, and need not be followed from each frame to the next
-COLUMNS = {  # column -> what it says; lengths in pixels of the bench's frames
+AFTER_ARRIVAL = 3  # step in frames: a held object moves little and need not be tracked in every frame
+COLUMNS = {  # column -> its meaning; lengths in pixels of the bench's frames
     "poke_epe": "px between where the poked point is at frame T and its target, which is the truth's own end point",
     "poke_epe_share": "the same in % of the poke's length, mean over pokes",
     "followed_epe": "poke_epe of the pokes that the tracker follows in the true frames to within a third of their length; "
@@ -68,7 +68,7 @@ class Moments:
     last: int
 
     def stations(self, moves: bool) -> list[int]:
-        """The frames that a tracker goes along: all to T and every third after it; few where nothing should move."""
+        """Frames that a tracker visits: all to T and every third after it; only the moments if nothing should move."""
         if not moves:
             return [self.half, self.arrive, self.last]
         held = range(self.last, self.arrive, -AFTER_ARRIVAL)
@@ -77,13 +77,13 @@ class Moments:
 
 @dataclass(frozen=True)
 class Sample:
-    """What was measured of one poke, of a pair of them, or of all shifts at one point.
+    """Measurements of one poke, of a pair of pokes, or of all shifts at one point.
 
     Attributes:
         pokes: their numbers in the scene.
         role: of the pokes; "shift" for pairs and points.
-        length: of a single poke, as a share of the side, as the scene's record has it; else 0.
-        values: column -> value. What cannot be measured is not there.
+        length: of a single poke, as a share of the side, from the scene's record; else 0.
+        values: column -> value, without what cannot be measured.
     """
 
     pokes: tuple[int, ...]
@@ -94,20 +94,20 @@ class Sample:
 
 @runtime_checkable
 class Played(Protocol):
-    """The futures of a scene, as somebody plays them."""
+    """Futures of a scene from one source: flows, and frames if there are any."""
 
     @property
     def roles(self) -> frozenset[PokeRole]: ...
 
     def flow(self, poke: int, frame: int) -> Float[Tensor, "2 h w"]:
-        """From frame 0 to `frame`, in pixels."""
+        """Flow from frame 0 to `frame`, in pixels."""
 
     def frames(self, poke: int) -> Float[Tensor, "t 3 h w"] | None:
-        """The frames 1 ... t in [-1, 1]; None: there are flows only."""
+        """Frames 1 ... t in [-1, 1]; None if there are only flows."""
 
 
 class ExactFlow:
-    """The truth itself, past any tracker."""
+    """The exact true flow, without a tracker."""
 
     roles = ALL_ROLES
 
@@ -122,9 +122,9 @@ class ExactFlow:
 
 
 class TrackedFrames:
-    """Somebody's frames and what a tracker sees in them. Keeps the frames and flows of one poke at a time.
+    """Frames of a player or of the truth, with tracked flow. Keeps the frames and flows of one poke at a time.
 
-    A scene of PokeBench costs 149 steps of the tracker, of which none is needed where a frame equals the one before.
+    A scene of PokeBench takes 149 steps of the tracker; none is needed where a frame equals the one before.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class TrackedFrames:
         self._ahead: Iterator[tuple[int, Float32[np.ndarray, "2 h w"]]] = iter(())
 
     def flow(self, poke: int, frame: int) -> Float[Tensor, "2 h w"]:
-        """Only at the moments, and other frames on the tracker's way."""
+        """Tracked flow from frame 0, only to frames among the tracker's stations."""
         self._pictures(poke)
         while frame not in self._flows:
             station, flow = next(self._ahead)
@@ -167,7 +167,7 @@ class Measurement:
         self._object = self._parts > 0
 
     def samples(self) -> list[Sample]:
-        """Of every poke that the player knows, then of all pairs of shifts, then of every touched point."""
+        """Samples of every poke that the player knows, then of all pairs of shifts, then of every touched point."""
         found, arrived = [], dict[int, Float[Tensor, "2 h w"]]()
         for number, poke in enumerate(self._scene.pokes):
             if poke.role not in self._played.roles:
@@ -262,7 +262,7 @@ class Measurement:
             location = pokes[same[0]].at
             assert location is not None
             rest = counterfactual.untouched(self._object, location)
-            for number in same:  # the same pixels for all, or a still picture's noise would be ranked
+            for number in same:  # the same pixels for all, else noise of a still picture would be ranked
                 rest = rest & self._visible(number, self._moments.arrive)
             responses = [counterfactual.motion(arrived[number], rest) for number in same]
             true = [counterfactual.motion(self._truth(number, self._moments.arrive), rest) for number in same]
@@ -280,7 +280,7 @@ class Measurement:
 
 
 def long_drift(scene: TrueScene, poke: int, late: UInt8[np.ndarray, "h w 3"], tracker: FlowChain) -> Sample:
-    """How far the object is from its place in a frame long after the poke `poke`, which is none."""
-    (flow,) = tracker([scene.first, late])  # the frames between are not looked at
+    """Drift of the object from its place by the frame `late`, long after the poke `poke`, of role "none"."""
+    (flow,) = tracker([scene.first, late])  # skips the frames between
     drift = counterfactual.motion(torch.from_numpy(flow), torch.from_numpy(np.array(scene.part_ids)) > 0)
     return Sample((poke,), "none", 0.0, {"long_drift": drift})

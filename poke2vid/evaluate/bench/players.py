@@ -1,4 +1,4 @@
-"""What a benchmark can ask: play this poke on this picture. Models, and the two reference players that need no truth."""
+"""Players that a benchmark asks to play a poke on a picture: models, and two reference players that need no truth."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,11 +26,11 @@ PATCH_SIGMA = 0.1  # of the side: below 15 % / sqrt(e), so that the longest poke
 
 @runtime_checkable
 class BenchPlayer(Protocol):
-    """Whatever can be scored.
+    """A player that can be scored.
 
     Attributes:
         digest: equal for players that play alike; results are reused by it.
-        roles: the pokes it can be asked; the columns of the others stay empty.
+        roles: kinds of pokes it can play; the columns of others stay empty.
     """
 
     @property
@@ -45,10 +45,10 @@ class BenchPlayer(Protocol):
 
 
 class SessionPlayer:
-    """A model or anything else that a `Session` can drive, at the picture's own size, whatever size it computes at.
+    """A model, or anything else that a `Session` can drive; its frames have the picture's own size.
 
-    Shifts are held from frame 0 to the end, also those of the background and of no length; an impulse lasts one step. A
-    model trained on shifts is not asked impulses, and one trained on impulses no shifts: it never learnt what they mean.
+    Shifts are held from frame 0 to the end, also those of the background and of length 0; an impulse lasts one step. A
+    model trained on shifts is not given impulses, and one trained on impulses no shifts, since it never learnt them.
     """
 
     def __init__(self, animator: Animator) -> None:
@@ -67,17 +67,17 @@ class SessionPlayer:
     def play(
         self, first: UInt8[np.ndarray, "h w 3"], poke: PokeRecord, frames: int
     ) -> UInt8[np.ndarray, "{frames} h w 3"]:
-        """Raises InputError if a frame of the model holds NaN or infinity."""
+        """Plays a poke; raises InputError if a frame of the model holds NaN or infinity."""
         height, width = first.shape[:2]
         session = self._animator.open(first, max_side=max(height, width))
         if poke.at is not None:
             session.poke(poke.at, poke.shift, "impulse" if poke.role == "impulse" else "shift")
         pictures = []
         for number in range(1, frames + 1):
-            with np.errstate(invalid="ignore"):  # what is not finite cannot be shown; the next line says so
+            with np.errstate(invalid="ignore"):  # frames that are not finite are rejected below
                 picture = session.step()
             _require_finite(session.frame, number)
-            pictures.append(resize(picture, (height, width)))  # a model above the picture's size shows it larger
+            pictures.append(resize(picture, (height, width)))  # a model above the picture's size gives larger frames
         return np.stack(pictures)
 
 
@@ -103,11 +103,12 @@ class Copy:
 
 @dataclass(frozen=True)
 class ShiftPatch:
-    """The pixels around the poke, dragged along: the score of obeying the poke and knowing nothing of objects.
+    """Player that drags the pixels around the poke along: the score of obeying the poke without knowing of objects.
 
-    At frame t the picture is warped so that the poked pixel lies at l + s(t) p, and what surrounds it follows less and less:
-    a pixel shows x_0 at itself minus s(t) p times a Gaussian of its distance from l + s(t) p, with a sigma of `PATCH_SIGMA`
-    of the side. Shifts go by s(t) = min(t / T, 1), on the background too; impulses out until T / 2 and back until T.
+    At frame t the picture is warped so that the poked pixel lies at l + s(t) p and pixels farther away follow less: a
+    pixel shows x_0 at its own place minus s(t) p times a Gaussian of its distance from l + s(t) p, with a sigma of
+    `PATCH_SIGMA` of the side. Shifts have s(t) = min(t / T, 1), on the background too; impulses go out until T / 2 and
+    back until T.
 
     Attributes:
         arrive: T, in frames.
@@ -147,9 +148,9 @@ class ShiftPatch:
 
 
 def load_players(names: Sequence[str]) -> dict[str, BenchPlayer]:
-    """Players by what a person calls them: paths of models or of training runs. References are skipped: they always run.
+    """Loads players from paths of models or of training runs. References are skipped, since they always run.
 
-    A player is called by its file's or folder's name, or by its whole path where two would be called the same.
+    A player is named after its file or folder, or by its whole path if two names would be the same.
 
     Raises:
         InputError: if a path holds no model, or one is given twice.

@@ -1,4 +1,4 @@
-"""Two plain plots, drawn with what the package has anyway: bars with intervals, and curves."""
+"""Two plain plots, drawn with OpenCV: bars with intervals, and curves."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ _COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 1
 
 
 def bars(values: Mapping[str, Interval], title: str) -> Picture:
-    """A bar a row, from 0, with its interval as a whisker and its mean in figures."""
+    """Bar plot: one bar per row, from 0, with its interval as a whisker and its mean as a number."""
     sheet = _sheet(title)
     top = _y_axis(
         sheet, max(value.high if np.isfinite(value.high) else value.mean for value in values.values()), WIDTH - 20
@@ -38,7 +38,7 @@ def bars(values: Mapping[str, Interval], title: str) -> Picture:
 
 
 def curves(points: Mapping[str, Sequence[tuple[float, float]]], x_title: str, y_title: str) -> Picture:
-    """A line a row through its (x, y), both axes from 0."""
+    """Line plot: one line per row through its (x, y), both axes from 0."""
     sheet, shown = _sheet(y_title), {name: row for name, row in points.items() if row}
     ticks = _ticks(max(x for row in shown.values() for x, _ in row))
     right = ticks[-1]
@@ -66,7 +66,7 @@ def _sheet(title: str) -> Picture:
 
 
 def _y_axis(sheet: Picture, highest: float, right: int) -> float:
-    """Draws it, with faint lines as far as `right`; gives the value at its top."""
+    """Draws the y axis, with faint lines as far as `right`; returns the value at its top."""
     ticks = _ticks(highest)
     for tick in ticks:
         y = _y(tick, ticks[-1])
@@ -93,7 +93,7 @@ def _y(value: float, top: float) -> int:
 
 
 def _cut(name: str, width: float) -> str:
-    """As much of a name as fits, from its end: paths differ there."""
+    """The end of a name, as much as fits: paths differ there."""
     fits = max(3, int(width / 9))
     return name if len(name) <= fits else f"..{name[2 - fits :]}"
 

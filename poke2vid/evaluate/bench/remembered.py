@@ -1,4 +1,4 @@
-"""A scene whose truth is worked out once, however many players are measured against it."""
+"""A scene cache: the truth is computed once for all players that are measured against it."""
 
 import functools
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from poke2vid.pokebench.scene import TrueScene
 
 
 class RememberedScene:
-    """Keeps flows and visibility as they are asked for: 4 MB for a scene of PokeBench. Frames are read anew."""
+    """Scene that caches flows and visibility on demand: 4 MB for a scene of PokeBench. Frames are read anew."""
 
     def __init__(self, scene: TrueScene) -> None:
         self._scene = scene

@@ -1,4 +1,4 @@
-"""The report of a benchmark: every column for every player, over all scenes and by family, with honest intervals."""
+"""Report of a benchmark: every column for every player, over all scenes and by family, with intervals over scenes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,21 +24,21 @@ PAIRED = {  # column -> its name for people
 }
 FOLLOWED = (
     100 / 3
-)  # % of a poke's length: what the tracker gets no nearer to in the true frames, it does not see at all
-BEATEN = ("copy", "shift-patch")  # whom every other row is compared with
+)  # % of a poke's length: a point that the tracker misses by more in the true frames counts as not followed
+BEATEN = ("copy", "shift-patch")  # references that every other row is compared with
 ROWS = {
     "shift-patch": "the pixels around the poke, dragged along (a Gaussian, sigma 10 % of the side)",
     "copy": "the first frame, repeated",
     "oracle": "the true frames through the same tracker: the noise floor",
     "exact": "the exact flow instead of a tracked one: 0 where a column is an error, and elsewhere the truth's own value",
 }
-_TRUTH = {"oracle": "truth, tracked", "exact": "truth"}  # what those rows are called in plots
-Results = Mapping[str, Mapping[str, Sequence[Sample]]]  # player -> scene -> what was measured
+_TRUTH = {"oracle": "truth, tracked", "exact": "truth"}  # names of those rows in plots
+Results = Mapping[str, Mapping[str, Sequence[Sample]]]  # player -> scene -> samples
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean, its 95 % interval over resampled scenes, and what it rests on: so many values of so many scenes."""
+    """A mean, its 95 % interval over resampled scenes, and its numbers of values and of scenes."""
 
     interval: Interval
     samples: int
@@ -46,7 +46,7 @@ class Cell:
 
     @staticmethod
     def of(values: Sequence[tuple[str, float]], seed: int) -> "Cell":
-        """Of (scene, value) pairs, at least one."""
+        """Cell of (scene, value) pairs, at least one."""
         scenes, numbers = [scene for scene, _ in values], [value for _, value in values]
         return Cell(cluster_mean(numbers, scenes, seed), len(values), len(set(scenes)))
 
@@ -64,11 +64,11 @@ Row = dict[str, Cell]
 
 @dataclass(frozen=True)
 class BenchReport:
-    """What came of a benchmark.
+    """Results of a benchmark.
 
     Attributes:
-        about: what was measured how.
-        rows: "all" or family -> player -> column -> cell. A column that a player was not asked is not there.
+        about: settings of the measurement.
+        rows: "all" or family -> player -> column -> cell. Columns that a player was not asked are missing.
         differences: player -> reference -> column -> cell of player minus reference, poke by poke: below 0 is better.
         responses: "all" or family -> player -> for every length of shifts (mean length, mean response of the untouched
             object), both in pixels.
@@ -81,7 +81,7 @@ class BenchReport:
 
     @property
     def players(self) -> list[str]:
-        """Who was to be scored; where nobody was, a reference that plays."""
+        """Names of the scored players; without any, a reference that plays."""
         return [name for name in self.rows[OVERALL] if name not in REFERENCES] or ["shift-patch"]
 
     @property
@@ -91,7 +91,7 @@ class BenchReport:
         return [OVERALL, *(families if len(families) > 1 else [])]
 
     def verdict(self, player: str) -> str:
-        """A sentence: how a player's headlines compare with the references' and with the noise floor."""
+        """Sentence that compares a player's main columns with the references' and with the noise floor."""
         compared = [self._compared(player, column) for column in ("poke_epe", "response_epe")]
         known = [text for text in compared if text]
         return f"`{player}`: {'; '.join(known) if known else 'was not asked any shift'}."
@@ -171,9 +171,9 @@ class BenchReport:
         return "\n".join([*lines, ""])
 
     def write(self, folder: Path) -> None:
-        """report.md for people, report.json for programs, and plots: response.png and bars of every column in PAIRED.
+        """Writes report.md for people, report.json for programs, and plots: response.png and bars of PAIRED's columns.
 
-        Where there are several families, each has plots of its own: response-plants.png ...
+        If there are several families, each has plots of its own: response-plants.png ...
         """
         write_json(folder / "report.json", self.to_json())
         with atomic(folder / "report.md") as temporary:
@@ -198,7 +198,7 @@ class BenchReport:
 
 
 def read_report(folder: Path) -> BenchReport:
-    """The report that `BenchReport.write` left; raises InputError if there is none or it is damaged."""
+    """Reads the report that `BenchReport.write` wrote; raises InputError if there is none or it is damaged."""
     file = folder / "report.json"
     try:
         return BenchReport.from_json(json.loads(file.read_text(encoding="utf-8")))
@@ -207,7 +207,7 @@ def read_report(folder: Path) -> BenchReport:
 
 
 def summarise(results: Results, families: Mapping[str, str], about: Mapping[str, Any], seed: int) -> BenchReport:
-    """The report of all that was measured; `families` are those of the scenes, by name."""
+    """Report of all results; `families` maps scene names to families."""
     results, scopes = _with_followed(results), {OVERALL: set(families)}
     for family in sorted(set(families.values())):
         scopes[family] = {scene for scene, of in families.items() if of == family}
@@ -230,9 +230,9 @@ def summarise(results: Results, families: Mapping[str, str], about: Mapping[str,
 
 
 def _with_followed(results: Results) -> Results:
-    """Adds `followed_epe` where the oracle says that the tracker can see the poked point go: thin parts it often cannot.
+    """Adds `followed_epe` where, by the oracle, the tracker can follow the poked point; on thin parts it often cannot.
 
-    Which pokes those are depends on truth and tracker alone, so it is the same for every player.
+    The choice depends on truth and tracker alone, so it is the same for every player.
     """
     seen = {key for key, share in _values(results["oracle"], "poke_epe_share").items() if share <= FOLLOWED}
 
@@ -248,7 +248,7 @@ def _with_followed(results: Results) -> Results:
 
 
 def _values(scenes: Mapping[str, Sequence[Sample]], column: str) -> dict[tuple[str, tuple[int, ...]], float]:
-    """(scene, pokes) -> value, where it was measured."""
+    """Values of a column where it was measured: (scene, pokes) -> value."""
     return {
         (scene, sample.pokes): sample.values[column]
         for scene, samples in scenes.items()
@@ -269,7 +269,7 @@ def _row(scenes: Mapping[str, Sequence[Sample]], within: set[str], seed: int) ->
 def _difference(
     player: Mapping[str, Sequence[Sample]], reference: Mapping[str, Sequence[Sample]], seed: int
 ) -> Row:  # fmt: skip
-    """Player minus reference over the pokes that both were asked: pairs stay together when scenes are resampled."""
+    """Player minus reference over the pokes that both played; pairs stay together when scenes are resampled."""
     row = {}
     for column in PAIRED:
         ours, theirs = _values(player, column), _values(reference, column)
@@ -280,7 +280,7 @@ def _difference(
 
 
 def _responses(scenes: Mapping[str, Sequence[Sample]], within: set[str]) -> list[tuple[float, float]]:
-    """(mean length, mean response) of the shifts of every asked length, in pixels, shortest first."""
+    """Pairs (mean length, mean response) of the shifts of every asked length, in pixels, shortest first."""
     groups: dict[float, list[tuple[float, float]]] = {}
     for sample in (sample for scene in sorted(within) for sample in scenes[scene]):
         if "response" in sample.values:
@@ -291,7 +291,7 @@ def _responses(scenes: Mapping[str, Sequence[Sample]], within: set[str]) -> list
 
 
 def _table(rows: Mapping[str, Row]) -> list[str]:
-    """A line a column, because there are more columns than players; beside each how many values it rests on."""
+    """Table with one line per column, because there are more columns than players, and its number of values."""
     lines = ["| | " + " | ".join(rows) + " | values |", "|---" * (len(rows) + 2) + "|"]
     for column in COLUMNS:
         cells = [row.get(column) for row in rows.values()]
@@ -302,7 +302,7 @@ def _table(rows: Mapping[str, Row]) -> list[str]:
 
 
 def _verdict(difference: Interval) -> str:
-    """Below 0 the player is better; 95 % intervals that hold 0 decide nothing."""
+    """Words for a difference: below 0 the player is better; 95 % intervals that hold 0 decide nothing."""
     if difference.high < 0:
         return "better than"
     return "worse than" if difference.low > 0 else "not told apart from"

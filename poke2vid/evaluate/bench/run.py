@@ -1,4 +1,4 @@
-"""Running a benchmark: every player on every scene, measured once and kept; on one core or several, with the same result."""
+"""Runs a benchmark: every player on every scene, measured once and kept; the same result on one core or several."""
 
 import contextlib
 import copy
@@ -39,17 +39,17 @@ from poke2vid.processes import Died, Tick, run_jobs
 from poke2vid.tracking.trackers import bench_tracker, lpips_if_found
 from poke2vid.types import InputError
 
-Players = Mapping[str, BenchPlayer]  # by the name they have in the report
+Players = Mapping[str, BenchPlayer]  # by their names in the report
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of the report.
+    """One row of the report.
 
     Attributes:
-        digest: equal where the results are.
-        play: its futures of a scene.
-        player: who makes them; None where nobody does, but the truth is given.
+        digest: hash; equal if the results are.
+        play: gives its futures of a scene.
+        player: their source; None if they are the truth.
     """
 
     name: str
@@ -60,11 +60,11 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Job:
-    """What is measured at once and kept in one file; picklable if the scene is.
+    """One unit of measurement, kept in one file; picklable if the scene is.
 
     Attributes:
         long: the drift over `LONG_FRAMES` instead of all pokes.
-        key: whatever the result depends on.
+        key: everything that the result depends on.
     """
 
     row: str
@@ -81,28 +81,29 @@ def run_bench(
 ) -> BenchReport:  # fmt: skip
     """Scores players and the reference rows `players.REFERENCES` on every scene.
 
-    What was measured of one player on one scene is kept at once, in OUT/scenes/<player>/<scene>.json (and in OUT/long, how it
-    drifts over a thousand frames); a run that was stopped goes on from there. A result is used again where player, scene,
-    bench, tracker, weights and formulas are the same.
+    Each result of one player on one scene is saved at once in OUT/scenes/<player>/<scene>.json (its drift over a
+    thousand frames in OUT/long), so a stopped run resumes there. A result is used again if player, scene, bench,
+    tracker, weights and formulas are the same.
 
     Args:
-        players: by the name they have in the report.
+        players: by their names in the report.
         bench: the benchmark's name and identity: equal only if its scenes are.
         arrive: T, the frame at which shifts arrive, at least 2 and at most the number of frames.
         fps: frames a second of the scenes; for the report.
-        weights_dir: where to look for the weights of LPIPS first, see `weights.find`.
+        weights_dir: folder to search first for the weights of LPIPS, see `weights.find`.
         tracker: None takes `tracking.bench_tracker`; it sees the frames and nothing else.
         seed: of the intervals.
-        per_family: take only so many scenes of each family, the first by name.
-        workers: processes. The result is the same, to the last bit.
-        reload: gives the same players again, in a process that has none; picklable, as scenes and `tracker` must be then.
-            More than one worker needs it.
-        acceptance: how many scenes were tried for the bench; for the report.
+        per_family: number of scenes to take of each family, the first by name; None for all.
+        workers: number of processes. The result is the same, to the last bit.
+        reload: makes the same players again in a worker process; needed for more than one worker, and picklable, as
+            scenes and `tracker` must be then.
+        acceptance: summary of the scenes tried for the bench; for the report.
 
     Raises:
         InputError: if there is no scene, two have the same name, a player is called like a reference, `arrive` does not
             fit, or a player's frames are not what was asked for: names player and scene.
     """
+    # Rows, jobs and their worker
     chosen = first_of_each_family(scenes, per_family)
     moments = _moments(chosen, arrive)
     used, lpips = tracker or bench_tracker(), lpips_if_found(weights_dir)
@@ -117,16 +118,19 @@ def run_bench(
             raise InputError(f"{workers} processes cannot share these players; give `reload`, or take 1 worker.")
         make = partial(_make_worker, reload, moments, tracker, weights_dir)
     with tqdm(total=len(jobs), unit="result", disable=True if quiet else None) as bar:
+        # Reuse results of earlier runs
         for job in jobs:
             if (known := _read(job.file, job.key)) is not None:
                 found[job.row, job.scene.name, job.long] = known
         bar.update(len(found))
+        # Measure what is left
         left = [job for job in jobs if (job.row, job.scene.name, job.long) not in found]
         processes = min(workers, len(left)) if workers > 1 else 0
         with contextlib.closing(run_jobs(make, left, processes, lambda: None)) as results:
             for job, result in results:
                 found[job.row, job.scene.name, job.long] = _samples(job, result)
                 bar.update()
+    # Summarise all rows
     about = {
         "bench": bench, "scenes": len(chosen), "scenes_of_the_bench": len(scenes),
         "pokes": sum(len(scene.pokes) for scene in chosen), "resolution": max(chosen[0].first.shape[:2]),
@@ -140,7 +144,7 @@ def run_bench(
 
 
 def first_of_each_family(scenes: Sequence[TrueScene], count: int | None) -> list[TrueScene]:
-    """In their old order; all for None."""
+    """The first `count` scenes of each family by name, in their old order; all for None."""
     if count is not None and count < 1:
         raise InputError(f"{count} scenes of each family were asked for; at least 1 must be.")
     kept: dict[str, set[str]] = {}
@@ -152,7 +156,7 @@ def first_of_each_family(scenes: Sequence[TrueScene], count: int | None) -> list
 
 
 def _jobs(scenes: Sequence[TrueScene], rows: Mapping[str, _Row], out: Path, common: dict[str, Any]) -> list[_Job]:
-    """Scene by scene, because what a scene reads is read once for all rows."""
+    """All jobs, scene by scene, so that a scene is read once for all rows."""
     jobs, patient = [], {scene.name for scene in first_of_each_family(scenes, LONG_SCENES)}
     for scene in scenes:
         keys = {
@@ -181,13 +185,13 @@ def _samples(job: _Job, result: list[Sample] | str | Died) -> list[Sample]:
 def _make_worker(
     reload: Callable[[], Players], moments: Moments, tracker: FlowChain | None, weights_dir: Path | None
 ) -> "_Worker":  # fmt: skip
-    """In a process of its own."""
+    """Builds a worker in its own process."""
     rows, used = _rows(reload(), moments), tracker or bench_tracker()
     return _Worker(rows, moments, used, lpips_if_found(weights_dir))
 
 
 class _Worker:
-    """Does one job after the other; what it read of a scene and worked out for it is there for the next row."""
+    """Runs one job per call; keeps the current scene and its truth in memory for the next row."""
 
     def __init__(
         self, rows: Mapping[str, _Row], moments: Moments, tracker: FlowChain, lpips: Lpips | None
@@ -196,7 +200,7 @@ class _Worker:
         self._current: RememberedScene | None = None
 
     def __call__(self, job: _Job, tick: Tick) -> list[Sample] | str:
-        """What was measured, or what went wrong in one sentence."""
+        """Runs a job; returns its samples, or an error in one sentence."""
         try:
             with _one_thread():
                 samples = self._long(job) if job.long else self._measured(job)
@@ -211,7 +215,7 @@ class _Worker:
         return Measurement(scene, played, self._moments, self._lpips).samples()
 
     def _long(self, job: _Job) -> list[Sample]:
-        """Of the first poke that is none."""
+        """Long drift after the first poke of role "none"; nothing if there is none."""
         scene = self._opened(job.scene)
         player = self._rows[job.row].player
         assert player is not None
@@ -222,14 +226,14 @@ class _Worker:
 
     def _opened(self, scene: TrueScene) -> RememberedScene:
         if self._current is None or self._current.name != scene.name:
-            # What a scene keeps of what it read goes with its copy, and does not pile up over hundreds of them.
+            # The caches of a scene are freed with its copy, so they do not pile up over hundreds of scenes.
             self._current = RememberedScene(copy.copy(scene))
         return self._current
 
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """The last bits of a network's sums depend on the number of threads; several cores are for several workers."""
+    """Limits torch to one thread: sums depend on it in the last bits; several cores are for several workers."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -252,7 +256,7 @@ def _moments(scenes: Sequence[TrueScene], arrive: int) -> Moments:
 
 
 def _rows(players: Players, moments: Moments) -> dict[str, _Row]:
-    """By name, in the order of the report."""
+    """Rows by name, in the order of the report."""
     taken = sorted(set(players) & set(REFERENCES))
     if taken:
         raise InputError(f"a player cannot be called {taken[0]!r}, which is a reference row; give it another name.")
@@ -278,7 +282,7 @@ def _by_player(
 def play(
     name: str, player: BenchPlayer, scene: TrueScene, poke: int, frames: int
 ) -> UInt8[np.ndarray, "{frames} h w 3"]:  # fmt: skip
-    """The frames 1 ... `frames` that a player makes of one poke of a scene.
+    """Frames 1 ... `frames` of a player after one poke of a scene.
 
     Raises:
         InputError: if they are not what was asked for, or the player raises one; names player and scene.
@@ -301,13 +305,13 @@ def play(
 
 
 def _read(file: Path, key: Mapping[str, Any]) -> list[Sample] | None:
-    """What an earlier run measured; None if it did not, or measured something else."""
+    """Samples of an earlier run; None if there are none, or they have another key."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         if found["key"] != key:
             return None
         return [Sample(**{**values, "pokes": tuple(values["pokes"])}) for values in found["samples"]]
-    except (OSError, ValueError, KeyError, TypeError):  # whatever is wrong with it, measuring again mends it
+    except (OSError, ValueError, KeyError, TypeError):  # damaged in any way: measure again
         return None
 
 
@@ -316,7 +320,7 @@ def _file(folder: Path, row: str, scene: TrueScene) -> Path:
 
 
 def _plain(name: str) -> str:
-    """A name that any file system takes: paths of models are names of players."""
+    """File name that any file system takes, since paths of models can be names of players."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")
     if plain == name:
         return plain

@@ -1,4 +1,4 @@
-"""Which clips of a store are shown, and how each is poked: as its own flow says, as a person might, and beside the object."""
+"""Clips of a store for figures, each with pokes: from its own flow, as a person might choose, and beside the object."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ from poke2vid.model.files import LoadedModel
 from poke2vid.train.data import ClipBatches, generator_for, read_clip
 from poke2vid.types import InputError, Poke
 
-# A person's pokes as shares of the side, from light to strong: pokes drawn from real clips are a tenth of it at most, and
-# `pokes.IMPULSE_UNIT` is a full impulse.
+# Lengths of user pokes as shares of the side, from light to strong: pokes drawn from real clips are a tenth of it at
+# most, and `pokes.IMPULSE_UNIT` is a full impulse.
 SHIFT_LENGTHS = (0.05, 0.1, 0.16)
 IMPULSE_LENGTHS = (0.3 * poking.IMPULSE_UNIT, 0.6 * poking.IMPULSE_UNIT, poking.IMPULSE_UNIT)
-_APART = 8  # candidates, of which the one farthest from what was poked before is taken
-_BESIDE = 0.1  # of the side: how far from all that moves the background is poked, where there is room
+_APART = 8  # candidates, of which the one farthest from earlier pokes is taken
+_BESIDE = 0.1  # of the side: distance of background pokes from all that moves, where there is room
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FigureClip:
 
     Attributes:
         number: from 1, as in the figures' file names.
-        video, start: where it is from: the video's name, and the number of x_0 in it.
+        video, start: name of its video, and the number of x_0 in it.
         fps: of the recording.
         frames: x_0 ... x_T, the truth.
         pokes: label -> poke, in pixels of the frames: "simulated poke", "user poke 1" ..., "background poke".
@@ -53,15 +53,15 @@ class FigureClip:
 def choose_clips(
     loaded: LoadedModel, store: Store, num_clips: int, seed: int, length: int, given: Mapping[int, Sequence[Poke]]
 ) -> list[FigureClip]:
-    """Clips of the test split, drawn by the seed and not by their looks, each from another video as long as there are some.
+    """Draws clips of the test split by the seed, not by their looks, each from another video while there are some left.
 
     Args:
         length: frames after x_0; at least the model's horizon T.
-        given: clip number -> pokes in place of a person's that are drawn here.
+        given: clip number -> pokes in place of the user pokes that are drawn here.
 
     Raises:
-        InputError: if the store's frames are not of the model's size, it lacks flow over T, or no test clip is long enough
-            and moves enough.
+        InputError: if the store's frames are not of the model's size, it lacks flow over T, or no test clip is long
+            enough and moves enough.
     """
     data, config = replace(trained_data(loaded), waypoints=(), augment=None), loaded.model.config
     _require_fit(store, config.resolution, data.horizon)
@@ -110,11 +110,11 @@ def _require_fit(store: Store, resolution: int, horizon: int) -> None:
 
 
 def user_pokes(D: Float[Tensor, "2 h w"], simulated: Poke, generator: Generator) -> list[Poke]:
-    """Three pokes as a person might choose: elsewhere on the object, each to another side, from light to strong.
+    """Three pokes as a person might choose: elsewhere on the object, each in another direction, from light to strong.
 
     Args:
-        D: from x_0 to x_T, in pixels; what it moves is the object.
-        simulated: the clip's own poke; its kind is theirs, and they keep away from it.
+        D: flow from x_0 to x_T, in pixels; what it moves is the object.
+        simulated: the clip's own poke; the others are of its kind and keep away from it.
     """
     side, candidates = D.shape[-1], _inner(poking.foreground_mask(D)).nonzero().flip(-1)  # (x, y)
     first_angle = _uniform(0, 2 * math.pi, generator)
@@ -130,7 +130,7 @@ def user_pokes(D: Float[Tensor, "2 h w"], simulated: Poke, generator: Generator)
 
 
 def _inwards(at: tuple[float, float], length: float, angle: float, side: int) -> tuple[float, float]:
-    """A shift of this length at this angle, or turned by eighths until its target lies in the frame: what a person can see."""
+    """A shift of this length and angle, turned by eighths of a circle until its target lies in the frame, if it can."""
     turned = [angle + k * math.pi / 4 for k in range(8)]
     shifts = [(length * math.cos(a), length * math.sin(a)) for a in turned]
     seen = [p for p in shifts if all(1 <= c + d <= side - 2 for c, d in zip(at, p, strict=True))]
@@ -138,10 +138,11 @@ def _inwards(at: tuple[float, float], length: float, angle: float, side: int) ->
 
 
 def background_poke(D: Float[Tensor, "2 h w"], poke: Poke, generator: Generator) -> Poke:
-    """The same poke where it must do nothing (App. E.2), well beside all that moves, with its target there too.
+    """The same poke on the background, where it must do nothing (App. E.2); location and target are far from motion.
 
-    Exact flow is not quite zero on the parts of an object that stand nearly still, so whatever moves at all is kept away from;
-    where the frame has no room for that, as with estimated flow, the foreground is, or at the least not poked.
+    Exact flow is not quite zero on nearly still parts of an object, so the poke keeps away from all that moves at all;
+    if the frame has no room for that, as with estimated flow, from the foreground; else it is only not on the
+    foreground.
     """
     for moving in (torch.hypot(*D) > 0, poking.foreground_mask(D)):
         places = _beside(moving, poke.shift)
@@ -151,23 +152,23 @@ def background_poke(D: Float[Tensor, "2 h w"], poke: Poke, generator: Generator)
 
 
 def _beside(moving: Bool[Tensor, "h w"], shift: tuple[float, float]) -> list[tuple[float, float]]:
-    """The pixels (x, y) well beside all that moves whose targets are so, too."""
+    """Pixels (x, y) far from all that moves whose targets are far from it, too."""
     radius = max(1, round(_BESIDE * moving.shape[-1]))
     away = functional.max_pool2d(moving.float()[None, None], 2 * radius + 1, stride=1, padding=radius)[0, 0] == 0
     return [(x, y) for y, x in _inner(away).nonzero().tolist() if _holds(away, x + shift[0], y + shift[1])]
 
 
 def _holds(mask: Bool[Tensor, "h w"], x: float, y: float) -> bool:
-    """Whether a location lies in the frame and on the mask."""
+    """True if a location lies in the frame and on the mask."""
     height, width = mask.shape
     column, row = round(x), round(y)
     return 0 <= column < width and 0 <= row < height and bool(mask[row, column])
 
 
 def _inner(mask: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
-    """The pixels whose poke patch lies on the mask altogether, as a person touches an object and not its edge.
+    """Pixels whose whole poke patch lies on the mask, as a person touches an object and not its edge.
 
-    Of a mask too thin for that, the pixels whose patch lies in the frame; of one with none of those, all.
+    If the mask is too thin, its pixels whose patch lies in the frame; if there are none, all its pixels.
     """
     r = poking.patch_radius(mask.shape[-1])
     whole = functional.max_pool2d((~mask).float()[None, None], 2 * r + 1, stride=1, padding=r)[0, 0] == 0

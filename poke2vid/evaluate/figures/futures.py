@@ -1,4 +1,4 @@
-"""What a model, or whoever is shown beside it, makes of a poke."""
+"""Predicted frames of a model or baseline for one poke."""
 
 import math
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from poke2vid.evaluate.bench.players import REFERENCES, BenchPlayer, Copy, Shift
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.types import InputError, Poke, PokeKind
 
-NAMED = ("copy", "shift-patch")  # what can be shown beside a model without a file
+NAMED = ("copy", "shift-patch")  # baselines that need no file
 
 
 def play(
     player: BenchPlayer, name: str, first: UInt8[np.ndarray, "h w 3"], poke: Poke, length: int
 ) -> UInt8[np.ndarray, "t h w 3"]:
-    """x_0 and `length` frames after a poke of it, in pixels of x_0.
+    """x_0 and `length` predicted frames after a poke, which is in pixels of x_0.
 
     Raises:
         InputError: if the player gives frames with numbers that are not finite; names it.
@@ -32,10 +32,10 @@ def play(
 
 
 def load_beside(names: Sequence[str], kind: PokeKind, horizon: int) -> dict[str, BenchPlayer]:
-    """Who is shown beside the model, by name, in the given order: `NAMED` ones, and paths of models or training runs.
+    """Loads the players shown beside the model, by name in the given order: `NAMED` ones, and models or training runs.
 
     Args:
-        kind: of the pokes that they will be asked.
+        kind: of the pokes that they will be given.
         horizon: T, when the shift patch arrives.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pokes that a person chose for the figures, as a JSON file: [{"clip": 1, "at": [x, y], "shift": [dx, dy]}, ...]."""
+"""User pokes for the figures, read from a JSON file: [{"clip": 1, "at": [x, y], "shift": [dx, dy]}, ...]."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from poke2vid.types import InputError, Poke, PokeKind
 
 
 class GivenPoke(BaseModel):
-    """A poke of x_0 of clip number `clip`, from 1, as the figures' file names count; in pixels of the store's frames."""
+    """A poke of x_0 of clip `clip`, counted from 1 as in the figures' file names; in pixels of the store's frames."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -21,16 +21,16 @@ class GivenPoke(BaseModel):
 
 
 def read_pokes(path: Path, num_clips: int, side: int, kind: PokeKind) -> dict[int, list[Poke]]:
-    """The pokes of a file by clip number, in the file's order; every one can be used.
+    """Reads and checks the pokes of a file; returns them by clip number, in the file's order.
 
     Args:
-        num_clips: how many clips there are to be poked.
+        num_clips: number of clips to be poked.
         side: of the frames, in pixels.
-        kind: what the model was trained on.
+        kind: of the pokes that the model was trained on.
 
     Raises:
-        InputError: if the file is missing, is no JSON or breaks the format (names every wrong field), or a poke lies outside
-            the frame or belongs to no clip.
+        InputError: if the file is missing, is no JSON or breaks the format (names every wrong field), or a poke lies
+            outside the frame or belongs to no clip.
     """
     try:
         given = TypeAdapter(list[GivenPoke]).validate_python(json.loads(path.read_text(encoding="utf-8")))

@@ -1,6 +1,6 @@
 """Sequences as the paper shows them: enrolled in a picture (Fig. 3, 4, 6-19), or side by side in a video (App. A).
 
-Knows of frames, pokes and flow only, not of where they come from.
+Works on frames, pokes and flow from any source.
 """
 
 import math
@@ -14,13 +14,13 @@ from poke2vid.media.viz import caption, caption_width, draw_pokes, enlarge, enla
 from poke2vid.types import Poke
 
 LargePicture = UInt8[np.ndarray, "_ _ 3"]  # enlarged, or several beside each other
-COLUMNS = 6  # of an enrolment, after that of x_0
-_SIDE = 192  # pixels that a frame's longer side is shown at, or the nearest whole multiple of its own
+COLUMNS = 6  # of an enrolment, after that of x_0, at most
+_SIDE = 192  # pixels of a shown frame's longer side, up to the nearest whole multiple of its own
 _LINE, _GAP = 24, 4  # pixels: the height of a line of text, and the white between two pictures
 _KEY = 48  # pixels, the side of the disc that explains flow colours
-# Where the longest vectors of a row are: what is beyond, two in a thousand of its pixels, is where trackers go astray.
+# Quantile of a row's vector lengths that counts as its longest: trackers go astray on the few pixels beyond.
 _LONGEST = 0.998
-_LEAST_SCALE = 0.005  # of the side: below that a full colour would show the tracker's own noise
+_LEAST_SCALE = 0.005  # of the side: with a smaller scale, colours would show the tracker's own noise
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Row:
     """One sequence to be shown: a row of an enrolment, or a column of a video.
 
     Attributes:
-        label: what it is, for people.
+        label: its name for people.
         frames: x_0 ... x_T, of any size but the same in all rows.
         pokes: to be drawn, in pixels of the frames.
         flow: from x_0 to the last frame, (dx, dy) in pixels of the frames; None leaves its place white.
@@ -41,26 +41,26 @@ class Row:
 
 
 def enlargement(height: int, width: int) -> int:
-    """By how much frames of this size are enlarged to be seen."""
+    """Factor by which frames of this size are enlarged for viewing."""
     return max(1, round(_SIDE / max(height, width)))
 
 
 def moments(T: int) -> list[int]:
-    """Which of the frames 1 ... T an enrolment shows: at most `COLUMNS`, at equal steps, and the last: 1, 3, 5, 7, 9, 10."""
+    """Frames of 1 ... T that an enrolment shows: at most `COLUMNS`, at equal steps, and the last: 1, 3, 5, 7, 9, 10."""
     step = max(1, math.ceil(T / (COLUMNS - 1))) if T > COLUMNS else 1
     return [*range(1, T, step), T]
 
 
 def flow_scale(rows: Sequence[Row]) -> float:
-    """The length in pixels that has the full colour in every row alike: the longest vectors but for stray ones."""
+    """Flow length in pixels drawn in full colour, the same in all rows: the longest vectors except stray ones."""
     lengths = [np.quantile(np.hypot(*row.flow), _LONGEST) for row in rows if row.flow is not None]
     return max(_LEAST_SCALE * max(rows[0].frames.shape[1:3]), *map(float, lengths))
 
 
 def enrolment(rows: Sequence[Row]) -> LargePicture:
-    """Rows of frames beside their labels: x_0 with the arrow, moments with the target dot, and the flow where rows have it.
+    """Picture of rows of frames beside their labels: x_0 with the arrow, moments with the target dot, and any flow.
 
-    Frame numbers stand above; below the flow, the disc of its colours and the length of the full ones.
+    Frame numbers stand above; below the flow, its colour disc and the length of a full colour.
     """
     _require_alike(rows)
     (length, height, width), factor = rows[0].frames.shape[:3], enlargement(*rows[0].frames.shape[1:3])
@@ -84,13 +84,13 @@ def enrolment(rows: Sequence[Row]) -> LargePicture:
 
 
 def cycled(rows: Sequence[Sequence[Row]], fps: float, cycles: int = 3) -> list[LargePicture]:
-    """The frames of a video in which sequences move side by side, all of them `cycles` times (App., "Preliminaries").
+    """Frames of a video in which sequences move side by side, all of them `cycles` times (App., "Preliminaries").
 
     Labels stand above each column, "cycle 1/3" at the bottom left and the rate at the bottom right.
 
     Args:
         rows: one line of columns, or several below each other with equal labels; every sequence has the same length.
-        fps: frames a second that the video will be written at, for the label.
+        fps: frame rate that the video will be written at, for the label.
     """
     first = rows[0]
     _require_alike([column for row in rows for column in row])
@@ -119,7 +119,7 @@ def _drawn(row: Row, shown: Sequence[int], factor: int) -> list[LargePicture]:
 
 
 def _flow(row: Row, largest: float, factor: int) -> LargePicture:
-    """A row's flow in colours, in a thin frame because most of it is white."""
+    """A row's flow in colours, in a thin frame because most of it is white; all white if the row has none."""
     height, width = row.frames.shape[1:3]
     if row.flow is None:
         return np.full((height * factor, width * factor, 3), 255, np.uint8)
@@ -129,27 +129,27 @@ def _flow(row: Row, largest: float, factor: int) -> LargePicture:
 
 
 def _key(largest: float, width: int) -> LargePicture:
-    """What flow colours mean, at the right end of a line of this width."""
+    """Legend of the flow colours, at the right end of a line of this width."""
     said = caption(f"towards where; full colour: {largest:.1f} px", _KEY, width - _KEY - _GAP, "right")
     return _beside([said, flow_key(_KEY)])
 
 
 def _beside(pictures: Sequence[LargePicture]) -> LargePicture:
-    """Pictures of one height from left to right."""
+    """Joins pictures of one height from left to right."""
     gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
     parts = [part for picture in pictures for part in (picture, gap)]
     return np.concatenate(parts[:-1], axis=1)
 
 
 def _below(pictures: Sequence[LargePicture]) -> LargePicture:
-    """Pictures of one width from top to bottom."""
+    """Joins pictures of one width from top to bottom."""
     gap = np.full((_GAP, pictures[0].shape[1], 3), 255, np.uint8)
     parts = [part for picture in pictures for part in (picture, gap)]
     return np.concatenate(parts[:-1], axis=0)
 
 
 def _framed(picture: LargePicture) -> LargePicture:
-    """A white margin, one row or column wider where H.264 needs even sides."""
+    """Adds a white margin, one row or column wider where H.264 needs even sides."""
     height, width = picture.shape[:2]
     pads = ((_GAP, _GAP + height % 2), (_GAP, _GAP + width % 2), (0, 0))
     return np.pad(picture, pads, constant_values=255)

@@ -26,7 +26,7 @@ from poke2vid.model.files import LoadedModel
 from poke2vid.tracking.trackers import best_tracker
 from poke2vid.types import InputError
 
-FPS = 5.0  # of the videos: at the 25 of a recording nobody sees the arrow, which stands on the first frame only
+FPS = 5.0  # of the videos: at a recording's 25, the arrow on the first frame would vanish too fast to be seen
 COMPARED = 3  # clips in one comparison (App. A.5)
 OURS = "ours"
 
@@ -44,22 +44,23 @@ def write_figures(
     pokes: Path | None = None, frames: int | None = None, flow: bool = True, fps: float = FPS,
     generalisation: bool = False, weights_dir: Path | None = None,
 ) -> list[str]:  # fmt: skip
-    """For every clip OUT/clip_<k>.png and .mp4; with `beside` also OUT/comparison_<k>.png and .mp4; and OUT/index.md.
+    """Writes OUT/clip_<k>.png and .mp4 of every clip; with `beside`, OUT/comparison_<k>.png and .mp4; and OUT/index.md.
 
     Args:
-        beside: whose videos are shown next to the model's: see `futures.load_beside`.
+        beside: players shown next to the model, see `futures.load_beside`.
         pokes: a file of pokes in place of the drawn ones, see `given.read_pokes`.
-        frames: how many are predicted; None for the model's horizon T.
+        frames: number of predicted frames; None for the model's horizon T.
         flow: whether enrolments end with each row's flow from x_0 to the last frame.
         fps: of the videos.
-        generalisation: also OUT/generalisation.mp4 and .png (App. B.3), for which the store's frames are searched.
+        generalisation: also write OUT/generalisation.mp4 and .png (App. B.3), which searches the store's frames.
 
     Returns:
         The names of the files, the index last.
 
     Raises:
-        InputError: before anything is written, for whatever of this does not fit; while writing, if a file cannot be.
+        InputError: before anything is written, if an input does not fit; while writing, if a file cannot be written.
     """
+    # Check and load all inputs first
     store, horizon = Store.open(store_path), trained_data(loaded).horizon
     length = horizon if frames is None else frames
     if length < horizon:
@@ -71,6 +72,7 @@ def write_figures(
     unseen = prepared_generalisation(loaded, store, seed) if generalisation else None
     ours = SessionPlayer(Animator(loaded.model, loaded.about))
     tracker = best_tracker(weights_dir) if flow else None
+    # Clips, comparisons and generalisation
     written: list[Written] = []
     scales: dict[int, float] = {}
     for clip in clips:
@@ -82,6 +84,7 @@ def write_figures(
         written += _write_comparison(clips[first : first + COMPARED], {OURS: ours, **players}, out, fps)
     if unseen is not None:
         written += _write_generalisation(loaded, unseen, store, out)
+    # Index of the files
     about = {
         "model": f"{loaded.path}, {loaded.about.get('step', 'unknown')} training steps, digest {ours.digest[:12]}",
         "store": f"{store_path}, digest {store.digest[:12]}, test split, {store.resolution} px",
@@ -103,7 +106,7 @@ def _short(digest: str) -> str:
 
 
 def rows_of(clip: FigureClip, player: BenchPlayer, tracker: FlowEstimator | None) -> list[Row]:
-    """The truth, and what the player makes of every poke of the clip, with the tracker's flow if there is one."""
+    """Rows of a clip: the truth, and the player's frames after every poke, with the tracker's flow if there is one."""
     first, length = clip.frames[0], len(clip.frames) - 1
     rows = [Row("truth", clip.frames, (), _flow(clip.frames, tracker))]
     for label, poke in clip.pokes.items():
@@ -130,7 +133,7 @@ def _write_clip(clip: FigureClip, rows: Sequence[Row], out: Path, fps: float) ->
 def _write_comparison(
     clips: Sequence[FigureClip], players: Mapping[str, BenchPlayer], out: Path, fps: float
 ) -> list[Written]:
-    """Truth and players on the clips' simulated pokes, which are not drawn: what is compared is how it looks (App. A.5)."""
+    """Writes truth and players on the clips' simulated pokes; no arrows, since looks are compared (App. A.5)."""
     lines = []
     for clip in clips:
         line = [Row("truth", clip.frames)]
@@ -152,13 +155,13 @@ def _write_comparison(
 
 
 def prepared_generalisation(loaded: LoadedModel, store: Store, seed: int) -> list[Unseen]:
-    """What App. B.3's figure needs, before anything is written: four things that move, and the index of training frames.
+    """Inputs of App. B.3's figure, before anything is written: four moving videos and the index of training frames.
 
     Raises:
-        InputError: if the store has no four, or the library of the index is not installed.
+        InputError: if the store has fewer than four, or the library of the index is not installed.
     """
     unseen = unseen_videos(store, loaded.model.poke_kind, seed=seed)
-    open_index(loaded, store, "train", quiet=True)  # it is kept, and found again
+    open_index(loaded, store, "train", quiet=True)  # kept on disk and found again later
     return unseen
 
 
@@ -177,10 +180,10 @@ def _write_generalisation(loaded: LoadedModel, unseen: list[Unseen], store: Stor
 def index(
     about: Mapping[str, str], written: Sequence[Written], clips: Sequence[FigureClip], scales: Mapping[int, float]
 ) -> str:
-    """What each file shows and what it was made from, in Markdown.
+    """Markdown index of the files: their contents and sources.
 
     Args:
-        scales: clip number -> the length of flow that has the full colour, in pixels.
+        scales: clip number -> flow length drawn in full colour, in pixels.
     """
     lines = [
         "# Figures", "",

@@ -1,14 +1,15 @@
-"""How much an object moves, and for how long, against the strength of the impulse it was given (App. B.1, B.2).
+"""Size and duration of an object's motion against the strength of its impulse (App. B.1, B.2).
 
-The paper shows three videos and says: after small pokes plants "immediately return to their initial states", after large ones
-they do not "within the 25 frames". Here that is a curve: the mean displacement of the object from frame 0, frame by frame, for
-the model and for the simulated truth. Pure functions of flows; scenes are in `scenes`, pictures in `figures`.
+The paper shows three videos and says: after small pokes plants "immediately return to their initial states", after
+large ones they do not "within the 25 frames". Here that is a curve: the mean displacement of the object from frame 0,
+frame by frame, for the model and for the simulated truth. Pure functions of flows; scenes are in `scenes`, pictures in
+`figures`.
 
-A magnitude m is given to the model as a shift of m times `IMPULSE_UNIT` of the side: its unit is the liveliest motion in its
-training data (docs/decisions/006). The truth is a push of the same shift, whose unit is a speed: a free point would travel it
-within three frames (docs/decisions/015). The two units do not agree: what moves a whole training clip is pulled or blown at,
-and one push at a leaf moves little else. Levels are compared within a row, and between rows only what has no unit: the shape
-over time, and the order over magnitudes.
+A magnitude m is given to the model as a shift of m times `IMPULSE_UNIT` of the side: its unit is the liveliest motion
+in its training data (docs/decisions/006). The truth is a push of the same shift, whose unit is a speed: a free point
+would travel it within three frames (docs/decisions/015). The two units do not agree: in training clips the whole object
+is pulled or blown at, while one push at a leaf moves little else. So levels are compared only within a row; between
+rows, only what has no unit: the shape over time, and the order over magnitudes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +25,10 @@ from poke2vid.measures.counterfactual import rank_correlation
 from poke2vid.measures.statistics import Interval, cluster_mean
 
 MAGNITUDES = (0.25, 0.5, 1.0, 2.0)  # of the unit; training goes up to 1
-FRAMES = 25  # as in the paper, of a model trained on 10
+FRAMES = 25  # as in the paper, for a model trained on 10
 LATE = 5  # frames at the end
-STILL = 0.1  # of the peak: what is less displaced at the end has returned to rest
-COLUMNS = {  # column -> what it says
+STILL = 0.1  # of the peak: an object displaced by less at the end has returned to rest
+COLUMNS = {  # column -> its meaning
     "peak": "px, the largest mean displacement of the object from frame 0, over frames 1 ... T",
     "end": "px, the same at frame T",
     "end_share": "at frame T relative to the peak: 0 is back at rest, 1 is still at its farthest",
@@ -41,7 +42,7 @@ def curves(flows: Float[np.ndarray, "*b t 2 h w"], mask: Bool[np.ndarray, "h w"]
 
     Args:
         flows: from frame 0 to each frame t, (dx, dy) in pixels at the pixels of frame 0.
-        mask: the object in frame 0; NaN comes back where it holds no pixel.
+        mask: the object in frame 0; an empty one gives NaN.
     """
     if not mask.any():
         return np.full(flows.shape[:-3], np.nan)
@@ -51,12 +52,12 @@ def curves(flows: Float[np.ndarray, "*b t 2 h w"], mask: Bool[np.ndarray, "h w"]
 
 @dataclass(frozen=True)
 class Response:
-    """What one row ("truth", "model") does after one impulse.
+    """Motion of one row ("truth", "model") after one impulse.
 
     Attributes:
-        scene: what counts as one for intervals.
-        poke: which point and direction of the scene; it was given every magnitude.
-        magnitude: of the unit.
+        scene: the cluster for intervals.
+        poke: number of the point and direction in the scene; each gets every magnitude.
+        magnitude: strength in units.
         motion: `curves` at frames 1 ... T, in pixels.
     """
 
@@ -81,7 +82,7 @@ def measures(motion: Float64[np.ndarray, " t"]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Curve:
-    """Motion over time at one magnitude: the mean over pokes and its 95 % interval over scenes, at frames 1 ... T, in px."""
+    """Motion over time at one magnitude: mean over pokes and 95 % interval over scenes, at frames 1 ... T, in px."""
 
     mean: tuple[float, ...]
     low: tuple[float, ...]
@@ -90,15 +91,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class ImpulseReport:
-    """Curves and scores.
+    """Curves and scores of an impulse evaluation.
 
     Attributes:
         rows: row -> magnitude -> column -> interval over scenes.
         curves: row -> magnitude -> curve.
         order: row -> Spearman's rho of the peak with the magnitude, the mean over pokes.
-        slower: row -> `late_share` at the largest magnitude less that at the smallest of the same poke: above 0, the stronger
-            comes to rest later.
-        about: what was measured how.
+        slower: row -> `late_share` at the largest magnitude minus that at the smallest of the same poke: above 0,
+            stronger impulses come to rest later.
+        about: settings of the measurement.
     """
 
     rows: Mapping[str, Mapping[float, Mapping[str, Interval]]]
@@ -140,9 +141,9 @@ class ImpulseReport:
         return "\n".join([*lines, "", f"Measured on: {told}. Brackets: 95 % intervals over scenes.", ""])
 
     def findings(self) -> list[str]:
-        """A line a row: whether the paper's sentence on small and large pokes holds (App. B.2), as far as the intervals say.
+        """Verdict per row on the paper's sentence on small and large pokes (App. B.2), as far as the intervals decide.
 
-        It holds where most small pokes returned and most large ones did not, and does not where one of these is the other way.
+        It holds if most small pokes returned and most large ones did not; it does not if one of these is reversed.
         """
         told = [
             "The paper: after small pokes the object returns to rest within these frames, after large ones it does not.",
@@ -163,14 +164,14 @@ class ImpulseReport:
         return told
 
     def write(self, folder: Path) -> None:
-        """report.md for people, report.json for programs."""
+        """Writes report.md for people and report.json for programs."""
         write_json(folder / "report.json", self.to_json())
         with atomic(folder / "report.md") as temporary:
             temporary.write_text(self.to_markdown(), encoding="utf-8")
 
 
 def summarise(responses: Sequence[Response], about: Mapping[str, Any], seed: int = 0) -> ImpulseReport:
-    """Means with intervals over scenes; pokes of one scene are not independent."""
+    """Report of means with intervals over scenes, since pokes of one scene are not independent."""
     rows: dict[str, dict[float, dict[str, Interval]]] = {}
     found: dict[str, dict[float, Curve]] = {}
     order: dict[str, Interval] = {}
@@ -193,12 +194,12 @@ def summarise(responses: Sequence[Response], about: Mapping[str, Any], seed: int
 def _curve(motions: Sequence[Float64[np.ndarray, " t"]], scenes: list[str], seed: int) -> Curve:
     points = [cluster_mean([float(m[t]) for m in motions], scenes, seed) for t in range(len(motions[0]))]
     mean, low, high = (tuple(getattr(p, name) for p in points) for name in ("mean", "low", "high"))
-    alone = np.isinf(low).any()  # of one scene: no band
+    alone = np.isinf(low).any()  # a single scene has no band
     return Curve(mean, mean if alone else low, mean if alone else high)
 
 
 def _by_poke(own: Sequence[Response]) -> dict[tuple[str, int], list[Response]]:
-    """The magnitudes of each point and direction, rising."""
+    """Responses of each point and direction, with rising magnitude."""
     pokes: dict[tuple[str, int], list[Response]] = {}
     for response in sorted(own, key=lambda r: r.magnitude):
         pokes.setdefault((response.scene, response.poke), []).append(response)

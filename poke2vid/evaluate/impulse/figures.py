@@ -1,4 +1,4 @@
-"""What an impulse model is looked at by: motion over time, truth beside model, and videos with rising strength (App. B.2)."""
+"""Figures of an impulse model: motion over time, truth beside model, and videos with rising strength (App. B.2)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,15 +21,15 @@ _INK, _FAINT = (40, 40, 40), (215, 215, 215)
 # Okabe and Ito's colours, which colour-blind people tell apart too.
 _COLOURS = ((86, 180, 233), (0, 158, 115), (230, 159, 0), (213, 94, 0), (204, 121, 167), (0, 114, 178))
 _OPACITY = 0.2  # of a band
-_SMALLEST = 192  # pixels a side of what a video shows
+_SMALLEST = 192  # pixels per side that small frames are enlarged to, about
 _HELD = 15  # video frames for which x_0 stands still, so that its arrow can be seen
-_SAMPLES = 6  # moments of a still sheet
+_SAMPLES = 6  # moments on a still sheet
 
 
 def plot(report: ImpulseReport, path: Path, rows: Sequence[str] = ("truth", "model")) -> None:
-    """A panel a row: a line a magnitude, and around it the 95 % interval over scenes.
+    """Plots one panel per row: one line per magnitude, and around it the 95 % interval over scenes.
 
-    Every panel has a scale of its own, because the units of magnitude do not agree (see `impulse`).
+    Every panel has its own scale, because the units of magnitude do not agree (see `impulse.curves`).
     """
     shown = {row: report.curves[row] for row in rows if row in report.curves}
     panels = [_panel(f"{row}: mean displacement of the object, px", found) for row, found in shown.items()]
@@ -37,7 +37,7 @@ def plot(report: ImpulseReport, path: Path, rows: Sequence[str] = ("truth", "mod
 
 
 def _step(highest: float) -> float:
-    """A round distance between the lines of an axis, at most six of them."""
+    """Round distance between the lines of an axis, at most six of them."""
     size = 10.0 ** np.floor(np.log10(max(highest, 1e-6)))
     return next(float(size * part) for part in (0.2, 0.5, 1.0, 2.0) if highest <= 6 * size * part)
 
@@ -71,7 +71,7 @@ def _panel(title: str, curves: Mapping[float, Curve]) -> Picture:
 
 
 def _line(values: Sequence[float], top: float) -> np.ndarray:
-    """A curve from frame 0, where nothing has moved yet."""
+    """Points of a curve from frame 0, where nothing has moved yet."""
     return np.array([(_x(t, len(values)), _y(value, top)) for t, value in enumerate((0.0, *values))], np.int32)
 
 
@@ -101,13 +101,13 @@ def write_clips(
     path: Path, first: Picture, pokes: Sequence[Poke], rows: Mapping[str, Sequence[UInt8[np.ndarray, "t h w 3"]]],
     fps: float,
 ) -> None:  # fmt: skip
-    """A video whose columns are pokes of rising magnitude, each with one arrow as long as it is strong; a row a name.
+    """Writes a video with one column per poke, of rising magnitude and arrow length, and one row per name.
 
-    x_0 stands still for a moment with its arrows, then it moves without them. Beside it, as .png, a few moments of the weakest
-    poke and below them those of the strongest, in the order of `rows`.
+    x_0 stands still for a moment with its arrows, then the video plays without them. Beside it, as .png, a few moments
+    of the weakest poke and below them those of the strongest, in the order of `rows`.
 
     Args:
-        pokes: one a column, in pixels of `first`.
+        pokes: one per column, in pixels of `first`.
         rows: name -> for every poke its frames 1 ... T.
     """
     factor = max(1, round(_SMALLEST / max(first.shape[:2])))

@@ -1,4 +1,4 @@
-"""`poke2vid impulse`: a model's answers to impulses of rising strength, beside the simulated truth."""
+"""`poke2vid impulse`: a model's responses to impulses of rising strength, beside the simulated truth."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,16 +18,16 @@ from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.tracking.trackers import bench_tracker
 from poke2vid.types import InputError, Player
 
-TRACKED = "truth, tracked"  # the row of true frames seen through the tracker: what it cannot tell
+TRACKED = "truth, tracked"  # the row of true frames through the tracker: its noise floor
 
 
 def measure_impulses(
     loaded: LoadedModel, out: Path, *, scenes: int = 16, family: str = "plants", seed: int = 0, quiet: bool = False,
 ) -> ImpulseReport:  # fmt: skip
-    """Measures, and writes report.md, report.json, motion.png, and scenes/<name>.mp4 and .png.
+    """Measures a model and writes report.md, report.json, motion.png, and scenes/<name>.mp4 and .png.
 
-    Every scene is pushed at `POINTS` points in `DIRECTIONS` directions with every magnitude. The model sees the scene's first
-    frame at its own resolution; its motion is measured by a tracker on its frames, the truth's is exact. The row
+    Every scene is pushed at `POINTS` points in `DIRECTIONS` directions with every magnitude. The model sees the scene's
+    first frame at its own resolution; its motion is measured by a tracker on its frames, the truth's is exact. The row
     "truth, tracked" sends true frames, of one point and direction a scene, through the same tracker.
 
     Raises:
@@ -53,7 +53,7 @@ def measure_impulses(
 
 
 def require_impulses(player: Player, name: Path) -> None:
-    """Raises InputError for a model of shifts."""
+    """Raises InputError for a model that was trained on shifts."""
     if player.poke_kind != "impulse":
         raise InputError(
             f"{name} was trained on shifts and does not know impulses; train one with --preset impulse64 or impulse_small64."
@@ -69,7 +69,7 @@ def play(player: Player, scene: ImpulseScene, poke: TruePoke) -> UInt8[np.ndarra
 def responses_of(
     scene: ImpulseScene, played: dict[tuple[int, float], UInt8[np.ndarray, "t h w 3"]], tracker: FlowChain
 ) -> list[Response]:
-    """How the object moves, for every poke: the truth, the model, and true frames through the tracker where there are any."""
+    """Object motion after every poke: the truth, the model, and true frames, if any, through the tracker."""
     found = []
     for true in scene.pokes:
         rows = {"truth": true.flows, "model": _tracked(tracker, scene, played[true.number, true.magnitude])}

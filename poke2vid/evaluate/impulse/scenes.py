@@ -1,4 +1,4 @@
-"""Simulated scenes that were not trained on, each pushed at a few points with rising strength: the truth of `impulse`."""
+"""Simulated test scenes, each pushed at a few points with rising strength: the truth for impulse models."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,11 +20,9 @@ from poke2vid.simulator.trajectory import Trajectory
 from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError, Poke
 
-POINTS, DIRECTIONS = 2, 2  # of a scene; directions are at right angles
-CANDIDATES = (
-    8  # points pushed once, of which those that move the most are taken: most leaves move nothing but themselves
-)
-ATTEMPTS = 20  # scenes tried for one
+POINTS, DIRECTIONS = 2, 2  # per scene; directions are at right angles
+CANDIDATES = 8  # points pushed once, of which those that move the most are kept: most leaves move only themselves
+ATTEMPTS = 20  # scenes tried per place
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class TruePoke:
         number: of the point and direction, the same for all magnitudes.
         poke: in pixels of the scene's frames.
         flows: exact, from frame 0 to frames 1 ... T, in pixels.
-        frames: 1 ... T; only of the scene's first point and direction, to be looked at.
+        frames: 1 ... T, for viewing; only for the scene's first point and direction.
     """
 
     number: int
@@ -47,7 +45,7 @@ class TruePoke:
 
 @dataclass(frozen=True)
 class ImpulseScene:
-    """A scene at rest and what was done to it.
+    """A scene at rest and the impulses given to it.
 
     Attributes:
         mask: the object in frame 0.
@@ -65,7 +63,7 @@ def impulse_scenes(
     count: int, side: int, *, family: str = "plants", seed: int = 0, magnitudes: Sequence[float] = MAGNITUDES,
     frames: int = FRAMES,
 ) -> Iterator[ImpulseScene]:  # fmt: skip
-    """Scenes of the test split, whose species no training video shows, drawn at `side` pixels; each of a species of its own.
+    """Scenes of the test split, each of a species of its own that no training video shows, drawn at `side` pixels.
 
     Args:
         seed: of the set, 0 ... 15, as for simulated videos.
@@ -93,7 +91,7 @@ def impulse_scenes(
 def _scene(
     name: str, scene: Scene, side: int, rng: np.random.Generator, magnitudes: Sequence[float], frames: int
 ) -> ImpulseScene:
-    """Raises UnstableError if it does not hold together, or has too few points that can be pushed."""
+    """Simulates a scene; raises UnstableError if it does not hold together or has too few points to push."""
     world = World(scene)
     with Renderer(world, side) as renderer:
         still = world.record(1)
@@ -111,7 +109,7 @@ def _scene(
 
 @dataclass(frozen=True)
 class _Point:
-    """A pixel, what is touched there, and the angle of its first direction; it turns right towards down."""
+    """A pixel, what is touched there, and the angle of its first direction, from right towards down."""
 
     location: tuple[int, int]
     touch: Touch
@@ -119,7 +117,7 @@ class _Point:
 
 
 def _points(world: World, surface: Surface, side: int, rng: np.random.Generator, frames: int) -> list[_Point]:
-    """Of some random points those whose push moves the object most."""
+    """Those of some random points whose push moves the object most."""
     found: dict[tuple[int, int], tuple[float, _Point]] = {}
     for _ in range(CANDIDATES):
         touched = random_touch(world, side, rng)
@@ -135,13 +133,13 @@ def _points(world: World, surface: Surface, side: int, rng: np.random.Generator,
 
 
 def _can_be_pushed(world: World, surface: Surface, location: tuple[int, int], touch: Touch, side: int) -> bool:
-    """Whether it shows, and could be pulled by the whole unit: where a thing is fastened, a push wants forces that tear."""
+    """True if the point shows and can be pulled by a whole unit: near a fastening, a push needs forces that tear."""
     x, y = location
     return bool(surface.mask[y, x] and REACH * touch.lever >= _metres(world, touch, side, 1.0))
 
 
 def _metres(world: World, touch: Touch, side: int, magnitude: float) -> float:
-    """The length of a push in the world; of pushes beyond the unit too, which `interactions.metres` would shorten."""
+    """Length of a push in the world, also beyond one unit, where `interactions.metres` would shorten it."""
     return magnitude * IMPULSE_UNIT * side * touch.depth / world.camera.at(side).focal
 
 

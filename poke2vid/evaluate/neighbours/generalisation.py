@@ -1,4 +1,4 @@
-"""App. B.3's figure: things a model never saw, each poked in several ways, and beside them the nearest training frame."""
+"""Figure of App. B.3: unseen pictures, each poked in several ways, beside their nearest training frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ class Unseen:
     """A picture that was not trained on.
 
     Attributes:
-        name: shown below it.
+        name: caption below it.
         picture: of any size.
-        pokes: each is one column; in pixels of the picture.
+        pokes: one column each; in pixels of the picture.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Unseen:
 def unseen_videos(
     store: Store, kind: PokeKind = "shift", pictures: int = PICTURES, pokes: int = POKES, seed: int = 0
 ) -> list[Unseen]:
-    """First frames of held-out videos that begin to move, drawn by the seed, each with pokes on what moves in it.
+    """First frames of held-out videos that move from the start, drawn by the seed, each with pokes on its moving parts.
 
-    A poke's location comes from the foreground of D from frame 0 over the store's longest lag (`pokes.sample_poke`), far from
-    the other ones'; it points along D there, every second one against it; lengths rise evenly over `LENGTHS`.
+    A poke's location comes from the foreground of D from frame 0 over the store's longest lag (`pokes.sample_poke`),
+    far from the others; it points along D there, every second one against it; lengths rise evenly over `LENGTHS`.
 
     Raises:
         InputError: if too few videos of the test split move from their first frame on.
@@ -85,7 +85,7 @@ def _unseen(video: StoredVideo, lag: int, kind: PokeKind, count: int, generator:
 
 
 def _spread(places: Float32[np.ndarray, "n 2"], count: int) -> list[int]:
-    """The first place, then always the one farthest from all that were taken."""
+    """Indices of the first place, then always of the one farthest from all that were taken."""
     taken = [0]
     while len(taken) < count:
         away = np.linalg.norm(places[:, None] - places[taken], axis=-1).min(axis=1)
@@ -97,10 +97,10 @@ def generalisation_grid(
     loaded: LoadedModel, unseen: Sequence[Unseen], store: Store, out: Path, *, index: Path | None = None,
     frames: int = DEFAULT_FRAMES, fps: float = 25.0, quiet: bool = False,
 ) -> FrameIndex:  # fmt: skip
-    """Writes `out`, a video with a row a picture and a column a poke, and beside it `out` as .png; arrows are on x_0.
+    """Writes `out`, a video with one row per picture and one column per poke, and a .png beside it; arrows are on x_0.
 
-    The last column is the nearest frame of the store's train split, which stands still. The .png has two lines a picture:
-    x_0 with its arrows, then the last frames with their target dots.
+    The last column is the nearest frame of the store's train split, which stands still. The .png has two lines per
+    picture: x_0 with its arrows, then the last frames with their target dots.
 
     Args:
         out: .mp4, .webm, .gif or .webp.
@@ -128,7 +128,7 @@ def generalisation_grid(
 
 
 def _played(loaded: LoadedModel, item: Unseen, frames: int) -> list[list[Sheet]]:
-    """For every poke its clip, x_0 first, with arrow, target dot and caption."""
+    """Clips of a picture, one per poke, x_0 first, with arrow, target dot and caption."""
     clips = []
     for poke in item.pokes:
         played = Animator(loaded.model).animate(item.picture, [poke], frames, max_side=SIDE)

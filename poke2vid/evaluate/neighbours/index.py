@@ -1,8 +1,8 @@
-"""The training frames that a picture is nearest to, in the space of the object encoder E_sigma (App. B.3).
+"""Nearest training frames of a picture, in the space of the object encoder E_sigma (App. B.3).
 
-What is compared is sigma_0^1, the coarsest level (8 x 8 cells, or 16 x 16 in the released code), laid out as one vector and
-scaled to length 1. The metric is the Euclidean distance of two such vectors, sqrt(2 - 2 cos): 0 for the same direction, 1.41
-for a right angle, 2 for the opposite one. docs/decisions/016 says why E_sigma, where the paper's text says E_phi.
+Compared is sigma_0^1, the coarsest level (8 x 8 cells, or 16 x 16 in the released code), flattened to one vector and
+scaled to length 1. The metric is the Euclidean distance of two such vectors, sqrt(2 - 2 cos): 0 for the same direction,
+1.41 for a right angle, 2 for the opposite one. docs/decisions/016 says why E_sigma, where the paper's text says E_phi.
 """
 
 import json
@@ -33,7 +33,7 @@ from poke2vid.types import InputError, Split
 Picture = UInt8[np.ndarray, "h w 3"]
 FORMAT, VERSION = "poke2vid-neighbours", 1
 METRIC = "Euclidean distance of E_sigma(x)^1 scaled to length 1: 0 the same, 1.41 at a right angle, 2 opposite"
-LARGE = 2**28  # bytes of float32 features; more than that are kept in half precision
+LARGE = 2**28  # bytes of float32 features; larger indexes are kept in half precision
 CACHE = "POKE2VID_CACHE"  # the environment variable that moves the cache
 SUFFIXES = (".png", ".json")
 INDEX_SUFFIX = ".faiss"
@@ -63,7 +63,7 @@ def features(model: PokeVideo, x: Float[Tensor, "b 3 h w"]) -> Float32[np.ndarra
 
 
 class FrameIndex:
-    """All frames of one split of a store, to be searched exactly: every query is compared with every frame.
+    """Exact search over all frames of one split of a store: every query is compared with every frame.
 
     Attributes:
         videos: of the split, by name.
@@ -76,20 +76,20 @@ class FrameIndex:
         self._ends = list(accumulate(video.num_frames for video in videos))
 
     def __len__(self) -> int:
-        """Frames."""
+        """Number of frames."""
         return self._ends[-1]
 
     def nearest(self, x_0: Float[Tensor, "1 3 h w"], count: int = 1) -> list[Neighbour]:
         """The nearest frame of each of the `count` nearest videos, the nearest first.
 
-        Of one video's frames the best alone counts: those beside it show the same thing once more. Fewer come back where the
-        split has fewer videos.
+        Only the best frame of a video counts, since those beside it show the same thing. Returns fewer if the split has
+        fewer videos.
 
         Args:
             x_0: one frame at the model's resolution, in [-1, 1].
         """
         longest = max(video.num_frames for video in self.videos)
-        enough = min(len(self), (count - 1) * longest + 1)  # so many frames are of `count` videos at least
+        enough = min(len(self), (count - 1) * longest + 1)  # this many frames come from at least `count` videos
         squared, rows = self._index.search(features(self._model, x_0), enough)
         found: dict[int, Neighbour] = {}
         for distance, row in zip(squared[0], rows[0], strict=True):
@@ -109,16 +109,16 @@ def open_index(
     loaded: LoadedModel, store: Store, split: Split = "train", path: Path | None = None, *, batch: int = _BATCH,
     quiet: bool = False,
 ) -> FrameIndex:  # fmt: skip
-    """The index of a split: read from its file where that is whole and of this model and store, built and written otherwise.
+    """Opens the index of a split: reads its file if intact and of this model and store, else builds and writes it.
 
     Args:
-        path: the index, a .faiss file, with a .json of the same name beside it that vouches for it; None: in the user's cache,
-            POKE2VID_CACHE or ~/.cache/poke2vid/neighbours.
-        batch: frames that are encoded at a time; the result is the same.
+        path: the index, a .faiss file, with a .json of the same name beside it that holds its key and hash; None: in
+            the user's cache, POKE2VID_CACHE or ~/.cache/poke2vid/neighbours.
+        batch: number of frames encoded at a time; does not change the result.
 
     Raises:
-        InputError: if faiss is missing, the store's frames are of another size than the model's, the split is empty, or the
-            index cannot be written.
+        InputError: if faiss is missing, the store's frames are of another size than the model's, the split is empty, or
+            the index cannot be written.
     """
     require_faiss()
     model = loaded.model
@@ -144,9 +144,9 @@ def open_index(
 
 
 def require_faiss() -> Any:
-    """The library; raises InputError where it is not installed."""
+    """Imports faiss; raises InputError if it is not installed."""
     try:
-        import faiss  # an extra: nobody else needs it
+        import faiss  # an optional extra, needed only here
     except ImportError as error:
         raise InputError(
             "nearest neighbours are searched by faiss; install it with: pip install 'poke2vid[neighbours]'."
@@ -155,13 +155,13 @@ def require_faiss() -> Any:
 
 
 def cache_folder() -> Path:
-    """Where indexes go that were given no place."""
+    """Default folder of indexes."""
     chosen = os.environ.get(CACHE)
     return (Path(chosen) if chosen else Path.home() / ".cache" / "poke2vid") / "neighbours"
 
 
 def _key(model: PokeVideo, store: Store, split: Split, frames: int) -> dict[str, Any]:
-    """All that decides an index. Of the model that is E_sigma alone: its other parts may go on learning."""
+    """Key of all that decides an index; of the model only E_sigma, so its other parts may train on."""
     config = asdict(model.config)
     shape = {name: config[name] for name in ("resolution", "architecture", "channels", "state_range")}
     length = model.config.level_channels[0] * model.config.level_sides[0] ** 2
@@ -185,7 +185,7 @@ def _read(path: Path, key: dict[str, Any]) -> Any | None:
 
 
 def _build(model: PokeVideo, videos: Sequence[StoredVideo], half: bool, batch: int, quiet: bool) -> Any:
-    """An exact index; beside it only one batch of frames is in memory at a time."""
+    """Builds an exact index, with only one batch of frames in memory at a time."""
     faiss = require_faiss()
     length = model.config.level_channels[0] * model.config.level_sides[0] ** 2
     index = (
@@ -202,7 +202,7 @@ def _build(model: PokeVideo, videos: Sequence[StoredVideo], half: bool, batch: i
 
 
 def _batches(videos: Sequence[StoredVideo], batch: int) -> Iterator[UInt8[np.ndarray, "b h w 3"]]:
-    """All frames in order, `batch` at a time, whatever the videos' lengths."""
+    """Yields all frames in order, `batch` at a time, across the borders of videos."""
     waiting: list[np.ndarray] = []
     for video in videos:
         frames = video.frames
@@ -217,22 +217,22 @@ def _batches(videos: Sequence[StoredVideo], batch: int) -> Iterator[UInt8[np.nda
 
 
 def _write(path: Path, index: Any, key: dict[str, Any]) -> None:
-    """The index, then what vouches for it; whoever reads between the two builds it anew."""
+    """Writes the index, then its .json; a reader between the two builds it anew."""
     faiss = require_faiss()
     with atomic(path) as temporary:
         try:
             faiss.write_index(index, str(temporary))
-        except RuntimeError as error:  # what a full disk looks like from inside that library
+        except RuntimeError as error:  # faiss reports a full disk this way
             raise OSError(str(error).splitlines()[-1]) from error
     write_json(path.with_suffix(".json"), {"key": key, "sha256": hash_file(path)})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A picture and what it is nearest to.
+    """A picture and its nearest frames.
 
     Attributes:
-        name: what the user called it.
+        name: the user's name for it.
         picture: as it is shown.
         neighbours: the nearest first, with their frames.
     """
@@ -243,7 +243,7 @@ class Answer:
 
 
 def ask(index: FrameIndex, images: Sequence[PictureSource], count: int, resolution: int) -> list[Answer]:
-    """The neighbours of pictures of any size; each is padded to a square as for poking (decision 010).
+    """Neighbours of pictures of any size; each is padded to a square as for poking (decision 010).
 
     Raises:
         InputError: if a picture cannot be read.
@@ -258,7 +258,7 @@ def ask(index: FrameIndex, images: Sequence[PictureSource], count: int, resoluti
 
 
 def to_json(answers: Sequence[Answer], loaded: LoadedModel, store: Store, split: Split) -> dict[str, Any]:
-    """For programs: what was asked of what, and every neighbour with its distance."""
+    """JSON values for programs: model, store, split, and every neighbour with its distance."""
     return {
         "metric": METRIC,
         "model": str(loaded.path),
@@ -272,7 +272,7 @@ def to_json(answers: Sequence[Answer], loaded: LoadedModel, store: Store, split:
 
 
 def draw_answers(answers: Sequence[Answer]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A row a picture: itself, then its neighbours with distance, name and frame below."""
+    """Grid with one row per picture: itself, then its neighbours with distance, name and frame below."""
     return grid(
         [
             [captioned(answer.picture, Path(answer.name).name, "the picture")]
@@ -287,7 +287,7 @@ def draw_answers(answers: Sequence[Answer]) -> UInt8[np.ndarray, "h2 w2 3"]:
 
 
 def fitted(picture: Picture, side: int = SIDE) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A picture whose longer side is `side` pixels: averaged where it shrinks, enlarged pixel by pixel where it grows."""
+    """Resizes a picture to a longer side of `side` pixels: averaged if it shrinks, pixels repeated if it grows."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -299,7 +299,7 @@ def fitted(picture: Picture, side: int = SIDE) -> UInt8[np.ndarray, "h2 w2 3"]:
 def captioned(picture: Picture, *lines: str, side: int = SIDE) -> UInt8[np.ndarray, "h2 w2 3"]:
     """A picture fitted into a white square of `side` pixels, with up to two lines below it.
 
-    A line too long loses its beginning: names and paths differ at their end.
+    A line that is too long loses its beginning: names and paths differ at their end.
     """
     shown = fitted(picture, side)
     sheet = np.full((side + _CAPTION, side, 3), 255, np.uint8)
@@ -315,7 +315,7 @@ def captioned(picture: Picture, *lines: str, side: int = SIDE) -> UInt8[np.ndarr
 
 
 def write_answers(path: Path, answers: Sequence[Answer], loaded: LoadedModel, store: Store, split: Split) -> None:
-    """A .png for people or a .json for programs, atomically; `check_outputs` looks at the names beforehand."""
+    """Writes a .png for people or a .json for programs, atomically; check names with `check_outputs` before."""
     if path.suffix.lower() == ".json":
         write_json(path, to_json(answers, loaded, store, split))
     else:
@@ -323,7 +323,7 @@ def write_answers(path: Path, answers: Sequence[Answer], loaded: LoadedModel, st
 
 
 def check_outputs(paths: Sequence[Path]) -> None:
-    """Raises InputError for a file of a kind that is not written here."""
+    """Raises InputError for a file whose kind cannot be written here."""
     for path in paths:
         if path.suffix.lower() not in SUFFIXES:
             raise InputError(f"cannot write {path}: the suffix must be one of {', '.join(SUFFIXES)}.")

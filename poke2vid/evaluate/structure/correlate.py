@@ -1,9 +1,10 @@
-"""Understanding object structure (Sec. 4.2, Fig. 5): many random pokes at one location, and what moves with it.
+"""Understanding object structure (Sec. 4.2, Fig. 5): many random pokes at one location show what moves with it.
 
-A still pixel is the zero of the heat, the poke's own motion its one, see `correlation`. Motion in predicted frames is measured
-by a tracker that sees frames only, from x_0 by way of x_{T/2} to x_T. On true futures of simulated objects (11 touched points
-of 6 scenes, 8 pokes each of up to a tenth of the side, 128 pixels) it errs by 0.40 pixels, the mean over the object; one jump
-to x_T by 0.49 in half the time, a chain through all ten frames by 0.46 in five times, RAFT-small's jump by 0.60 in twelve.
+Heat is 0 for a still pixel and 1 for one that moves as the poke, see `correlation`. Motion in predicted frames is
+measured by a tracker that sees frames only, from x_0 by way of x_{T/2} to x_T. On true futures of simulated objects (11
+touched points of 6 scenes, 8 pokes each of up to a tenth of the side, 128 pixels) its mean error on the object is 0.40
+pixels; one jump to x_T has 0.49 in half the time, a chain through all ten frames 0.46 in 5 times the time, RAFT-small's
+jump 0.60 in 12 times.
 """
 
 import time
@@ -38,29 +39,27 @@ Picture = UInt8[np.ndarray, "h w 3"]
 Measure = Literal["variance", "mean-square"]
 TRACKERS = ("dis", "raft")
 SUFFIXES = (".png", ".npz", ".json")
-MAX_POKES = 1000  # whose flows are kept at once: 0.5 MB each
+MAX_POKES = 1000  # their flows are all kept in memory, 0.5 MB each
 SHORTEST = 0.1  # of the longest poke
 LONGEST = 0.1  # of the picture's longer side: real clips' pokes go no farther (types.POKE_GAIN)
-MAP_SIDE = (
-    128  # pixels: of what is tracked, unless the model's frames are larger; at 256 no better, at three times the cost
-)
-SHOWN_SIDE = 384  # of what is drawn
+MAP_SIDE = 128  # pixels of tracked frames, unless the model's are larger; 256 is no better at three times the cost
+SHOWN_SIDE = 384  # pixels of drawn maps
 OPACITY = 0.62  # of the heat over the picture
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a location is questioned.
+    """Settings of correlation maps: pokes, tracker and measure.
 
     Attributes:
-        pokes: K, how many (paper: 100).
-        longest: of them, as a share of the picture's longer side.
-        frames: T; the paper's 10, which is what models are trained on unless their file says otherwise.
-        seed: of the pokes; every location gets the same ones.
+        pokes: K, their number (paper: 100).
+        longest: length of the longest one, as a share of the picture's longer side.
+        frames: T; the paper's 10, as models are trained on unless their file says otherwise.
+        seed: of the pokes; every location gets the same.
         tracker: `dis` or `raft`.
         measure: `variance` is the paper's; the mean square holds where motion is tracked (docs/decisions/017).
-        batch: how many videos are predicted at once; the map does not depend on it.
-        threads: that track.
+        batch: number of videos predicted at once; does not change the map.
+        threads: number of tracking threads.
     """
 
     pokes: int = 100
@@ -85,14 +84,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class CorrelationMap:
-    """What moves with one location.
+    """Correlation of every pixel's motion with pokes at one location.
 
     Attributes:
         poke_at: l, in pixels of the map.
         variance: of the difference to the poke, see `correlation.motion_variance`; 0 follows.
         mean_square: of the same difference; 0 follows.
         still_variance, still_mean_square: of a pixel that never moves, under the same pokes.
-        measure: which of the two the heat shows.
+        measure: the one of the two that the heat shows.
     """
 
     poke_at: Pair
@@ -103,12 +102,12 @@ class CorrelationMap:
     measure: Measure = "variance"
 
     def by(self, measure: Measure) -> "CorrelationMap":
-        """The same responses by the other measure."""
+        """The same responses by the given measure."""
         return replace(self, measure=measure)
 
     @property
     def disagreement(self) -> Float64[np.ndarray, "h w"]:
-        """What the measure says, 0 for a pixel that follows and 1 for a still one; it may be more."""
+        """Value of the measure: 0 for a pixel that follows and 1 for a still one; it may be more."""
         if self.measure == "variance":
             return self.variance / self.still_variance
         return self.mean_square / self.still_mean_square
@@ -123,7 +122,7 @@ def map_of(
     flows: Float32[np.ndarray, "k 2 h w"], shifts: Float64[np.ndarray, "k 2"], location: Pair,
     measure: Measure = "variance",
 ) -> CorrelationMap:  # fmt: skip
-    """The map of given responses: a model's as tracked, or exact ones. All lengths in pixels of the flows."""
+    """Map of given responses, tracked in a model's frames or exact. All lengths in pixels of the flows."""
     away, still = correlation.difference(flows, shifts), correlation.still_difference(shifts)
     return CorrelationMap(
         location, away.var(axis=0), (away**2).mean(axis=0), float(still.var()), float((still**2).mean()), measure
@@ -133,7 +132,7 @@ def map_of(
 def random_shifts(count: int, longest: float, seed: int) -> Float64[np.ndarray, "k 2"]:
     """K random pokes: lengths uniform over `SHORTEST` ... 1 times the longest, directions uniform over the circle.
 
-    Both are drawn in strata (a Latin square), one poke each, so that a still pixel's variance hardly depends on the seed.
+    Both are drawn in strata (a Latin square), one poke each, so a still pixel's variance hardly depends on the seed.
     """
     rng = np.random.default_rng(seed)
     length, turn = ((rng.permutation(count) + rng.random(count)) / count for _ in range(2))
@@ -142,17 +141,17 @@ def random_shifts(count: int, longest: float, seed: int) -> Float64[np.ndarray, 
 
 
 def build_tracker(name: str, weights_dir: Path | None = None) -> FlowChain:
-    """DIS on frames of `MAP_SIDE` and more, or RAFT-small, from x_0 to x_{T/2} to x_T. One serves one thread."""
+    """Tracker from x_0 to x_{T/2} to x_T: DIS on frames of `MAP_SIDE` and more, or RAFT-small. One per thread."""
     if name == "dis":
         return FlowChain(DisFlow(), smallest_side=MAP_SIDE)
     return FlowChain(RaftFlow(weights_dir, smallest_side=TRACKED_SIDE))
 
 
 class Correlator:
-    """A model, and what a question to it takes."""
+    """Makes correlation maps of a model by tracking its predicted frames."""
 
     def __init__(self, player: Player, settings: Settings, weights_dir: Path | None = None) -> None:
-        """Raises InputError if the tracker's weights are nowhere to be found."""
+        """Builds one tracker per thread; raises InputError if its weights are not found."""
         self.player, self.settings = player, settings
         self._idle: SimpleQueue[FlowChain] = SimpleQueue()
         trackers = [build_tracker(settings.tracker, weights_dir) for _ in range(settings.threads)]
@@ -161,7 +160,7 @@ class Correlator:
             self._idle.put(tracker)
 
     def canvas(self, picture: Picture) -> Canvas:
-        """The picture as it is tracked."""
+        """Canvas of the picture at the size that is tracked."""
         return Canvas(picture, self.player.resolution, MAP_SIDE)
 
     def ask(
@@ -173,7 +172,7 @@ class Correlator:
         Args:
             location: l, in pixels of the user's picture.
             shifts: the pokes, in the same pixels; None draws them as the settings say.
-            bar: moves on by one a poke.
+            bar: moves on by one per poke.
 
         Raises:
             InputError: if l lies outside the picture, or the model gives numbers that are not finite.
@@ -199,7 +198,7 @@ class Correlator:
 
     @torch.inference_mode()
     def _respond(self, canvas: Canvas, pokes: Sequence[Poke]) -> Iterator[list[Picture]]:
-        """Of every poke: x_0, x_{T/2} and x_T at the shown size. Shifts are held (Eq. 1), impulses last a step (Eq. 9)."""
+        """Yields x_0, x_{T/2}, x_T per poke, at the shown size. Shifts hold (Eq. 1), impulses last a step (Eq. 9)."""
         player, last = self.player, self.settings.frames
         maps = torch.stack([poking.rasterise([canvas.modelled(poke)], player.resolution) for poke in pokes])
         state, phi = player.start(canvas.x_0.expand(len(pokes), -1, -1, -1)), player.encode_poke(maps)
@@ -215,7 +214,7 @@ class Correlator:
             yield [canvas.picture, *(canvas.render(_one(frame, k)) for frame in kept)]
 
     def _track(self, clip: list[Picture]) -> Float32[np.ndarray, "2 h w"]:
-        """From the clip's first picture to its last."""
+        """Flow from the clip's first picture to its last."""
         tracker = self._idle.get()
         try:
             *_, flow = tracker(clip)
@@ -231,7 +230,7 @@ def _one(frame: Frame, k: int) -> Frame:
 
 @runtime_checkable
 class Questioner(Protocol):
-    """Whatever gives maps of a player: by its frames (`Correlator`), or by what it says itself (`seeing`)."""
+    """Source of a player's maps: from its frames (`Correlator`), or from its own field (`seeing`)."""
 
     tracker: str
 
@@ -241,7 +240,7 @@ class Questioner(Protocol):
     def settings(self) -> Settings: ...
 
     def canvas(self, picture: Picture) -> Canvas:
-        """The picture as maps are drawn."""
+        """Canvas of the picture at the size of the maps."""
 
     def ask(
         self, canvas: Canvas, location: Pair, shifts: Float64[np.ndarray, "k 2"] | None = None, bar: tqdm | None = None
@@ -253,18 +252,19 @@ def correlate(
     correlator: Questioner, picture: Picture, at: Sequence[Pair], outputs: Sequence[Path], model: str,
     quiet: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Questions every location and writes every output by its suffix: .png the maps, .npz them as numbers, .json the rest.
+    """Maps every location and writes every output by its suffix: .png the maps, .npz their numbers, .json the rest.
 
     Args:
         at: locations, in pixels of the picture.
-        model: what to call it in the .json.
+        model: its name in the .json.
 
     Returns:
-        What the .json holds.
+        The contents of the .json.
 
     Raises:
         InputError: before anything is computed if a suffix is unknown or a location lies outside the picture.
     """
+    # Check all inputs first
     check_suffixes(outputs, SUFFIXES)
     for location in at:
         poking.check(Poke(location, (0.0, 0.0)), picture.shape[1], picture.shape[0], "the location")
@@ -285,6 +285,7 @@ def correlate(
         "seconds": round(seconds, 2),
         "locations": [_numbers(location, found) for location, found in zip(at, maps, strict=True)],
     }
+    # Write every output
     for path in outputs:
         match path.suffix.lower():
             case ".json":
@@ -297,7 +298,7 @@ def correlate(
 
 
 def check_suffixes(outputs: Sequence[Path], known: Sequence[str]) -> None:
-    """Raises InputError for the first path that ends otherwise."""
+    """Raises InputError for the first path with another suffix."""
     for path in outputs:
         if path.suffix.lower() not in known:
             raise InputError(f"{path} has no known kind; let the name end in {', '.join(known)}.")
@@ -317,7 +318,7 @@ def _numbers(location: Pair, found: CorrelationMap) -> dict[str, Any]:
 
 
 def _write_arrays(path: Path, maps: Sequence[CorrelationMap]) -> None:
-    """`variance`, `mean_square` and `heat`, each `n h w`, and `at`, `n 2`, in pixels of the maps."""
+    """Writes `variance`, `mean_square` and `heat`, each `n h w`, and `at`, `n 2`, in pixels of the maps."""
     with atomic(path) as temporary:
         np.savez_compressed(
             temporary,
@@ -329,20 +330,20 @@ def _write_arrays(path: Path, maps: Sequence[CorrelationMap]) -> None:
 
 
 def sheet(picture: Picture, maps: Sequence[CorrelationMap]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The picture, a panel a location, and the colours' meaning, side by side (Fig. 5)."""
+    """The picture, one panel per location, and the colour bar, side by side (Fig. 5)."""
     panels = [larger(picture), *(overlay(picture, found) for found in maps)]
     return np.concatenate((grid([panels], gap=6), colour_bar(panels[0].shape[0])), axis=1)
 
 
 def larger(picture: Picture) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """As large as it is drawn."""
+    """Enlarges a picture to the size that is drawn."""
     factor = max(1.0, SHOWN_SIDE / max(picture.shape[:2]))
     size = (round(picture.shape[1] * factor), round(picture.shape[0] * factor))
     return picture if factor == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
 
 
 def overlay(picture: Picture, found: CorrelationMap) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The picture, of whatever size, in grey under the heat's colours, with a ring around l."""
+    """The picture, of any size, in grey under the heat's colours, with a ring around l."""
     below = larger(picture)
     size = (below.shape[1], below.shape[0])
     grey = cv2.cvtColor(below, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
@@ -352,7 +353,7 @@ def overlay(picture: Picture, found: CorrelationMap) -> UInt8[np.ndarray, "h2 w2
 
 
 def marked(drawn: Picture, location: Pair, width: int) -> Picture:
-    """With a ring around l, whose location is in pixels of the same picture `width` pixels wide."""
+    """Draws a ring around l, which is in pixels of the same picture at `width` pixels wide."""
     factor = drawn.shape[1] / width
     centre = (round(factor * (location[0] + 0.5) - 0.5), round(factor * (location[1] + 0.5) - 0.5))
     radius = max(4, round(max(drawn.shape[:2]) / 64))
@@ -363,13 +364,13 @@ def marked(drawn: Picture, location: Pair, width: int) -> Picture:
 
 
 def colours(heat: Float32[np.ndarray, "h w"]) -> Picture:
-    """Dark is 0, bright is 1."""
+    """Colours of the heat: dark is 0, bright is 1."""
     levels = np.rint(heat.clip(0, 1) * 255).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
 
 
 def colour_bar(height: int) -> Picture:
-    """What the colours mean: 1, moves as the poke, above; 0, as loosely as what is still, below."""
+    """Legend of the colours: 1, moves as the poke, at the top; 0, no closer than a still pixel, at the bottom."""
     bar = np.full((height, 96, 3), 255, np.uint8)
     ramp = np.linspace(1, 0, height - 40, dtype=np.float32)[:, None].repeat(18, axis=1)
     grey = np.full((*ramp.shape, 3), 128.0)  # as over a picture
@@ -380,15 +381,15 @@ def colour_bar(height: int) -> Picture:
 
 
 def with_frames(settings: Settings, frames: int | None, about: Mapping[str, Any]) -> Settings:
-    """The settings with T as asked for, else as the model's file says it was trained with, else as they are."""
+    """Settings with T as asked for, else as in the model's training settings, else unchanged."""
     if frames is None:
-        trained = None if sees(about) else about.get("train")  # one that sees was trained on fields at T = 10
+        trained = None if sees(about) else about.get("train")  # seeing models were trained on fields at T = 10
         frames = settings.frames if trained is None else from_json(trained).data.horizon
     return replace(settings, frames=frames)
 
 
 def parse_measure(text: str) -> Measure:
-    """Raises InputError for a name that is none."""
+    """Parses a measure's name; raises InputError for an unknown one."""
     for known in get_args(Measure):
         if text == known:
             return known

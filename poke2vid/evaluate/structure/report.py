@@ -1,9 +1,10 @@
-"""Motion correlation where the truth is known: the same pokes in the simulator and in the model, scored against true parts.
+"""Motion correlation against known truth: the same pokes in the simulator and the model, scored against true parts.
 
-Two questions are asked of a map. Does it know the *part* that l belongs to (Fig. 5 shows parts)? And does it know what really
-*moves together*? That is not the part: an arm takes the hand along, a torso all of the body, and a chain link what hangs below.
-The simulator answers the second exactly: the same pokes, the exact flow of each, through the same function. The exact map's own
-score on parts is therefore as far as motion can tell parts at all, and the distance to l is what must be beaten.
+A map is tested on two questions. Does it find the *part* that l belongs to (Fig. 5 shows parts)? And does it find what
+really *moves together*? These differ: an arm takes the hand along, a torso all of the body, and a chain link all that
+hangs below. The simulator answers the second exactly: the exact flow of the same pokes goes through the same function.
+So the exact map's own score on parts is the most that motion can tell about parts, and the distance to l is the
+baseline to beat.
 """
 
 import time
@@ -51,7 +52,7 @@ from poke2vid.types import InputError, Pair, Player
 Picture = UInt8[np.ndarray, "h w 3"]
 SUFFIXES = (".png", ".md", ".json")
 MEASURES: tuple[Measure, ...] = ("variance", "mean-square")
-COLUMNS = {  # column -> what it says
+COLUMNS = {  # column -> its meaning
     "auc_object": "area under the ROC curve of \"belongs to l's part\", over the object's pixels; 0.5 is chance",
     "auc_all": "the same over all pixels, most of which are background",
     "iou_otsu": "IoU of the part with what lies above Otsu's threshold of the heat on the object (mean over points: mIoU)",
@@ -61,9 +62,9 @@ COLUMNS = {  # column -> what it says
 }
 
 
-DISTANCE = "distance to l"  # the row of mere nearness
-LARGEST = 1.5  # disagreement, where what E_phi says of a place twice is added up: more than a still one's says no more
-NEARER = 0.1  # of the distance, which decides between places that the model says the same of
+DISTANCE = "distance to l"  # the baseline row of nearness alone
+LARGEST = 1.5  # cap on disagreement before E_phi's two outputs are added: more than a still one's says no more
+NEARER = 0.1  # weight of the distance, which decides between places that the model rates the same
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Asked:
 
 
 def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Questioner, bar: tqdm | None = None) -> Asked:
-    """The same pokes in the simulator and in the model; the model is told where the true point arrived."""
+    """Applies the same pokes in the simulator and in the model; the model gets the true point's shifts as its pokes."""
     settings = correlator.settings
     truth = true_responses(scene, touch, settings.pokes, settings.longest, settings.seed, settings.frames, bar)
     exact = map_of(truth.flows, truth.shifts, location, settings.measure)
@@ -100,7 +101,7 @@ def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Questioner,
 
 
 def _at_side(found: CorrelationMap, location: Pair) -> CorrelationMap:
-    """A model above the frame's size is tracked at its own."""
+    """Map at the frame's size; a model above that size is tracked at its own."""
     if found.variance.shape == (SIDE, SIDE):
         return found
     variance, square = (_of_side(m) for m in (found.variance, found.mean_square))
@@ -115,7 +116,7 @@ def _of_side(values: Float64[np.ndarray, "h w"]) -> Float64[np.ndarray, "h2 w2"]
 
 
 def _away(location: Pair) -> Float64[np.ndarray, "h w"]:
-    """The distance to l, 1 at most."""
+    """Distance to l, scaled to a maximum of 1."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
     away: Float64[np.ndarray, "h w"] = np.hypot(x - location[0], y - location[1])
     return away / away.max()
@@ -124,7 +125,7 @@ def _away(location: Pair) -> Float64[np.ndarray, "h w"]:
 def _scores(
     scene: TrueObject, location: Pair, touch: Touch, exact: CorrelationMap, model: CorrelationMap
 ) -> dict[str, dict[str, float]]:
-    """Every row's, one of each measure; and of the distance to l, which needs no motion at all."""
+    """Scores of the model's and the exact map by each measure, and of the distance to l, which needs no motion."""
     found = {}
     for measure in MEASURES:
         truth = exact.by(measure)
@@ -136,11 +137,11 @@ def _scores(
 def score(
     disagreement: Float64[np.ndarray, "h w"], exact: CorrelationMap, part_ids: Int32[np.ndarray, "h w"], part: int
 ) -> dict[str, float]:
-    """All columns of one map; what cannot be told is NaN.
+    """All columns of one map; NaN for what cannot be told.
 
     Args:
-        disagreement: 0 for what is taken to follow; whatever order it has.
-        part: that l belongs to.
+        disagreement: 0 for pixels taken to follow, larger for those that follow less.
+        part: id of the part that l belongs to.
     """
     mask, same = part_ids > 0, part_ids == part
     on_object, warm = -disagreement[mask], correlation.heat(disagreement)[mask]
@@ -156,12 +157,12 @@ def score(
 
 @dataclass(frozen=True)
 class StructureReport:
-    """Scores over scenes.
+    """Scores of correlation maps over scenes.
 
     Attributes:
         rows: row -> column -> mean over points with its interval over scenes.
         points: every touched point with its own scores.
-        about: what was measured how.
+        about: settings of the measurement.
     """
 
     rows: dict[str, dict[str, Interval]]
@@ -185,16 +186,17 @@ class StructureReport:
 def structure_report(
     correlator: Questioner, scenes: Sequence[str], points: int, model: str, at: Sequence[Pair] = (), quiet: bool = False
 ) -> tuple[StructureReport, UInt8[np.ndarray, "h w 3"]]:
-    """A model's maps on simulated scenes beside the exact ones, and the sheet to look at.
+    """Scores a model's maps on simulated scenes beside the exact ones; returns the report and a sheet to look at.
 
     Args:
         scenes: as FAMILY:N.
-        points: touched in each scene, on different parts.
-        model: what to call it.
-        at: the points of every scene instead, in pixels of its frame.
+        points: number of points touched in each scene, on different parts.
+        model: its name in the report.
+        at: given points of every scene instead, in pixels of its frame.
 
     Raises:
-        InputError: if a scene is unknown, a point cannot be pulled, the model knows no shifts, or this machine cannot draw.
+        InputError: if a scene is unknown, a point cannot be pulled, the model knows no shifts, or this machine cannot
+            draw.
     """
     if correlator.player.poke_kind == "impulse":
         raise InputError("this model was trained on impulses, and scenes are pulled by shifts; give it a picture.")
@@ -211,7 +213,7 @@ def structure_report(
         row: {c: cluster_mean([one.scores[row][c] for one in asked], clusters, settings.seed) for c in COLUMNS}
         for row in asked[0].scores
     }
-    for row in [name for name in rows if name.startswith("model")]:  # which of two is ahead, scene by scene
+    for row in [name for name in rows if name.startswith("model")]:  # paired difference to the baseline, scene by scene
         apart = {c: [one.scores[row][c] - one.scores[DISTANCE][c] for one in asked] for c in COLUMNS}
         rows[f"{row} minus {DISTANCE}"] = {c: cluster_mean(apart[c], clusters, settings.seed) for c in COLUMNS}
     about = {
@@ -226,7 +228,7 @@ def correlate_scenes(
     player: Player, scenes: Sequence[str], points: int, at: Sequence[Pair], outputs: Sequence[Path], settings: Settings,
     model: str, weights_dir: Path | None = None, quiet: bool = False,
 ) -> str:  # fmt: skip
-    """`structure_report`, written by suffix: .png the sheet, .md the table, .json all numbers. Returns the table.
+    """Writes `structure_report` by suffix: .png the sheet, .md the table, .json all numbers. Returns the table.
 
     Raises:
         InputError: before anything is computed if a suffix or a scene's name is unknown; then as `structure_report`.
@@ -263,7 +265,7 @@ def _numbers(one: Asked) -> dict[str, Any]:
 
 
 def sheet(asked: Sequence[Asked]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A row a point: the picture with l, the true parts, the exact map and the model's, and what the colours mean."""
+    """Sheet with one row per point: the picture with l, true parts, the exact map, the model's, and a colour bar."""
     rows = []
     for one in asked:
         first = one.scene.first
@@ -283,7 +285,7 @@ def sheet(asked: Sequence[Asked]) -> UInt8[np.ndarray, "h2 w2 3"]:
 
 
 def part_colours(part_ids: Int32[np.ndarray, "h w"], part: int) -> Picture:
-    """Every part in a hue of its own, pale; the one that l belongs to is black."""
+    """Picture of the parts, each in a pale hue of its own; the one that l belongs to is black."""
     turn = part_ids * 2.399963  # the golden angle: neighbouring numbers differ
     hues = flow_colours(0.6 * np.stack((np.cos(turn), np.sin(turn))).astype(np.float32), 1.0)
     return np.where((part_ids > 0)[..., None], np.where((part_ids == part)[..., None], 0, hues), 255).astype(np.uint8)

@@ -21,10 +21,10 @@ from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError, Pair
 
 SIDE = 128  # pixels of a scene's frame, as in PokeBench
-SCENES = 1000  # of a family that are looked through
-REACHED = 0.03  # of the side: a point that cannot be pulled so far is not asked
-CAME = 0.5  # of the shortest poke: a pull that moves its point less has not been obeyed, and another is drawn
-DRAWS = 4  # times the pokes wanted: so many are drawn before a point is given up
+SCENES = 1000  # of a family that are searched
+REACHED = 0.03  # of the side: a point that cannot be pulled this far is not used
+CAME = 0.5  # of the shortest poke: a pull that moves its point less has failed, and another is drawn
+DRAWS = 4  # times the wanted number of pokes: drawn before a point is given up
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TrueObject:
     Attributes:
         name: FAMILY:N, the N-th scene of the family's test split that holds together and has something to touch.
         seed: of the scene.
-        rejected: how many came before it and why.
+        rejected: reason -> number of scenes before it that were not used.
     """
 
     name: str
@@ -46,15 +46,15 @@ class TrueObject:
 
     @property
     def part_ids(self) -> Int32[np.ndarray, "h w"]:
-        """0 on the surroundings."""
+        """Part id of every pixel; 0 on the surroundings."""
         return self.surface.part_ids
 
     def reach(self, touch: Touch) -> float:
-        """How far a point may be pulled, in pixels at its depth."""
+        """Distance that a point may be pulled, in pixels at its depth."""
         return REACH * touch.lever * self.surface.camera.focal / touch.depth
 
     def candidates(self, rng: np.random.Generator) -> list[tuple[Pair, Touch]]:
-        """For every part that is wide enough to be tracked and can be pulled: a random pixel that lies well within it."""
+        """Random pixels, one well within every part that is wide enough to be tracked and can be pulled."""
         found = []
         self.world.rest()
         for part in range(1, int(self.part_ids.max()) + 1):
@@ -69,19 +69,19 @@ class TrueObject:
         return found
 
     def touch(self, location: Pair) -> Touch | None:
-        """What is touched there, if it can move."""
+        """Touch at a location; None if nothing there can move."""
         touch = self.world.touch(*location, SIDE)
         return touch if touch is not None and self.world.moves(touch) else None
 
 
 @dataclass(frozen=True)
 class TrueResponses:
-    """What K pulls at one point really do.
+    """True responses to K pulls at one point.
 
     Attributes:
         flows: exact, from frame 0 to T; 0 on the surroundings.
-        shifts: where the touched point was at T: the pokes as the truth obeyed them, in pixels.
-        failed: pulls that were drawn again, by reason.
+        shifts: true displacements of the touched point at T, in pixels, which serve as the pokes.
+        failed: reason -> number of pulls that were drawn again.
     """
 
     flows: Float32[np.ndarray, "k 2 h w"]
@@ -90,7 +90,7 @@ class TrueResponses:
 
 
 def parse_scene(text: str) -> tuple[FamilyName, int]:
-    """FAMILY:N, as plants:3; raises InputError for anything else."""
+    """Parses FAMILY:N, such as plants:3; raises InputError for anything else."""
     family, _, number = text.partition(":")
     name = family_named(family).name
     if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= SCENES:
@@ -99,7 +99,7 @@ def parse_scene(text: str) -> tuple[FamilyName, int]:
 
 
 def open_scene(family: FamilyName, number: int) -> TrueObject:
-    """The number-th (from 1) scene of the test split that holds together and has something to touch; each a species of its own.
+    """The number-th (from 1) test scene that holds together and has something to touch; each is a species of its own.
 
     Raises:
         InputError: if there are not so many, or this machine cannot draw.
@@ -142,7 +142,7 @@ def choose_points(scene: TrueObject, count: int, seed: int) -> list[tuple[Pair, 
 
 
 def given_points(scene: TrueObject, at: Sequence[Pair]) -> list[tuple[Pair, Touch]]:
-    """The points that a person names, in pixels of the frame of `SIDE`.
+    """Touches at the points that a person names, in pixels of the frame of `SIDE`.
 
     Raises:
         InputError: if one shows nothing that can be pulled.
@@ -166,7 +166,7 @@ def true_responses(
     """`count` random pulls of a point, each from rest, arriving at frame `arrive`.
 
     Args:
-        longest: of the pulls, as a share of the side; less where the point's reach ends before.
+        longest: length of the longest pull, as a share of the side; less if the point's reach is shorter.
 
     Raises:
         InputError: if fewer than `count` of `DRAWS * count` pulls keep the object in one piece and move the point.

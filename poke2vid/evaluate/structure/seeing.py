@@ -1,4 +1,4 @@
-"""What moves with a location, asked of a model that sees what it touches: it says so itself, without frames and a tracker."""
+"""Correlation maps of a model that sees what it touches: from its own field, without frames and a tracker."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from poke2vid.types import InputError, Pair, Player, Poke
 
 
 class SeeingCorrelator:
-    """A `Correlator` by the model's own field u*, at rest in every poke; what it cannot hold moves nothing."""
+    """A `Correlator` from the model's own field u*, at rest under every poke; pokes that hold nothing move nothing."""
 
     tracker = "none (the model's own field)"
 
@@ -35,7 +35,7 @@ class SeeingCorrelator:
         self.player, self.settings = player, settings
 
     def canvas(self, picture: Picture) -> Canvas:
-        """The picture as maps are drawn."""
+        """Canvas of the picture at the size of the maps."""
         return Canvas(picture, self.player.resolution, MAP_SIDE)
 
     @torch.inference_mode()
@@ -70,7 +70,7 @@ class SeeingCorrelator:
 
     @torch.inference_mode()
     def along(self, canvas: Canvas, location: Pair) -> Float32[np.ndarray, "h w"]:
-        """The probability that a place moves along with l, as E_phi was taught to say it, on the shown picture."""
+        """Probability that a place moves along with l, which E_phi was trained to predict, on the shown picture."""
         state = self.player.start(canvas.x_0)
         said = self.player.touch(state, canvas.modelled(Poke(location, (0.0, 0.0))).location)
         logits = on_cells(said)[0, SWING:].repeat_interleave(CELLS_SHUFFLED, -2).repeat_interleave(CELLS_SHUFFLED, -1)
@@ -79,14 +79,14 @@ class SeeingCorrelator:
 
 
 def _coarser(mask: torch.Tensor, side: int) -> torch.Tensor:
-    """o on coarser cells: one that holds something of the object counts whole."""
+    """Object mask o on coarser cells; a cell that holds something of the object counts fully."""
     return torch.nn.functional.adaptive_max_pool2d((2 * mask).clamp(max=1), side)
 
 
 def correlator_for(
     player: Player, settings: Settings, weights_dir: Path | None = None
 ) -> Correlator | SeeingCorrelator:
-    """Whatever questions this player. Raises InputError if the tracker that it needs has no weights here."""
+    """The correlator that fits a player; raises InputError if it needs a tracker whose weights are missing."""
     if isinstance(player, TouchDynamics):
         return SeeingCorrelator(player, settings)
     return Correlator(player, settings, weights_dir)

@@ -10,14 +10,14 @@ from poke2vid.measures.statistics import Interval, shown
 
 @dataclass(frozen=True)
 class Cell:
-    """One number.
+    """One number of a table.
 
     Attributes:
         interval: the mean over training seeds and clips, and its 95 % interval over videos; None where there is none.
         seeds: the value of every training seed on its own.
-        clips: it was measured on.
-        published: the paper's, where the data are the paper's; it prints all of its numbers with two decimals.
-        note: why there is no number.
+        clips: number of clips it was measured on.
+        published: the paper's number, if the data are the paper's; it prints two decimals everywhere.
+        note: reason why there is no number.
     """
 
     interval: Interval | None = None
@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One row; `marks` says beside its label what must be known of it, such as that it has not converged."""
+    """One row; `marks` is a warning beside its label, such as that it has not converged."""
 
     label: str
     cells: dict[str, Cell]
@@ -58,12 +58,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """What is printed.
+    """One table to print.
 
     Attributes:
         columns: column -> its heading.
-        by_measure: True prints a line for every column and a column for every line, as Tab. 2 does.
-        notes: sentences below.
+        by_measure: True swaps lines and columns, as Tab. 2 does.
+        notes: sentences below the table.
     """
 
     number: int
@@ -74,7 +74,7 @@ class Table:
     by_measure: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Values of JSON; what could not be measured is null."""
+        """JSON values; null for what could not be measured."""
         found = without_nan(asdict(self))
         assert isinstance(found, dict)
         return found
@@ -86,7 +86,7 @@ class Table:
         return "\n".join([f"## {self.caption}", "", *rows, "", *(f"- {note}" for note in self.notes), ""])
 
     def to_latex(self) -> str:
-        """A `table` with booktabs' rules; what must be known of its numbers stands below them, to be seen."""
+        """A `table` with booktabs' rules; its notes stand below it, in plain sight."""
         heads, body = self._grid("latex")
         return "\n".join(
             [
@@ -107,7 +107,7 @@ class Table:
         )
 
     def _grid(self, form: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
-        """Headings, and lines of a label and what stands in its cells."""
+        """Headings, and lines of a label and its cells' texts."""
 
         def shown(cell: Cell) -> str:
             return cell.markdown() if form == "markdown" else cell.latex()
@@ -125,7 +125,7 @@ class Table:
 
 
 def escaped(text: str) -> str:
-    """Plain text as LaTeX."""
+    """Escapes plain text for LaTeX."""
     special = {
         "\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "<": "$<$", ">": "$>$",
@@ -134,5 +134,5 @@ def escaped(text: str) -> str:
 
 
 def joined(tables: Sequence[Table], head: str) -> str:
-    """Several tables one below the other."""
+    """Markdown of several tables one below the other."""
     return "\n".join([head, "", *(table.to_markdown() for table in tables)])

@@ -1,4 +1,4 @@
-"""What the paper prints (Tab. 1-4), to stand beside our numbers where the data set is the published one."""
+"""Numbers of the paper (Tab. 1-4), to stand beside ours where the data set is the published one."""
 
 DATASETS: dict[str, str] = {
     "pp": "Poking-Plants", "iper": "iPER", "taichi": "Tai-Chi-HD", "h36m": "Human3.6m",
@@ -43,5 +43,5 @@ PUBLISHED: dict[tuple[int, str, str], dict[str, float]] = {
 
 
 def published(suite: int, row: str, column: str, dataset: str | None) -> float | None:
-    """The paper's number; None where it prints none, or the data are others."""
+    """The paper's number; None if it prints none, or for other data."""
     return None if dataset is None else PUBLISHED.get((suite, row, column), {}).get(dataset)

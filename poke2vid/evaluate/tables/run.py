@@ -1,4 +1,4 @@
-"""`poke2vid tables`: trains what a table needs, scores every row on the same clips, and prints it as the paper does."""
+"""`poke2vid tables`: trains a table's runs, scores every row on the same clips, and prints it as the paper does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,7 @@ from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.train.distributed import device_named
 from poke2vid.types import InputError
 
-CONVERGED = (
-    100_000  # steps; the released checkpoints have some 150,000, and a row of fewer is said not to have converged
-)
+CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
 HEADINGS = {
     FVD: FVD,
     MOVINET: MOVINET,
@@ -44,14 +42,14 @@ HEADINGS = {
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for.
+    """Settings of a `poke2vid tables` run.
 
     Attributes:
         suites: numbers of tables.
-        base: the settings that rows take one thing away from.
-        seeds: training runs of every row.
-        dataset: which published data set the store is, for the paper's numbers; None if none.
-        jobs: runs that are trained at the same time, with one thread each.
+        base: settings of the full model; ablation rows take one thing away.
+        seeds: number of training runs per row.
+        dataset: published data set that the store holds, for the paper's numbers; None if none.
+        jobs: number of runs trained at the same time, with one thread each.
         lpips, allow_download: as in `heldout.evaluate`.
     """
 
@@ -69,10 +67,10 @@ class Order:
 
 @dataclass(frozen=True)
 class _Results:
-    """Measured rows on the same clips, and what they are compared with.
+    """Measured rows on the same clips, with their distances and the floors of these.
 
     Attributes:
-        about: all that decides the numbers, but for the rows themselves.
+        about: everything but the rows that decides the numbers.
     """
 
     rows: dict[str, list[Measured]]
@@ -100,9 +98,9 @@ def parse_suites(text: str) -> tuple[int, ...]:
 def make_tables(
     order: Order, store_path: Path, out: Path, weights_dir: Path | None = None, quiet: bool = False
 ) -> list[Table]:  # fmt: skip
-    """Trains, scores and writes; whatever exists with the same settings is taken as it is.
+    """Trains, scores and writes tables; reuses all that exists with the same settings.
 
-    `out/runs` holds the training runs, `out/rows` what was measured of each, `out/tables.md`, `.tex` and `.json` the tables.
+    `out/runs` holds the training runs, `out/rows` their measurements, `out/tables.md`, `.tex`, `.json` the tables.
 
     Raises:
         InputError: if store and settings do not fit, or a data set is not one of the paper's.
@@ -118,7 +116,7 @@ def make_tables(
     clips = EvaluationClips(store, base.model.resolution, settings, order.seed)
     place = device_named(order.device)
     judges = find_judges(store, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
-    planned, notes = _plan(order, store, out / "runs")  # all of what can be wrong is found before hours of training
+    planned, notes = _plan(order, store, out / "runs")  # finds errors before hours of training
     runs = [run for found in planned.values() for run in found]
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
     results = _measure(planned, clips, judges, order.plan, out / "rows", quiet)
@@ -129,7 +127,7 @@ def make_tables(
 
 
 def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]], dict[str, str]]:
-    """Runs by variant, one a seed; and of the variants that cannot be, why not."""
+    """Runs by variant, one per seed; and the reason for each variant that is not possible."""
     wanted = {row.variant for n in order.suites for row in SUITES[n].rows if row.variant is not None}
     planned, notes = dict[str, list[Run]](), dict[str, str]()
     for variant in sorted(wanted):
@@ -145,7 +143,7 @@ def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]
 def _measure(
     planned: dict[str, list[Run]], clips: EvaluationClips, judges: Judges, plan: Plan, work: Path, quiet: bool
 ) -> _Results:  # fmt: skip
-    """Every row on the same clips; rows that share a run share the result."""
+    """Scores every row on the same clips; rows that share a run share the result."""
     true_row, copy_row = reference_rows()
     truth = score_row(true_row, clips, judges, plan, work, quiet=quiet)
     found = {"truth": [truth], "copy": [score_row(copy_row, clips, judges, plan, work, truth, quiet)]}
@@ -269,7 +267,7 @@ def _lpips_note(judges: Judges) -> str:
 
 
 def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results) -> Table:
-    """Every row less the full model, clip by clip or without the same videos: what is common to both cancels out."""
+    """Every row minus the full model, paired by clips or left-out videos, so what is common to both cancels out."""
     full, lines = suite.rows[-1].variant or "", []
     columns = [c for c in (*suite.columns, *BEYOND) if _cell(results, "copy", c).interval is not None]
     for row in suite.rows[:-1]:

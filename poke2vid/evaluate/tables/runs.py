@@ -1,4 +1,4 @@
-"""The training runs behind the tables: one for every row and seed, made once, resumed, and found again by its settings."""
+"""Training runs behind the tables: one per row and seed, trained once, resumable, and found again by its settings."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from poke2vid.train.loop import Interrupted, train
 from poke2vid.train.presets import ABLATIONS
 from poke2vid.types import InputError
 
-FULL = "full"  # the model itself
+FULL = "full"  # the complete model
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Run:
     """One training run.
 
     Attributes:
-        variant: what was taken away, a key of `presets.ABLATIONS` or "full".
-        folder: named by variant, seed and a digest of settings and store, so that other settings are another run.
+        variant: the part taken away, a key of `presets.ABLATIONS` or "full".
+        folder: named by variant, seed and a digest of settings and store, so other settings give another run.
     """
 
     variant: str
@@ -41,19 +41,19 @@ class Run:
 
 
 def variant_config(base: TrainConfig, variant: str, seed: int) -> TrainConfig:
-    """The settings of a row: the base, one thing taken away.
+    """Settings of a row: the base with one thing taken away.
 
     Raises:
         InputError: if the model is too small for it, such as N = 3 at 32 pixels.
     """
     config = replace(base, seed=seed) if variant == FULL else ABLATIONS[variant](replace(base, seed=seed))
-    if config.model.depth == config.model.num_levels:  # which is all of them: the same model by another name
+    if config.model.depth == config.model.num_levels:  # all levels: the same model as `None`
         config = replace(config, model=replace(config.model, depth=None))
     return config
 
 
 def planned_run(base: TrainConfig, variant: str, seed: int, store_digest: str, out: Path) -> Run:
-    """A run of a row and seed; rows with the same settings share one."""
+    """Run of a row and seed; rows with the same settings share one."""
     config = variant_config(base, variant, seed)
     variant = FULL if config == variant_config(base, FULL, seed) else variant
     digest = digest_of_key({"train": to_json(config), "store": store_digest})[:8]
@@ -64,7 +64,7 @@ def train_all(
     runs: Sequence[Run], store: Path, *, jobs: int = 1, device: str = "cpu", weights_dir: Path | None = None,
     quiet: bool = False,
 ) -> None:  # fmt: skip
-    """Trains what is not complete yet, several runs at a time with one thread each.
+    """Trains the runs that are not complete yet, several runs at a time with one thread each.
 
     Raises:
         InputError: as `train`, naming the run.
@@ -73,7 +73,7 @@ def train_all(
     left = [run for run in {run.folder: run for run in runs}.values() if not run.is_complete]
     make = partial(_make, store, device, weights_dir, quiet or jobs > 1, jobs > 1)
     results = run_jobs(make, left, jobs if jobs > 1 else 0, lambda: None)
-    # One run at a time shows its own steps.
+    # A single job at a time shows its own progress bar.
     for run, result in tqdm(results, total=len(left), unit="run", disable=True if quiet or jobs == 1 else None):
         if isinstance(result, Died):
             raise InputError(
@@ -90,13 +90,13 @@ def _make(
 ) -> Callable[[Run, Tick], str | None]:  # fmt: skip
     if alone:  # one of several processes
         torch.set_num_threads(1)
-    return partial(_train_one, store, device, weights_dir, quiet, 0 if alone else 1)  # a worker may have no workers
+    return partial(_train_one, store, device, weights_dir, quiet, 0 if alone else 1)  # a worker may not start others
 
 
 def _train_one(
     store: Path, device: str, weights_dir: Path | None, quiet: bool, workers: int, run: Run, tick: Tick
 ) -> str | None:  # fmt: skip
-    """Empty when it is done, None if it was stopped, else what went wrong in one sentence."""
+    """Trains one run; returns "" when it is done, None if it was stopped, else an error in one sentence."""
     try:
         train(
             run.config, store, run.folder, resume=bool(checkpoints_of(run.folder)), device=device, weights_dir=weights_dir,

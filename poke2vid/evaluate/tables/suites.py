@@ -1,4 +1,4 @@
-"""The paper's tables as data: their rows, their columns, and which model each row is."""
+"""The paper's tables as data: their rows with the model of each, and their columns."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class RowSpec:
 
     Attributes:
         label: as the paper has it.
-        variant: a key of `presets.ABLATIONS`, or "full"; None for a method that there is no implementation of here.
+        variant: a key of `presets.ABLATIONS`, or "full"; None for a method that is not implemented here.
     """
 
     label: str
@@ -26,7 +26,7 @@ class Suite:
     Attributes:
         columns: the paper's own; ours that the paper lacks come after them.
         resolution: of the paper's frames in this table, in pixels.
-        rows_are_methods: False where the paper has a line for every measure instead (Tab. 2).
+        rows_are_methods: False if the paper has one line per measure instead (Tab. 2).
     """
 
     number: int
@@ -37,7 +37,7 @@ class Suite:
     rows_are_methods: bool = True
 
 
-BEYOND = (MOVINET, TRACKS, "poke_epe", "response_epe", "background")  # columns the paper has not, after its own
+BEYOND = (MOVINET, TRACKS, "poke_epe", "response_epe", "background")  # our columns that the paper lacks, after its own
 LOWER_IS_BETTER = {FVD, MOVINET, TRACKS, "lpips", "poke_epe", "response_epe", "background"}
 SUITES: dict[int, Suite] = {
     1: Suite(

@@ -1,4 +1,4 @@
-"""Cabinets: boxes on the floor with hinged doors and drawers, some ajar; what moves turns or slides, and nothing else does."""
+"""Cabinets: boxes on the floor with hinged doors and sliding drawers, some ajar; nothing else moves."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -17,21 +17,21 @@ Finish = Literal["wood", "paint", "metal"]
 BOARD = 0.012  # metres: thickness of every board
 GAP = 0.004  # metres: between a front and its frame
 DENSITY = 600.0  # kg/m^3
-AJAR = (0.0, 0.9)  # radians: how far doors stand open
-PULLED = (0.0, 0.4)  # of their depth: how far drawers stand out
+AJAR = (0.0, 0.9)  # radians: opening of doors at rest
+PULLED = (0.0, 0.4)  # of their depth: opening of drawers at rest
 WIDEST = 1.9  # radians that a door opens
 FARTHEST = 0.8  # of its depth that a drawer comes out
 
 
 @dataclass(frozen=True)
 class Cabinet:
-    """What cabinets of one kind share. Lengths in metres.
+    """Parameters shared by cabinets of one kind. Lengths in metres.
 
     Attributes:
-        fronts: of every compartment, by rows from the top.
+        fronts: front of every compartment, by rows from the top.
         widths, heights: of columns and rows.
         knob: radius of the knobs.
-        bar: whether handles are bars instead.
+        bar: bars as handles instead of knobs.
     """
 
     fronts: tuple[tuple[Front, ...], ...]
@@ -46,7 +46,7 @@ class Cabinet:
 
 
 def draw_cabinet(rng: np.random.Generator) -> Cabinet:
-    """At least one compartment has a door or a drawer."""
+    """Draws a cabinet with at least one door or drawer."""
     rows, columns = (int(rng.integers(1, 4)) for _ in range(2))
     kinds = get_args(Front)
     fronts = [[kinds[rng.choice(4, p=FRONT_SHARES)] for _ in range(columns)] for _ in range(rows)]
@@ -67,13 +67,13 @@ def draw_cabinet(rng: np.random.Generator) -> Cabinet:
 
 
 def _shares(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Of a length, uneven."""
+    """Random uneven shares of a length; their sum is 1."""
     parts = rng.uniform(0.7, 1.3, count)
     return np.asarray(parts / parts.sum())
 
 
 def build_cabinet(species: Cabinet, rng: np.random.Generator) -> Scene:
-    """One of its kind, seen from before and a little aside, with its doors and drawers as they were left."""
+    """One cabinet of a kind, seen from the front and a little aside, its doors and drawers at random positions."""
     builder = MjcfBuilder()
     _Carpenter(species, builder, rng).build()
     view = random_view(rng, elevation=(6, 30))
@@ -86,7 +86,7 @@ def build_cabinet(species: Cabinet, rng: np.random.Generator) -> Scene:
 
 
 class _Carpenter:
-    """Puts one cabinet together. x goes right, y away from whoever stands before it, z up; it fronts y = 0."""
+    """Builds one cabinet. x goes right, y away from the viewer, z up; its front is at y = 0."""
 
     def __init__(self, species: Cabinet, builder: MjcfBuilder, rng: np.random.Generator) -> None:
         self._species, self._builder, self._rng = species, builder, rng
@@ -117,7 +117,7 @@ class _Carpenter:
                     self._door(f"door{number}", left, right, bottom, top, front == "left door")
 
     def _carcass(self, lefts: np.ndarray, tops: np.ndarray) -> None:
-        """Sides, floors and dividers, and a dark back; it stands still."""
+        """Builds the fixed parts: sides, floors, dividers and a dark back."""
         body = self._builder.body(self._builder.world)
         depth, low, high = self._species.depth, float(tops[-1]), float(tops[0])
         for x in lefts:
@@ -142,9 +142,9 @@ class _Carpenter:
         )
 
     def _door(self, part: str, left: float, right: float, bottom: float, top: float, hinged_left: bool) -> None:
-        """A panel that turns about its left or right edge; ajar as it was left, and springs back to there."""
+        """Builds a panel hinged at its left or right edge, sprung about a random opening angle."""
         ajar, width = float(self._rng.uniform(*AJAR) * (self._rng.random() < 0.5)), right - left
-        outward = -1.0 if hinged_left else 1.0  # a left door turns clockwise, seen from above, to open towards -y
+        outward = -1.0 if hinged_left else 1.0  # a left door opens towards -y: clockwise, seen from above
         body = self._builder.body(
             self._builder.world, (left if hinged_left else right, -BOARD / 2, (bottom + top) / 2),
             quat=(np.cos(outward * ajar / 2), 0, 0, np.sin(outward * ajar / 2)),
@@ -156,7 +156,7 @@ class _Carpenter:
         self._grip(body, part, (side * 0.88 * width, -BOARD / 2, 0), upright=True, length=0.4 * (top - bottom))
 
     def _drawer(self, part: str, left: float, right: float, bottom: float, top: float) -> None:
-        """A box that slides out; its origin lies at its back, from where it is held."""
+        """Builds a box that slides out; its origin is at its back, where it is held."""
         depth = self._species.depth - 2 * BOARD
         out = float(self._rng.uniform(*PULLED) * depth * (self._rng.random() < 0.5))
         body = self._builder.body(self._builder.world, ((left + right) / 2, depth - out, (bottom + top) / 2))
@@ -173,7 +173,7 @@ class _Carpenter:
         self._grip(body, part, (0, -depth - BOARD, 0), upright=False, length=0.4 * width)
 
     def _grip(self, body: Element, part: str, place: tuple[float, float, float], upright: bool, length: float) -> None:
-        """A knob, or a bar."""
+        """Adds a knob or a bar."""
         knob = self._species.knob
         x, y, z = (float(c) for c in place)
         if not self._species.bar:

@@ -1,4 +1,4 @@
-"""Things that hang from a rod and swing: chains, ropes, strings of beads or lanterns, wind chimes; with a pendant or none."""
+"""Things that swing from a rod: chains, ropes, strings of beads or lanterns, wind chimes; with or without a pendant."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ from poke2vid.simulator.mjcf import SCENE, Mesh, MjcfBuilder
 
 ChainStyle = Literal["links", "beads", "rope", "tubes", "lanterns"]
 Pendant = Literal["none", "ball", "bell", "lantern"]
-TOP = 1.0  # metres above the origin: where everything hangs from
+TOP = 1.0  # metres above the origin: height from which everything hangs
 GRAVITY = 9.81
-THREAD = 0.0016  # metres: radius, a little more than a real one's, so that it shows
+THREAD = 0.0016  # metres: radius, thicker than a real one so that it shows
 CORD_MASS = 2e-4  # kilograms, of a piece of thread
 STEEL, ALUMINIUM, WOOD, HEMP, CORK = 7800.0, 2700.0, 900.0, 900.0, 300.0  # kg/m^3
 PAPER = 0.2  # kg/m^2, of lanterns
-WALL = 0.001  # metres: thickness of a tube's
+WALL = 0.001  # metres: thickness of a tube's wall
 WIRE = 0.26  # radius of a link's wire as a share of half the link's width
-TWIST = 0.03  # stiffness of a joint against twisting, as a share of what gravity does against swinging
+TWIST = 0.03  # stiffness of a joint against twisting, as a share of gravity's against swinging
 
 
 @dataclass(frozen=True)
 class Chain:
-    """What chains of one kind share. Lengths in metres.
+    """Parameters shared by chains of one kind. Lengths in metres.
 
     Attributes:
-        strands: how many hang side by side.
+        strands: number of strands side by side.
         gap: between them.
-        length: of a strand, without what hangs at its end.
+        length: of a strand, without its pendant.
         link: length of a link, or between two beads.
         thickness: radius of a rope, a bead or a tube, or half the width of a link.
-        uneven: by how much strands differ in length, as a share.
-        damping: of every joint, as a share of what is critical for the pendulum that hangs from it.
+        uneven: difference in length between strands, as a share.
+        damping: of every joint, as a share of critical for the pendulum below it.
     """
 
     style: ChainStyle
@@ -57,9 +57,9 @@ class Piece:
     """A rigid piece of a strand.
 
     Attributes:
-        length: how far down it reaches, in metres.
+        length: downwards, in metres.
         mass: in kilograms.
-        draw: given its body (z up, the piece from 0 downwards) and its mass.
+        draw: adds its geoms, given its body (z up, the piece from 0 downwards) and mass.
     """
 
     length: float
@@ -98,7 +98,7 @@ def draw_chain(rng: np.random.Generator) -> Chain:
 
 
 def build_chain(species: Chain, builder: MjcfBuilder, rng: np.random.Generator) -> None:
-    """Strands side by side along x, from a rod or beam at `TOP`."""
+    """Adds strands side by side along x, hanging from a rod or beam at `TOP`."""
     maker = _ChainMaker(species, builder)
     for k in range(species.strands):
         x = species.gap * (k - (species.strands - 1) / 2)
@@ -107,12 +107,12 @@ def build_chain(species: Chain, builder: MjcfBuilder, rng: np.random.Generator) 
 
 
 def swing(builder: MjcfBuilder, body: Element, pull: float, inertia: float, damping: float) -> None:
-    """A joint about which gravity rights `inertia` (kg m^2) by `pull` (N m a radian); `damping` as a share of critical."""
+    """Joint of a pendulum of `inertia` (kg m^2) righted by `pull` (N m a radian); `damping` as a share of critical."""
     builder.joint(body, "ball", stiffness=TWIST * pull, damping=2 * damping * np.sqrt(inertia * pull))
 
 
 def _hang(builder: MjcfBuilder, top: tuple[float, float, float], pieces: Sequence[Piece], damping: float) -> None:
-    """Pieces one below the other on ball joints. Each joint is damped as the pendulum that all below it would be."""
+    """Hangs pieces one below the other on ball joints. Each joint is damped for the pendulum of all pieces below it."""
     lengths, masses = np.array([piece.length for piece in pieces]), np.array([piece.mass for piece in pieces])
     starts = np.cumsum(lengths) - lengths
     body, at = builder.world, top
@@ -153,7 +153,7 @@ class _ChainMaker:
         self._pendant = None if species.pendant == "none" else self._pendant_assets(colours, metal)
 
     def pieces(self, part: str, length: float, rng: np.random.Generator) -> list[Piece]:
-        """Of a strand, from the top down."""
+        """Pieces of a strand, from the top down."""
         species, radius, link = self._species, self._species.thickness, self._species.link
         if species.style == "tubes":
             tube = partial(self._solid, part, "cylinder", length, 0)
@@ -177,7 +177,7 @@ class _ChainMaker:
         return pieces
 
     def _rod(self, colours: np.random.Generator) -> None:
-        """Longer than any picture is wide."""
+        """Adds a rod longer than any picture is wide."""
         metallic = colours.random() < 0.5
         picture = textures.metal(colours) if metallic else textures.wood(colours, size=128)
         self._builder.geom(
@@ -191,21 +191,21 @@ class _ChainMaker:
         )
 
     def _solid(self, part: str, kind: str, length: float, paint: int, body: Element, mass: float) -> None:
-        """A tube, or a piece of rope."""
+        """Adds a tube or a piece of rope."""
         self._builder.geom(
             body, part, kind, fromto=(0, 0, 0, 0, 0, -length), size=self._species.thickness,
             material=self._materials[paint], mass=mass,
         )  # fmt: skip
 
     def _ring(self, part: str, k: int, body: Element, mass: float) -> None:
-        """A link of a chain, a quarter turn from the one above."""
+        """Adds a chain link, a quarter turn from the one above."""
         self._builder.geom(
             body, part, "mesh", mesh="link", pos=(0, 0, -self._species.link / 2), euler=(0, 0, np.pi / 2 * (k % 2) + 0.5),
             material=self._materials[0], mass=mass,
         )  # fmt: skip
 
     def _bead(self, part: str, paint: int, body: Element, mass: float) -> None:
-        """One of three sizes, each in its colour, on its piece of thread."""
+        """Adds a bead of one of three sizes, each with its colour, on its piece of thread."""
         link, size = self._species.link, self._species.thickness * (1.0, 0.8, 0.62)[paint]
         self._cord(part, link, body, 0.0)
         self._builder.geom(
@@ -213,7 +213,7 @@ class _ChainMaker:
         )
 
     def _lantern(self, part: str, paint: int, body: Element, mass: float) -> None:
-        """A paper lantern on its piece of thread."""
+        """Adds a paper lantern on its piece of thread."""
         link = self._species.link
         self._cord(part, link, body, 0.0)
         self._builder.geom(
@@ -222,7 +222,7 @@ class _ChainMaker:
         )  # fmt: skip
 
     def _pendant_assets(self, colours: np.random.Generator, metal: textures.Picture) -> tuple[float, float]:
-        """The mesh and the material of what hangs at the ends; gives how far it reaches down, and its mass."""
+        """Adds the mesh and material of the pendants; returns a pendant's length and mass."""
         builder, kind, size = self._builder, self._species.pendant, float(colours.uniform(0.035, 0.06))
         if kind == "ball":
             t = np.linspace(0, np.pi, 13)
@@ -248,12 +248,12 @@ _BELL = np.array([
 
 
 def _bright(colours: np.random.Generator) -> textures.Colour:
-    """A colour that beads and balls are painted in."""
+    """A random colour for beads and balls."""
     return textures.lch(colours.uniform(35, 75), colours.uniform(15, 60), colours.uniform(0, 360))
 
 
 def _rope_picture(colours: np.random.Generator, size: int = 64) -> textures.Picture:
-    """Strands laid slantwise, of hemp or dyed."""
+    """Picture of a rope: slanted strands of hemp, natural or dyed."""
     y, x = textures.grid(size, size)
     hemp = textures.lch(colours.uniform(55, 75), 22, 75)
     colour = textures.natural(colours, "cloth") if colours.random() < 0.4 else hemp
@@ -263,14 +263,14 @@ def _rope_picture(colours: np.random.Generator, size: int = 64) -> textures.Pict
 
 
 def _round(radius: float, high: float) -> Float64[np.ndarray, "n 2"]:
-    """The profile of a paper lantern that ends in flat collars, from 0 up; its height is its width times `high`."""
+    """Profile of a paper lantern with flat collars, from 0 up; its height is `high` times its width."""
     angle = np.linspace(-1.2, 1.2, 9)
     belly = np.stack((radius * np.cos(angle), high * radius * (np.sin(angle) / np.sin(1.2) + 1)), -1)
     return np.concatenate(([(0.0, 0.0)], belly, [(0.0, 2 * high * radius)]))
 
 
 def _link(half: float, pitch: float) -> Mesh:
-    """An oval ring of wire in the x-z plane, `half` as wide; each of a chain's, `pitch` apart, lies in the next one's bend."""
+    """An oval ring of wire in the x-z plane, of half width `half`; links `pitch` apart rest in each other's bend."""
     wire, around, across = WIRE * half, np.linspace(0, 2 * np.pi, 21), np.linspace(0, 2 * np.pi, 7)
     turn, roll = (t.ravel() for t in np.meshgrid(around, across, indexing="ij"))
     straight = max(pitch / 2 + 2 * wire - half, 0.0)

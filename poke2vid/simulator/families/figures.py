@@ -1,7 +1,7 @@
-"""Small human figures: jointed dolls that stand on their feet or hang on a cord, dressed, combed and posed.
+"""Small human figures: jointed dolls that stand on their feet or hang on a cord, with clothes, hair and a pose.
 
-Right and left are the figure's own. It faces -y; its left is at +x. Trunk and head grow along the z of their pieces,
-limbs hang along -z. Muscles are springs about the built pose, each as strong as what it carries is heavy.
+Right and left are the figure's own. It faces -y; its left is at +x. Trunk and head extend along the z of their pieces,
+limbs along -z. Muscles are springs about the built pose, each proportional to the weight it carries.
 """
 
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ Bottom = Literal["trousers", "shorts", "skirt", "dress"]
 Hair = Literal["cropped", "bob", "long", "ponytail", "pigtails", "bun", "hat"]
 
 DENSITY, CLOTH_DENSITY = 100.0, 0.4  # kg/m^3, a stuffed doll's; kg/m^2
-# Who stands holds up most of the own weight by the pose itself: only the rest is simulated.
+# The built pose of a standing figure already balances most of its weight: only the rest is simulated.
 STANDING_GRAVITY, HANGING_GRAVITY = -1.5, -5.0
 HANGING_SHARE = 0.3  # of all scenes
-SPARE = 0.1  # metres of cord above its hook, out of the picture, which show when the figure is pulled down
+SPARE = 0.1  # metres of cord above its hook, out of the picture; they show when the figure is pulled down
 SWING_DAMPING = 0.1  # share of critical, of the cord, whose only spring is gravity
-# Of joints, by the frequency with which what they carry would swing on them alone, as a share of the lowest.
+# Joint strengths: frequency of the carried part swinging on the joint alone, as a share of the lowest.
 STRENGTH = {
     "sway": 1.0, "waist": 1.5, "chest": 2.0, "neck": 2.8, "head": 3.0, "shoulder": 1.5, "elbow": 1.8, "wrist": 4.0,
     "hip": 1.5, "knee": 1.8, "ankle": 3.0, "skirt": 2.2, "hair": 1.8, "cord": 1.0, "pulley": 2.5,
@@ -44,17 +44,17 @@ ARM_ODDS, SIDES = (0.42, 0.12, 0.12, 0.1, 0.1, 0.07, 0.07), ((1.0, "left"), (-1.
 
 @dataclass(frozen=True)
 class FigureSpecies:
-    """What one figure keeps from pose to pose. Lengths as shares of its height unless said otherwise.
+    """Parameters that one figure keeps in all poses. Lengths as shares of its height unless said otherwise.
 
     Attributes:
         height: from sole to crown, in metres.
-        heads: so many of its heads make its height: 4 is a small child, 6.5 an adult.
+        heads: height in units of the head's height: 4 is a small child, 6.5 an adult.
         legs: height of the hip joints.
         shoulders, hips: half the distance of the shoulder joints, and half the width of the pelvis.
-        girth: of limbs and trunk, over that of a slim figure.
+        girth: of limbs and trunk, relative to a slim figure.
         belly: half-width of the waist over that of the pelvis.
         arms: length of an arm without its hand, over that of the trunk.
-        sleeves, bottom, hair: what it wears.
+        sleeves, bottom, hair: clothes and hair style.
         frequency, damping: as in `Scene`.
     """
 
@@ -114,7 +114,7 @@ def build_figure(species: FigureSpecies, rng: np.random.Generator) -> Scene:
 
 
 class _Figure:
-    """One figure in the making."""
+    """Builds one figure."""
 
     def __init__(self, builder: MjcfBuilder, species: FigureSpecies, rng: np.random.Generator) -> None:
         self._builder, self._species, self._rng = builder, species, rng
@@ -129,7 +129,7 @@ class _Figure:
         self._dress()
 
     def stand(self) -> None:
-        """Feet on the ground that hold, and a pelvis on springs above them."""
+        """Builds a standing figure: feet fixed to the ground and a pelvis on springs above them."""
         rng, unit, builder = self._rng, self._unit, self._builder
         skirted = self._species.bottom in ("skirt", "dress")
         spread = self._species.hips * unit * rng.uniform(0.6, 0.9 if skirted else 1.5)
@@ -162,7 +162,7 @@ class _Figure:
             builder.connect(shin.name, "world", shin.rotation.T @ (ankle - shin.origin))
 
     def hang(self) -> None:
-        """On a stiff cord from the crown or the nape, over a sprung pulley; gravity swings it."""
+        """Builds a hanging figure: a stiff cord from crown or nape over a sprung pulley; gravity swings it."""
         rng, builder = self._rng, self._builder
         turn = turned(rng.normal(0, 3), 0, rng.normal(0, 10))
         above = rng.uniform(0.08, 0.25) * self._unit
@@ -187,7 +187,7 @@ class _Figure:
         builder.geom(
             cord, "cord", "capsule", fromto=(0, 0, SPARE, 0, 0, -length), size=0.0035, material="cord", mass=0.01
         )
-        # Tilted such that its weight is below the knot, else it takes long to come to rest.
+        # Tilted so that its weight is below the knot; otherwise it takes long to come to rest.
         weight = direction(skeleton.centre(points) - knot)
         down, lean, *_ = skeleton.articulate(np.array([0, 0, -1.0]), weight, np.eye(3)[0])
         tilt = lean @ down.T
@@ -202,14 +202,14 @@ class _Figure:
         builder.joint(body, "ball", pos=root.rotation.T @ (knot - root.origin), stiffness=stiffness, damping=0)
 
     def _dress(self) -> None:
-        """The materials, which a figure keeps."""
+        """Adds the figure's materials, the same in every pose."""
         species, builder, colours = self._species, self._builder, np.random.default_rng(self._species.colour_seed)
         skin = textures.natural(colours, "skin")
         hair = textures.natural(colours, "hair") if sum(skin) > 1.5 else textures.lch(colours.uniform(8, 20), 4, 55)
         worn = textures.cloth_colours(colours)
         blue = textures.lch(colours.uniform(24, 45), colours.uniform(8, 20), 270)
         below = [textures.pick(colours, (worn[1], worn[2], blue)), *worn[1:]]
-        if np.linalg.norm(np.subtract(below[0], skin)) < 0.3:  # would look like none
+        if np.linalg.norm(np.subtract(below[0], skin)) < 0.3:  # would look like bare skin
             below[0] = blue
         builder.material("skin", textures.skin(colours, skin, size=64))
         builder.material("nose", rgba=(*skin, 1))
@@ -227,7 +227,7 @@ class _Figure:
             builder.material("hat", textures.cloth(colours, "knit", worn[::-1], size=64))
 
     def _body(self, turn: Rotation, origin: Vector) -> None:
-        """Everything above the legs, from where the middle between the hips is."""
+        """Builds everything above the legs; `origin` is midway between the hips."""
         species, rng, unit, tall = self._species, self._rng, self._unit, self._trunk
         hips, waist, breast = species.hips * unit, species.hips * unit * species.belly, self._breast
         pelvis = self._bones.piece("pelvis", turn, origin)
@@ -271,7 +271,7 @@ class _Figure:
         self._bones.bond(pelvis, skirt, pelvis.at(0, 0, 0.15 * self._trunk), STRENGTH["skirt"])
 
     def _face(self, chest: Piece, throat: float) -> None:
-        """Neck, head and hair."""
+        """Builds neck, head and hair."""
         rng, tall = self._rng, self._head
         neck = self._bones.piece("neck", chest.rotation, chest.at(0, 0, 0.47 * self._trunk))
         neck.put(self._solid("neck", domed((-0.3 * self._neck, throat), (1.4 * self._neck, throat))), "skin", "neck")
@@ -291,7 +291,7 @@ class _Figure:
         self._comb(head, wide, deep)
 
     def _comb(self, head: Piece, wide: float, deep: float) -> None:
-        """Hair over the painted one, some of it on springs of its own; or a hat."""
+        """Adds hair on top of the painted one, partly on springs of its own; or a hat."""
         tall, style = self._head, self._species.hair
         if style == "hat":
             brim = np.random.default_rng(self._species.colour_seed).uniform(1.08, 1.5) * wide
@@ -384,13 +384,13 @@ class _Figure:
             self._bones.bond(shin, piece, ankle, STRENGTH["ankle"])
 
     def _shoe(self) -> Solid:
-        """Its sole is at z = 0, its middle at the origin."""
+        """The shoe's solid, with its sole at z = 0 and its middle at the origin."""
         high, wide = 1.25 * self._ankle, 0.03 * self._unit * self._species.girth**0.5
         profile = np.array([(0, 0), (0.94, 0), (1.0, 0.2), (0.92, 0.5), (0.65, 0.85), (0, 1.0)]) * (wide, high)
         return self._solid("shoe", profile, depth=2.2)
 
     def _solid(self, name: str, profile: Profile, depth: float = 1.0) -> Solid:
-        """A lofted mesh of elliptic sections that are `depth` times as deep as wide; both sides share what they can."""
+        """A lofted mesh of elliptic sections `depth` times as deep as wide, cached so that both sides share it."""
         if name not in self._solids:
             mesh = self._builder.mesh(name, loft(profile, depth))
             self._solids[name] = Solid(mesh, tuple(lofts.lumps(profile, depth, DENSITY)))

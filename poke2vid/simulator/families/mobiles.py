@@ -1,4 +1,4 @@
-"""Mobiles: bars that balance on threads, level below level, and paper shapes at their ends."""
+"""Mobiles: levels of bars balanced on threads, with paper shapes at their ends."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +14,7 @@ from poke2vid.simulator.looks import textures
 from poke2vid.simulator.mjcf import SCENE, Mesh, MjcfBuilder
 
 Ornament = Literal["disc", "star", "moon", "heart", "fish", "bird", "drop"]
-PAPER_DENSITY = 0.6  # kg/m^2, of the card that ornaments are cut from
+PAPER_DENSITY = 0.6  # kg/m^2, of the ornaments' card
 BAR_RADIUS = 0.003  # metres
 BAR_DENSITY = 900.0  # kg/m^3: thin wood
 THREAD_MASS = 1e-4  # kilograms
@@ -24,17 +24,17 @@ CEILING = 2.0  # metres of thread above the mobile
 
 @dataclass(frozen=True)
 class Mobile:
-    """What mobiles of one kind share. Lengths in metres.
+    """Parameters shared by mobiles of one kind. Lengths in metres.
 
     Attributes:
-        levels: of bars below each other.
+        levels: number of bars below each other.
         span: of the uppermost bar.
         shrink: span of a bar as a share of the one above.
         rise: of a bar's middle above its ends, as a share of its span; it keeps the bar from tipping over.
-        drop: of the longest thread.
-        ornaments: what hangs at the ends; a scene takes them in turn.
+        drop: length of the longest thread.
+        ornaments: shapes at the ends, used in turn.
         size: of the largest ornament.
-        damping: of every joint, as a share of what is critical for the pendulum that hangs from it.
+        damping: of every joint, as a share of critical for the pendulum below it.
     """
 
     levels: int
@@ -81,7 +81,7 @@ class _Bar:
 
     @property
     def arm(self) -> float:
-        """From the left end to where it balances."""
+        """Distance from the left end to the point of balance."""
         return self.span * (self.right.mass + self.own / 2) / (self.left.mass + self.right.mass + self.own)
 
 
@@ -103,7 +103,7 @@ def draw_mobile(rng: np.random.Generator) -> Mobile:
 
 
 def build_mobile(species: Mobile, builder: MjcfBuilder, rng: np.random.Generator, azimuth: float) -> None:
-    """On a thread from a ceiling that does not show; `azimuth` (degrees) is where the ornaments are looked at from."""
+    """Builds a mobile on a thread from a ceiling out of view; `azimuth` (degrees) is the direction it is seen from."""
     maker = _MobileMaker(species, builder, rng, np.radians(azimuth))
     builder.geom(
         builder.world, SCENE, "capsule", fromto=(0, 0, TOP, 0, 0, TOP + CEILING), size=THREAD, material="thread"
@@ -112,7 +112,7 @@ def build_mobile(species: Mobile, builder: MjcfBuilder, rng: np.random.Generator
 
 
 class _MobileMaker:
-    """One mobile in the making."""
+    """Builds one mobile."""
 
     def __init__(self, species: Mobile, builder: MjcfBuilder, rng: np.random.Generator, facing: float) -> None:
         self._species, self._builder, self._rng, self._facing = species, builder, rng, facing
@@ -127,7 +127,7 @@ class _MobileMaker:
             builder.mesh(f"{ornament}-small", _ornament(ornament, 0.75 * species.size))
 
     def plan(self, levels: int, span: float) -> _Bar:
-        """A bar with `levels` - 1 of them below it; one end at least carries an ornament of its own."""
+        """Plans a bar with `levels` - 1 levels below it; at least one end carries an ornament."""
         species, rng = self._species, self._rng
         smaller = span * species.shrink * rng.uniform(0.9, 1.1)
         sides: list[_Bar | _Leaf] = [self._leaf(), self._leaf()]
@@ -146,7 +146,7 @@ class _MobileMaker:
         return _Leaf(species.drop * rng.uniform(0.35, 1.0), ornament, size)
 
     def hang(self, parent: Element, pos: tuple[float, float, float], node: _Bar | _Leaf, yaw: float) -> None:
-        """A thread, and what is tied to it; `yaw` is how far the parent is turned about the upright."""
+        """Adds a thread and the node tied to it; `yaw` is the parent's turn about the vertical."""
         builder, damping = self._builder, self._species.damping
         part = self._name(node)
         thread = builder.body(parent, pos)
@@ -175,7 +175,7 @@ class _MobileMaker:
         self._bar(builder.body(thread, (0, 0, -node.drop), euler=(0, 0, turn - yaw)), part, node, turn)
 
     def _bar(self, body: Element, part: str, bar: _Bar, yaw: float) -> None:
-        """The bar itself, highest where it balances, and what hangs from its ends."""
+        """Adds the bar, highest at its point of balance, and everything that hangs from its ends."""
         builder, species = self._builder, self._species
         sink, ends = species.rise * bar.span, (-bar.arm, bar.span - bar.arm)
         pull = GRAVITY * sink * (bar.mass - bar.own / 2)
@@ -215,7 +215,7 @@ def _ornament(kind: Ornament, size: float) -> Mesh:
     faces = shapes.grid_faces(2, len(first))
     corners = points[faces]
     area = np.abs(np.linalg.det(np.diff(corners, axis=1)))
-    middle = area @ corners.mean(1) / area.sum()  # it hangs straight where the thread is tied above this
+    middle = area @ corners.mean(1) / area.sum()  # it hangs straight if the thread is tied above this
     hook = points[np.abs(points[:, 0] - middle[0]) < 0.15 * np.ptp(points[:, 0])][:, 1].max()
     flat = (points - [middle[0], hook]) * (size / (high - low).max())
     front = np.concatenate((flat, np.full((len(flat), 1), GAP / 2)), axis=1)
@@ -223,7 +223,7 @@ def _ornament(kind: Ornament, size: float) -> Mesh:
 
 
 def _polar(radius: Float64[np.ndarray, " n"], angle: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 2"]:
-    """From the top, clockwise seen from above the plane."""
+    """Points at these radii and angles, from the top, clockwise seen from above the plane."""
     return np.stack((radius * np.sin(angle), radius * np.cos(angle)), -1)
 
 
@@ -248,7 +248,7 @@ def _drop(t: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 2"]:
 
 
 def _bird(t: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 2"]:
-    """A swallow from above: swept wings, a forked tail, seen against its back; symmetric about y."""
+    """A swallow seen from above: swept wings and a forked tail; symmetric about y."""
     half = np.array([(0, 0.55), (0.1, 0.45), (0.13, 0.32), (0.55, 0.3), (1.0, -0.1), (0.5, 0.02), (0.14, -0.08), (0.1, -0.3),
                      (0.26, -0.75), (0.0, -0.42)])  # fmt: skip
     points = np.concatenate((half, half[-2::-1] * [-1, 1]))
@@ -257,7 +257,7 @@ def _bird(t: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 2"]:
 
 
 def _fish() -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, "n 2"]]:
-    """Its back and its belly, from the mouth to the tail."""
+    """Back and belly of a fish, from the mouth to the tail."""
     x = np.linspace(-1, 1, 33)
     body = 0.5 * np.sqrt(np.clip(1 - ((x + 0.3) / 0.72) ** 2, 0, None))
     tail = np.where(x > 0.3, 0.08 + 0.55 * (x - 0.3), 0.0)
@@ -266,7 +266,7 @@ def _fish() -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, "n 2"]]:
 
 
 def _moon() -> tuple[Float64[np.ndarray, "n 2"], Float64[np.ndarray, "n 2"]]:
-    """The outer and the inner arc of a crescent."""
+    """Outer and inner arc of a crescent."""
     t = np.linspace(0, np.pi, 25)
     outer, inner = _polar(np.ones_like(t), t), _polar(np.ones_like(t), t) * [0.35, 1.0]
     return outer - [0.3, 0], inner - [0.3, 0]

@@ -1,4 +1,4 @@
-"""Things that are no plants: chains, mobiles, reeds, cloth and jelly; which of them, the species decides."""
+"""Objects of several kinds: chains, mobiles, reeds, cloth and jelly; the species decides which."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from poke2vid.simulator.scene import Family, Scene, View
 Kind = Literal["chain", "mobile", "reeds", "cloth", "jelly"]
 Traits = Chain | Mobile | Reeds | Cloth | Jelly
 SHARES: dict[Kind, float] = {"chain": 0.26, "mobile": 0.2, "reeds": 0.22, "cloth": 0.2, "jelly": 0.12}
-WIDEST = 0.86  # of the frame: what hangs shows whole, with what it hangs from
+WIDEST = 0.86  # of the frame: hanging objects show whole, with their support
 _DRAW: dict[Kind, Callable[[np.random.Generator], Traits]] = {
     "chain": draw_chain, "mobile": draw_mobile, "reeds": draw_reeds, "cloth": draw_cloth, "jelly": draw_jelly,
 }  # fmt: skip
@@ -34,7 +34,7 @@ _DRAW: dict[Kind, Callable[[np.random.Generator], Traits]] = {
 
 @dataclass(frozen=True)
 class ObjectSpecies:
-    """What objects of one species share: what kind of thing they are, and what is particular to it."""
+    """Kind and kind-specific parameters shared by objects of one species."""
 
     kind: Kind
     traits: Traits
@@ -71,7 +71,7 @@ def build_object(species: ObjectSpecies, rng: np.random.Generator) -> Scene:
 
 
 def _before(rng: np.random.Generator, sideways: float) -> View:
-    """A view from the front, by up to so many degrees from the side, of something that hangs at a wall."""
+    """A front view of something hanging before a wall, up to `sideways` degrees to either side."""
     view = random_view(rng)
     azimuth, elevation = float(rng.uniform(-sideways, sideways)), float(rng.uniform(-8, 10))
     return replace(view, azimuth=azimuth, elevation=elevation, fill=min(view.fill, WIDEST))
@@ -81,7 +81,7 @@ def _scene(
     builder: MjcfBuilder, rng: np.random.Generator, view: View, shadow: float | None = None, frequency: float | None = None,
     damping: float = 0.0,
 ) -> Scene:  # fmt: skip
-    """The object in surroundings; with a shadow it stands on a floor, without one it hangs before a wall."""
+    """The finished scene; with a shadow the object stands on a floor, without one it hangs before a wall."""
     surround(builder, rng, view, shadow, ground=shadow is not None)
     return Scene(builder.text(), builder.textures, view, frequency, damping)
 

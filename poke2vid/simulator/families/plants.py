@@ -1,4 +1,4 @@
-"""Potted plants: stems of sprung segments, stalks and blades. Thickness decides stiffness, as it does in a beam."""
+"""Potted plants: stems of sprung segments, stalks and blades. Stiffness follows from thickness, as in a beam."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,35 +14,35 @@ from poke2vid.simulator.scene import Family, Scene
 
 Habit = Literal["upright", "bushy", "rosette"]
 HABITS: tuple[Habit, ...] = ("upright", "bushy", "rosette")
-# A plant grew under its own weight, so its unloaded shape already carries most of it: only the rest is simulated.
+# A plant grows under its own weight, so its built shape already balances most of it: only the rest is simulated.
 GRAVITY = -2.0
 LEAF_DENSITY = 0.25  # kg/m^2
 WOOD_DENSITY = 700.0  # kg/m^3
 MAX_LEAVES = 30
-STEM_BEND, LEAF_BEND = 0.45, 0.9  # radians at one joint; without an end to it a struck plant folds into a ball
+STEM_BEND, LEAF_BEND = 0.45, 0.9  # radians: limit of one joint; without it a struck plant folds into a ball
 PETAL_HUES = (5.0, 30.0, 65.0, 88.0, 310.0, 345.0)  # of LCh
 
 
 @dataclass(frozen=True)
 class PlantSpecies:
-    """What plants of one kind share. Lengths in metres, angles in degrees.
+    """Parameters shared by plants of one kind. Lengths in metres, angles in degrees.
 
     Attributes:
         habit: leaves along few stems, along stems with branches, or all from the ground.
-        stems, leaves, branches: how many, at least and at most.
+        stems, leaves, branches: (least, most) number.
         height: of the stems.
         thickness: radius of a stem at its foot.
         taper: radius at the tip as a share of that.
-        lean, bend: how far stems lean outwards, and curve on their way.
-        turn: between a leaf and the next around the stem.
+        lean, bend: outward lean of the stems, and their curve along the way.
+        turn: around the stem from one leaf to the next.
         stalk: length of a leaf's stalk.
-        sinew: its radius as a share of the stem's: the thicker, the more of the plant follows a pulled leaf.
+        sinew: radius of a stalk as a share of the stem's: the thicker, the more of the plant follows a pulled leaf.
         rise: of the stalks above the horizontal.
         blade: length of the largest leaf.
         slender: width over length of a leaf.
         point, widest, droop, fold, waves: as in `shapes.leaf`.
-        bare: the lower share of a stem that carries no leaf.
-        bloom: petals at the tips; 0 for none.
+        bare: leafless share of a stem, from below.
+        bloom: number of petals at the tips; 0 for none.
         frequency, damping: as in `Scene`.
     """
 
@@ -122,7 +122,7 @@ def build_plant(species: PlantSpecies, rng: np.random.Generator) -> Scene:
 
 
 class _Grower:
-    """One plant in the making."""
+    """Builds one plant."""
 
     def __init__(self, builder: MjcfBuilder, species: PlantSpecies, rng: np.random.Generator) -> None:
         self._builder, self._species, self._rng = builder, species, rng
@@ -167,7 +167,7 @@ class _Grower:
                 self._stem(self._builder.world, foot, around, lean, height, species.thickness, -(-wanted // count))
 
     def _pot(self) -> tuple[float, float]:
-        """A pot with soil; gives the soil's height and the radius there."""
+        """Adds a pot with soil; returns the soil's height and radius."""
         builder, rng = self._builder, self._rng
         height, radius = rng.uniform(0.09, 0.16) * self._scale, rng.uniform(0.055, 0.09) * self._scale
         foot = radius * rng.uniform(0.6, 1.0)
@@ -190,7 +190,7 @@ class _Grower:
         self, parent: Element, foot: tuple[float, float, float], around: float, lean: float, height: float,
         radius: float, leaves: int, branching: bool = True,
     ) -> None:  # fmt: skip
-        """A tapering chain of segments with leaves at its upper part."""
+        """Adds a tapering chain of segments with leaves on its upper part."""
         species, rng = self._species, self._rng
         self._stems += 1
         part, segments = f"stem{self._stems}", int(np.clip(round(height / 0.08), 3, 7))
@@ -236,7 +236,7 @@ class _Grower:
         return body
 
     def _leaf(self, parent: Element, pos: tuple[float, float, float], around: float) -> None:
-        """A stalk and a blade, each on a joint."""
+        """Adds a stalk and a blade, each on a joint."""
         if self._leaves >= MAX_LEAVES:
             return
         species, rng = self._species, self._rng
@@ -255,7 +255,7 @@ class _Grower:
         rng = self._rng
         name, length = self._blades[int(rng.integers(len(self._blades)))]
         area = 0.65 * length**2 * self._species.slender
-        # The blade's x runs on along the stalk's z, and its upper side looks up again.
+        # The blade's x continues the stalk's z, and its upper side faces up again.
         quat = _multiply(_rotation((0, 1, 0), -90 + dip), _rotation((1, 0, 0), rng.normal(0, 15)))
         body = self._builder.body(parent, pos, quat)
         self._builder.joint(body, "ball", stiffness=_beam(0.8 * radius, 0.5 * length), damping=0, range=(0, LEAF_BEND))
@@ -264,7 +264,7 @@ class _Grower:
         self._leaves += 1
 
     def _rosette_leaf(self, foot: tuple[float, float, float], around: float, lean: float, height: float) -> None:
-        """A leaf of its own from the ground: a stalk of two segments and a long blade."""
+        """Adds a leaf that grows from the ground: a stalk of two segments and a long blade."""
         if self._leaves >= MAX_LEAVES:
             return
         part, radius = f"leaf{self._leaves + 1}", self._species.thickness
@@ -283,7 +283,7 @@ class _Grower:
         return mesh, petal, heart
 
     def _bloom(self, parent: Element, pos: tuple[float, float, float]) -> None:
-        """A flower on a short stalk; one rigid piece."""
+        """Adds a flower on a short stalk, as one rigid piece."""
         assert self._petals
         mesh, petal, heart = self._petals
         part, stalk = f"flower{self._stems}", 0.04 * self._scale
@@ -304,7 +304,7 @@ class _Grower:
 
 
 def _beam(radius: float, length: float) -> float:
-    """Bending stiffness of a round rod with Young's modulus 1; the scene's frequency sets the scale."""
+    """Bending stiffness of a round rod with Young's modulus 1; the scene's frequency later sets the scale."""
     return float(np.pi * radius**4 / (4 * length))
 
 
@@ -314,13 +314,13 @@ def _rotation(axis: tuple[float, float, float], degrees: float) -> np.ndarray:
 
 
 def _multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The rotation b, seen in the frame turned by a."""
+    """Quaternion product: the rotation b in the frame turned by a."""
     w = a[0] * b[0] - a[1:] @ b[1:]
     return np.array([w, *(a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:]))])
 
 
 def _turned(around: float, lean: float) -> np.ndarray:
-    """z leans by `lean` degrees towards `around` degrees about the upright."""
+    """Rotation that tilts z by `lean` degrees in the direction `around` (degrees about the vertical)."""
     return _multiply(_rotation((0, 0, 1), around), _rotation((0, 1, 0), lean))
 
 

@@ -1,4 +1,4 @@
-"""Clumps of grass, reeds, cattails and wheat: many long thin stems of sprung segments, from the ground or a vase."""
+"""Clumps of grass, reeds, cattails and wheat: long thin stems of sprung segments, in the ground or a vase."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ from poke2vid.simulator.looks import textures
 from poke2vid.simulator.mjcf import Mesh, MjcfBuilder
 
 ReedStyle = Literal["grass", "plumes", "cattails", "wheat"]
-GRAVITY = -2.0  # as for plants: what grew carries most of its weight in its shape already
+GRAVITY = -2.0  # as for plants: the built shape already balances most of the weight
 DENSITY = 350.0  # kg/m^3, of hollow stems
 BLADE_DENSITY = 0.3  # kg/m^2
 SIZES = (1.0, 0.85, 0.7)  # of stems and blades, as shares of the longest
@@ -19,18 +19,18 @@ SIZES = (1.0, 0.85, 0.7)  # of stems and blades, as shares of the longest
 
 @dataclass(frozen=True)
 class Reeds:
-    """What clumps of one kind share. Lengths in metres, angles in degrees.
+    """Parameters shared by clumps of one kind. Lengths in metres, angles in degrees.
 
     Attributes:
         count: of stems and blades.
-        bladed: the share of them that are blades.
+        bladed: share of blades among them.
         segments: of each.
         height: of the longest.
         thickness: radius of a stem, or half the width of a blade, at its foot.
         spread: of the feet about the middle.
-        lean, bend: how far they lean outwards, and curve on their way.
+        lean, bend: outward lean, and curve along the way.
         head: length of a plume, spike or ear.
-        vase: whether they stand in one.
+        vase: true if they stand in a vase.
         frequency, damping: as in `Scene`.
     """
 
@@ -74,7 +74,7 @@ def draw_reeds(rng: np.random.Generator) -> Reeds:
 
 
 def build_reeds(species: Reeds, builder: MjcfBuilder, rng: np.random.Generator) -> None:
-    """From the ground at the origin, or from a vase that stands there."""
+    """Builds a clump in the ground at the origin, or in a vase that stands there."""
     maker = _ReedMaker(species, builder, rng)
     top = maker.vase() if species.vase else 0.0
     for k in range(species.count):
@@ -86,7 +86,7 @@ def build_reeds(species: Reeds, builder: MjcfBuilder, rng: np.random.Generator) 
 
 
 class _ReedMaker:
-    """The materials and meshes that the stems of one clump share."""
+    """Builds the stems of one clump from shared materials and meshes."""
 
     def __init__(self, species: Reeds, builder: MjcfBuilder, rng: np.random.Generator) -> None:
         self._species, self._builder, self._rng = species, builder, rng
@@ -109,7 +109,7 @@ class _ReedMaker:
         self._head = self._head_assets(colours, dry)
 
     def vase(self) -> float:
-        """A slender vase; gives the height of its mouth, a little below the rim."""
+        """Adds a slender vase; returns the height of its mouth, a little below the rim."""
         builder, rng, species = self._builder, self._rng, self._species
         height = species.height * rng.uniform(0.28, 0.42)
         neck, belly, foot = 0.03, rng.uniform(0.05, 0.075), rng.uniform(0.03, 0.05)
@@ -124,7 +124,7 @@ class _ReedMaker:
         return float(0.9 * height)
 
     def grow(self, number: int, foot: tuple[float, float, float], around: float, lean: float, bladed: bool) -> None:
-        """One stem or blade, leaning by `lean` towards `around` (radians)."""
+        """Adds one stem or blade, leaning by `lean` towards `around` (radians)."""
         species, rng = self._species, self._rng
         part, size = f"{'blade' if bladed else 'reed'}{number}", int(rng.integers(len(SIZES)))
         length, segments = self._length * SIZES[size], species.segments
@@ -132,7 +132,7 @@ class _ReedMaker:
         paint = self._blade_materials[int(rng.integers(3))]
         parent, pos = self._builder.world, foot
         for k in range(segments):
-            # z leans towards `around`; a blade's flat side stays across that, so that it bends as blades do.
+            # z leans towards `around`; a blade's flat side stays across that, so that it bends over its flat side.
             turn = {"euler": (0, 0, around)} if k == 0 else {"euler": (0, bend * (k + 0.5), 0)}
             body = self._builder.body(parent, pos, **turn)
             if k == 0:
@@ -155,7 +155,7 @@ class _ReedMaker:
         self._builder.geom(body, part, "mesh", mesh=f"blade{size}-{k}", material=blade, mass=mass)
 
     def _head_assets(self, colours: np.random.Generator, dry: textures.Colour) -> tuple[str, float] | None:
-        """The material of what is at the stems' tips, and its mass; None where there is nothing."""
+        """Material and mass of the heads at the stems' tips; None if there are none."""
         species, builder = self._species, self._builder
         if species.style == "grass":
             return None
@@ -176,7 +176,7 @@ class _ReedMaker:
         return builder.material("head", textures.hair(colours, tone), specular=0.0), mass
 
     def _top(self, parent: Element, part: str, length: float) -> None:
-        """A plume, a spike or an ear, with a joint of its own."""
+        """Adds a plume, a spike or an ear, on its own joint."""
         assert self._head is not None
         species, (material, mass) = self._species, self._head
         radius, head = species.thickness, species.head
@@ -208,10 +208,10 @@ class _ReedMaker:
 
 
 def _strip(length: float, wide: float, wider: float, start: float, end: float) -> Mesh:
-    """A piece of a blade along z, half as wide as given at either end, creased along its middle; seen from both sides.
+    """A two-sided piece of a blade along z, creased along its middle, with these half widths at its ends.
 
     Args:
-        start, end: where it begins and ends along the whole blade, 0 ... 1.
+        start, end: position of its ends along the whole blade, 0 ... 1.
     """
     rows = [(wide, 0.0, start), (wider, length, end)]
     vertices = np.array([(0.35 * half * abs(side), half * side, z) for half, z, _ in rows for side in (-1.0, 0.0, 1.0)])

@@ -1,4 +1,4 @@
-"""The families of scenes by name."""
+"""Families of scenes by name."""
 
 from typing import Any, get_args
 
@@ -13,7 +13,7 @@ FAMILIES: dict[FamilyName, Family[Any]] = {family.name: family for family in (PL
 
 
 def family_named(name: str) -> Family[Any]:
-    """Raises InputError for a name that is none."""
+    """Returns the family of this name; raises InputError for an unknown one."""
     if not name:
         raise InputError(f"say which family to simulate: {', '.join(get_args(FamilyName))}.")
     for known in get_args(FamilyName):

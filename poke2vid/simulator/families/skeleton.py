@@ -1,6 +1,6 @@
-"""Jointed bodies: rigid pieces where a pose puts them, sprung joints between them, and the MJCF of all that.
+"""Jointed bodies: rigid pieces placed by a pose, sprung joints between them, and their MJCF.
 
-Every spring is as strong as what it carries is heavy, as muscles are, so that all joints swing alike whatever the sizes.
+Every spring is proportional to the inertia it carries, so that all joints swing alike at any size.
 """
 
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from poke2vid.simulator.mjcf import MjcfBuilder
 
 Vector = Float64[np.ndarray, "3"]
 Rotation = Float64[np.ndarray, "3 3"]
-MassPoints = list[tuple[float, Vector]]  # kilograms, and where in the world
+MassPoints = list[tuple[float, Vector]]  # kilograms, position in the world
 
 
 @dataclass(frozen=True)
 class Solid:
-    """A mesh of the builder and where its mass lies: kilograms at heights along its axis."""
+    """A mesh of the builder and its mass distribution: kilograms at heights along its axis."""
 
     mesh: str
     lumps: tuple[tuple[float, float], ...]
@@ -28,10 +28,10 @@ class Solid:
 
 @dataclass
 class Piece:
-    """A rigid part of the figure where the pose puts it: its frame in the world and what it is made of.
+    """A rigid part of the figure, placed by the pose: its frame in the world, its geoms and its mass.
 
     Attributes:
-        lumps: kilograms and where, in its frame.
+        lumps: kilograms and position, in its frame.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Piece:
     lumps: list[tuple[float, Vector]] = field(default_factory=list)
 
     def at(self, x: float, y: float, z: float) -> Vector:
-        """A point of its frame, in the world."""
+        """World position of a point in the piece's frame."""
         return self.origin + self.rotation @ np.array([x, y, z])
 
     def put(
         self, solid: Solid, material: str, part: str, pos: tuple[float, float, float] = (0, 0, 0),
         rotation: Rotation | None = None,
     ) -> None:  # fmt: skip
-        """Adds a solid at a place of its frame."""
+        """Adds a solid at a position in the piece's frame."""
         rotation = np.eye(3) if rotation is None else rotation
         self.lumps += [(mass, np.array(pos) + height * rotation[:, 2]) for mass, height in solid.lumps]
         mass = sum(mass for mass, _ in solid.lumps)
@@ -58,12 +58,12 @@ class Piece:
 
 @dataclass(frozen=True)
 class Bond:
-    """A sprung joint of two pieces; a ball, or a hinge.
+    """A sprung joint between two pieces: a ball or a hinge.
 
     Attributes:
         pivot: in the world.
-        strength: the frequency with which what it carries would swing on it alone, relative to other bonds.
-        hinge: the axis in the world, and how far it turns either way in radians.
+        strength: frequency of the carried part swinging on this joint alone, relative to other bonds.
+        hinge: axis in the world and (lower, upper) limits in radians; None for a ball.
     """
 
     pieces: tuple[str, str]
@@ -73,7 +73,7 @@ class Bond:
 
 
 class Skeleton:
-    """Pieces and bonds, which may be hung up by any of the pieces."""
+    """Pieces and bonds; any piece can be the root."""
 
     def __init__(self, builder: MjcfBuilder) -> None:
         self._builder = builder
@@ -91,7 +91,7 @@ class Skeleton:
         self._bonds.append(Bond((inner.name, outer.name), pivot, strength, hinge))
 
     def mass_points(self, root: str, came_from: str = "") -> MassPoints:
-        """Kilograms and where in the world, of a piece and all that hangs on it."""
+        """Mass points, in the world, of a piece and everything attached to it."""
         piece = self.pieces[root]
         points = [(mass, piece.at(*place)) for mass, place in piece.lumps]
         for _, other in self._neighbours(root, came_from):
@@ -99,7 +99,7 @@ class Skeleton:
         return points
 
     def emit(self, root: str, parent: Element, rotation: Rotation, origin: Vector, came_from: str = "") -> Element:
-        """Writes a piece into a body whose frame is given, and all that hangs on it; its own joints are up to the caller."""
+        """Writes a piece and everything attached to it into a body with this frame; the caller adds its own joints."""
         piece = self.pieces[root]
         body = self._builder.body(
             parent, rotation.T @ (piece.origin - origin), name=root, xyaxes=(rotation.T @ piece.rotation)[:, :2].T
@@ -123,7 +123,7 @@ class Skeleton:
 
 
 def turned(x: float, y: float, z: float) -> Rotation:
-    """By degrees about x, then y, then z."""
+    """Rotation by degrees about x, then y, then z."""
     (ca, cb, cc), (sa, sb, sc) = np.cos(np.radians([x, y, z])), np.sin(np.radians([x, y, z]))
     about_x = np.array([[1, 0, 0], [0, ca, -sa], [0, sa, ca]])
     about_y = np.array([[cb, 0, sb], [0, 1, 0], [-sb, 0, cb]])
@@ -132,15 +132,15 @@ def turned(x: float, y: float, z: float) -> Rotation:
 
 
 def direction(vector: ArrayLike) -> Vector:
-    """Of length 1."""
+    """Unit vector."""
     return np.asarray(vector, float) / np.linalg.norm(vector)
 
 
 def articulate(upper: Vector, lower: Vector, straight: Vector) -> tuple[Rotation, Rotation, Vector, float]:
-    """The frames of two limbs of these directions, the axis that both share as x, and how far the joint is flexed.
+    """Frames of two limbs with these directions, the axis that both share as x, and the joint's angle of flexion.
 
     Args:
-        straight: the axis where the limbs are in line.
+        straight: the axis to use if the limbs are in line.
     """
     axis = np.cross(upper, lower)
     bent = float(np.linalg.norm(axis))
@@ -150,7 +150,7 @@ def articulate(upper: Vector, lower: Vector, straight: Vector) -> tuple[Rotation
 
 
 def bend(hip: Vector, ankle: Vector, length: float, forward: Vector) -> Vector:
-    """Where the knee of two equally long bones is, bent towards `forward`."""
+    """Position of the knee between two bones of equal length, bent towards `forward`."""
     way = ankle - hip
     half = float(np.linalg.norm(way)) / 2
     aside = direction(forward - forward @ way * way / (way @ way))
@@ -158,10 +158,10 @@ def bend(hip: Vector, ankle: Vector, length: float, forward: Vector) -> Vector:
 
 
 def inertia(points: MassPoints, pivot: Vector) -> float:
-    """Of point masses about a point, in kg m^2; as about an axis, were it at right angles to them all."""
+    """Inertia of point masses about a point, in kg m^2: the same as about an axis perpendicular to all of them."""
     return float(sum(mass * ((place - pivot) ** 2).sum() for mass, place in points))
 
 
 def centre(points: MassPoints) -> Vector:
-    """Of mass."""
+    """Centre of mass."""
     return np.asarray(sum(mass * place for mass, place in points) / sum(mass for mass, _ in points))

@@ -1,4 +1,4 @@
-"""Soft things: sheets of cloth that hang, and jelly on a plate. Flexible bodies of MuJoCo; every vertex is a small body."""
+"""Soft objects: hanging cloth, and jelly on a plate. MuJoCo's flexible bodies; every vertex is a small body."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -12,10 +12,10 @@ from poke2vid.simulator.mjcf import SCENE, MjcfBuilder
 
 ClothStyle = Literal["towel", "curtain", "flag"]
 JellyStyle = Literal["block", "dome", "pudding"]
-TOP = 1.0  # metres above the origin: where cloth hangs from
+TOP = 1.0  # metres above the origin: height from which cloth hangs
 GRAVITY = 9.81
-JELLY_GRAVITY = -1.0  # a jelly has set under its own weight, so its shape already carries most of it
-WALL = 0.5  # metres that rods and lines go on beyond the cloth to either side, into the walls
+JELLY_GRAVITY = -1.0  # a jelly sets under its own weight, so its built shape already balances most of it
+WALL = 0.5  # metres: rods and lines extend so far beyond the cloth on either side, into the walls
 PATHS = np.array(
     [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
 )  # along a cell's edges, to its far corner
@@ -23,15 +23,15 @@ PATHS = np.array(
 
 @dataclass(frozen=True)
 class Cloth:
-    """What hangings of one kind share. Lengths in metres.
+    """Parameters shared by cloths of one kind. Lengths in metres.
 
     Attributes:
         density: in kg/m^2.
-        young: of the cloth as a sheet `thickness` thick, in Pa; by both it stretches little and bends easily.
-        folds: how many waves run across it.
+        young: in Pa, for a sheet `thickness` thick; the two make it stretch little and bend easily.
+        folds: number of waves across it.
         depth: of the waves, as a share of their length.
-        sag: of the upper edge between what it hangs from, as a share of the distance.
-        tail: how much longer a flag is in its middle than at its sides, as a share of its height.
+        sag: of the upper edge between its supports, as a share of their distance.
+        tail: extra length of a flag in its middle, as a share of its height.
         damping: of its swinging to and fro, as a share of critical.
     """
 
@@ -50,22 +50,22 @@ class Cloth:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Vertices down and across."""
+        """Number of vertices down and across."""
         return (8, 11) if self.style == "curtain" else (9, 9)
 
     @property
     def viscosity(self) -> float:
-        """Of air so thick that the cloth is damped as stated; Pa s.
+        """Viscosity of the air that gives the cloth its `damping`; Pa s.
 
-        MuJoCo drags a body of equivalent diameter d with 3 pi d times the viscosity, and a square plate has two thirds of
-        its side for d. As a pendulum the cloth swings with omega^2 = 3 g / 2 h, and a rate of 2 omega damps it critically.
+        MuJoCo drags a body of equivalent diameter d with 3 pi d times the viscosity, and a square plate has a d of two
+        thirds of its side. As a pendulum the cloth swings with omega^2 = 3 g / 2 h, and a rate of 2 omega is critical.
         """
         rate = 2 * self.damping * np.sqrt(1.5 * GRAVITY / self.height)
         return float(rate * self.density * self.patch / (2 * np.pi))
 
     @property
     def patch(self) -> float:
-        """Side of the square that one vertex stands for."""
+        """Side of the square represented by one vertex."""
         rows, columns = self.grid
         return float(np.sqrt(self.width * self.height / (rows * columns)))
 
@@ -91,7 +91,7 @@ def draw_cloth(rng: np.random.Generator) -> Cloth:
 
 
 def build_cloth(species: Cloth, builder: MjcfBuilder, rng: np.random.Generator) -> None:
-    """Seen from the front along +y; its upper edge is at `TOP`."""
+    """Builds a cloth to be seen from the front along +y, with its upper edge at `TOP`."""
     colours = np.random.default_rng(species.colour_seed)
     rows, columns = species.grid
     v, u = (t.ravel() for t in np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij"))
@@ -101,7 +101,7 @@ def build_cloth(species: Cloth, builder: MjcfBuilder, rng: np.random.Generator) 
     pinned = _pinned(species.style, u, v, pegs)
     picture = textures.cloth(colours, folds=float(colours.uniform(0, 0.5)), size=128)
     mass, side = species.density * species.patch**2, species.patch
-    inertia = mass * side**2 * np.array([1 / 12, 0.16, 1 / 12])  # of a plate, which is what the air pushes at
+    inertia = mass * side**2 * np.array([1 / 12, 0.16, 1 / 12])  # of a plate, because the air drag depends on it
     builder.flex(
         "cloth", _vertices(builder, points, pinned, mass, inertia), shapes.grid_faces(rows, columns),
         np.stack((u, along / along.max()), -1), builder.material("cloth", picture, specular=0.03), radius=species.thickness / 2,
@@ -113,7 +113,7 @@ def build_cloth(species: Cloth, builder: MjcfBuilder, rng: np.random.Generator) 
 def _sheet(
     species: Cloth, u: Float64[np.ndarray, " n"], v: Float64[np.ndarray, " n"], pegs: int, rng: np.random.Generator
 ) -> Float64[np.ndarray, "n 3"]:
-    """The cloth as it hangs: sewn or long since settled into its folds, so that gravity changes little."""
+    """The hanging cloth's rest shape, with its folds settled so that gravity changes little."""
     width, height, phase = species.width, species.height, rng.uniform(0, 2 * np.pi)
     amplitude = species.depth * width / species.folds
     wave = np.sin(2 * np.pi * species.folds * u * (1 + 0.1 * np.sin(3 * u + phase)) + phase)
@@ -130,7 +130,7 @@ def _sheet(
 def _pinned(
     style: ClothStyle, u: Float64[np.ndarray, " n"], v: Float64[np.ndarray, " n"], pegs: int
 ) -> Bool[np.ndarray, " n"]:
-    """Which vertices are held: those under a peg, or the upper edge."""
+    """Mask of the held vertices: those under a peg, or the upper edge."""
     if style != "towel":
         return v == 0
     held = np.abs(u[:, None] - np.linspace(0, 1, pegs)).argmin(0)
@@ -138,7 +138,7 @@ def _pinned(
 
 
 def _hang(species: Cloth, builder: MjcfBuilder, held: Float64[np.ndarray, "k 3"], colours: np.random.Generator) -> None:
-    """What the cloth hangs from: a line with pegs, or a rod."""
+    """Adds the cloth's support: a line with pegs, or a rod."""
     reach, style = species.width / 2 + WALL, species.style
     pole = textures.metal(colours) if style != "towel" and colours.random() < 0.5 else textures.wood(colours, size=128)
     material = builder.material("rod", pole, cube=True, specular=0.3)
@@ -172,7 +172,7 @@ def _vertices(
     builder: MjcfBuilder, points: Float64[np.ndarray, "n 3"], pinned: Bool[np.ndarray, " n"], mass: float,
     inertia: Float64[np.ndarray, "3"],
 ) -> list[str]:  # fmt: skip
-    """A body for every vertex, free to move unless it is pinned; gives their names."""
+    """Adds a body for every vertex, free to move unless it is pinned; returns their names."""
     names = [f"vertex{number}" for number in range(len(points))]
     for name, point, held in zip(names, points, pinned, strict=True):
         body = builder.body(builder.world, point, name=name)
@@ -185,10 +185,10 @@ def _vertices(
 
 @dataclass(frozen=True)
 class Jelly:
-    """What jellies of one kind share. Lengths in metres.
+    """Parameters shared by jellies of one kind. Lengths in metres.
 
     Attributes:
-        radius, height: half the width, and how high.
+        radius, height: half the width, and the height.
         taper: width of the top as a share of the foot's.
         young: in Pa.
         damping: time constant of the inner friction, in seconds.
@@ -214,7 +214,7 @@ def draw_jelly(rng: np.random.Generator) -> Jelly:
         radius=height * float(rng.uniform(0.65, 0.95)),
         height=height,
         taper=float({"block": rng.uniform(0.85, 1.0), "dome": 0.5, "pudding": rng.uniform(0.6, 0.8)}[style]),
-        # A slab whose foot is held shears with 4 h f = sqrt(G / density), and G is a third of Young's modulus.
+        # A slab with a fixed foot shears with 4 h f = sqrt(G / density), and G is a third of Young's modulus.
         young=float(3 * 1000 * (4 * height * frequency) ** 2),
         damping=float(rng.uniform(0.06, 0.12) / (np.pi * frequency)),
         colour_seed=int(rng.integers(2**31)),
@@ -222,7 +222,7 @@ def draw_jelly(rng: np.random.Generator) -> Jelly:
 
 
 def build_jelly(species: Jelly, builder: MjcfBuilder, rng: np.random.Generator) -> None:
-    """On a plate that stands at the origin."""
+    """Builds a jelly on a plate at the origin."""
     colours = np.random.default_rng(species.colour_seed)
     foot = _plate(species, builder, colours)
     points = _solid(species) @ _about_z(rng.uniform(0, 2 * np.pi)).T + [0, 0, foot]
@@ -239,7 +239,7 @@ def build_jelly(species: Jelly, builder: MjcfBuilder, rng: np.random.Generator) 
 
 
 def _solid(species: Jelly) -> Float64[np.ndarray, "n 3"]:
-    """The grid of vertices, bent into shape; the foot's middle at the origin."""
+    """Grid of vertices, bent into shape; the foot's middle is at the origin."""
     x, y, h = (t.ravel() for t in np.meshgrid(*(np.linspace(0, 1, n) for n in species.grid), indexing="ij"))
     x, y = 2 * x - 1, 2 * y - 1
     if species.style != "block":
@@ -254,7 +254,7 @@ def _solid(species: Jelly) -> Float64[np.ndarray, "n 3"]:
 
 
 def _tetrahedra(right: int, back: int, up: int) -> Int64[np.ndarray, "k 4"]:
-    """Six for every cell of a grid, around its diagonal; neighbours share faces. Positively oriented."""
+    """Six tetrahedra for every cell of a grid, around its diagonal; neighbours share faces. Positively oriented."""
     strides = np.array([back * up, up, 1])
     corners = np.stack(np.meshgrid(*(np.arange(n - 1) for n in (right, back, up)), indexing="ij"), -1).reshape(-1, 3)
     walks = np.concatenate((np.zeros((6, 1), int), np.cumsum(strides[PATHS], axis=1)), axis=1)
@@ -269,7 +269,7 @@ def _about_z(angle: float) -> Float64[np.ndarray, "3 3"]:
 
 
 def _plate(species: Jelly, builder: MjcfBuilder, colours: np.random.Generator) -> float:
-    """A plate on the floor; gives the height of its middle."""
+    """Adds a plate on the floor; returns the height of its middle."""
     radius = species.radius * float(colours.uniform(1.2, 1.35) * (1.25 if species.style == "block" else 1.0))
     profile = np.array([
         (0.0, 0.0), (0.55 * radius, 0.0), (0.6 * radius, 0.003), (radius, 0.014), (radius, 0.017), (0.92 * radius, 0.008),
@@ -288,12 +288,12 @@ def _plate(species: Jelly, builder: MjcfBuilder, colours: np.random.Generator) -
 
 
 def _jelly_picture(species: Jelly, colours: np.random.Generator) -> textures.Picture:
-    """Rows from the top to the foot: a clear fruit colour, or custard under caramel."""
+    """Picture with rows from the top to the foot: a clear fruit colour, or custard under caramel."""
     size = 64
     y, _ = textures.grid(size, size)
     if species.style == "pudding" and colours.random() < 0.6:
         custard, caramel = textures.lch(84, 34, 88), textures.lch(colours.uniform(28, 42), 34, 58)
-        edge = 0.06 * (textures.fractal(colours, (size, size), 4, 4)[:1] - 0.5)  # where the caramel has run
+        edge = 0.06 * (textures.fractal(colours, (size, size), 4, 4)[:1] - 0.5)  # of the caramel as it runs down
         return textures.finish(textures.mix(custard, caramel, textures.step(y - 2.5 * edge, 0.18, 0.1)))
     hue = textures.pick(colours, (22.0, 30.0, 60.0, 85.0, 130.0, 350.0, 325.0))
     colour = textures.lch(colours.uniform(38, 62), colours.uniform(40, 62), hue)

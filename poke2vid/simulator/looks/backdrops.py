@@ -1,7 +1,7 @@
-"""Surroundings: pictures to stand behind the object, as if out of focus, and floors seen from above.
+"""Surroundings: out-of-focus pictures behind the object, and floors seen from above.
 
 A backdrop is composed small, defocused by a lens's disc in (nearly) linear light, and only then developed and enlarged:
-lamps bloom into discs as in photographs, and the cost stays that of a small picture.
+lamps bloom into discs as in photographs, at the cost of a small picture.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ BackdropKind = Literal[
     "wall", "wallpaper", "bricks", "tiles", "window", "shelf", "room", "foliage", "hedge", "studio", "night"
 ]
 FloorKind = Literal["planks", "table", "tiles", "carpet", "concrete", "lawn", "cloth"]
-COMPOSED = 160  # pixels a side at which a backdrop is composed; its blur hides what a larger one would add
+COMPOSED = 160  # pixels a side at which a backdrop is composed; blur would hide the detail of a larger one
 SMALLEST_PHOTO = 8  # pixels a side
 
 
@@ -46,14 +46,14 @@ def _bare(colour: Colour, side: int) -> Paint:
 
 
 def _box(side: int, top: float, bottom: float, left: float, right: float, soft: float = 0.008) -> Field:
-    """1 within a rectangle given in shares of the side, with soft edges."""
+    """Mask of a rectangle given in shares of the side, with soft edges."""
     y, x = grid(side, side)
     inside = np.minimum(np.minimum(y - top, bottom - y), np.minimum(x - left, right - x))
     return step(inside, -soft, soft)
 
 
 def _lamplight(rng: Rng, side: int, depth: float = 0.45) -> Field:
-    """Light from one side or corner that falls off by up to `depth`, with a slight unevenness."""
+    """Slightly uneven light from one side or corner that falls off by up to `depth`."""
     y, x = grid(side, side)
     at_y, at_x = rng.uniform(-0.3, 1.0), rng.uniform(-0.3, 1.3)
     far = np.hypot(y - at_y, x - at_x) / rng.uniform(0.9, 1.6)
@@ -61,7 +61,7 @@ def _lamplight(rng: Rng, side: int, depth: float = 0.45) -> Field:
 
 
 def _defocus(paint: Paint, radius: float) -> Paint:
-    """The picture through an open lens: every point a disc of `radius` (share of the side), brighter ones blooming."""
+    """Lens blur: every point becomes a disc of `radius` (share of the side), and bright ones bloom."""
     r = radius * paint.shape[0]
     if r < 0.5:
         return paint
@@ -73,7 +73,7 @@ def _defocus(paint: Paint, radius: float) -> Paint:
 
 
 def _develop(rng: Rng, paint: Paint, size: int) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Enlarged, with the white balance, exposure, vignette and grain of some camera."""
+    """Enlarges a picture and adds a random camera's white balance, exposure, vignette and grain."""
     y, x = grid(paint.shape[0], paint.shape[1])
     light = rng.uniform(0.88, 1.06) * (1 - rng.uniform(0, 0.5) * ((y - 0.5) ** 2 + (x - 0.5) ** 2))
     warmth = rng.normal(0, 0.02)
@@ -102,7 +102,7 @@ def _wall(rng: Rng, side: int) -> Paint:
 
 
 def _wallpaper(rng: Rng, side: int) -> Paint:
-    """A pattern in two near tones of one colour, as wallpaper mostly is."""
+    """Wallpaper: a pattern in two near tones of one colour."""
     colour = natural(rng, "wall")
     tones = (colour, shade(colour, rng.uniform(5, 14) * pick(rng, (-1, 1))), shade(colour, rng.uniform(-12, 8), 1.3))
     printed = cloth(rng, pick(rng, ("stripes", "dots", "floral", "floral", "checks")), tones, folds=0.0, size=side)
@@ -113,7 +113,7 @@ def _wallpaper(rng: Rng, side: int) -> Paint:
 
 
 def _courses(rng: Rng, side: int, rows: int, columns: int, offset: float, joint: float) -> tuple[Field, Field]:
-    """Bricks or tiles: where the joints are not, and a random number for every brick."""
+    """Bricks or tiles: a mask that is 0 at the joints, and a random number for every brick."""
     y, x = grid(side, side)
     row, course = (y[:, 0] * rows).astype(np.int64), np.arange(rows)[:, None]
     shifted = x * columns + (offset * (course % 2)).astype(np.float32)  # one line of pixels for every course
@@ -134,7 +134,7 @@ def _bricks(rng: Rng, side: int) -> Paint:
 
 
 def _tiles(rng: Rng, side: int) -> Paint:
-    """Glazed wall tiles: every one mirrors the light a little differently."""
+    """Glazed wall tiles, each with a slightly different reflection."""
     colour, rows = natural(rng, "glaze"), int(rng.integers(4, 10))
     running = bool(rng.random() < 0.5)
     solid, number = _courses(rng, side, rows, rows // 2 if running else rows, 0.5 * running, 0.008)
@@ -150,7 +150,7 @@ def _window(rng: Rng, side: int) -> Paint:
     paint = uneven(wall, 2, fractal(rng, (side, side), 5, 4))
     skyline = fractal(rng, (side, side), 4, 2) - grid(side, side)[0] + rng.uniform(-0.3, 0.3)
     garden = uneven(natural(rng, "leaf"), 16, fractal(rng, (side, side), 6, 4))
-    outside = mix(garden, (1.5, 1.55, 1.6), step(skyline, -0.1, 0.25))  # the sky is brighter than what a picture holds
+    outside = mix(garden, (1.5, 1.55, 1.6), step(skyline, -0.1, 0.25))  # the sky is brighter than white
     top, left = rng.uniform(-0.2, 0.2), rng.uniform(-0.1, 0.35)
     bottom, right = rng.uniform(0.6, 0.9), left + rng.uniform(0.45, 0.8)
     frame = lch(rng.uniform(60, 92), 4, 80)
@@ -193,7 +193,7 @@ def _shelf(rng: Rng, side: int) -> Paint:
 
 
 def _room(rng: Rng, side: int) -> Paint:
-    """A wall with furniture, pictures and a lamp, too blurred to tell what they are."""
+    """A wall with furniture, pictures and a lamp, too blurred to recognise."""
     paint = uneven(natural(rng, "wall"), 3, fractal(rng, (side, side), 5, 3))
     for _ in range(int(rng.integers(1, 4))):  # pictures
         top, left, h, w = rng.uniform(0, 0.35), rng.uniform(0, 0.85), rng.uniform(0.1, 0.3), rng.uniform(0.1, 0.3)
@@ -214,7 +214,7 @@ def _room(rng: Rng, side: int) -> Paint:
 
 
 def _discs(rng: Rng, paint: Paint, count: int, radius: tuple[float, float], lights: list[Colour], gain: float) -> Paint:
-    """Bright points out of focus: discs of light with a slightly brighter rim, added in linear light."""
+    """Adds bright points out of focus: discs with a slightly brighter rim, in linear light."""
     side = paint.shape[0]
     linear = paint * paint
     for _ in range(count):
@@ -228,7 +228,7 @@ def _discs(rng: Rng, paint: Paint, count: int, radius: tuple[float, float], ligh
 
 
 def _foliage(rng: Rng, side: int) -> Paint:
-    """A garden behind: masses of leaves, gaps of sky, glints."""
+    """A garden: masses of leaves, gaps of sky, glints."""
     green = lch(rng.uniform(26, 48), rng.uniform(18, 34), rng.uniform(108, 132))
     masses, leaves = fractal(rng, (side, side), 4, 3), fractal(rng, (side, side), 6, 8, gain=0.75)
     paint = uneven(green, 20, step(0.4 * masses + 0.6 * leaves, 0.2, 0.8))
@@ -281,7 +281,7 @@ def _studio(rng: Rng, side: int) -> Paint:
 
 
 def _night(rng: Rng, side: int) -> Paint:
-    """A street or a room at night: lamps as discs of light on the dark."""
+    """A street or a room at night: discs of lamplight in the dark."""
     ground = lch(rng.uniform(5, 20), rng.uniform(2, 10), rng.uniform(220, 310))
     paint = _defocus(uneven(ground, 7, fractal(rng, (side, side), 5, 3)), 0.03)
     warm = [lch(rng.uniform(66, 86), rng.uniform(20, 42), rng.uniform(55, 90)) for _ in range(4)]
@@ -297,13 +297,13 @@ _BACKDROPS: dict[BackdropKind, Callable[[Rng, int], Paint]] = {
 
 
 def backdrop(rng: Rng, size: int = 512, kind: BackdropKind | None = None) -> Picture:
-    """A picture to stand behind the object, out of focus, `size` pixels a side; None: a kind by chance."""
+    """An out-of-focus picture to go behind the object, `size` pixels a side; None draws a random kind."""
     compose = _BACKDROPS[pick(rng, get_args(BackdropKind)) if kind is None else kind]
     return _develop(rng, compose(rng, COMPOSED), size)
 
 
 def photo_backdrop(rng: Rng, photo: Picture, size: int = 512) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A square crop of a photograph (half of its shorter side or more), perhaps flipped, out of focus and lit anew."""
+    """A square crop of a photograph (half of its shorter side or more), perhaps flipped, defocused and relit."""
     shorter = min(photo.shape[:2])
     if shorter < SMALLEST_PHOTO:
         raise InputError(
@@ -320,7 +320,7 @@ def photo_backdrop(rng: Rng, photo: Picture, size: int = 512) -> UInt8[np.ndarra
 
 
 def _planks(rng: Rng, size: int) -> Paint:
-    """Boards down the columns, each of its own tone, their butt joints staggered."""
+    """Boards down the columns, each with its own tone, with staggered butt joints."""
     boards = int(rng.integers(5, 12))
     solid, number = (part.T for part in _courses(rng, size, boards, int(rng.integers(1, 3)), 0.5, 0.005))
     grain = 0.6 * fractal(rng, (size, size), cells=24, stretch=(16, 1)) + 0.4 * fractal(rng, (size, size), 6, 4)
@@ -387,9 +387,9 @@ _FLOORS: dict[FloorKind, Callable[[Rng, int], Paint]] = {
 
 
 def floor(rng: Rng, size: int = 512, shadow: float | None = None, kind: FloorKind | None = None) -> Picture:
-    """What the object stands on, seen from above; None: a kind by chance.
+    """A floor for the object to stand on, seen from above; None draws a random kind.
 
-    `shadow`: bake the soft round shadow of something standing in the middle, half as dark at this radius (share of the side).
+    `shadow`: paints the soft round shadow of an object in the middle, half as dark at this radius (share of the side).
     """
     paint = _FLOORS[pick(rng, get_args(FloorKind)) if kind is None else kind](rng, size)
     light = cv2.resize(_lamplight(rng, 64, 0.25).astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)

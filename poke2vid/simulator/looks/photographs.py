@@ -1,4 +1,4 @@
-"""Photographs that wild scenes are painted with: those that other packages carry, and a folder of the user's."""
+"""Photographs for wild scenes: those shipped with other packages, and a folder of the user's."""
 
 import hashlib
 import importlib.util
@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from poke2vid.simulator.backgrounds import Backgrounds, shrunk_photo
 from poke2vid.types import InputError
 
-# Only what may well stand still behind something: were people or flowers in it, the model would learn to leave these alone.
+# Only things that plausibly stand still: with people or flowers here, the model would learn that these do not move.
 # package -> folder in it -> file -> licence, as the packages' own data pages state them
 CARRIED: dict[str, tuple[str, dict[str, str]]] = {
     "skimage": (
@@ -31,17 +31,17 @@ CARRIED: dict[str, tuple[str, dict[str, str]]] = {
 
 @dataclass(frozen=True)
 class Photographs:
-    """Photographs by the hash of their bytes, in the order of these, wherever they lie.
+    """Photographs identified and ordered by the hash of their bytes.
 
     Attributes:
-        files: hash and path of each.
+        files: (hash, path) of each.
     """
 
     files: tuple[tuple[str, str], ...] = ()
 
     @staticmethod
     def find(folder: Path | None = None) -> "Photographs":
-        """All that installed packages carry, and those of a folder.
+        """Finds the photographs of installed packages and of a folder.
 
         Raises:
             InputError: if the folder is missing or one of its pictures cannot be used, or there is no photograph at all.
@@ -62,10 +62,10 @@ class Photographs:
         return hashlib.sha256(" ".join(sha for sha, _ in self.files).encode()).hexdigest()
 
     def draw(self, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"] | None:
-        """One of them, no larger than a texture has use for; None where there are none.
+        """A random photograph, no larger than a texture needs; None if there are none.
 
         Raises:
-            PhotoGoneError: if it is no longer what it was.
+            PhotoGoneError: if it is gone or has changed.
         """
         if not self.files:
             return None
@@ -74,7 +74,7 @@ class Photographs:
 
 
 def carried() -> list[Path]:
-    """The photographs of installed packages. Nothing is imported."""
+    """The photographs of installed packages; imports none of them."""
     found = []
     for package, (folder, files) in CARRIED.items():
         spec = importlib.util.find_spec(package)

@@ -1,4 +1,4 @@
-"""What stands around every object: a floor, a backdrop out of focus, and light."""
+"""Surroundings of every object: a floor, a backdrop out of focus, and light."""
 
 import numpy as np
 
@@ -13,12 +13,12 @@ BACKDROP_GAPS = (0.15, 1.0)  # metres behind the object
 def surround(
     builder: MjcfBuilder, rng: np.random.Generator, view: View, shadow: float | None, ground: bool = True
 ) -> None:
-    """Adds light and whatever an object stands before.
+    """Adds light, a backdrop and a floor.
 
     Args:
         view: light mostly comes over the photographer's shoulder.
-        shadow: radius of the soft shadow that is painted on the floor under the object, in metres; None paints none.
-        ground: whether there is a floor at z = 0; without one the backdrop fills the frame.
+        shadow: radius of the soft shadow painted on the floor under the object, in metres; None paints none.
+        ground: adds a floor at z = 0; without one the backdrop fills the frame.
     """
     _light(builder, rng, view)
     if ground:
@@ -30,7 +30,7 @@ def surround(
             {"name": f"{SCENE}/{FLOOR}", "type": "plane", "size": " ".join(map(str, size)), "material": material},
         )  # fmt: skip
     material = builder.material(BACKDROP, backdrop(rng), specular=0.0)
-    gap = float(rng.uniform(*BACKDROP_GAPS))  # where the world finds it when it places the backdrop
+    gap = float(rng.uniform(*BACKDROP_GAPS))  # stored as the geom's size, where `World` reads it
     builder.element(
         builder.world, "geom",
         {"name": f"{SCENE}/{BACKDROP}", "type": "plane", "size": f"1 1 {gap:.4f}", "material": material},
@@ -38,7 +38,7 @@ def surround(
 
 
 def _light(builder: MjcfBuilder, rng: np.random.Generator, view: View) -> None:
-    """A key lamp from above and before, a weaker one from the other side, and light from everywhere."""
+    """Adds a key light from the front and above, a weaker one from the other side, and ambient light."""
     warm = rng.uniform(-0.08, 0.08)
     tint = np.array([1 + warm, 1.0, 1 - warm])
     side = float(rng.choice([-1, 1]))
@@ -49,13 +49,13 @@ def _light(builder: MjcfBuilder, rng: np.random.Generator, view: View) -> None:
 
 
 def _beside(view: View, degrees: float, height: float) -> tuple[float, float, float]:
-    """The direction in which a lamp shines that stands so far to the camera's right, and so high."""
+    """Direction of light from a lamp `degrees` to the camera's right and `height` degrees up."""
     a, e = np.radians(view.azimuth + degrees), np.radians(height)
     return float(-np.sin(a) * np.cos(e)), float(np.cos(a) * np.cos(e)), float(-np.sin(e))
 
 
 def random_view(rng: np.random.Generator, elevation: tuple[float, float] = (4, 28)) -> View:
-    """A camera position a photographer might choose."""
+    """A random view that a photographer might choose."""
     return View(
         azimuth=float(rng.uniform(0, 360)),
         elevation=float(rng.uniform(*elevation)),

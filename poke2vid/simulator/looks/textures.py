@@ -1,6 +1,6 @@
-"""Procedural surfaces: leaves, stems, pots, wood, cloth, skin, faces, paper, and the natural colours they are made in.
+"""Procedural surfaces: leaves, stems, pots, wood, cloth, skin, faces, paper, and their natural colours.
 
-Whatever takes a generator is a function of its state. Pictures are uint8 RGB; inside, paint is float32 sRGB in [0, 1].
+Randomness comes only from the generator passed in. Pictures are uint8 RGB; inside, paint is float32 sRGB in [0, 1].
 Fibres, grain and strands run down the columns.
 """
 
@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32, UInt8
 Rng = np.random.Generator
 Picture = UInt8[np.ndarray, "h w 3"]
 Paint = Float32[np.ndarray, "h w 3"]  # sRGB in [0, 1]
-Field = Float[np.ndarray, "#h #w"]  # mostly in [0, 1]; a row or a column stands for its repetition
+Field = Float[np.ndarray, "#h #w"]  # mostly in [0, 1]; a single row or column is broadcast
 Colour = tuple[float, float, float]  # sRGB in [0, 1], as MuJoCo's rgba takes it
 Material = Literal["leaf", "stem", "bark", "wood", "skin", "hair", "clay", "glaze", "metal", "cloth", "wall", "stone"]
 LeafKind = Literal["plain", "margin", "centre", "splash", "striped", "autumn"]
@@ -25,7 +25,7 @@ PotKind = Literal["terracotta", "glazed", "dipped", "concrete"]
 PaperKind = Literal["plain", "stripes", "dots", "checks", "floral", "washed"]
 T = TypeVar("T")
 
-# CIE LCh ranges as photographs show them: a row a variety, with weight, lightness (of 100), chroma, hue (degrees).
+# CIE LCh ranges seen in photographs, one row per variety: weight, lightness (of 100), chroma, hue (degrees).
 _Row = tuple[float, tuple[float, float], tuple[float, float], tuple[float, float]]
 _COLOURS: dict[Material, tuple[_Row, ...]] = {
     "leaf": ((6, (36, 54), (24, 40), (114, 130)), (2, (26, 36), (16, 28), (122, 142)), (2, (54, 68), (32, 48), (106, 118)),
@@ -55,12 +55,12 @@ def lch(lightness: float, chroma: float, hue: float) -> Colour:
 
 
 def _muted(hue: float) -> float:
-    """sRGB ends soonest around teal, so a chroma that is muted elsewhere makes a garish teal: the share that looks alike."""
+    """Share of a chroma to use at a hue: sRGB is narrowest around teal, so a chroma muted elsewhere is garish there."""
     return 1 - 0.4 * max(0.0, math.cos(math.radians(hue - 190)))
 
 
 def natural(rng: Rng, material: Material) -> Colour:
-    """A colour that this material has in photographs."""
+    """A random colour that this material has in photographs."""
     rows = _COLOURS[material]
     weights = np.array([row[0] for row in rows])
     _, lightness, chroma, hues = rows[int(rng.choice(len(rows), p=weights / weights.sum()))]
@@ -77,7 +77,7 @@ def shade(colour: Colour, lighter: float = 0.0, chroma: float = 1.0, turn: float
 
 
 def cloth_colours(rng: Rng, count: int = 3) -> list[Colour]:
-    """Colours that somebody would wear together: a main one, a relative or the opposite of it, a pale or dark neutral."""
+    """Matching clothes colours: a main one, a related or opposite one, a pale or dark neutral."""
     colours = [natural(rng, "cloth")]
     way = 1 if sum(colours[0]) < 1.4 else -1
     neutral = lch(rng.uniform(78, 90), 5, 90) if way > 0 else lch(rng.uniform(16, 30), 8, 270)
@@ -96,10 +96,10 @@ def fractal(
     rng: Rng, shape: tuple[int, int], octaves: int = 6, cells: int = 3, gain: float = 0.55,
     stretch: tuple[int, int] = (1, 1),
 ) -> Field:  # fmt: skip
-    """Smooth noise in [0, 1] (mean 0.5, deviation 0.2), seamless where both sides are a multiple of 2 to the octaves.
+    """Smooth noise in [0, 1] (mean 0.5, deviation 0.2), seamless if both sides are multiples of 2 to the octaves.
 
     The coarsest octave has about `cells` lumps along the shorter side, each further one is `gain` times as strong; `stretch`
-    is how much longer lumps are along (y, x). Octaves are doubled by Gaussians, so no lattice shows.
+    lengthens lumps along (y, x). Octaves are enlarged with Gaussians, so no lattice shows.
     """
     height, width = (-(-side // by) for side, by in zip(shape, stretch, strict=True))
     doublings = max(0, math.ceil(math.log2(max(1.0, min(height, width) / cells))))
@@ -115,25 +115,25 @@ def fractal(
 
 
 def grid(height: int, width: int) -> tuple[Field, Field]:
-    """(y, x) of the pixel centres in (0, 1), as a column and a row that broadcast."""
+    """Pixel centres (y, x) in (0, 1), as a column and a row that broadcast."""
     y, x = ((np.arange(side, dtype=np.float32) + 0.5) / side for side in (height, width))
     return y[:, None], x[None, :]
 
 
 def step(x: Field, low: float, high: float) -> Field:
-    """Smoothly from 0 at `low` to 1 at `high`, which may be the smaller one."""
+    """Smooth step from 0 at `low` to 1 at `high`; `high` may be the smaller."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def _veil(paint: Paint | Colour, share: Field) -> Paint:
-    """share x paint; numpy would loop over three channels at a time, which is ten times slower."""
+    """Product of share and paint; numpy would loop over three channels at a time, ten times slower."""
     share = np.ascontiguousarray(share, dtype=np.float32)
     return cv2.merge([share * float(c) for c in paint]) if isinstance(paint, tuple) else paint * cv2.merge((share,) * 3)
 
 
 def mix(base: Paint | Colour, top: Paint | Colour, share: Field) -> Paint:
-    """`top` laid over `base` where `share` is 1."""
+    """Blend of `base` (share 0) and `top` (share 1)."""
     return _veil(base, 1 - share) + _veil(top, share)
 
 
@@ -143,7 +143,7 @@ def uneven(colour: Colour, spread: float, share: Field) -> Paint:
 
 
 def finish(paint: Paint, light: Field | float = 1.0) -> Picture:
-    """The paint under a light that is 1 where it leaves it as it is."""
+    """Picture of the paint, multiplied by `light`."""
     lit = np.ascontiguousarray(np.broadcast_to(np.asarray(light, dtype=np.float32), paint.shape[:2]))
     return cv2.multiply(np.ascontiguousarray(paint), cv2.merge((lit, lit, lit)), scale=255, dtype=cv2.CV_8U)
 
@@ -153,7 +153,7 @@ def leaf(
 ) -> Picture:
     """A leaf blade: columns from stalk to tip, rows across it, the midrib in the middle row; a few are grass-like.
 
-    No `kind`: plain more often than not. The `underside` of a leaf is paler and greyer, its veins standing out.
+    Without a `kind` it is mostly plain. The `underside` is paler and greyer, with raised veins.
     """
     colour = colour or natural(rng, "leaf")
     kind = kind or pick(rng, (*get_args(LeafKind), *("plain",) * 5))
@@ -182,7 +182,7 @@ def leaf(
 def _leaf_mark(
     rng: Rng, kind: str | None, colour: Colour, rough: Field, u: Field, across: Field, between: Field
 ) -> tuple[Paint | Colour, Field]:
-    """What is painted on a blade, and where."""
+    """Colour and mask of the markings on a blade."""
     cream = lch(rng.uniform(70, 88), rng.uniform(12, 28), rng.uniform(98, 115))
     if kind == "margin":
         return cream, 0.9 * step(across + 0.9 * rough - 0.45 - rng.uniform(0.5, 0.8), 0, 0.08)
@@ -195,7 +195,7 @@ def _leaf_mark(
         stripes = step(between + 0.2 * rough, 0.38, 0.26) * step(across, 0.95, 0.8)
         return shade(colour, rng.uniform(12, 26), 0.8), 0.8 * stripes
     if kind == "autumn":
-        ripe = rng.uniform(0, 1)  # from red to yellow, which is the lighter one
+        ripe = rng.uniform(0, 1)  # from red to the lighter yellow
         turned = lch(36 + 30 * ripe, rng.uniform(34, 50), 38 + 46 * ripe)
         brown = mix(turned, lch(30, 22, 55), step(rough * (0.6 + 0.6 * across), 0.62, 0.75))
         return brown, step(
@@ -223,13 +223,13 @@ def bark(rng: Rng, colour: Colour | None = None, size: int = 128) -> Picture:
 
 
 def pot(rng: Rng, kind: PotKind | None = None, size: int = 128) -> Picture:
-    """The wall of a flower pot: rows from its mouth to its foot, columns round it."""
+    """The wall of a flower pot: rows from its mouth to its foot, columns around it."""
     kind = kind or pick(rng, ("terracotta", "glazed", *get_args(PotKind)))
     y, _ = grid(size, size)
     rough, rings = fractal(rng, (size, size)), fractal(rng, (size, size), cells=16, stretch=(1, 12))
     colour = natural(rng, "clay" if kind == "terracotta" else "stone" if kind == "concrete" else "glaze")
     paint = uneven(colour, 5, 0.6 * rough + 0.4 * rings)
-    if kind == "terracotta":  # chalk that the water leaves
+    if kind == "terracotta":  # lime stains left by water
         paint = mix(paint, lch(78, 8, 70), rng.uniform(0, 0.5) * step(0.5 * y + rough, 0.75, 1.1))
     if kind == "dipped":  # glaze run down over clay or another glaze
         run, line = y + 0.3 * (fractal(rng, (size, size), 2, 4, stretch=(4, 1)) - 0.5), rng.uniform(0.35, 0.7)
@@ -250,14 +250,14 @@ def wood(rng: Rng, colour: Colour | None = None, size: int = 256) -> Picture:
 
 
 def metal(rng: Rng, colour: Colour | None = None, size: int = 128) -> Picture:
-    """Brushed metal: what it mirrors is a few soft bands along the columns."""
+    """Brushed metal with a few soft bands of reflection along the columns."""
     bands = fractal(rng, (size, size), octaves=2, cells=2, gain=0.4, stretch=(16, 1))
     brushed = fractal(rng, (size, size), cells=32, stretch=(1, 16))
     return finish(uneven(colour or natural(rng, "metal"), 15, bands), 0.92 + 0.16 * brushed)
 
 
 def plastic(rng: Rng, colour: Colour | None = None, size: int = 128) -> Picture:
-    """Nearly even colour with the unevenness of light and wear."""
+    """Plastic: nearly even colour with slight traces of light and wear."""
     return finish(uneven(colour or natural(rng, pick(rng, ("glaze", "cloth"))), 5, fractal(rng, (size, size), cells=2)))
 
 
@@ -266,7 +266,7 @@ def _plain(rng: Rng, size: int, colours: Sequence[Colour]) -> Paint:
 
 
 def _woven(rng: Rng, size: int, colours: Sequence[Colour], cross: bool, even: bool) -> Paint:
-    """A mirrored sequence of threads of random (or `even`) widths: as stripes, or woven with itself to a `cross`."""
+    """A mirrored sequence of threads of random (or `even`) widths: stripes, or a check if `cross`."""
     sett = np.arange(2) if even else rng.permutation(np.arange(7) % len(colours))
     threads = np.repeat((*sett, *sett[::-1]), rng.choice((6,) if even else (1, 2, 6, 9), 2 * len(sett)))
     at = np.arange(4 * size) * len(threads) * int(rng.integers(1, 5) + 4 * even) // (4 * size) % len(threads)
@@ -276,7 +276,7 @@ def _woven(rng: Rng, size: int, colours: Sequence[Colour], cross: bool, even: bo
 
 
 def _cells(rng: Rng, size: int, n: int, jitter: float) -> tuple[Field, Field, Field]:
-    """A staggered n x n lattice: offsets (dy, dx) from each cell's centre in cells, and a random number of the cell."""
+    """A staggered n x n lattice: offsets (dy, dx) from each cell's centre in cells, and a random number per cell."""
     y, x = (t * n for t in grid(size, size))
     row = np.floor(y).astype(np.int64)
     shifted = x + np.float32(0.5) * (row % 2).astype(np.float32)
@@ -292,7 +292,7 @@ def _dots(rng: Rng, size: int, colours: Sequence[Colour]) -> Paint:
 
 
 def _floral(rng: Rng, size: int, colours: Sequence[Colour]) -> Paint:
-    """Small flowers with leaves, strewn."""
+    """Small scattered flowers with leaves."""
     n, petals = 2 * int(rng.integers(2, 5)), int(rng.integers(4, 7))
     green = lch(rng.uniform(30, 60), rng.uniform(12, 28), rng.uniform(110, 150))
     dy, dx, number = _cells(rng, size, n + 2, 0.5)
@@ -305,7 +305,7 @@ def _floral(rng: Rng, size: int, colours: Sequence[Colour]) -> Paint:
 
 
 def _knit(rng: Rng, size: int, colours: Sequence[Colour]) -> Paint:
-    """Stitches in V shape, in rows that may change colour."""
+    """V-shaped stitches, in rows that may change colour."""
     y, x = grid(size, size)
     n = int(rng.integers(10, 17))
     at = n * y + 0.8 * np.abs((n * x) % 1 - 0.5)
@@ -326,7 +326,7 @@ def cloth(
     rng: Rng, kind: ClothKind | None = None, colours: Sequence[Colour] | None = None, folds: float | None = None,
     size: int = 128,
 ) -> Picture:  # fmt: skip
-    """Woven or knitted cloth of up to three colours; `folds` (0 to 1): how deep its folds down the columns are."""
+    """Woven or knitted cloth of up to three colours; `folds` (0 to 1) is the depth of folds down the columns."""
     kind = kind or pick(rng, get_args(ClothKind))
     colours = colours or cloth_colours(rng)
     y, x = (np.sin(np.pi * size / 2 * t) for t in grid(size, size))  # threads
@@ -346,19 +346,19 @@ def paper(rng: Rng, kind: PaperKind | None = None, size: int = 128) -> Picture:
 
 
 def skin(rng: Rng, colour: Colour | None = None, size: int = 128) -> Picture:
-    """Skin with its blotches."""
+    """Blotchy skin."""
     return finish(uneven(colour or natural(rng, "skin"), 3, fractal(rng, (size, size), cells=4)))
 
 
 def hair(rng: Rng, colour: Colour | None = None, size: int = 128, width: int | None = None) -> Picture:
-    """Strands down the columns, `size` high and as wide or `width` wide."""
+    """Hair strands down the columns, `size` high and `width` (or `size`) wide."""
     colour, shape = colour or natural(rng, "hair"), (size, width or size)
     locks, strands = fractal(rng, shape, cells=5, stretch=(5, 1)), fractal(rng, shape, cells=32, stretch=(16, 1))
     return finish(uneven(colour, 11, 0.5 * (locks + strands)))
 
 
 def face(rng: Rng, colour: Colour | None = None, hair_colour: Colour | None = None, size: int = 128) -> Picture:
-    """A head for an ellipsoid, `size` high and twice as wide, its face looking out of the middle column.
+    """Texture of a head for an ellipsoid, `size` high and twice as wide, the face in the middle column.
 
     Columns are longitudes from -180 to 180 degrees, rows are latitudes from 90 (the crown) to -90. Features are laid out in
     the frontal projection: x to the right, y down, both in [-1, 1].
@@ -376,9 +376,9 @@ def face(rng: Rng, colour: Colour | None = None, hair_colour: Colour | None = No
     paint = uneven(bare, 3, fractal(rng, shape, cells=4))
     gap, arch = rng.uniform(0.27, 0.33), rng.uniform(0.4, 2)
     iris = lch(rng.uniform(18, 48), rng.uniform(8, 22), pick(rng, (60.0, 60.0, 130.0, 250.0)))
-    features = (  # colour, how much of it, centre (its x on both sides), radii, softness
+    features = (  # colour, its share, centre (x on both sides), radii, softness
         (shade(bare, -5, 1.5, -22), rng.uniform(0.3, 0.7), 0.42, 0.25, 0.24, 0.2, 0.9),  # cheeks
-        (shade(bare, -12), 0.5, gap, -0.05, 0.2, 0.14, 0.7),  # sockets
+        (shade(bare, -12), 0.5, gap, -0.05, 0.2, 0.14, 0.7),  # eye sockets
         (shade(bare, -16, 1.1, -8), 0.45, 0.0, 0.27, 0.14, 0.05, 0.6),  # under the nose
         (lch(90, 3, 80), 1, gap, -0.02, 0.14, 0.075, 0.25),
         (iris, 1, gap, -0.02, 0.075, 0.08, 0.25),

@@ -1,7 +1,7 @@
-"""Scenes painted as no scene of their family is: parts in any colour, foreign textures, photographs behind them.
+"""Scenes painted unlike their family: parts in any colour, foreign textures, photographs behind them.
 
-What is learnt from plants that are always green before walls that are always calm does not carry to photographs. Everything
-here draws from a stream of its own, so a scene's shape, physics and pokes stay what they are without it.
+Training only on green plants before calm walls does not transfer to photographs. Everything here draws from a separate
+random stream, so it does not change a scene's shape, physics and pokes.
 """
 
 import re
@@ -24,12 +24,12 @@ COLOUR_SHARE = 0.45  # of scenes: some parts have one flat colour each
 PART_SHARE = 0.5  # of the parts of such a scene
 HUE_SHARE = 0.6  # of scenes: all of the object's textures are turned to other hues
 FOREIGN_SHARE = 0.5  # of textures of such a scene: a piece of a photograph instead
-COLLAGE_SHARE = 0.4  # of scenes: flat shapes stand about on the backdrop, which move as little as it does
+COLLAGE_SHARE = 0.4  # of scenes: flat, unmoving shapes are scattered over the backdrop
 _PART = re.compile(r'name="([^"/]+)/\d+"')
 
 
 def wild(scene: Scene, rng: np.random.Generator, photographs: Photographs) -> Scene:
-    """The scene in other colours, before another backdrop; with no photographs the painted ones stay."""
+    """The scene in other colours, before another backdrop; without photographs the painted backdrops stay."""
     textures = dict(scene.textures)
     own = sorted(name for name in textures if name not in (BACKDROP, FLOOR))
     if rng.random() < HUE_SHARE:
@@ -92,7 +92,7 @@ def turned(picture: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> UIn
 def piece(
     photo: UInt8[np.ndarray, "h w 3"], like: UInt8[np.ndarray, "h2 w2 3"], rng: np.random.Generator
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A random piece of a photograph, in focus, in the size of a texture; a cube's six faces are one below the other."""
+    """A random piece of a photograph, in focus, at the size of a texture; six faces stacked vertically for a cube."""
     height, width = like.shape[:2]
     faces = 6 if height == 6 * width else 1
     shorter = min(photo.shape[:2])

@@ -236,7 +236,21 @@ def test_nothing_is_star_imported_and_no_except_is_bare():
     assert found == []
 
 
-RIDDLES = ("What", "Who", "Where", "Whether", "Which", "How", "When", "Whatever", "Whoever", "Whose", "That", "If", "Why")
+RIDDLES = (
+    "What",
+    "Who",
+    "Where",
+    "Whether",
+    "Which",
+    "How",
+    "When",
+    "Whatever",
+    "Whoever",
+    "Whose",
+    "That",
+    "If",
+    "Why",
+)
 
 
 def test_a_docstring_opens_with_a_noun_or_a_verb():

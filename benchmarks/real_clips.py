@@ -20,14 +20,15 @@ import torch
 from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
-from poke2vid.evaluate.bench.players import BenchPlayer, Copy, ShiftPatch, load_players
 from poke2vid.files import atomic
 from poke2vid.flow.raft import RaftFlow
 from poke2vid.measures.statistics import cluster_mean
 from poke2vid.media.video import iterate_frames
-from poke2vid.pokebench.records import PokeRecord
+from poke2vid.players.named import load_players
+from poke2vid.players.player import PokePlayer
+from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.tracking.trackers import bench_tracker
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Poke
 
 MOVES, STILL = 0.02, 0.005  # of the side, over the lag: limits of moving and of standing still
 FAR = 0.15  # of the side, from the poke, as in PokeBench
@@ -43,7 +44,7 @@ class Moment:
     clip: str
     frames: Sequence[UInt8[np.ndarray, "h w 3"]]
     flow: Float[np.ndarray, "2 h w"]
-    poke: PokeRecord
+    poke: Poke
 
 
 def moments(path: Path, raft: RaftFlow, side: int, lag: int, every: int) -> Iterator[Moment]:
@@ -61,20 +62,17 @@ def moments(path: Path, raft: RaftFlow, side: int, lag: int, every: int) -> Iter
         if length[y, x] < 2 * MOVES * side:
             continue
         shift = (float(smooth[0, y, x]), float(smooth[1, y, x]))
-        share = float(length[y, x]) / side
-        yield Moment(path.stem, stretch, flow, PokeRecord(
-            role="shift", at=(float(x), float(y)), shift=shift, point=0, length=share, part=0
-        ))  # fmt: skip
+        yield Moment(path.stem, stretch, flow, Poke((float(x), float(y)), shift))
 
 
 def errors(moment: Moment, found: Float[np.ndarray, "2 h w"]) -> dict[str, float]:
     """Errors of a tracked motion from x_0, in pixels."""
     side = found.shape[-1]
     y, x = np.mgrid[:side, :side]
-    assert moment.poke.at is not None
-    away = np.hypot(x - moment.poke.at[0], y - moment.poke.at[1])
+    assert moment.poke.location is not None
+    away = np.hypot(x - moment.poke.location[0], y - moment.poke.location[1])
     length, apart = np.hypot(*moment.flow), np.hypot(*(found - moment.flow))
-    column, row = round(moment.poke.at[0]), round(moment.poke.at[1])
+    column, row = round(moment.poke.location[0]), round(moment.poke.location[1])
     reached = np.stack([cv2.GaussianBlur(part, (0, 0), SMOOTH * side) for part in found])[:, row, column]
     far, still = (length > MOVES * side) & (away > FAR * side), length < STILL * side
     return {
@@ -97,7 +95,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     raft, tracker = RaftFlow(chosen.weights_dir), bench_tracker()
-    players: dict[str, BenchPlayer] = {**load_players(chosen.models), "shift-patch": ShiftPatch(ARRIVE), "copy": Copy()}
+    players: dict[str, PokePlayer] = {**load_players(chosen.models), "shift-patch": ShiftPatch(ARRIVE), "copy": Copy()}
     rows: dict[str, list[tuple[str, dict[str, float]]]] = {name: [] for name in (*players, "truth")}
     paths = [path for folder in chosen.clips for path in sorted(folder.glob("*.mp4"))]
     if not paths:

@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("simulator", "tracking"),
     ("data", "measures"),
     ("live", "pokebench", "train"),
+    ("players",),
     ("evaluate", "export"),
     ("serve",),
     ("cli",),

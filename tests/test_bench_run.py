@@ -24,17 +24,9 @@ from poke2vid.evaluate.bench.measure import (
     Sample,
     TrackedFrames,
 )
-from poke2vid.evaluate.bench.players import (
-    ALL_ROLES,
-    PATCH_SIGMA,
-    REFERENCES,
-    Copy,
-    SessionPlayer,
-    ShiftPatch,
-    load_players,
-)
 from poke2vid.evaluate.bench.plots import bars, curves
 from poke2vid.evaluate.bench.report import BenchReport, read_report, summarise
+from poke2vid.evaluate.bench.roles import ALL_ROLES, poke_of, roles_of
 from poke2vid.evaluate.bench.run import run_bench
 from poke2vid.flow.chain import FlowChain
 from poke2vid.flow.classical import DisFlow
@@ -46,11 +38,15 @@ from poke2vid.media.video import iterate_frames
 from poke2vid.media.viz import ARROW
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.players.named import REFERENCES, load_players
+from poke2vid.players.player import ALL_KINDS
+from poke2vid.players.references import PATCH_SIGMA, Copy, ShiftPatch
+from poke2vid.players.session_player import SessionPlayer
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.tracking.trackers import bench_tracker, lpips_if_found
 from poke2vid.train.presets import preset
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Poke
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
 SIDE, RADIUS, CENTRE, T, LAST = 48, 12.0, 24.0, 4, 6
@@ -415,7 +411,7 @@ def test_an_error_over_no_pixels_is_not_a_number() -> None:
 
 def test_the_shift_patch_takes_the_poked_pixel_to_its_target_and_leaves_the_far_ground() -> None:
     first, record = Disc().first, poke("shift", (20.0, 24.0), (6.0, -2.0))
-    clip = ShiftPatch(T).play(first, record, LAST)
+    clip = ShiftPatch(T).play(first, poke_of(record), LAST)
     assert clip.shape == (LAST, SIDE, SIDE, 3)
     for t in range(T, LAST + 1):
         assert np.array_equal(clip[t - 1][22, 26], first[24, 20])  # held
@@ -428,9 +424,9 @@ def test_the_shift_patch_takes_the_poked_pixel_to_its_target_and_leaves_the_far_
 
 def test_the_shift_patch_drags_the_ground_too_and_lets_impulses_go() -> None:
     first = Disc().first
-    ground = ShiftPatch(T).play(first, POKES[6], LAST)
+    ground = ShiftPatch(T).play(first, poke_of(POKES[6]), LAST)
     assert np.array_equal(ground[-1][7, 7], first[4, 4])
-    impulse = ShiftPatch(T).play(first, POKES[5], LAST)
+    impulse = ShiftPatch(T).play(first, poke_of(POKES[5]), LAST)
     assert np.array_equal(impulse[T // 2 - 1][24, 24], first[24, 20])
     for t in range(T, LAST + 1):
         assert np.array_equal(impulse[t - 1], first)
@@ -439,12 +435,12 @@ def test_the_shift_patch_drags_the_ground_too_and_lets_impulses_go() -> None:
 @pytest.mark.parametrize("number", [7, 8])
 def test_without_a_shift_nothing_is_dragged(number: int) -> None:
     first = Disc().first
-    assert np.array_equal(ShiftPatch(T).play(first, POKES[number], 2), np.stack((first, first)))
+    assert np.array_equal(ShiftPatch(T).play(first, poke_of(POKES[number]), 2), np.stack((first, first)))
 
 
 def test_the_copy_is_the_first_frame() -> None:
     first = Disc().first
-    assert np.array_equal(Copy().play(first, POKES[2], 3), np.stack((first,) * 3))
+    assert np.array_equal(Copy().play(first, poke_of(POKES[2]), 3), np.stack((first,) * 3))
 
 
 # Models
@@ -465,7 +461,7 @@ def test_a_model_plays_at_the_size_of_the_picture_whatever_its_own(side: int) ->
     assert TINY.resolution == 32
     first = cv2.resize(Disc().first, (side, side), interpolation=cv2.INTER_AREA)
     record = poke("shift", (side / 2, side / 2), (3.0, 0.0), 0)
-    clip = SessionPlayer(Animator(model())).play(first, record, 3)
+    clip = SessionPlayer(Animator(model())).play(first, poke_of(record), 3)
     assert clip.shape == (3, side, side, 3) and clip.dtype == np.uint8
     assert not np.array_equal(clip[2], first) and not np.array_equal(clip[2], clip[0])
 
@@ -478,22 +474,22 @@ def test_a_model_is_given_the_poke_in_pixels_of_the_picture() -> None:
 
     maps: list[Tensor] = []
     player = SessionPlayer(Animator(Seen(TINY).eval()))
-    player.play(Disc().first, poke("shift", (5.0, 41.0), (6.0, 0.0), 0), 3)
+    player.play(Disc().first, poke_of(poke("shift", (5.0, 41.0), (6.0, 0.0), 0)), 3)
     (seen,) = maps  # held: encoded once
     rows, columns = seen[2].nonzero(as_tuple=True)
     assert (columns.float().mean(), rows.float().mean()) == (3.0, 27.0)  # (5.5, 41.5) * 32 / 48 - 0.5, rounded
     assert seen[0].max() == pytest.approx(30 * 6 / 48)
-    player.play(Disc().first, POKES[8], 3)
+    player.play(Disc().first, poke_of(POKES[8]), 3)
     assert len(maps) == 1
-    player.play(Disc().first, POKES[7], 3)  # a finger that rests is a poke
+    player.play(Disc().first, poke_of(POKES[7]), 3)  # a finger that rests is a poke
     assert len(maps) == 2 and maps[1][0].max() == 0 < maps[1][2].max()
 
 
 def test_a_model_is_asked_only_what_it_was_trained_on() -> None:
-    assert SessionPlayer(Animator(model())).roles == {"shift", "background", "zero", "none"}
+    assert roles_of(SessionPlayer(Animator(model()))) == {"shift", "background", "zero", "none"}
     impulses = SessionPlayer(Animator(model(poke_kind="impulse")))
-    assert impulses.roles == {"impulse", "none"}
-    assert impulses.play(Disc().first, POKES[5], 2).shape == (2, SIDE, SIDE, 3)
+    assert roles_of(impulses) == {"impulse", "none"}
+    assert impulses.play(Disc().first, poke_of(POKES[5]), 2).shape == (2, SIDE, SIDE, 3)
 
 
 def test_two_models_have_the_same_digest_only_with_the_same_weights() -> None:
@@ -519,11 +515,11 @@ class Counting:
     """Plays the shift patch, and remembers what it was asked."""
 
     def __init__(self, digest: str = "counting") -> None:
-        self.digest, self.roles, self.asked = digest, ALL_ROLES, 0
+        self.digest, self.kinds, self.asked = digest, ALL_KINDS, 0
 
-    def play(self, first: np.ndarray, record: PokeRecord, frames: int) -> np.ndarray:
+    def play(self, first: np.ndarray, poke: Poke | None, frames: int) -> np.ndarray:
         self.asked += 1
-        return ShiftPatch(T).play(first, record, frames)
+        return ShiftPatch(T).play(first, poke, frames)
 
 
 FEW = tuple(POKES[number] for number in (1, 4, 7))
@@ -785,10 +781,10 @@ def test_the_seed_changes_intervals_and_not_means(out: Path, report: BenchReport
 class Drifting:
     """A disc that goes to the right, a pixel in 250 frames, whatever it is asked."""
 
-    digest, roles, asked = "drifting", ALL_ROLES, list[tuple[str, int]]()
+    digest, kinds, asked = "drifting", ALL_KINDS, list[tuple[str, int]]()
 
-    def play(self, first: np.ndarray, record: PokeRecord, frames: int) -> np.ndarray:
-        self.asked.append((record.role, frames))
+    def play(self, first: np.ndarray, poke: Poke | None, frames: int) -> np.ndarray:
+        self.asked.append(("none" if poke is None else poke.kind, frames))
         last = picture(1, False, float(frames // 250), 0.0)
         return np.concatenate((np.repeat(first[None], frames - 1, axis=0), last[None]))
 
@@ -841,12 +837,12 @@ def test_players_that_cannot_be_made_again_are_not_sent_to_other_processes(tmp_p
 class Wrong:
     """Gives something else than it should."""
 
-    digest, roles = "wrong", ALL_ROLES
+    digest, kinds = "wrong", ALL_KINDS
 
     def __init__(self, made: Callable[[np.ndarray], Any]) -> None:
         self._made = made
 
-    def play(self, first: np.ndarray, record: PokeRecord, frames: int) -> Any:
+    def play(self, first: np.ndarray, poke: Poke | None, frames: int) -> Any:
         return self._made(np.repeat(first[None], frames, axis=0))
 
 

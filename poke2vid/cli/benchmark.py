@@ -66,8 +66,8 @@ def bench_run(
     from functools import partial
 
     from poke2vid.evaluate.bench.grid import write_grids
-    from poke2vid.evaluate.bench.players import load_players
     from poke2vid.evaluate.bench.run import run_bench
+    from poke2vid.players.named import load_players
     from poke2vid.pokebench.disk import Bench
 
     opened = Bench.open(folder)

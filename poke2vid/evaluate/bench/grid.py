@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.evaluate.bench.players import BenchPlayer, ShiftPatch
+from poke2vid.evaluate.bench.roles import roles_of
 from poke2vid.evaluate.bench.run import first_of_each_family, play
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.viz import draw_pokes, enlarge, grid
+from poke2vid.players.player import PokePlayer
+from poke2vid.players.references import ShiftPatch
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.types import Poke
@@ -24,7 +26,7 @@ _SMALLEST = 128  # pixels per side that small frames are enlarged to, about
 
 
 def write_grids(
-    scenes: Sequence[TrueScene], players: Mapping[str, BenchPlayer], arrive: int, folder: Path, fps: float
+    scenes: Sequence[TrueScene], players: Mapping[str, PokePlayer], arrive: int, folder: Path, fps: float
 ) -> None:  # fmt: skip
     """Writes FOLDER/<scene>.png and .mp4 for each family's first scene by name: the longest shift at its first point.
 
@@ -48,10 +50,10 @@ def write_grids(
             write_grid(fresh, rows, poke, folder / f"{scene.name}{suffix}", fps)
 
 
-def futures(scene: TrueScene, players: Mapping[str, BenchPlayer], poke: int) -> dict[str, UInt8[np.ndarray, "t h w 3"]]:
+def futures(scene: TrueScene, players: Mapping[str, PokePlayer], poke: int) -> dict[str, UInt8[np.ndarray, "t h w 3"]]:
     """Frames of every player that knows this kind of poke, for one poke; `truth` is first. Input of `write_grid`."""
     truth = scene.frames(poke)
-    known = {name: player for name, player in players.items() if scene.pokes[poke].role in player.roles}
+    known = {name: player for name, player in players.items() if scene.pokes[poke].role in roles_of(player)}
     return {"truth": truth, **{name: play(name, player, scene, poke, len(truth)) for name, player in known.items()}}
 
 

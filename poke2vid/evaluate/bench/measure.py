@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
-from poke2vid.evaluate.bench.players import ALL_ROLES
+from poke2vid.evaluate.bench.roles import ALL_ROLES
 from poke2vid.flow.chain import FlowChain
 from poke2vid.measures import counterfactual
 from poke2vid.measures import frames as similarity

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from poke2vid.evaluate.bench.measure import COLUMNS, Sample
-from poke2vid.evaluate.bench.players import REFERENCES
 from poke2vid.evaluate.bench.plots import bars, curves
 from poke2vid.files import atomic, write_json
 from poke2vid.measures.statistics import Interval, cluster_mean
 from poke2vid.media.pictures import write_picture
+from poke2vid.players.named import REFERENCES
 from poke2vid.types import InputError
 
 OVERALL = "all"  # the scope of all families together

@@ -28,18 +28,21 @@ from poke2vid.evaluate.bench.measure import (
     TrackedFrames,
     long_drift,
 )
-from poke2vid.evaluate.bench.players import REFERENCES, BenchPlayer, Copy, ShiftPatch
 from poke2vid.evaluate.bench.remembered import RememberedScene
 from poke2vid.evaluate.bench.report import BenchReport, summarise
+from poke2vid.evaluate.bench.roles import poke_of, roles_of
 from poke2vid.files import write_json
 from poke2vid.flow.chain import FlowChain
+from poke2vid.players.named import REFERENCES
+from poke2vid.players.player import PokePlayer
+from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.pretrained.features import Lpips
 from poke2vid.processes import Died, Tick, run_jobs
 from poke2vid.tracking.trackers import bench_tracker, lpips_if_found
 from poke2vid.types import InputError
 
-Players = Mapping[str, BenchPlayer]  # by their names in the report
+Players = Mapping[str, PokePlayer]  # by their names in the report
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class _Row:
     name: str
     digest: str
     play: Callable[[TrueScene, FlowChain], Played]
-    player: BenchPlayer | None
+    player: PokePlayer | None
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ def _jobs(scenes: Sequence[TrueScene], rows: Mapping[str, _Row], out: Path, comm
             jobs += [
                 _Job(name, scene, True, _file(out / "long", name, scene), {**keys[name], "long": LONG_FRAMES})
                 for name, row in rows.items()
-                if row.player is not None and "none" in row.player.roles
+                if row.player is not None and "none" in roles_of(row.player)
             ]
     return jobs
 
@@ -260,7 +263,7 @@ def _rows(players: Players, moments: Moments) -> dict[str, _Row]:
     taken = sorted(set(players) & set(REFERENCES))
     if taken:
         raise InputError(f"a player cannot be called {taken[0]!r}, which is a reference row; give it another name.")
-    asked: dict[str, BenchPlayer] = {**players, "shift-patch": ShiftPatch(moments.arrive), "copy": Copy()}
+    asked: dict[str, PokePlayer] = {**players, "shift-patch": ShiftPatch(moments.arrive), "copy": Copy()}
     played = [
         _Row(name, player.digest, partial(_by_player, name, player, moments), player) for name, player in asked.items()
     ]
@@ -272,15 +275,15 @@ def _rows(players: Players, moments: Moments) -> dict[str, _Row]:
 
 
 def _by_player(
-    name: str, player: BenchPlayer, moments: Moments, scene: TrueScene, tracker: FlowChain
+    name: str, player: PokePlayer, moments: Moments, scene: TrueScene, tracker: FlowChain
 ) -> Played:  # fmt: skip
     return TrackedFrames(
-        scene, lambda poke: play(name, player, scene, poke, moments.last), tracker, moments, player.roles
+        scene, lambda poke: play(name, player, scene, poke, moments.last), tracker, moments, roles_of(player)
     )
 
 
 def play(
-    name: str, player: BenchPlayer, scene: TrueScene, poke: int, frames: int
+    name: str, player: PokePlayer, scene: TrueScene, poke: int, frames: int
 ) -> UInt8[np.ndarray, "{frames} h w 3"]:  # fmt: skip
     """Frames 1 ... `frames` of a player after one poke of a scene.
 
@@ -290,7 +293,7 @@ def play(
     where = f"player {name!r} on scene {scene.name!r}"
     first = scene.first
     try:
-        made: Any = player.play(first, scene.pokes[poke], frames)
+        made: Any = player.play(first, poke_of(scene.pokes[poke]), frames)
     except InputError as error:
         raise InputError(f"{where}, poke {poke}: {str(error).rstrip('.')}.") from error
     shape = getattr(made, "shape", None)

@@ -1,37 +1,33 @@
 """Predicted frames of a model or baseline for one poke."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.evaluate.bench.players import REFERENCES, BenchPlayer, Copy, ShiftPatch, load_players
-from poke2vid.pokebench.records import PokeRecord
+from poke2vid.players.named import REFERENCES, load_players
+from poke2vid.players.player import PokePlayer
+from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.types import InputError, Poke, PokeKind
 
 NAMED = ("copy", "shift-patch")  # baselines that need no file
 
 
 def play(
-    player: BenchPlayer, name: str, first: UInt8[np.ndarray, "h w 3"], poke: Poke, length: int
+    player: PokePlayer, name: str, first: UInt8[np.ndarray, "h w 3"], poke: Poke, length: int
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """x_0 and `length` predicted frames after a poke, which is in pixels of x_0.
 
     Raises:
         InputError: if the player gives frames with numbers that are not finite; names it.
     """
-    record = PokeRecord(
-        role=poke.kind, at=poke.location, shift=poke.shift, point=0, part=0,
-        length=round(math.hypot(*poke.shift) / max(first.shape[:2]), 3),
-    )  # fmt: skip
     try:
-        return np.concatenate((first[None], player.play(first, record, length)))
+        return np.concatenate((first[None], player.play(first, poke, length)))
     except InputError as error:
         raise InputError(f"{name} cannot be shown: {error}") from error
 
 
-def load_beside(names: Sequence[str], kind: PokeKind, horizon: int) -> dict[str, BenchPlayer]:
+def load_beside(names: Sequence[str], kind: PokeKind, horizon: int) -> dict[str, PokePlayer]:
     """Loads the players shown beside the model, by name in the given order: `NAMED` ones, and models or training runs.
 
     Args:
@@ -45,12 +41,12 @@ def load_beside(names: Sequence[str], kind: PokeKind, horizon: int) -> dict[str,
         if name in set(REFERENCES) - set(NAMED):  # load_players leaves them out
             raise InputError(f"--beside {name} needs a simulated truth; name a model's file, {' or '.join(NAMED)}.")
     files = iter(load_players([name for name in names if name not in NAMED]).items())
-    players: dict[str, BenchPlayer] = {}
+    players: dict[str, PokePlayer] = {}
     for name in names:
         label, player = (name, _named(name, horizon)) if name in NAMED else next(files)
         if label in players:
             raise InputError(f"--beside {name} was given twice; name each once.")
-        if kind not in player.roles:
+        if kind not in player.kinds:
             raise InputError(
                 f"--beside {name} knows no {kind} pokes, and the model it stands beside no other; leave it away."
             )
@@ -58,5 +54,5 @@ def load_beside(names: Sequence[str], kind: PokeKind, horizon: int) -> dict[str,
     return players
 
 
-def _named(name: str, horizon: int) -> BenchPlayer:
+def _named(name: str, horizon: int) -> PokePlayer:
     return Copy() if name == "copy" else ShiftPatch(horizon)

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from poke2vid.data.store import Store
-from poke2vid.evaluate.bench.players import BenchPlayer, SessionPlayer
 from poke2vid.evaluate.figures.clips import FigureClip, choose_clips
 from poke2vid.evaluate.figures.futures import load_beside, play
 from poke2vid.evaluate.figures.given import read_pokes
@@ -23,6 +22,8 @@ from poke2vid.live.session import Animator
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
 from poke2vid.model.files import LoadedModel
+from poke2vid.players.player import PokePlayer
+from poke2vid.players.session_player import SessionPlayer
 from poke2vid.tracking.trackers import best_tracker
 from poke2vid.types import InputError
 
@@ -105,7 +106,7 @@ def _short(digest: str) -> str:
     return digest if " " in digest else digest[:12]
 
 
-def rows_of(clip: FigureClip, player: BenchPlayer, tracker: FlowEstimator | None) -> list[Row]:
+def rows_of(clip: FigureClip, player: PokePlayer, tracker: FlowEstimator | None) -> list[Row]:
     """Rows of a clip: the truth, and the player's frames after every poke, with the tracker's flow if there is one."""
     first, length = clip.frames[0], len(clip.frames) - 1
     rows = [Row("truth", clip.frames, (), _flow(clip.frames, tracker))]
@@ -131,7 +132,7 @@ def _write_clip(clip: FigureClip, rows: Sequence[Row], out: Path, fps: float) ->
 
 
 def _write_comparison(
-    clips: Sequence[FigureClip], players: Mapping[str, BenchPlayer], out: Path, fps: float
+    clips: Sequence[FigureClip], players: Mapping[str, PokePlayer], out: Path, fps: float
 ) -> list[Written]:
     """Writes truth and players on the clips' simulated pokes; no arrows, since looks are compared (App. A.5)."""
     lines = []

@@ -10,10 +10,11 @@ from tqdm import tqdm
 
 from poke2vid.evaluate.impulse.curves import FRAMES, MAGNITUDES, ImpulseReport, Response, curves, summarise
 from poke2vid.evaluate.impulse.figures import plot, write_clips
-from poke2vid.evaluate.impulse.scenes import DIRECTIONS, POINTS, ImpulseScene, TruePoke, impulse_scenes
+from poke2vid.evaluate.impulse.scenes import DIRECTIONS, POINTS, ImpulseScene, impulse_scenes
 from poke2vid.flow.chain import FlowChain
 from poke2vid.live.session import Animator
 from poke2vid.model.files import LoadedModel
+from poke2vid.players.session_player import SessionPlayer
 from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.tracking.trackers import bench_tracker
 from poke2vid.types import InputError, Player
@@ -35,13 +36,14 @@ def measure_impulses(
     """
     model = loaded.model
     require_impulses(model, loaded.path)
+    player = SessionPlayer(Animator(model, loaded.about))
     tracker = bench_tracker()
     responses: list[Response] = []
     rejected = Counter[str]()
     drawn = impulse_scenes(scenes, model.resolution, family=family, seed=seed)
     for scene in tqdm(drawn, total=scenes, unit="scene", disable=True if quiet else None):
         rejected.update(scene.rejected)
-        played = {(p.number, p.magnitude): play(model, scene, p) for p in scene.pokes}
+        played = {(p.number, p.magnitude): player.play(scene.first, p.poke, len(p.flows)) for p in scene.pokes}
         responses += responses_of(scene, played, tracker)
         shown = [(p, p.frames, played[p.number, p.magnitude]) for p in scene.pokes if p.frames is not None]
         rows = {"truth": [true for _, true, _ in shown], "model": [predicted for _, _, predicted in shown]}
@@ -58,12 +60,6 @@ def require_impulses(player: Player, name: Path) -> None:
         raise InputError(
             f"{name} was trained on shifts and does not know impulses; train one with --preset impulse64 or impulse_small64."
         )
-
-
-def play(player: Player, scene: ImpulseScene, poke: TruePoke) -> UInt8[np.ndarray, "t h w 3"]:
-    """The model's frames 1 ... T after an impulse."""
-    animation = Animator(player).animate(scene.first, [poke.poke], len(poke.flows), max_side=player.resolution)
-    return animation.frames[1:]
 
 
 def responses_of(

@@ -24,9 +24,8 @@ from poke2vid.files import atomic
 from poke2vid.flow.raft import RaftFlow
 from poke2vid.measures.statistics import cluster_mean
 from poke2vid.media.video import iterate_frames
-from poke2vid.players.named import load_players
+from poke2vid.players.named import load_players, reference_players
 from poke2vid.players.player import PokePlayer
-from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.tracking.trackers import bench_tracker
 from poke2vid.types import InputError, Poke
 
@@ -95,7 +94,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     raft, tracker = RaftFlow(chosen.weights_dir), bench_tracker()
-    players: dict[str, PokePlayer] = {**load_players(chosen.models), "shift-patch": ShiftPatch(ARRIVE), "copy": Copy()}
+    players: dict[str, PokePlayer] = {**load_players(chosen.models), **reference_players(ARRIVE)}
     rows: dict[str, list[tuple[str, dict[str, float]]]] = {name: [] for name in (*players, "truth")}
     paths = [path for folder in chosen.clips for path in sorted(folder.glob("*.mp4"))]
     if not paths:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from poke2vid.live.session import load
 from poke2vid.players.player import PokePlayer
+from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.players.session_player import SessionPlayer
 from poke2vid.types import InputError
 
@@ -14,6 +15,15 @@ REFERENCES = (
     "oracle",
     "exact",
 )  # rows that every report of a bench has; no player may take their names
+
+
+def reference_players(arrive: int) -> dict[str, PokePlayer]:
+    """Players that run beside every model, by the names of their rows.
+
+    Args:
+        arrive: T, the frame in which a shift arrives.
+    """
+    return {"shift-patch": ShiftPatch(arrive), "copy": Copy()}
 
 
 def load_players(names: Sequence[str]) -> dict[str, PokePlayer]:

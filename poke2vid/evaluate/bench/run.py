@@ -33,9 +33,8 @@ from poke2vid.evaluate.bench.report import BenchReport, summarise
 from poke2vid.evaluate.bench.roles import poke_of, roles_of
 from poke2vid.files import write_json
 from poke2vid.flow.chain import FlowChain
-from poke2vid.players.named import REFERENCES
+from poke2vid.players.named import REFERENCES, reference_players
 from poke2vid.players.player import PokePlayer
-from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.pretrained.features import Lpips
 from poke2vid.processes import Died, Tick, run_jobs
@@ -263,7 +262,7 @@ def _rows(players: Players, moments: Moments) -> dict[str, _Row]:
     taken = sorted(set(players) & set(REFERENCES))
     if taken:
         raise InputError(f"a player cannot be called {taken[0]!r}, which is a reference row; give it another name.")
-    asked: dict[str, PokePlayer] = {**players, "shift-patch": ShiftPatch(moments.arrive), "copy": Copy()}
+    asked: dict[str, PokePlayer] = {**players, **reference_players(moments.arrive)}
     played = [
         _Row(name, player.digest, partial(_by_player, name, player, moments), player) for name, player in asked.items()
     ]

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.players.named import REFERENCES, load_players
+from poke2vid.players.named import REFERENCES, load_players, reference_players
 from poke2vid.players.player import PokePlayer
-from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.types import InputError, Poke, PokeKind
 
 NAMED = ("copy", "shift-patch")  # baselines that need no file
@@ -43,7 +42,7 @@ def load_beside(names: Sequence[str], kind: PokeKind, horizon: int) -> dict[str,
     files = iter(load_players([name for name in names if name not in NAMED]).items())
     players: dict[str, PokePlayer] = {}
     for name in names:
-        label, player = (name, _named(name, horizon)) if name in NAMED else next(files)
+        label, player = (name, reference_players(horizon)[name]) if name in NAMED else next(files)
         if label in players:
             raise InputError(f"--beside {name} was given twice; name each once.")
         if kind not in player.kinds:
@@ -52,7 +51,3 @@ def load_beside(names: Sequence[str], kind: PokeKind, horizon: int) -> dict[str,
             )
         players[label] = player
     return players
-
-
-def _named(name: str, horizon: int) -> PokePlayer:
-    return Copy() if name == "copy" else ShiftPatch(horizon)

@@ -1,5 +1,6 @@
 """Precision of the networks in training: bf16 where the machine is faster at it, else fp32."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Literal, cast, get_args
@@ -14,9 +15,11 @@ TRIAL_STEPS = 3  # timed steps of each precision, after an untimed one
 GAIN = 0.9  # bf16 is taken if its steps need less than this share of fp32's time: smaller gains may be noise
 
 
-def convolving(precision: Precision, device: torch.device) -> torch.autocast:
+def convolving(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Context in which convolutions compute in that precision; sums, warps and norms choose their own."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    if precision == "fp32":
+        return contextlib.nullcontext()  # autocast refuses devices without arithmetic, on which FLOPs are counted
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 class Convolving(nn.Module):

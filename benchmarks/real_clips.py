@@ -104,7 +104,7 @@ def main() -> None:
         rows = {name: [] for name in rows}
         for path in tqdm(sorted(folder.glob("*.mp4")), unit="clip"):
             found = list(moments(path, raft, chosen.side, chosen.lag, chosen.every))
-            for moment in sorted(found, key=lambda one: -one.poke.length)[: chosen.most]:
+            for moment in sorted(found, key=lambda one: -np.hypot(*one.poke.shift))[: chosen.most]:
                 for name, player in players.items():
                     clip = [moment.frames[0], *player.play(moment.frames[0], moment.poke, ARRIVE)]
                     *_, flow = tracker(clip)

@@ -47,8 +47,8 @@ from poke2vid.export.skeleton import write_skeleton
 from poke2vid.model.files import load_player, save_touch_video
 
 trained, work = load_player(Path(sys.argv[1])), Path(sys.argv[2])
-origin = {key: trained.about.get(key) for key in ("train", "step", "code", "stores", "init")}
-origin["trained_on"] = "simulated plants, figures, objects and cabinets (recipes/touch128.sh); no clip of anybody"
+origin = {key: trained.about.get(key) for key in ("train", "step", "code", "stores", "cutouts", "init")}
+origin["trained_on"] = "simulated plants, figures, objects and cabinets, perhaps stills of cut-outs (recipes/touch128.sh); no clip of anybody"
 save_touch_video(work / "touch128.safetensors", trained.model, origin)
 export_model(work / "touch128.safetensors", work / "graphs", half=False)
 write_skeleton(work / "graphs", work / "touch128-onnx")

@@ -84,7 +84,7 @@ def main(
     out: Annotated[Path, typer.Option("--out", help="Folder for live_browser.json and live_browser.md.")] = RESULTS,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Of dragging, for each measurement.")] = 10.0,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of dragging at both rates, in turns.")] = 3,
-    quick: Annotated[bool, typer.Option("--quick", help="The smallest model, two seconds: does it run?")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="The base alone, two seconds: does it run?")] = False,
 ) -> None:
     """Drag on the page with every model that it may run."""
     seconds, rounds = (2.0, 1) if quick else (seconds, rounds)
@@ -94,7 +94,7 @@ def main(
     with tempfile.TemporaryDirectory() as place, chromium() as browser, Machine() as machine:
         picture = Path(place) / "picture.png"
         write_picture(picture, moving_things(1, side=SHOWN_SIDE)[0])
-        for name in (BASE, NAMES[0]) if quick else (BASE, *NAMES):
+        for name in (BASE,) if quick else (BASE, *NAMES):
             graphs, shown = Path(place) / name, picture
             middle = Poke((SHOWN_SIDE / 2, SHOWN_SIDE / 2), (40.0, -20.0))
             if name == BASE:

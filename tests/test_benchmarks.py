@@ -212,7 +212,8 @@ def test_the_page_is_held_against_a_program(results: Any) -> None:
         pass  # skips where there is none
     values, page = results("live_browser")
     check(values, page)
-    model = values["models"]["small64"]
+    model = values["models"]["touch128"]
     assert model["step_ms"] > 0 and model["native_ms"] > 0
+    assert 0 < model["touch_ms"]["p50"] <= model["touch_ms"]["p95"]
     for rate in ("at_25", "fastest"):
         assert all(0 < one["latencyP50"] <= one["latencyP95"] and one["frames_per_second"] > 0 for one in model[rate])

@@ -5,8 +5,7 @@
 
 WORK/backgrounds and WORK/cutouts are what `poke2vid simulate --looks wild --backgrounds` and `poke2vid train --cutouts` take.
 Which packages and files is in pictures.txt, chosen by eye: no drawings among the cut-outs, nothing that stands out in a
-background. Their licences (CC0, CC BY, CC BY-SA, GPL) are in each package's usr/share/doc/*/copyright, which is kept in
-WORK/packages.
+background; with each package stand its licences. Authors are in usr/share/doc/*/copyright, which is kept in WORK/packages.
 
 It needs dpkg-deb, 600 MB for the packages, and poke2vid with pillow-jxl-plugin. A package that the mirror has replaced by a
 newer one is named and left out; the others are checked by sha256.
@@ -16,7 +15,6 @@ import hashlib
 import importlib
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -36,7 +34,7 @@ def unpacked(package: str, where: str, sha256: str, work: Path) -> Path | None:
     try:
         with urllib.request.urlopen(f"{MIRROR}{where}/{file}") as answer:
             data = answer.read()
-    except urllib.error.HTTPError as error:
+    except OSError as error:
         print(f"{file} is not to be had ({error}); go on without it.", file=sys.stderr)
         return None
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -66,7 +64,7 @@ def main(work: Path) -> None:
     importlib.import_module("pillow_jxl")  # teaches Pillow JPEG XL
     listed = [line.split(" ") for line in Path(__file__).with_name("pictures.txt").read_text().splitlines()]
     packages = [row[1:] for row in listed if row[0] == "package"]
-    folders = {name: unpacked(name, where, sha256, work) for name, where, sha256 in tqdm(packages)}
+    folders = {name: unpacked(name, where, sha256, work) for name, where, sha256, _ in tqdm(packages)}
     chosen = [(kind, package, " ".join(path)) for kind, package, *path in listed if kind != "package"]
     for kind, package, path in tqdm(chosen):
         folder, name = folders[package], f"{package}-{path.split('/', 3)[-1].replace('/', '-')}"
@@ -78,6 +76,9 @@ def main(work: Path) -> None:
             partial = target.with_name(f".{target.name}")
             shrunk(picture, kind).save(partial, quality=92)
             partial.rename(target)
+    missing = [name for name, folder in folders.items() if folder is None]
+    if missing:
+        sys.exit(f"without {', '.join(missing)}: the pictures are not quite those that the base has learnt from.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@
 # PICTURES what recipes/pictures.py has fetched: photographs to stand behind the scenes, beside those that scikit-image and
 #          scikit-learn carry, and cut-outs, which teach where objects end in photographs; without it the base is worse on these
 #
-# It needs poke2vid[simulator], scikit-image and scikit-learn, and no data. Held-out scores are in WORK/*/scores.jsonl.
+# It needs poke2vid[simulator], scikit-image and scikit-learn, and no data but PICTURES. Held-out scores are in WORK/*/scores.jsonl.
 set -euo pipefail
 work=$1 steps=${2:-60000} scenes=${3:-4000}
 photos=() stills=()
@@ -20,7 +20,7 @@ if [ $# -gt 3 ]; then
 fi
 wild=(--looks wild "${photos[@]}" --store)
 
-poke2vid simulate figures plants objects --scenes "$scenes" --pokes 6 --test-scenes 64 --films 100 --frames 34 "${wild[@]}" --out "$work/wild"
+poke2vid simulate figures plants objects cabinets --scenes "$scenes" --pokes 6 --test-scenes 64 --films 100 --frames 34 "${wild[@]}" --out "$work/wild"
 poke2vid simulate plants --scenes "$scenes" --pokes 6 --test-scenes 8 --films 100 --frames 34 --seed 1 "${wild[@]}" --out "$work/plants"
 poke2vid simulate objects figures plants cabinets --scenes "$((1 + scenes / 6))" --pokes 3 --test-scenes 24 --films 1 --frames 40 --seed 2 \
     "${wild[@]}" --out "$work/films"
@@ -33,8 +33,8 @@ train() { # preset, run, steps, the run that a new one starts from or nothing, m
     if compgen -G "$run/checkpoints/step-*.safetensors" >/dev/null; then begin=(--resume); elif [ -n "$from" ]; then begin=(--init "$from"); fi
     poke2vid train --preset "$preset" "${stores[@]}" --out "$run" --threads 1 --workers 0 --set steps="$steps" "${begin[@]}" "$@"
 }
-train fields64 "$work/run64" "$((steps / 2))" "" "${stills[@]}"
-train fields128 "$work/run128" "$((steps / 2))" "$work/run64" "${stills[@]}"
+train fields64 "$work/run64" "$((steps / 2))" "" --set films=6 "${stills[@]}"
+train fields128 "$work/run128" "$((steps / 2))" "$work/run64" --set films=6 "${stills[@]}"
 train time128 "$work/time128" "$((1 + steps / 60))" "$work/run128"
 
 # What goes into the package: the weights in a byte each, without the optimisers, and the graphs without the weights.

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from poked_discs import write_discs
 
-from poke2vid.data.cutouts import HELD_OUT, Cutouts, placed
+from poke2vid.data.cutouts import HELD_OUT, KEPT_SIDE, Cutouts, placed
 from poke2vid.files import digest_of, read_tensors
 from poke2vid.media.pictures import read_cutout
 from poke2vid.model.touch_encoder import TouchConfig, TouchEncoder
@@ -18,6 +18,7 @@ from poke2vid.simulator.looks.photographs import Photographs
 from poke2vid.train.field_config import FieldConfig
 from poke2vid.train.field_loop import train_fields
 from poke2vid.train.field_trainer import found_loss, objectness
+from poke2vid.train.presets import FIELD_PRESETS
 from poke2vid.train.still_data import StillBatch, StillBatches
 from poke2vid.types import InputError
 
@@ -106,7 +107,7 @@ def test_a_sure_and_right_answer_costs_nothing_and_a_wrong_one_its_confidence() 
 @pytest.mark.parametrize(
     ("prepare", "says"),
     [
-        (lambda folder: None, "holds 0 pictures"),
+        (lambda folder: None, "holds 0 different pictures"),
         (
             lambda folder: [Image.new("RGBA", (9, 9), (k, 0, 0, 255)).save(folder / f"{k}.png") for k in range(8)],
             "no cut-out",
@@ -173,6 +174,26 @@ def test_stills_alone_teach_where_an_object_is(cutouts: Cutouts) -> None:
     assert after < 0.3 * before
 
 
+def test_equal_files_are_one_cut_out(tmp_path: Path, green: Photographs) -> None:
+    for k in range(HELD_OUT):
+        disc(40, (200, 10, 10)).save(tmp_path / f"{k}.png")
+    with pytest.raises(InputError, match="holds 1 different"):
+        Cutouts.find(tmp_path, green)
+
+
+def test_a_large_cut_out_is_shrunk_without_what_lies_under_its_transparent_parts(
+    tmp_path: Path, green: Photographs
+) -> None:
+    for k in range(HELD_OUT):
+        cutout = np.array(disc(700 + k, (200, 10, 10)))
+        cutout[cutout[..., 3] == 0] = (0, 0, 255, 0)
+        Image.fromarray(cutout).save(tmp_path / f"{k}.png")
+    (*_, one) = Cutouts.find(tmp_path, green).pictures
+    assert one.shape == (KEPT_SIDE, KEPT_SIDE, 4)
+    edge = one[(one[..., 3] > 8) & (one[..., 3] < 250)]
+    assert len(edge) > 100 and (edge[:, 2] < 20).all()
+
+
 def test_stills_and_cut_outs_come_together_or_not_at_all(
     store: Path, folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -180,3 +201,17 @@ def test_stills_and_cut_outs_come_together_or_not_at_all(
         train_fields(TINY, [store], tmp_path / "run", quiet=True)
     with pytest.raises(InputError, match="stills=4"):
         train_fields(replace(TINY, stills=0), [store], tmp_path / "run", cutouts=folders[0], quiet=True)
+    with pytest.raises(InputError, match="leave --backgrounds away"):
+        train_fields(replace(TINY, stills=0), [store], tmp_path / "run", photographs=folders[1], quiet=True)
+    with pytest.raises(InputError, match="set stills to 0"):
+        replace(FIELD_PRESETS["time64"], stills=4)
+
+
+def test_a_run_that_starts_from_one_with_cut_outs_remembers_them(
+    store: Path, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    many = replace(TINY, stills=100, steps=1, sample_every=1)  # more than are scored
+    first = train_fields(many, [store], tmp_path / "first", cutouts=folders[0], photographs=folders[1], quiet=True)
+    digest = read_tensors(first)[1]["cutouts"]
+    second = train_fields(replace(TINY, stills=0, steps=1), [store], tmp_path / "second", init=first, quiet=True)
+    assert digest and read_tensors(second)[1]["cutouts"] == digest

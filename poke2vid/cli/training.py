@@ -74,7 +74,7 @@ def train(
                 raise typer.BadParameter(f"{preset} trains on the CPU; leave it away", param_hint="--device")
             saved = _fields(
                 override(FIELD_PRESETS[preset], chosen), data, out, resume, BASE if str(init) == "base" else init, workers,
-                minutes, precision or "auto", cutouts, backgrounds,
+                minutes, precision or _usual(chosen), cutouts, backgrounds,
             )  # fmt: skip
             print(f"done: {saved}")
             return
@@ -94,7 +94,7 @@ def train(
 
 def _fields(
     config: "FieldConfig", data: list[Path], out: Path, resume: bool, init: Path | None, workers: int, minutes: float | None,
-    precision: str, cutouts: Path | None, backgrounds: Path | None,
+    precision: str | None, cutouts: Path | None, backgrounds: Path | None,
 ) -> Path:  # fmt: skip
     """Trains E_phi on stores of pokes."""
     from poke2vid.train.field_loop import train_fields
@@ -103,6 +103,11 @@ def _fields(
         config, data, out, resume=resume, init=init, workers=workers, max_minutes=minutes, precision=precision,
         cutouts=cutouts, photographs=backgrounds,
     )  # fmt: skip
+
+
+def _usual(settings: list[str]) -> str | None:
+    """The precision where none was asked for: that of the settings, else the faster one."""
+    return None if any(setting.split("=")[0].strip() == "precision" for setting in settings) else "auto"
 
 
 def _for_pokes_alone(data: list[Path], cutouts: Path | None, backgrounds: Path | None) -> None:

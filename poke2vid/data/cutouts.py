@@ -57,11 +57,11 @@ class Cutouts:
             raise InputError(
                 f"there is no folder {folder} to be read; give --cutouts one of PNGs with transparency."
             ) from error
-        if not HELD_OUT <= len(files) <= MOST_CUTOUTS:
-            raise InputError(
-                f"the folder {folder} holds {len(files)} pictures; give --cutouts {HELD_OUT} to {MOST_CUTOUTS} of them."
-            )
         by_hash = {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in files}
+        if not HELD_OUT <= len(by_hash) <= MOST_CUTOUTS:
+            raise InputError(
+                f"the folder {folder} holds {len(by_hash)} different pictures; give --cutouts {HELD_OUT} to {MOST_CUTOUTS}."
+            )
         hashes = sorted(by_hash)
         chosen = [sha for k, sha in enumerate(hashes) if (k % HELD_OUT == 0) == (split == "test")]
         digest = hashlib.sha256(" ".join([*hashes, photographs.digest]).encode()).hexdigest()
@@ -101,8 +101,7 @@ def placed(
     height, width = cutout.shape[:2]
     scale = largest * side / max(height, width)
     size = max(2, round(width * scale)), max(2, round(height * scale))
-    weighted = cutout.astype(np.float32)
-    weighted[..., :3] *= weighted[..., 3:] / 255  # otherwise colours of transparent pixels would show at its edges
+    weighted = _weighted(cutout)
     small = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     if rng.random() < 0.5:
         small = np.ascontiguousarray(small[:, ::-1])
@@ -124,7 +123,8 @@ def placed(
 def _shadow(opacity: Float32[np.ndarray, "s s"], rng: np.random.Generator) -> Float32[np.ndarray, "s s"]:
     """Darkening of the background by an object's shadow: its outline, moved and blurred."""
     side = opacity.shape[0]
-    moved = np.roll(opacity, rng.integers(-side // 12, side // 12 + 1, size=2), axis=(0, 1))
+    dx, dy = (float(d) for d in rng.integers(-side // 12, side // 12 + 1, size=2))
+    moved = cv2.warpAffine(opacity, np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]]), (side, side))
     return rng.uniform(0.2, 0.7) * cv2.GaussianBlur(moved, (0, 0), float(rng.uniform(0.01, 0.05)) * side)
 
 
@@ -133,4 +133,13 @@ def _shrunk(cutout: Cutout) -> Cutout:
     if scale >= 1:
         return cutout
     size = max(1, round(cutout.shape[1] * scale)), max(1, round(cutout.shape[0] * scale))
-    return cv2.resize(cutout, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(_weighted(cutout), size, interpolation=cv2.INTER_AREA)
+    colour = small[..., :3] / np.maximum(small[..., 3:] / 255, 1e-3)
+    return np.concatenate((colour, small[..., 3:]), axis=-1).round().clip(0, 255).astype(np.uint8)
+
+
+def _weighted(cutout: Cutout) -> Float32[np.ndarray, "_ _ 4"]:
+    """Colours times opacity: else the colours under transparent parts would show at the edges of a resized cut-out."""
+    weighted = cutout.astype(np.float32)
+    weighted[..., :3] *= weighted[..., 3:] / 255
+    return weighted

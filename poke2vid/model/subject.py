@@ -4,6 +4,7 @@ U2-Net's small version finds what stands out in any picture. If a touch is on th
 holes in o are closed, and everything outside the subject stays. If the touch is not on it, o decides.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,4 +98,5 @@ def with_subject(model: Player, subject: str, weights_dir: str | Path | None = N
         return model
     if not isinstance(model, TouchDynamics):
         raise InputError("a subject is for models that see what they touch; leave --subject away with this one.")
-    return WithSubject(model, U2Net(weights.locate("u2netp", weights_dir)))
+    file = weights.locate("u2netp", weights_dir, allow_download=not os.environ.get("POKE2VID_OFFLINE"))
+    return WithSubject(model, U2Net(file))

@@ -118,6 +118,8 @@ class FieldConfig:
             raise InputError(
                 "films teach maps of time, and this network has none; set touch.swing to 40, or films to 0."
             )
+        if self.time_alone and self.stills:
+            raise InputError("stills teach what an object is, and time alone leaves that as it is; set stills to 0.")
         if self.time_alone and not self.films:
             raise InputError("time is learnt from films; set films to 24, or time_alone to false.")
         if not 0 < self.decay <= 1:

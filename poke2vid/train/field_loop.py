@@ -27,7 +27,7 @@ from poke2vid.train.field_trainer import FieldScores, FieldTrainer, objectness, 
 from poke2vid.train.film_data import FilmBatch, FilmBatches
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster, kept
-from poke2vid.train.still_data import StillBatches
+from poke2vid.train.still_data import StillBatch, StillBatches
 from poke2vid.train.stopping import Interrupted, Signals, single_thread
 from poke2vid.train.swing_loss import SwingScores, swing_scores
 from poke2vid.types import InputError, Split
@@ -78,7 +78,8 @@ def train_fields(
     stills = _stills(cutouts, photographs, config)
     # Trainer, new or resumed
     config = replace(
-        config, precision=_precision(precision, config, batches, checkpoint.newest(run) if resume else None)
+        config,
+        precision=_precision(precision, config, batches, films, stills, checkpoint.newest(run) if resume else None),
     )
     trainer = FieldTrainer(config)
     origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": FIELDS}
@@ -130,6 +131,10 @@ def _stills(cutouts: Path | None, photographs: Path | None, config: FieldConfig)
             "give both --cutouts FOLDER and --set stills=4, or neither."
         )
     if cutouts is None:
+        if photographs is not None:
+            raise InputError(
+                "photographs stand behind cut-outs here; give --cutouts FOLDER too, or leave --backgrounds away."
+            )
         return {}
     from poke2vid.data.cutouts import Cutouts  # imported here: only stills decode pictures
     from poke2vid.simulator.looks.photographs import Photographs
@@ -138,23 +143,37 @@ def _stills(cutouts: Path | None, photographs: Path | None, config: FieldConfig)
     return {split: StillBatches(Cutouts.find(cutouts, found, split), config, split) for split in ("train", "test")}
 
 
-def _precision(asked: str | None, config: FieldConfig, batches: FieldBatches, found: Path | None) -> Precision:
+def _precision(
+    asked: str | None, config: FieldConfig, batches: FieldBatches, films: FilmBatches, stills: dict[Split, StillBatches],
+    found: Path | None,
+) -> Precision:  # fmt: skip
     """Precision of a run: its own if resumed, else the one asked for ("auto": the faster here), else the config's.
 
     Raises:
         InputError: for an unknown name.
     """
     if found is not None:
-        return kept(asked, _config_of(checkpoint.read(found)[1]).precision)
+        about = checkpoint.read(found)[1]
+        _require_fields(about, found.parent.parent)
+        return kept(asked, _config_of(about).precision)
     if asked is None:
         return config.precision
-    return faster(asked, lambda precision: _steps_of(replace(config, precision=precision), batches[0]))
+    shown = batches[0], films[0] if config.films else None, stills["train"][0] if stills else None
+    return faster(asked, lambda precision: _steps_of(replace(config, precision=precision), *shown))
 
 
-def _steps_of(config: FieldConfig, batch: FieldBatch) -> Callable[[], object]:
+def _steps_of(
+    config: FieldConfig, batch: FieldBatch, films: FilmBatch | None, stills: StillBatch | None
+) -> Callable[[], object]:
     """A training step for timing, on a network of its own."""
     trainer = FieldTrainer(config)
-    return lambda: trainer.advance(batch)
+    return lambda: trainer.advance(batch, films, stills)
+
+
+def _require_fields(about: dict[str, Any], run: Path) -> None:
+    """Raises InputError for a run of another kind."""
+    if about.get("kind") != FIELDS:
+        raise InputError(f"{run} is another kind of run; choose its own preset.")
 
 
 def _config_of(about: dict[str, Any]) -> FieldConfig:
@@ -180,6 +199,7 @@ def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, or
                 raise InputError(
                     f"{start.path} is a model of the paper's form; start from one that sees what it touches."
                 )
+            origin.setdefault("cutouts", start.about.get("cutouts"))
             origin["drawn"] = trainer.begin_from(start.model.touch_encoder.state_dict())
             origin["init"] = digest_of(start.model.state_dict(), {})
         write_json(run / "config.json", to_json(trainer.config))
@@ -187,8 +207,7 @@ def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, or
     if found is None:
         raise InputError(f"{run} holds no checkpoint to resume from; start without --resume.")
     tensors, about = checkpoint.read(found)
-    if about.get("kind") != FIELDS:
-        raise InputError(f"{run} is another kind of run; choose its own preset.")
+    _require_fields(about, run)
     free = {name: getattr(trainer.config, name) for name in FREE}
     if replace(_config_of(about), **free) != trainer.config:
         raise InputError(
@@ -196,6 +215,7 @@ def _begin(run: Path, resume: bool, init: Path | None, trainer: FieldTrainer, or
             f"Only {', '.join(FREE)} may change on the way."
         )
     origin["init"], origin["earlier_stores"] = about.get("init"), _earlier(about, origin["stores"])
+    origin.setdefault("cutouts", about.get("cutouts"))
     trainer.load(tensors, int(about["step"]))
     if trainer.step >= trainer.config.steps:
         raise InputError(f"{run} is complete: all {trainer.step} steps are done.")
@@ -267,7 +287,7 @@ def _judge(
 def _judge_stills(log: RunLog, trainer: FieldTrainer, unseen: StillBatches) -> None:
     """Logs how well the mean weights find cut-outs that no step has seen."""
     shares, shown = [], []
-    for k in range(SCORED_STILLS // trainer.config.stills):
+    for k in range(-(-SCORED_STILLS // trainer.config.stills)):
         stills = unseen[k]
         o = objectness(trainer.mean.eval(), stills, trainer.config).float()
         said, true = o > 0, stills.inside > 0.5

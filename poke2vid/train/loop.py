@@ -162,6 +162,8 @@ def _precision(
             about = checkpoint.read(found)[1]
         except InputError:  # `_begin` reports the fault and the fix
             return config.precision
+        if about.get("kind") is not None:
+            raise InputError(f"{run} is another kind of run; choose its own preset.")
         return kept(asked, from_json(about["train"]).precision)
     if asked is None:
         return config.precision
@@ -169,7 +171,9 @@ def _precision(
         raise InputError("processes could each find another precision faster; give them --precision fp32 or bf16.")
 
     def step(precision: Precision) -> Callable[[], object]:
-        trial = Trainer(replace(config, precision=precision), extractor, group.device)
+        # Stage 2 is timed, if there is one: most of a run's time goes there
+        first = 0 if config.stage_2_steps else config.stage_1_steps
+        trial = Trainer(replace(config, precision=precision, stage_1_steps=first), extractor, group.device)
         batch = clips[0].to(group.device)
         return lambda: trial.advance(batch)
 

@@ -55,11 +55,20 @@ def page(browser: Any, url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Smooth and different everywhere, at a size that page and program both show as it is."""
-    ys, xs = np.mgrid[:HEIGHT, :WIDTH] / 16
+    """Two patterned balls before a plain wall, at a size that page and program both show as it is.
+
+    Waves all over are no object to the base, so nothing of them moves.
+    """
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+    ys, xs = y / 16, x / 16
     waves = np.stack((np.sin(xs + ys / 2), np.cos(xs / 2 - ys), np.sin(xs * ys / 60)), axis=-1)
-    path = tmp_path_factory.mktemp("pictures") / "waves.png"
-    write_picture(path, np.rint(127.5 * (1 + 0.8 * waves)).astype(np.uint8))
+    wall = np.stack((np.cos(x / 200), np.sin(y / 150), np.cos((x + y) / 220)), axis=-1)
+    balls = ((0.3, 0.46, 60), (0.67, 0.56, 75))  # where, and the radius in pixels
+    away = [np.hypot(x - cx * WIDTH, y - cy * HEIGHT) - r for cx, cy, r in balls]
+    inside = sum(1 / (1 + np.exp(np.clip(d, -60, 60) / 1.5)) for d in away)[..., None]
+    colours = (0.55 + 0.12 * wall) * (1 - inside) + (0.45 + 0.4 * waves) * inside
+    path = tmp_path_factory.mktemp("pictures") / "balls.png"
+    write_picture(path, np.rint(255 * colours.clip(0, 1)).astype(np.uint8))
     return path
 
 
@@ -140,10 +149,11 @@ def test_a_dragged_picture_follows_where_it_is_dragged_and_stays_elsewhere(page:
     wait_for_frames(page, 10)  # while the finger is down
     change = np.abs(shown(page) - before)
     assert near(change, GRABBED, PULL) > 8
-    assert far(change) < near(change, GRABBED, PULL) / 5  # it may take all of the waves along, a little
+    assert far(change) < near(change, GRABBED, PULL) / 5
+    moved = change.mean()
     page.mouse.up()
     wait_for(page, "poke2vid.player.asleep")  # swings, comes to rest, and stops asking for frames
-    assert np.abs(shown(page) - before).mean() < 0.5
+    assert np.abs(shown(page) - before).mean() < 0.25 * moved  # a little may stay where it was put (decision 022)
     assert page.evaluate("poke2vid.stats().frames") > 20
 
 
@@ -537,7 +547,7 @@ def test_what_undo_comes_back_to_swings_on(page: Any, picture: Path) -> None:
     page.keyboard.press("z")
     wait_for(page, "!poke2vid.player.asleep")
     wait_for(page, "poke2vid.player.asleep")
-    assert np.abs(shown(page) - read_picture(picture)).mean() < 0.5
+    assert np.abs(shown(page) - read_picture(picture)).mean() < 2  # a little may stay where it was put
 
 
 def test_a_step_that_fails_leaves_nobody_holding_who_let_go(page: Any, picture: Path) -> None:

@@ -32,6 +32,7 @@ FOLLOW, GLIDE = 0.45, 0.45  # k_h and rho_h where the maps are zero
 FASTEST = 3.0  # limit of omega in radians a frame: a leaf is back within one frame
 HIGHEST = 3.5  # frequency of a law of rest, in hertz
 DAMPED = (0.02, 0.95)  # limits of damping, as a share of critical damping
+CALMING = 0.25 / FPS  # a frame, at least this share of a swing is lost: all comes to rest within half a minute
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def law_of(
         for given, usual in ((hertz, HERTZ), (damping, DAMPING))
     )
     omega = (2 * math.pi / FPS * hertz * torch.exp(a)).clamp(max=FASTEST)
-    zeta = (damping * torch.exp(b)).clamp(*DAMPED)
+    zeta = torch.maximum((damping * torch.exp(b)).clamp(*DAMPED), (CALMING / omega).clamp(max=DAMPED[1]))
     stiffness, momentum = oscillator(omega, zeta)
     kick = torch.exp(gain) / _peak(omega, zeta)
     follow, glide = (torch.sigmoid(m + _logit(usual)) for m, usual in ((k_h, FOLLOW), (rho_h, GLIDE)))

@@ -43,6 +43,7 @@ const GLIDE = 0.45;
 const FARTHEST = 2; // of the parts of A
 const FASTEST = 3; // radians a frame: a leaf is back within one
 const DAMPED = [0.02, 0.95];
+const CALMING = 0.25 / FPS; // a frame, at least this share of a swing is lost
 const MAX_MOMENTUM = 0.99;
 
 /** @returns {Motion} */
@@ -108,7 +109,7 @@ export function lawOf(maps, told) {
   const [followBias, glideBias] = [logit(FOLLOW), logit(GLIDE)];
   for (let i = 0; i < SIZE; i++) {
     const omega = Math.min(((2 * Math.PI) / FPS) * hertz * Math.exp(maps[departures + i]), FASTEST);
-    const zeta = Math.min(Math.max(damping * Math.exp(maps[departures + SIZE + i]), DAMPED[0]), DAMPED[1]);
+    const zeta = Math.min(Math.max(damping * Math.exp(maps[departures + SIZE + i]), DAMPED[0], CALMING / omega), DAMPED[1]);
     [stiffness[i], momentum[i]] = oscillator(omega, zeta);
     kick[i] = Math.exp(maps[6 * SIZE + i]) / peak(omega, zeta);
     follow[i] = sigmoid(maps[i] + followBias);

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from poke2vid.types import InputError, Split
+from poke2vid.data.mapped import mapped
+from poke2vid.types import Split
 
 CAUSES = ("pull", "two", "pinned", "moving", "push", "beside", "rest")  # never reorder: stores refer to them by number
 FIELD_FRAMES = (3, 6, 10)
@@ -48,12 +49,7 @@ class PokeShard:
     def _map(self, file: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         if 0 in shape:  # an empty file cannot be mapped
             return np.empty(shape, dtype)
-        try:
-            return np.memmap(str(self.folder / file), dtype, mode="r", shape=shape)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.folder / file} is missing or cut short; run `poke2vid verify` on the store."
-            ) from error
+        return mapped(self.folder / file, dtype, shape)
 
 
 def unpacked(bits: UInt8[np.ndarray, "*n b"], side: int) -> Bool[np.ndarray, "*n s s"]:

@@ -33,6 +33,7 @@ from poke2vid.data.manifest import (
     Manifest,
     validated,
 )
+from poke2vid.data.mapped import mapped
 from poke2vid.geometry import resize_flow
 from poke2vid.types import InputError, Split
 
@@ -107,13 +108,7 @@ class StoredVideo:
 
     def _map(self, file: str) -> np.memmap:
         dtype, shape = self.settings.shapes(self.num_frames)[file]
-        try:
-            # A string, because numpy resolves a Path first, which takes longer than the mapping.
-            return np.memmap(str(self.folder / file), dtype, mode="r", shape=shape)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.folder / file} is missing or cut short; run `poke2vid verify` on the store."
-            ) from error
+        return mapped(self.folder / file, dtype, shape)
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,14 @@
-"""Actions on a picture: their record, and pokes as a player that sees what it touches takes them, as points of x_0."""
+"""Pokes as a player that sees what it touches takes them: as points of x_0, each encoded once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from poke2vid import geometry
-from poke2vid.live import snapshot
 from poke2vid.live.canvas import Canvas
-from poke2vid.types import Frame, Pair, Poke, PokeKind, Rest, State, TouchPlayer
-
-
-@dataclass(frozen=True)
-class Done:
-    """One action on a session, done before the frame after `frame` was predicted; `script.recorded` makes it an event.
-
-    Attributes:
-        at, shift: of a poke, its location and shift; of a drag, its target and (0, 0). In pixels of the user's picture.
-    """
-
-    frame: int
-    type: Literal["poke", "drag", "release", "rest"]
-    pointer: int = 0
-    at: Pair = (0.0, 0.0)
-    shift: Pair = (0.0, 0.0)
-    kind: PokeKind = "shift"
-    rest: Rest | None = None
-
-
-def done_of(value: Mapping[str, Any]) -> Done:
-    """A `Done` from the mapping that `asdict` made of it, read from a file."""
-    rest = value["rest"]
-    pairs = {name: snapshot.pair_of(value[name]) for name in ("at", "shift")}
-    return Done(**{**value, **pairs, "rest": None if rest is None else Rest(**rest)})
+from poke2vid.types import Frame, Pair, Poke, State, TouchPlayer
 
 
 def origin(canvas: Canvas, poke: Poke, frame: Frame | None) -> Pair:

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from poke2vid.live.action import Action
+from poke2vid.live.apply import apply
 from poke2vid.live.canvas import Canvas, Picture
-from poke2vid.live.session import Done, Session
+from poke2vid.live.session import Session
 from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Pair, Poke, Rest
 
 _MAX_FRAMES = 10_000
@@ -107,19 +109,36 @@ def recorded(session: Session) -> Script:
     return Script(version=1, frames=session.time, events=tuple(events))
 
 
-def _event_of(done: Done) -> Event:
-    match done.type:
+def _event_of(action: Action) -> Event:
+    match action.type:
         case "poke":
             return PokeEvent(
-                type="poke", frame=done.frame, at=done.at, shift=done.shift, pointer=done.pointer, kind=done.kind
+                type="poke",
+                frame=action.frame,
+                at=action.at,
+                shift=action.shift,
+                pointer=action.pointer,
+                kind=action.kind,
             )
         case "drag":
-            return DragEvent(type="drag", frame=done.frame, at=done.at, shift=done.shift, pointer=done.pointer)
+            return DragEvent(type="drag", frame=action.frame, at=action.at, shift=action.shift, pointer=action.pointer)
         case "release":
-            return ReleaseEvent(type="release", frame=done.frame, pointer=done.pointer)
+            return ReleaseEvent(type="release", frame=action.frame, pointer=action.pointer)
         case "rest":
-            assert done.rest is not None
-            return RestEvent(type="rest", frame=done.frame, **asdict(done.rest))
+            assert action.rest is not None
+            return RestEvent(type="rest", frame=action.frame, **asdict(action.rest))
+
+
+def _action_of(event: Event) -> Action:
+    match event:
+        case PokeEvent():
+            return Action(event.frame, "poke", event.pointer, event.at, event.shift, event.kind)
+        case DragEvent():
+            return Action(event.frame, "drag", event.pointer, event.at, event.shift)
+        case ReleaseEvent():
+            return Action(event.frame, "release", event.pointer)
+        case RestEvent():
+            return Action(event.frame, "rest", rest=Rest(event.stiffness, event.momentum, event.anchored))
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:
@@ -198,31 +217,12 @@ def replay(script: Script, session: Session) -> list[Moment]:
         begun: list[tuple[int, Poke]] = []
         for number, event in events.get(frame, ()):
             try:
-                begun += _apply(event, session, pointers)
+                pointer = apply(_action_of(event), session, pointers)
             except InputError as error:
                 raise InputError(f"events.{number} of the poke script: {error}") from error
+            if pointer is not None and isinstance(event, PokeEvent):
+                begun.append((pointer, Poke(event.at, event.shift, event.kind)))
         moments.append(Moment(session.canvas, frame_shown, tuple(begun), held))
         held = session.held
         frame_shown = session.advance()
     return [*moments, Moment(session.canvas, frame_shown, (), held)]
-
-
-def _apply(event: Event, session: Session, pointers: dict[int, int]) -> list[tuple[int, Poke]]:
-    """Does an event; returns the poke that begins with it, if any, with the session's pointer."""
-    match event:
-        case PokeEvent():
-            if event.pointer in pointers:  # the same finger touches again
-                session.release(pointers.pop(event.pointer))
-            pointer = session.poke(event.at, event.shift, event.kind)
-            if event.kind == "shift":
-                pointers[event.pointer] = pointer
-            return [(pointer, Poke(event.at, event.shift, event.kind))]
-        case DragEvent() | ReleaseEvent() if event.pointer not in pointers:
-            raise InputError(f"pointer {event.pointer} holds nothing at frame {event.frame}; poke first.")
-        case DragEvent():
-            session.drag(pointers[event.pointer], (event.at[0] + event.shift[0], event.at[1] + event.shift[1]))
-        case ReleaseEvent():
-            session.release(pointers.pop(event.pointer))
-        case RestEvent():
-            session.rest = Rest(event.stiffness, event.momentum, event.anchored)
-    return []

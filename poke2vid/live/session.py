@@ -14,8 +14,8 @@ from torch import Tensor
 from poke2vid import pokes as poking
 from poke2vid.geometry import Size, transform
 from poke2vid.live import interaction, snapshot
+from poke2vid.live.action import Action, action_of
 from poke2vid.live.canvas import MAX_SIDE, Canvas, Picture
-from poke2vid.live.interaction import Done, done_of
 from poke2vid.live.law_of_rest import live
 from poke2vid.media.pictures import read_picture
 from poke2vid.model.files import load_player
@@ -52,7 +52,7 @@ class _Now:
     next_pointer: int = 0
     rest: Rest = AS_TRAINED
     unchanged: int = 0  # frames since the pokes last changed
-    done: tuple[Done, ...] = ()
+    done: tuple[Action, ...] = ()
 
 
 class Session:
@@ -130,7 +130,7 @@ class Session:
         return dict(self._now.held)
 
     @property
-    def done(self) -> tuple[Done, ...]:
+    def done(self) -> tuple[Action, ...]:
         """Actions so far, undone pokes left out; empty with `record=False`."""
         return self._now.done
 
@@ -141,7 +141,7 @@ class Session:
 
     @rest.setter
     def rest(self, rest: Rest) -> None:
-        self._change(Done(self.time, "rest", rest=rest), rest=rest)
+        self._change(Action(self.time, "rest", rest=rest), rest=rest)
 
     @property
     def picture(self) -> Picture:
@@ -169,7 +169,7 @@ class Session:
         if self._history_length:
             self._history = [*self._history, self._now][-self._history_length :]
         pointer, now = self._now.next_pointer, self._now
-        done = Done(now.time, "poke", pointer, poke.location, poke.shift, kind)
+        done = Action(now.time, "poke", pointer, poke.location, poke.shift, kind)
         start, count = interaction.origin(self.canvas, poke, self.frame), pointer + 1
         if kind == "impulse":
             impulses, name = (*now.impulses, poke), -1 - len(now.impulses)
@@ -201,7 +201,7 @@ class Session:
         moved = Poke(location, (float(to[0]) - location[0], float(to[1]) - location[1]))
         self._check(moved)
         held[grabbed] = moved
-        self._change(Done(self.time, "drag", grabbed, (float(to[0]), float(to[1]))), held=tuple(held.items()))
+        self._change(Action(self.time, "drag", grabbed, (float(to[0]), float(to[1]))), held=tuple(held.items()))
         return grabbed
 
     def release(self, pointer: int | None = None) -> None:
@@ -212,7 +212,7 @@ class Session:
         for one in [*held] if pointer is None else [pointer]:
             del held[one]
             origins = tuple(pair for pair in self._now.origins if pair[0] != one)
-            self._change(Done(self.time, "release", one), held=tuple(held.items()), origins=origins)
+            self._change(Action(self.time, "release", one), held=tuple(held.items()), origins=origins)
 
     @torch.inference_mode()
     def step(self) -> Picture:
@@ -307,12 +307,12 @@ class Session:
                 int(about["next_pointer"]),
                 session.rest,
                 int(about["unchanged"]),
-                tuple(done_of(done) for done in about["done"]),
+                tuple(action_of(done) for done in about["done"]),
             )
         session._phi_is_current = False
         return session
 
-    def _change(self, done: Done, **changes: Any) -> None:
+    def _change(self, done: Action, **changes: Any) -> None:
         if self._record:
             before = self._now.done
             last = before[-1] if before else None

@@ -16,13 +16,14 @@ from PIL import Image
 from starlette.websockets import WebSocket
 
 from poke2vid import pokes as poking
+from poke2vid.live.apply import apply
 from poke2vid.live.session import Session
 from poke2vid.media.pictures import read_picture
 from poke2vid.serve import protocol
 from poke2vid.serve.heat import heat_of
 from poke2vid.serve.protocol import MessageError
 from poke2vid.serve.rooms import Compute, Limits, Moment, Room, Rooms
-from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Player, Poke, Rest, TouchPlayer
+from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Player, Poke, TouchPlayer
 
 TOO_LARGE, REFUSED, LATER, BROKEN = 1009, 1008, 1013, 1011  # WebSocket close codes
 ABORT = "poke2vid.abort"  # key in an ASGI scope: function that drops a connection whose client has stopped reading
@@ -302,7 +303,7 @@ def stepped(moment: Moment, request: protocol.Step, max_held: int) -> tuple[Mome
     session, pointers = moment.session.fork(), dict(moment.pointers)
     for number, action in enumerate(request.actions):
         try:
-            _act(action, session, pointers)
+            apply(protocol.action_of(action, session.time), session, pointers)
         except InputError as error:
             raise InputError(f"actions.{number}: {error}") from None
     if len(pointers) > max_held:
@@ -310,22 +311,3 @@ def stepped(moment: Moment, request: protocol.Step, max_held: int) -> tuple[Mome
     frame = session.advance()
     took = 1000 * (time.perf_counter() - began)
     return Moment(session, pointers), protocol.pack_frame(frame, request.seq, session.time, took)
-
-
-def _act(action: protocol.Action, session: Session, pointers: dict[int, int]) -> None:
-    """Does one action, as a poke script's event does; `pointers` maps the client's pointers to the session's."""
-    match action:
-        case protocol.PokeAction():
-            if action.pointer in pointers:  # the same finger touches again
-                session.release(pointers.pop(action.pointer))
-            pointer = session.poke(action.at, action.shift, action.kind)
-            if action.kind == "shift":
-                pointers[action.pointer] = pointer
-        case protocol.RestAction():
-            session.rest = Rest(action.stiffness, action.momentum, action.anchored)
-        case _ if action.pointer not in pointers:
-            raise InputError(f"pointer {action.pointer} holds nothing; poke first.")
-        case protocol.DragAction():
-            session.drag(pointers[action.pointer], action.to)
-        case protocol.ReleaseAction():
-            session.release(pointers.pop(action.pointer))

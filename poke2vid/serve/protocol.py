@@ -15,9 +15,10 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
+from poke2vid.live.action import Action
 from poke2vid.media.pictures import to_uint8
 from poke2vid.pokes import MAX_SHIFT
-from poke2vid.types import MAX_MOMENTUM, Frame, InputError
+from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Rest
 
 VERSION = 1
 HEADER = struct.Struct("<BBHIIf")  # version, flags, resolution, seq, time, milliseconds of the step
@@ -68,7 +69,20 @@ class RestAction(_Strict):
     anchored: bool = True
 
 
-Action = Annotated[PokeAction | DragAction | ReleaseAction | RestAction, Field(discriminator="type")]
+AnyAction = Annotated[PokeAction | DragAction | ReleaseAction | RestAction, Field(discriminator="type")]
+
+
+def action_of(sent: AnyAction, frame: int) -> Action:
+    """A client's action, done before the frame after `frame` is predicted."""
+    match sent:
+        case PokeAction():
+            return Action(frame, "poke", sent.pointer, sent.at, sent.shift, sent.kind)
+        case DragAction():
+            return Action(frame, "drag", sent.pointer, sent.to)
+        case ReleaseAction():
+            return Action(frame, "release", sent.pointer)
+        case RestAction():
+            return Action(frame, "rest", rest=Rest(sent.stiffness, sent.momentum, sent.anchored))
 
 
 class _Request(_Strict):
@@ -85,7 +99,7 @@ class Step(_Request):
     """Does all actions in order, then one step; if one action is impossible, nothing is done."""
 
     type: Literal["step"]
-    actions: tuple[Action, ...] = ()
+    actions: tuple[AnyAction, ...] = ()
 
 
 class Mark(_Request):

@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from poke2vid.types import InputError
 
+REPORTS = (".gif", ".html", ".md", ".mp4", ".png", ".webm", ".webp")  # no part of a model, store, run or export
 _ENTRY = "poke2vid"  # header entry by which a safetensors file is known as ours
 
 
@@ -25,25 +26,72 @@ _ENTRY = "poke2vid"  # header entry by which a safetensors file is known as ours
 def atomic(path: Path) -> Iterator[Path]:
     """Yields a temporary file beside `path` (same suffix) that replaces it if the block succeeds, else is deleted.
 
+    A symbolic link is written through: the file it names is replaced. A replaced file keeps its mode; a new one has the
+    mode that the umask gives.
+
     Raises:
         InputError: if the folder cannot be written or the disk is full; an earlier file at `path` is still there.
     """
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        whole = Path(os.path.realpath(path))
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _new_beside(whole)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        if whole.exists():
+            temporary.chmod(whole.stat().st_mode & 0o7777)
+        temporary.replace(whole)
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}.") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _new_beside(path: Path) -> Path:
+    """Creates an empty hidden file beside a file, with a random name, its suffix, and the mode that the umask gives."""
+    while True:
+        fresh = path.with_name(f".{path.stem[:100]}-{secrets.token_hex(4)}{path.suffix}")
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return fresh
+
+
+def keep_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | None]) -> None:
+    """Checks, before anything is written, that no output would overwrite an input or another output.
+
+    Another path to the same file counts as the file itself: a link, a hard link, a name in another case. So does a file
+    that already lies in an input folder, unless it is a picture, a video or a page, which no model or store reads.
+
+    Raises:
+        InputError: naming both.
+    """
+    given = [Path(path) for path in inputs if path is not None]
+    wanted = [path for path in outputs if path is not None]
+    for number, output in enumerate(wanted):
+        for source in given:
+            if _same(output, source) or _part_of(output, source):
+                raise InputError(f"{output} is an input ({source}), and would be overwritten; choose another output.")
+        for other in wanted[:number]:
+            if _same(output, other):
+                raise InputError(f"{output} is named as an output twice (the other is {other}); choose another name.")
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Tells if two paths name one file or folder."""
+    with contextlib.suppress(OSError):
+        if one.samefile(other):  # also hard links
+            return True
+    return os.path.realpath(one).casefold() == os.path.realpath(other).casefold()
+
+
+def _part_of(output: Path, folder: Path) -> bool:
+    """Tells if an output is a file that an input folder already holds and that may be read from it."""
+    if output.is_dir() or not output.exists() or not folder.is_dir() or output.suffix.lower() in REPORTS:
+        return False
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(output)).parents
 
 
 def reason(error: OSError) -> str:

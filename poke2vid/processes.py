@@ -117,9 +117,28 @@ class _Crew(Generic[Job, Result]):
 def alone_in(folder: Path) -> Iterator[None]:
     """Keeps a second process out of a folder; a killed process leaves no lock behind. No effect on Windows.
 
+    A folder that does not exist is made, and removed again if nothing was put into it.
+
     Raises:
-        InputError: if another process is at work there.
+        InputError: if another process is at work there, or the folder cannot be made.
     """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise InputError(f"cannot write {folder}: {why}; choose a place that can be written.") from error
+    try:
+        with _lock(folder):
+            yield
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # it holds something, as it should
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return

@@ -1,5 +1,7 @@
 """The program: its commands in the order of their use, and its exit codes."""
 
+import contextlib
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -29,7 +31,11 @@ app = typer.Typer(
 
 
 def main() -> NoReturn:
-    """Runs it; exits with 0 done, 1 our fault, 2 what the user can mend (one sentence), 130 interrupted, all saved."""
+    """Runs it; exits with 0 done, 1 our fault, 2 what the user can mend (one sentence), 130 interrupted (SIGTERM included),
+    with all that was finished saved and no unfinished file left.
+    """
+    with contextlib.suppress(ValueError):  # in a thread, whose process then decides by itself
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except KeyboardInterrupt:
@@ -43,6 +49,11 @@ def main() -> NoReturn:
         print(f"poke2vid: {error}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not cut the tidying short
+    raise KeyboardInterrupt
 
 
 def _version(wanted: bool | None) -> None:

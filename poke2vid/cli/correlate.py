@@ -57,12 +57,14 @@ def correlate(
     """Map how closely everything moves with a location, by many random pokes of it."""
     from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_measure, with_frames
     from poke2vid.evaluate.structure.seeing import correlator_for
+    from poke2vid.files import keep_apart
     from poke2vid.live.script import parse_pairs
     from poke2vid.media.pictures import read_picture
     from poke2vid.model.files import called, load_player, use_suitable_threads
     from poke2vid.types import InputError
 
     # Check the options
+    keep_apart((image, model), output)
     settings = Settings(pokes=pokes, longest=longest, seed=seed, tracker=tracker, measure=parse_measure(measure))
     locations = parse_pairs("--at", at or [])
     if (image is None) == (not scene):

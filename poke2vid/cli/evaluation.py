@@ -35,9 +35,11 @@ def evaluate(
     """Score a model on unseen videos beside copy-the-first-frame and the truth."""
     from poke2vid.evaluate.heldout import evaluate as run
     from poke2vid.evaluate.report import write_report
+    from poke2vid.files import keep_apart
     from poke2vid.model.files import load_model
     from poke2vid.pretrained.features import lpips_named
 
+    keep_apart((model, data), (out,))
     report = run(
         load_model(model), data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
@@ -79,12 +81,14 @@ def tables(
     from poke2vid.evaluate.scoring import Plan
     from poke2vid.evaluate.tables.layout import joined
     from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
+    from poke2vid.files import keep_apart
     from poke2vid.pretrained.features import lpips_named
     from poke2vid.train.loop import Interrupted
     from poke2vid.train.memory import keep_freed_memory
     from poke2vid.train.presets import preset as find
     from poke2vid.train.settings import override
 
+    keep_apart((data,), (out,))
     # Train and score all rows
     keep_freed_memory()
     order = Order(

@@ -18,10 +18,12 @@ def export(
 ) -> None:
     """Write a model as ONNX graphs that are checked against it, or as a page that runs it."""
     from poke2vid.export.run import export_model, export_page
+    from poke2vid.files import keep_apart
     from poke2vid.types import InputError
 
     if out is None and web is None:
         raise InputError("nothing says where to; give --out DIR for the graphs or --web DIR for a page.")
+    keep_apart((model,), (out, web))
     if out is not None:
         about = export_model(model, out, half=half)
         for name, graph in about["graphs"].items():

@@ -38,8 +38,10 @@ def figures(
 ) -> None:
     """Show test clips beside what a model makes of them: simulated, user and background pokes, as pictures and videos."""
     from poke2vid.evaluate.figures.write import write_figures
+    from poke2vid.files import keep_apart
     from poke2vid.model.files import load_model, use_suitable_threads
 
+    keep_apart((data, model, pokes, *(beside or [])), (out,))
     loaded = load_model(model)
     use_suitable_threads(loaded.model)
     written = write_figures(

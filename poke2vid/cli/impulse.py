@@ -16,9 +16,11 @@ def impulse(
     ] = 0,
 ) -> None:
     """Plot how much an object moves against the strength of an impulse, beside the simulated truth."""
+    from poke2vid.files import keep_apart
     from poke2vid.model.files import load_model, use_suitable_threads
     from poke2vid.simulator.availability import require_physics
 
+    keep_apart((model,), (out,))
     require_physics()
     from poke2vid.evaluate.impulse.run import measure_impulses
 

@@ -69,7 +69,9 @@ def prepare(
     from poke2vid.data.manifest import DEFAULT_LAGS
     from poke2vid.data.prepare.run import PrepareSettings
     from poke2vid.data.prepare.run import prepare as run
+    from poke2vid.files import keep_apart
 
+    keep_apart((source,), (out,))
     settings = PrepareSettings(
         resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or DEFAULT_LAGS), fit=fit, test=tuple(test or []),
         test_fraction=test_fraction, workers=workers, seed=seed,
@@ -130,6 +132,7 @@ def simulate(
     weights_dir: WeightsOption = None,
 ) -> None:
     """Make videos of simulated objects that are pulled, pushed and blown at."""
+    from poke2vid.files import keep_apart
     from poke2vid.simulator.availability import require_physics, say_what_is_missing
 
     # Checks of machine and options
@@ -141,6 +144,7 @@ def simulate(
     if out is None:
         raise typer.BadParameter("say where they go: --out FOLDER", param_hint="--out")
     _require_fitting(store, split, truth)
+    keep_apart((backgrounds,), (out,))
     # A store of pokes
     if scenes is not None or pokes is not None:
         others = {"--videos": videos, "--test-videos": test_videos, "--flow": flow, "--lag": lag, "--split": split}

@@ -29,9 +29,12 @@ def neighbours(
     from poke2vid.data.store import Store
     from poke2vid.evaluate.heldout import split_named
     from poke2vid.evaluate.neighbours.index import ask, check_outputs, open_index, write_answers
+    from poke2vid.files import keep_apart
     from poke2vid.model.files import load_model, use_suitable_threads
 
     check_outputs(output)
+    keep_apart((*images, data, model), output)
+    keep_apart((*images, model), (index,))
     part = split_named(split)
     store, loaded = Store.open(data), load_model(model)
     use_suitable_threads(loaded.model)

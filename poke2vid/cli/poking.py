@@ -45,12 +45,14 @@ def animate(
 ) -> None:
     """Poke a picture and write what happens."""
     from poke2vid.export.names import holds_graphs
+    from poke2vid.files import keep_apart
     from poke2vid.live.animate import animate as run
     from poke2vid.live.animate import choose_script
     from poke2vid.live.session import Animator, load
     from poke2vid.model.files import use_suitable_threads
     from poke2vid.model.subject import with_subject
 
+    keep_apart((image, script, model), output)
     # Load a model or an export
     if model is not None and holds_graphs(model):
         from poke2vid.export.touch_engine import player_of  # loads ONNX Runtime, which a model does not need

@@ -55,6 +55,7 @@ def train(
     """Train a model in its two stages; stops cleanly at any time and goes on with --resume."""
     import torch
 
+    from poke2vid.files import keep_apart
     from poke2vid.model.files import BASE, PAPER_BASE
     from poke2vid.train.loop import train as run
     from poke2vid.train.memory import keep_freed_memory
@@ -63,6 +64,7 @@ def train(
     from poke2vid.train.settings import override
     from poke2vid.train.stopping import Interrupted
 
+    keep_apart((*data, init, cutouts, backgrounds), (out,))
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
@@ -126,9 +128,11 @@ def convert(
     output: Annotated[Path, typer.Option("-o", "--output", help="The model file to write (.safetensors).")],
 ) -> None:
     """Turn a checkpoint of the paper's released code into a model that animate takes."""
+    from poke2vid.files import keep_apart
     from poke2vid.model.conversion import convert_checkpoint
     from poke2vid.model.info import count_parameters
 
+    keep_apart((checkpoint,), (output,))
     model = convert_checkpoint(checkpoint, output)
     print(f"the released model for {model.resolution} pixels, {count_parameters(model):,} parameters -> {output}")
 

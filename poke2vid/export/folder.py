@@ -2,8 +2,8 @@
 
 import contextlib
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ def replacing(out: Path) -> Iterator[Path]:
     earlier = _earlier(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=out if out.is_dir() else out.parent, prefix=_UNFINISHED))
+        fresh = (out if out.is_dir() else out.parent) / f"{_UNFINISHED}{secrets.token_hex(4)}"
+        fresh.mkdir()  # with the mode that the umask gives
     except OSError as error:
         raise InputError(f"cannot write {out}: {reason(error)}.") from error
     try:
@@ -41,7 +42,6 @@ def replacing(out: Path) -> Iterator[Path]:
         if out.is_dir():  # kept itself: it may be mounted, or a shell's current folder
             _move(fresh, out, earlier)
         else:
-            fresh.chmod(0o755)
             fresh.rename(out)
     except OSError as error:
         raise InputError(f"cannot write {out}: {reason(error)}.") from error

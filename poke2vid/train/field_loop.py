@@ -1,7 +1,6 @@
 """Training loop of E_phi on pokes with known causes; may be stopped and resumed at any step."""
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -20,6 +19,7 @@ from poke2vid.media.pictures import to_uint8
 from poke2vid.model.files import CHECKPOINT_FORMAT, FIELDS, VERSION, load_player
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.model.touch_video import TouchVideo
+from poke2vid.processes import alone_in
 from poke2vid.train import checkpoint, settings
 from poke2vid.train.field_config import FieldConfig, to_json
 from poke2vid.train.field_data import FieldBatch, FieldBatches
@@ -28,7 +28,7 @@ from poke2vid.train.film_data import FilmBatch, FilmBatches
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster, kept
 from poke2vid.train.still_data import StillBatch, StillBatches
-from poke2vid.train.stopping import Interrupted, Signals, single_thread
+from poke2vid.train.stopping import Interrupted, Signals, deadline_of, single_thread
 from poke2vid.train.swing_loss import SwingScores, swing_scores
 from poke2vid.types import InputError, Split
 
@@ -66,8 +66,7 @@ def train_fields(
     """
     from poke2vid.data.poke_store import PokeStore  # imported here: it needs pydantic
 
-    if max_minutes is not None and not max_minutes >= 0:
-        raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
+    deadline = deadline_of(max_minutes)
     # Fields, films and stills
     opened = [PokeStore.open(path) for path in stores]
     shards = [shard for store in opened for shard in store.shards]
@@ -85,16 +84,14 @@ def train_fields(
     origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": FIELDS}
     if stills:
         origin["cutouts"] = stills["train"].cutouts.digest
-    _begin(run, resume, init, trainer, origin)
-    deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
-    with Signals() as signals, RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet) as log:
-        log.say(json.dumps(to_json(config)))
-        parameters = sum(p.numel() for p in trainer.net.parameters())
-        log.say(
-            f"{len(batches.scenes)} scenes, {sum(len(s.pokes) for s in batches.scenes)} fields; {parameters:,} parameters."
-        )
-        if drawn := origin.get("drawn"):
-            log.say(f"as drawn, for {init} has no such weights: {', '.join(drawn)}.")
+    with alone_in(run):
+        _begin(run, resume, init, trainer, origin)
+    with (
+        alone_in(run),
+        Signals() as signals,
+        RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet) as log,
+    ):
+        _introduce(log, trainer, batches, init, origin)
         unseen, played = _by_family(shards, config), _films_by_family(shards, config)
         began, saved = time.monotonic(), checkpoint.newest(run)
         for batch in _steps(batches, trainer.step, config.steps, workers):
@@ -121,6 +118,17 @@ def train_fields(
         raise Interrupted(f"stopped at step {trainer.step}; go on with --resume")
     assert saved is not None
     return saved
+
+
+def _introduce(
+    log: RunLog, trainer: FieldTrainer, batches: FieldBatches, init: Path | None, origin: dict[str, Any]
+) -> None:
+    """Writes settings and sizes into a run's log."""
+    log.say(json.dumps(to_json(trainer.config)))
+    fields, parameters = sum(len(s.pokes) for s in batches.scenes), sum(p.numel() for p in trainer.net.parameters())
+    log.say(f"{len(batches.scenes)} scenes, {fields} fields; {parameters:,} parameters.")
+    if drawn := origin.get("drawn"):
+        log.say(f"as drawn, for {init} has no such weights: {', '.join(drawn)}.")
 
 
 def _stills(cutouts: Path | None, photographs: Path | None, config: FieldConfig) -> dict[Split, StillBatches]:

@@ -1,7 +1,7 @@
 """The training loop: batches in, checkpoints out; may be stopped and resumed at any step."""
 
+import contextlib
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,13 +18,14 @@ from poke2vid.files import digest_of, write_json
 from poke2vid.model.files import load_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pretrained.features import build_features
+from poke2vid.processes import alone_in
 from poke2vid.train import checkpoint
 from poke2vid.train.config import TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches
 from poke2vid.train.distributed import Group, device_named, join, local_device
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster, kept
-from poke2vid.train.stopping import Interrupted, Signals, single_thread
+from poke2vid.train.stopping import Interrupted, Signals, deadline_of, single_thread
 from poke2vid.train.trainer import Trainer
 from poke2vid.types import ClipSource, InputError, Rollout
 
@@ -66,11 +67,14 @@ def train(
         Store,  # imported here: it needs pydantic, which a node that only imports training may lack
     )
 
-    if max_minutes is not None and not max_minutes >= 0:
-        raise InputError(f"{max_minutes} minutes is no time; give a number from 0 up.")
+    deadline = deadline_of(max_minutes)
     place = device_named(local_device(device))
     store = Store.open(store_path)
-    with Signals() as signals, join(place) as group:
+    with Signals() as signals, join(place) as group, contextlib.ExitStack() as stack:
+        # One training in a folder
+        with group.together():
+            if group.leads:
+                stack.enter_context(alone_in(run))
         # Clips and networks
         share = group.share(config.batch)
         clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed, share=share)
@@ -85,7 +89,6 @@ def train(
             origin["init"] = _start_from(init, trainer)
         _begin(run, resume, trainer, origin)
         # Log and steps
-        deadline = time.monotonic() + 60 * max_minutes if max_minutes is not None else math.inf
         with RunLog(
             run, first_step=trainer.step, num_steps=config.num_steps, quiet=quiet, silent=not group.leads
         ) as log:

@@ -1,13 +1,30 @@
 """Stopping a training by a signal: the current step is finished and saved."""
 
+import math
 import signal
+import time
 from types import FrameType
 
 import torch
 
+from poke2vid.types import InputError
+
 
 class Interrupted(Exception):
     """Raised after SIGINT or SIGTERM, with the run saved."""
+
+
+def deadline_of(minutes: float | None) -> float:
+    """Time of `time.monotonic` at which a training is to stop; infinite without minutes.
+
+    Raises:
+        InputError: for less than no time.
+    """
+    if minutes is None:
+        return math.inf
+    if not minutes >= 0:
+        raise InputError(f"{minutes} minutes is no time; give a number from 0 up.")
+    return time.monotonic() + 60 * minutes
 
 
 def single_thread(_: int) -> None:

@@ -1,0 +1,182 @@
+"""Nothing of the user's is overwritten by mistake: outputs that are inputs, links, modes, folders in use."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from poke2vid.files import atomic, keep_apart
+from poke2vid.processes import alone_in
+from poke2vid.train.loop import train
+from poke2vid.train.presets import preset
+from poke2vid.types import InputError
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (40, 30), (200, 90, 40)).save(path)
+    return path
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "poke2vid.cli", *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
+    )  # fmt: skip
+
+
+# Outputs that are inputs
+
+
+def test_an_output_that_is_an_input_is_refused_by_any_of_its_names(picture: Path) -> None:
+    folder = picture.parent
+    (folder / "link.png").symlink_to(picture)
+    (folder / "dangling.png").symlink_to(folder / "another.png")
+    os.link(picture, folder / "hard.png")
+    (folder / "below").mkdir()
+    for name in ("photo.png", "link.png", "hard.png", "below/../photo.png", "PHOTO.PNG"):
+        with pytest.raises(InputError, match=r"is an input .*; choose another output\.$"):
+            keep_apart([picture], [folder / name])
+    keep_apart([picture, None, folder / "missing.json"], [folder / "new.png", folder / "dangling.png", None])
+
+
+def test_a_relative_path_and_an_absolute_one_are_the_same_file(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(picture.parent)
+    with pytest.raises(InputError):
+        keep_apart([Path("photo.png")], [picture])
+
+
+def test_a_part_of_an_input_folder_is_not_overwritten_but_new_files_may_lie_there(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "manifest.json").write_text("{}")
+    (store / "map.png").write_bytes(b"of last time")
+    with pytest.raises(InputError, match="is an input"):
+        keep_apart([store], [store / "manifest.json"])
+    with pytest.raises(InputError, match="is an input"):
+        keep_apart([store], [store])
+    keep_apart([store], [store / "answers.json", store / "map.png", store / "report"])
+
+
+def test_one_output_may_not_be_named_twice(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="twice"):
+        keep_apart([], [tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "." / "a.mp4"])
+
+
+REFUSED = {
+    "animate": ("animate", "photo.png", "--at", "5,5", "--shift", "3,0", "-o", "photo.png"),
+    "animate, script": ("animate", "photo.png", "--script", "pokes.json", "-o", "pokes.json"),
+    "animate, model": ("animate", "photo.png", "--model", "model.json", "--at", "5,5", "--shift", "3,0", "-o", "model.json"),
+    "correlate": ("correlate", "photo.png", "--at", "5,5", "-o", "./photo.png"),
+    "neighbours": ("neighbours", "photo.png", "--data", "store", "-o", "photo.png"),
+    "convert": ("convert", "weights.pt", "-o", "weights.pt"),
+    "prepare": ("prepare", "videos", "--out", "videos"),
+    "train": ("train", "--preset", "tiny", "--data", "store", "--out", "store"),
+    "train, init": ("train", "--preset", "tiny", "--data", "store", "--init", "run", "--out", "run"),
+    "evaluate": ("evaluate", "model.json", "--data", "store", "--out", "store"),
+    "tables": ("tables", "--data", "store", "--out", "store"),
+    "figures": ("figures", "--data", "store", "--out", "store/../store"),
+    "export": ("export", "run", "--out", "run"),
+    "export, page": ("export", "run", "--web", "run"),
+    "bench run": ("bench", "run", "run", "--bench", "bench", "--out", "bench"),
+    "simulate": ("simulate", "plants", "--backgrounds", "videos", "--out", "videos"),
+    "impulse": ("impulse", "run", "--out", "run"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", REFUSED.values(), ids=REFUSED.keys())
+def test_every_command_refuses_before_anything_is_written(
+    arguments: tuple[str, ...], picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from poke2vid.cli import main
+
+    monkeypatch.chdir(picture.parent)
+    for name in ("pokes.json", "model.json", "weights.pt"):
+        Path(name).write_text("{}")
+    for name in ("store", "videos", "run", "bench"):
+        Path(name).mkdir()
+        (Path(name) / "something.txt").write_text("kept")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    monkeypatch.setattr(sys, "argv", ["poke2vid", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2, said
+    assert "is an input" in said and said.count("\n") == 1
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+# Links and modes
+
+
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    real, link = tmp_path / "far" / "real.txt", tmp_path / "link.txt"
+    real.write_text("before")
+    link.symlink_to(real)
+    with atomic(link) as file:
+        assert file.parent == real.parent  # a rename cannot cross file systems
+        file.write_text("after")
+    assert link.is_symlink() and real.read_text() == "after"
+
+
+def test_a_link_to_nothing_yet_makes_what_it_names(tmp_path: Path) -> None:
+    link = tmp_path / "link.txt"
+    link.symlink_to("new.txt")
+    with atomic(link) as file:
+        file.write_text("made")
+    assert link.is_symlink() and (tmp_path / "new.txt").read_text() == "made"
+
+
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "secret.json"
+    path.write_text("{}")
+    path.chmod(0o600)
+    with atomic(path) as file:
+        file.write_text("[]")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def umask_077() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_a_new_file_has_the_mode_that_the_umask_gives(tmp_path: Path, umask_077: None) -> None:
+    with atomic(tmp_path / "mine.txt") as file:
+        file.write_text("mine")
+    assert (tmp_path / "mine.txt").stat().st_mode & 0o777 == 0o600
+
+
+# Folders in use, and what a stop leaves
+
+
+def test_a_second_training_in_a_folder_is_refused(store_path: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with alone_in(run), pytest.raises(InputError, match=r"another process is at work in .*run; wait for it"):
+        train(preset("tiny"), store_path, run, workers=0, quiet=True)
+    assert not run.exists()  # made by the lock, and nothing was put into it
+
+
+def test_sigterm_leaves_no_unfinished_file(picture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = (
+        sys.executable, "-m", "poke2vid.cli", "animate", str(picture), "--at", "20,15", "--shift", "4,0", "--frames", "700",
+        "-o", str(out / "clip.gif"),
+    )  # fmt: skip
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        limit = time.monotonic() + 240
+        while not out.is_dir() and running.poll() is None and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert list(out.iterdir()), "the video was begun"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 130
+    assert list(out.iterdir()) == []

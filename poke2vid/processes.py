@@ -117,12 +117,12 @@ class _Crew(Generic[Job, Result]):
 def alone_in(folder: Path) -> Iterator[None]:
     """Keeps a second process out of a folder; a killed process leaves no lock behind. No effect on Windows.
 
-    A folder that does not exist is made, and removed again if nothing was put into it.
+    A folder that does not exist is made, with those above it, and they are removed again if nothing was put into them.
 
     Raises:
         InputError: if another process is at work there, or the folder cannot be made.
     """
-    made = not folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -132,9 +132,9 @@ def alone_in(folder: Path) -> Iterator[None]:
         with _lock(folder):
             yield
     finally:
-        if made:
-            with contextlib.suppress(OSError):  # it holds something, as it should
-                folder.rmdir()
+        with contextlib.suppress(OSError):  # one holds something, as it should
+            for place in made:
+                place.rmdir()
 
 
 @contextlib.contextmanager

@@ -242,9 +242,9 @@ def test_another_set_of_settings_is_refused(path: Path, tmp_path: Path) -> None:
 
 
 def test_each_kind_of_store_is_refused_where_the_other_is_needed(path: Path, store_path: Path) -> None:
-    with pytest.raises(InputError, match="store of pokes, and videos are needed"):
+    with pytest.raises(InputError, match="store of pokes, and a store of videos is needed"):
         Store.open(path)
-    with pytest.raises(InputError, match="store of videos, and pokes"):
+    with pytest.raises(InputError, match="store of videos, and a store of pokes is needed"):
         PokeStore.open(store_path)
     with pytest.raises(InputError, match="not a store of pokes"):
         PokeStore.open(path / "shards")

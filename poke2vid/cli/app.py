@@ -1,6 +1,9 @@
 """The program: its commands in the order of their use, and its exit codes."""
 
 import contextlib
+import errno
+import io
+import os
 import signal
 import sys
 from typing import Annotated, NoReturn
@@ -34,10 +37,16 @@ def main() -> NoReturn:
     """Runs it; exits with 0 done, 1 our fault, 2 what the user can mend (one sentence), 130 interrupted (SIGTERM included),
     with all that was finished saved and no unfinished file left.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of ASCII alone still shows every message
+            stream.reconfigure(errors="backslashreplace")
     with contextlib.suppress(ValueError):  # in a thread, whose process then decides by itself
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
+    except SystemExit:
+        _flush()
+        raise
     except KeyboardInterrupt:
         print("poke2vid: interrupted", file=sys.stderr)
         sys.exit(130)
@@ -48,7 +57,28 @@ def main() -> NoReturn:
             raise
         print(f"poke2vid: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _no_room()
+    _flush()
     sys.exit(0)
+
+
+def _flush() -> None:
+    """Writes what was printed, while a full disk behind the standard output can still be reported."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _no_room()
+
+
+def _no_room() -> NoReturn:
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails once more at its end
+    print("poke2vid: the output cannot be written: the disk is full; free some space and try again.", file=sys.stderr)
+    sys.exit(2)
 
 
 def _interrupt(*_: object) -> NoReturn:

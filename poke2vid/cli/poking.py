@@ -64,7 +64,8 @@ def animate(
     # Play the pokes and report
     use_suitable_threads(animator.player)
     events = choose_script(script, at or [], shift or [], kind, frames)
-    numbers = run(animator, image, events, output, fps=fps, plain=plain)
+    asked = {} if at is None else {"name": lambda number: f"--at {at[number]}"}
+    numbers = run(animator, image, events, output, fps=fps, plain=plain, **asked)
     for poke in numbers["pokes"]:
         print(
             f"poked at {poke['at']}, pulled by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})"

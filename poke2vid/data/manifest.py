@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -14,6 +15,11 @@ from poke2vid.media.video import Fit
 from poke2vid.types import InputError, Split
 
 KIND = "poke2vid-store"
+MADE = {  # kind of a manifest: what its folder is, and the command that makes one
+    KIND: ("a store of videos", "poke2vid prepare"),
+    "poke2vid-pokes": ("a store of pokes", "poke2vid simulate FAMILY --scenes N --pokes K --store"),
+    "poke2vid-bench": ("a benchmark", "poke2vid bench build"),
+}
 VERSION = 1
 DEFAULT_LAGS = (3, 6, 10)  # frames: the paper's T = 10, and steps before it for `DataConfig.waypoints`
 HALVED_ABOVE = 64  # pixels: above this, flow is stored at half resolution, because it takes more space than the video
@@ -150,6 +156,21 @@ class Manifest(_Record):
 
     def expected_digest(self) -> str:
         return _sha256_of(self.model_dump(mode="json", exclude={"digest"}))
+
+
+def require_kind(values: object, kind: str, file: Path) -> None:
+    """Checks that a manifest is of a kind in `MADE`.
+
+    Raises:
+        InputError: saying what its folder is instead, or that it is not ours.
+    """
+    found = values.get("kind") if isinstance(values, dict) else None
+    if found == kind:
+        return
+    wanted, command = MADE[kind]
+    if found in MADE:
+        raise InputError(f"{file.parent} is {MADE[found][0]}, and {wanted} is needed; make one with `{command}`.")
+    raise InputError(f"{file} was not written by poke2vid; give a folder made by `{command}`.")
 
 
 def validated(kind: type[RecordType], values: Any, what: str) -> RecordType:

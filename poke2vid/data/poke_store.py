@@ -33,14 +33,14 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from poke2vid.data.manifest import FileRecord, validated
+from poke2vid.data.manifest import MADE, FileRecord, require_kind, validated
 from poke2vid.data.shards import FIELD_FRAMES, TOUCHES, PokeShard
 from poke2vid.data.store import DamagedRecord, file_faults
 from poke2vid.types import InputError, Split
 
 MANIFEST, SHARDS, ENTRY = "manifest.json", "shards", "entry.json"
 KIND, VERSION = "poke2vid-pokes", 1
-MAKE = "poke2vid simulate FAMILY --scenes N --pokes K --store"
+MAKE = MADE[KIND][1]
 
 
 class _Record(BaseModel):
@@ -196,12 +196,7 @@ def read_poke_manifest(path: Path) -> PokeManifest:
             raise InputError(f"{path} is an unfinished store of pokes; finish it with the same `{MAKE}` again.")
         raise InputError(f"{path} is not a store of pokes (no {MANIFEST}); make one with `{MAKE}`.")
     values = _read_json(file)
-    if isinstance(values, dict) and values.get("kind") == "poke2vid-store":
-        raise InputError(
-            f"{path} is a store of videos, and pokes with known causes are needed; make them with `{MAKE}`."
-        )
-    if not isinstance(values, dict) or values.get("kind") != KIND:
-        raise InputError(f"{file} was not written by poke2vid; give a folder made by `{MAKE}`.")
+    require_kind(values, KIND, file)
     version = values.get("version")
     if isinstance(version, int) and version > VERSION:
         raise InputError(f"{path} has format {version}, and this poke2vid reads up to {VERSION}; update poke2vid.")

@@ -194,12 +194,7 @@ def _shards_folder(out: Path, settings: PokeSettings) -> Path:
         except DamagedRecord:
             earlier = settings
         _refuse_other(out, earlier, settings)
-    folder = out / SHARDS
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {reason(error)}.") from error
-    return folder
+    return out / SHARDS
 
 
 def _refuse_other(out: Path, earlier: PokeSettings, settings: PokeSettings) -> None:

@@ -31,6 +31,7 @@ from poke2vid.data.manifest import (
     FileRecord,
     ListedVideo,
     Manifest,
+    require_kind,
     validated,
 )
 from poke2vid.data.mapped import mapped
@@ -166,10 +167,7 @@ def read_manifest(path: Path) -> Manifest:
             raise InputError(f"{path} is an unfinished store; finish it with the same `poke2vid prepare` again.")
         raise InputError(f"{path} is not a store (no {MANIFEST}); make one with `poke2vid prepare`.")
     values = _read_json(file)
-    if isinstance(values, dict) and values.get("kind") == "poke2vid-pokes":
-        raise InputError(f"{path} is a store of pokes, and videos are needed; make them with `poke2vid prepare`.")
-    if not isinstance(values, dict) or values.get("kind") != KIND:
-        raise InputError(f"{file} was not written by poke2vid; give a folder made by `poke2vid prepare`.")
+    require_kind(values, KIND, file)
     version = values.get("version")
     if isinstance(version, int) and version > VERSION:
         raise InputError(f"{path} has format {version}, and this poke2vid reads up to {VERSION}; update poke2vid.")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from poke2vid.files import write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.live.canvas import Canvas, Picture, resize
-from poke2vid.live.script import Moment, PokeEvent, Script, parse_pairs, read_script, replay
+from poke2vid.live.script import Moment, PokeEvent, Script, name_of_event, parse_pairs, read_script, replay
 from poke2vid.live.session import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.measures import motion as scores
 from poke2vid.media import viz
@@ -67,9 +67,12 @@ def script_of(pokes: Sequence[Poke], frames: int) -> Script:
 
 
 def animate(
-    animator: Animator, image: PictureSource, script: Script, outputs: Sequence[Path], *, fps: float, plain: bool
-) -> dict[str, Any]:
+    animator: Animator, image: PictureSource, script: Script, outputs: Sequence[Path], *, fps: float, plain: bool,
+    name: Callable[[int], str] = name_of_event,
+) -> dict[str, Any]:  # fmt: skip
     """Replays a script on a picture and writes outputs by their suffix: a video, .png a grid of frames, .json numbers.
+
+    `name` says in messages what asked for the script's event of a number.
 
     Returns:
         The numbers of `measure`, and the frames per second.
@@ -82,7 +85,7 @@ def animate(
             raise InputError(f"{path} has no known kind; let the name end in {', '.join(SUFFIXES)}.")
     session = animator.open(image)
     began = time.perf_counter()
-    moments = replay(script, session)
+    moments = replay(script, session, name)
     seconds = time.perf_counter() - began
     numbers = measure(moments, session.canvas) | {"frames_per_second": round(script.frames / seconds, 1)}
     for path in outputs:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -159,6 +159,12 @@ def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:
     return pairs
 
 
+def fault_of(error: Mapping[str, Any]) -> str:
+    """An error of pydantic in plain words, after the place of the field that is wrong, if it is one field."""
+    place, what = ".".join(map(str, error["loc"])), str(error["msg"]).removeprefix("Value error, ")
+    return f"{place}: {what}" if place else what
+
+
 def read_script(path: Path) -> Script:
     """Reads a script from its file.
 
@@ -166,11 +172,11 @@ def read_script(path: Path) -> Script:
         InputError: if the file is missing, is no JSON, or breaks the format; names every wrong field.
     """
     try:
-        return Script.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return Script.model_validate(json.loads(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError as error:
         raise InputError(f"there is no poke script {path}; check the path.") from error
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        problems = [fault_of(e) for e in error.errors()]
         raise InputError(f"the poke script {path} is wrong: {'; '.join(problems)}.") from error
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a poke script; name a JSON file in it.") from error
@@ -201,11 +207,16 @@ class Moment:
         return self.canvas.picture if self.frame is None else self.canvas.render(self.frame)
 
 
-def replay(script: Script, session: Session) -> list[Moment]:
+def name_of_event(number: int) -> str:
+    """Name of a script's event in messages; numbers count from 0, as in the file."""
+    return f"events.{number} of the poke script"
+
+
+def replay(script: Script, session: Session, name: Callable[[int], str] = name_of_event) -> list[Moment]:
     """Replays a script: returns the picture as given, then every predicted frame.
 
     Raises:
-        InputError: for an event that does not fit what happened before it; names it as `events.N`, N from 0.
+        InputError: for an event that does not fit what happened before it; `name` says which, from its number.
     """
     pointers: dict[int, int] = {}  # the script's pointer -> the session's
     moments: list[Moment] = []
@@ -219,7 +230,7 @@ def replay(script: Script, session: Session) -> list[Moment]:
             try:
                 pointer = apply(_action_of(event), session, pointers)
             except InputError as error:
-                raise InputError(f"events.{number} of the poke script: {error}") from error
+                raise InputError(f"{name(number)}: {error}") from error
             if pointer is not None and isinstance(event, PokeEvent):
                 begun.append((pointer, Poke(event.at, event.shift, event.kind)))
         moments.append(Moment(session.canvas, frame_shown, tuple(begun), held))

@@ -92,10 +92,6 @@ def build_bench(spec: BenchSpec, out: Path, workers: int = 2, quiet: bool = Fals
         raise InputError(f"{out} is a file; choose a folder for --out.")
     if out.exists() and any(entry.name not in ("scenes", MANIFEST) for entry in out.iterdir()):
         raise InputError(f"{out} holds something else than a benchmark; choose another --out.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}; choose a place that can be written.") from error
     with alone_in(folder):
         for stale in folder.glob(".work-*"):
             shutil.rmtree(stale, ignore_errors=True)

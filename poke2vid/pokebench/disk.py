@@ -12,14 +12,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int32, UInt8
 from torch import Tensor
 
-from poke2vid.data.manifest import FileRecord, validated
+from poke2vid.data.manifest import FileRecord, require_kind, validated
 from poke2vid.data.store import file_faults, hash_file
 from poke2vid.files import read_tensors, write_json, write_tensors
 from poke2vid.media.encoding import write_lossless, write_video
@@ -31,7 +31,6 @@ from poke2vid.simulator.surface import Surface
 from poke2vid.simulator.trajectory import Trajectory
 from poke2vid.types import InputError
 
-RecordType = TypeVar("RecordType", BenchManifest, SceneRecord)
 MANIFEST, RECORD = "manifest.json", "scene.json"
 FIRST, FUTURES, TRUTH = "first.png", "futures.mkv", "truth.safetensors"
 MEND = "`poke2vid bench build` with the same arguments mends it"
@@ -177,7 +176,9 @@ class Bench:
             raise InputError(
                 f"{path} is not a finished benchmark (no {MANIFEST}); make one with `poke2vid bench build`."
             )
-        manifest = _read(BenchManifest, file)
+        values = _read_json(file)
+        require_kind(values, "poke2vid-bench", file)
+        manifest = validated(BenchManifest, values, str(file))
         if manifest.identity != manifest.expected_identity():
             raise InputError(f"{file} does not match its own identity, so it was altered; build the benchmark again.")
         return Bench(path, manifest)
@@ -222,7 +223,7 @@ class Bench:
 
 def read_record(folder: Path) -> SceneRecord:
     """Reads a scene's record; raises InputError if it is missing or damaged."""
-    return _read(SceneRecord, folder / RECORD)
+    return validated(SceneRecord, _read_json(folder / RECORD), str(folder / RECORD))
 
 
 def write_record(folder: Path, record: SceneRecord) -> SceneRecord:
@@ -241,9 +242,8 @@ def camera_of(record: CameraRecord) -> Camera:
     return Camera(np.array(record.position), np.array(record.axes), record.fovy, 1)
 
 
-def _read(kind: type[RecordType], file: Path) -> RecordType:
+def _read_json(file: Path) -> Any:
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file} is missing or damaged; build the benchmark again.") from error
-    return validated(kind, values, str(file))

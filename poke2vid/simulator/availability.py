@@ -9,6 +9,20 @@ from ctypes.util import find_library
 from poke2vid.types import InputError
 
 DRIVERS = {"egl": "EGL", "osmesa": "OSMesa"}  # MuJoCo's name: library; fastest first
+KNOWN_DRIVERS = (
+    "",
+    "egl",
+    "osmesa",
+    "glfw",
+    "glx",
+    "wgl",
+    "cgl",
+    "enable",
+    "enabled",
+    "on",
+    "true",
+    "1",
+)  # in MUJOCO_GL
 DEBIAN = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri (or libosmesa6)"
 PIP = "pip install 'poke2vid[simulator]'"
 TRIAL_SECONDS = 60
@@ -25,9 +39,16 @@ def choose_driver() -> None:
 
 
 def require_physics() -> None:
-    """Raises InputError if MuJoCo is not installed."""
+    """Raises InputError if MuJoCo is not installed, or would refuse the driver in MUJOCO_GL."""
     if importlib.util.find_spec("mujoco") is None:
         raise InputError(f"the simulator needs MuJoCo; install it with: {PIP}")
+    driver = os.environ.get("MUJOCO_GL", "")
+    if driver.lower().strip() not in KNOWN_DRIVERS:
+        raise InputError(
+            f"MUJOCO_GL is {driver!r}, by which MuJoCo cannot draw; unset it, or choose egl, osmesa or glfw."
+        )
+    if driver == "osmesa" and not find_library(DRIVERS[driver]):
+        raise InputError(f"MUJOCO_GL is 'osmesa', and its library is not installed; unset it, or on Debian: {DEBIAN}")
 
 
 def say_what_is_missing() -> list[str]:

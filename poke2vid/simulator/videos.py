@@ -112,7 +112,6 @@ def simulate_videos(
             cannot draw.
     """
     started = time.perf_counter()
-    _make_folder(out)
     with alone_in(out):
         finished = {order.name: made for order in orders if (made := _finished(order, out, truth))}
         pending = [order for order in orders if order.name not in finished]
@@ -212,13 +211,6 @@ def _finished(order: Order, out: Path, truth: bool) -> dict[str, Any] | None:
     except (OSError, KeyError, TypeError):
         return None
     return sidecar if whole else None
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: choose a folder that can be written.") from error
 
 
 def _hash(path: Path) -> str:

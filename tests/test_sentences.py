@@ -3,15 +3,20 @@
 import codecs
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from poke2vid.data.manifest import require_kind
 from poke2vid.live.script import read_script
+from poke2vid.train.loop import train
+from poke2vid.train.presets import preset
 from poke2vid.types import InputError
 
 SCRIPT = {"version": 1, "frames": 3, "events": [{"type": "poke", "frame": 0, "at": [5, 5], "shift": [3, 0]}]}
@@ -97,3 +102,18 @@ def test_a_fault_of_a_whole_script_has_no_empty_place_and_no_jargon(tmp_path: Pa
 def test_a_folder_of_another_kind_is_called_what_it_is(found: str, wanted: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         require_kind({"kind": found}, wanted, Path("folder/manifest.json"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_number_that_is_not_finite_names_the_video_and_the_command(
+    workers: int, store_path: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(store_path, tmp_path / "store")
+    for array in store.glob("videos/*/flow_*.f16"):
+        np.memmap(array, np.float16, "r+")[:] = np.nan
+    with pytest.raises(InputError) as refused:
+        train(preset("tiny"), store, tmp_path / "run", workers=workers, quiet=True)
+    assert re.fullmatch(
+        r"the video square\d of the store holds numbers that are not finite in frames \d+ \.\.\. \d+; list the damage "
+        r"by `poke2vid verify STORE`, then make the store again\.", str(refused.value)
+    )  # fmt: skip

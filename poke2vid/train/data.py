@@ -282,6 +282,11 @@ def read_clip(video: ClipVideo, start: int, length: int, config: DataConfig) -> 
         )
         for first, last in spans
     )
+    if not (np.isfinite(motion).all() and all(torch.isfinite(one.flow).all() for one in flows)):
+        raise InputError(
+            f"the video {video.name} of the store holds numbers that are not finite in frames {start} ... {start + length}; "
+            "list the damage by `poke2vid verify STORE`, then make the store again."
+        )
     return Clip(to_float(frames), video.fps, flows)
 
 

@@ -123,6 +123,11 @@ def read_pokes(shard: PokeShard, scene: int, pokes: np.ndarray, resolution: int)
         flow[torch.from_numpy(known)] = (
             torch.from_numpy(np.array(shard.array("flow")[rows[known], AT_T])).float() * unit
         )
+    if not torch.isfinite(flow).all():
+        raise InputError(
+            f"{shard.folder} holds flow that is not finite; list the damage by `poke2vid verify STORE`, then make the store "
+            "again."
+        )
     if parts.shape[-1] != FIELD_SIDE:
         size = (FIELD_SIDE, FIELD_SIDE)
         flow = functional.interpolate(flow, size=size, mode="nearest-exact")

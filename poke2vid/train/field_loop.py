@@ -2,14 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from poke2vid import __version__
 from poke2vid.data.shards import PokeShard
@@ -21,6 +20,7 @@ from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.processes import alone_in
 from poke2vid.train import checkpoint, settings
+from poke2vid.train.batches import batches
 from poke2vid.train.field_config import FieldConfig, to_json
 from poke2vid.train.field_data import FieldBatch, FieldBatches
 from poke2vid.train.field_trainer import FieldScores, FieldTrainer, objectness, predict, scores
@@ -28,7 +28,7 @@ from poke2vid.train.film_data import FilmBatch, FilmBatches
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster, kept
 from poke2vid.train.still_data import StillBatch, StillBatches
-from poke2vid.train.stopping import Interrupted, Signals, deadline_of, single_thread
+from poke2vid.train.stopping import Interrupted, Signals, deadline_of
 from poke2vid.train.swing_loss import SwingScores, swing_scores
 from poke2vid.types import InputError, Split
 
@@ -70,7 +70,7 @@ def train_fields(
     # Fields, films and stills
     opened = [PokeStore.open(path) for path in stores]
     shards = [shard for store in opened for shard in store.shards]
-    batches = FieldBatches(shards, config)
+    fields = FieldBatches(shards, config)
     films = FilmBatches(shards, config)
     if config.films and not len(films):
         raise InputError("no store holds a film of a single pull or push; simulate with --films, or set films to 0.")
@@ -78,7 +78,7 @@ def train_fields(
     # Trainer, new or resumed
     config = replace(
         config,
-        precision=_precision(precision, config, batches, films, stills, checkpoint.newest(run) if resume else None),
+        precision=_precision(precision, config, fields, films, stills, checkpoint.newest(run) if resume else None),
     )
     trainer = FieldTrainer(config)
     origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": FIELDS}
@@ -91,10 +91,10 @@ def train_fields(
         Signals() as signals,
         RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet) as log,
     ):
-        _introduce(log, trainer, batches, init, origin)
+        _introduce(log, trainer, fields, init, origin)
         unseen, played = _by_family(shards, config), _films_by_family(shards, config)
         began, saved = time.monotonic(), checkpoint.newest(run)
-        for batch in _steps(batches, trainer.step, config.steps, workers):
+        for batch in batches(fields, trainer.step, config.steps, workers):
             # One step
             waited = time.monotonic() - began
             values = trainer.advance(
@@ -236,13 +236,6 @@ def _earlier(about: dict[str, Any], stores: list[str]) -> list[list[str]]:
     return before if about["stores"] == stores else [*before, about["stores"]]
 
 
-def _steps(batches: FieldBatches, first: int, last: int, workers: int) -> Iterator[FieldBatch]:
-    yield from DataLoader(
-        batches, sampler=range(first, last), batch_size=None, num_workers=workers,
-        prefetch_factor=4 if workers else None, worker_init_fn=single_thread,
-    )  # fmt: skip
-
-
 def _by_family(shards: Sequence[PokeShard], config: FieldConfig) -> dict[str, list[FieldBatch]]:
     """Held-out scenes by family, not augmented; a family without any is left out."""
     found: dict[str, list[FieldBatch]] = {}
@@ -273,14 +266,14 @@ def _judge(
 ) -> None:  # fmt: skip
     """Logs scores and pictures of the mean weights on held-out scenes, and pictures of the batch."""
     net, config = trainer.mean.eval(), trainer.config
-    for family, batches in unseen.items():
-        found = scores(net, batches, config)
+    for family, held in unseen.items():
+        found = scores(net, held, config)
         log.say(
             f"step {trainer.step} {family}: far {found.far:.3f} near {found.near:.3f} touched {found.touched:.2f} px "
             f"background {found.background:.3f} px explained {found.explained:.2f} mask {found.mask:.2f}"
         )
         _keep_scores(log, trainer.step, family, found)
-        log.picture(trainer.step, f"held-out-{family}", field_grid(net, batches[:SHOWN], config))
+        log.picture(trainer.step, f"held-out-{family}", field_grid(net, held[:SHOWN], config))
     for family, films in played.items():
         timed = swing_scores(net, films, config)
         log.say(

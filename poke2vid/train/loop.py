@@ -4,14 +4,13 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from poke2vid import __version__
 from poke2vid.files import digest_of, write_json
@@ -20,12 +19,13 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pretrained.features import build_features
 from poke2vid.processes import alone_in
 from poke2vid.train import checkpoint
+from poke2vid.train.batches import batches
 from poke2vid.train.config import TrainConfig, from_json, to_json
 from poke2vid.train.data import Batch, ClipBatches
 from poke2vid.train.distributed import Group, device_named, join, local_device
 from poke2vid.train.log import RunLog
 from poke2vid.train.precision import Precision, faster, kept
-from poke2vid.train.stopping import Interrupted, Signals, deadline_of, single_thread
+from poke2vid.train.stopping import Interrupted, Signals, deadline_of
 from poke2vid.train.trainer import Trainer
 from poke2vid.types import ClipSource, InputError, Rollout
 
@@ -272,18 +272,6 @@ def _way_back(run: Path) -> str:
     """Advice for a newest checkpoint that cannot be read."""
     older = checkpoint.before_newest(run)
     return f"; delete it to go on from {older.name}" if older else "; the run has no other, so begin it anew"
-
-
-def batches(clips: ClipBatches, first: int, last: int, workers: int) -> Iterator[Batch]:
-    """The batches of steps first ... last - 1, in order."""
-    yield from DataLoader(
-        clips,
-        sampler=range(first, last),
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=single_thread,
-    )
 
 
 def held_out(store: ClipSource, config: TrainConfig) -> Batch | None:

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluate", "export"),
     ("serve",),
     ("cli",),
+    ("__main__",),
 )
 MOST_LOOSE = 8  # modules that lie in no folder: the paper's values and equations, atomic files, processes
 DATA_CODE = {"media", "data", "simulator", "processes", "pokes"}

@@ -24,6 +24,10 @@ class HierarchicalDynamics(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.cells, self.upsamplers = self._networks(config)
+
+    def _networks(self, config: ModelConfig) -> tuple[nn.ModuleList, nn.ModuleList]:
+        """F_1 ... F_N, and U_1 ... U_{N-1}; their order of creation is that of the random numbers."""
         widths = config.level_channels[: config.num_dynamic_levels]
         upsamplers: list[nn.Module]
         match config.architecture:
@@ -34,10 +38,10 @@ class HierarchicalDynamics(nn.Module):
                 inputs, update_bias = widths[:-1], OPEN_GATE
                 sides = pairwise(config.level_sides)
                 upsamplers = [_released_upsampler(c, s2 // s) for c, (s, s2) in zip(inputs, sides, strict=True)]
-        self.cells = nn.ModuleList(
+        cells = [
             ConvGRUCell(c_u, c, update_bias=update_bias) for c_u, c in zip((widths[0], *inputs), widths, strict=True)
-        )
-        self.upsamplers = nn.ModuleList(upsamplers)
+        ]
+        return nn.ModuleList(cells), nn.ModuleList(upsamplers)
 
     def initial(self, levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """sigma_0^n = E_sigma(x_0)^n, for the levels that have a GRU."""
@@ -49,14 +53,15 @@ class HierarchicalDynamics(nn.Module):
 
     def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
         """The drive of F_1: phi's share of its gates, after its input convolution; constant while the poke is."""
-        return _first(self.cells).drive(phi)
+        return self._first.drive(phi)
 
     def rest_drive(self) -> Float[Tensor, "1 c_drive 1 1"]:
         """The drive where nothing touches the object: phi = 0."""
-        return _first(self.cells).rest_drive()
+        return self._first.rest_drive()
 
     def advance(self, sigma: tuple[Tensor, ...], drive: Tensor) -> tuple[Tensor, ...]:
-        sigma_next = [_first(self.cells).advance(drive, sigma[0])]
+        """sigma_i+1, given the drive of F_1."""
+        sigma_next = [self._first.advance(drive, sigma[0])]
         for F_n, U_n, sigma_n in zip(self.cells[1:], self.upsamplers, sigma[1:], strict=True):
             sigma_next.append(F_n(U_n(sigma_next[-1]), sigma_n))
         return tuple(sigma_next)
@@ -64,14 +69,24 @@ class HierarchicalDynamics(nn.Module):
     def forward(self, sigma: tuple[Tensor, ...], phi: Float[Tensor, "b c_phi h_1 w_1"]) -> tuple[Tensor, ...]:
         return self.advance(sigma, self.drive(phi))
 
+    @property
+    def _first(self) -> ConvGRUCell:
+        cell = self.cells[0]
+        assert isinstance(cell, ConvGRUCell)
+        return cell
 
-class BottleneckDynamics(nn.Module):
-    """ "Ours RNN" of Tab. 3: one GRU of three stacked cells, all at 8 x 8; the decoder's skips stay those of x_0."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
+class BottleneckDynamics(HierarchicalDynamics):
+    """ "Ours RNN" of Tab. 3: the hierarchy without U, as one GRU of three stacked cells, all at 8 x 8.
+
+    The decoder's skips stay those of x_0.
+    """
+
+    def _networks(self, config: ModelConfig) -> tuple[nn.ModuleList, nn.ModuleList]:
+        """The cells, and U_n = 1 in between, which has no parameters."""
         width = config.level_channels[0]
-        self.cells = nn.ModuleList(ConvGRUCell(width, width) for _ in range(NUM_BOTTLENECK_CELLS))
+        cells = [ConvGRUCell(width, width) for _ in range(NUM_BOTTLENECK_CELLS)]
+        return nn.ModuleList(cells), nn.ModuleList(nn.Identity() for _ in cells[1:])
 
     def initial(self, levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Every cell starts from E_sigma(x_0)^1."""
@@ -80,27 +95,6 @@ class BottleneckDynamics(nn.Module):
     def predicted(self, sigma: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The topmost cell's state stands for sigma^1; the states of the cells below are internal."""
         return sigma[-1:]
-
-    def drive(self, phi: Float[Tensor, "b c_phi h_1 w_1"]) -> Float[Tensor, "b c_drive h_1 w_1"]:
-        return _first(self.cells).drive(phi)
-
-    def rest_drive(self) -> Float[Tensor, "1 c_drive 1 1"]:
-        return _first(self.cells).rest_drive()
-
-    def advance(self, sigma: tuple[Tensor, ...], drive: Tensor) -> tuple[Tensor, ...]:
-        sigma_next = [_first(self.cells).advance(drive, sigma[0])]
-        for cell, sigma_n in zip(self.cells[1:], sigma[1:], strict=True):
-            sigma_next.append(cell(sigma_next[-1], sigma_n))
-        return tuple(sigma_next)
-
-    def forward(self, sigma: tuple[Tensor, ...], phi: Float[Tensor, "b c_phi h_1 w_1"]) -> tuple[Tensor, ...]:
-        return self.advance(sigma, self.drive(phi))
-
-
-def _first(cells: nn.ModuleList) -> ConvGRUCell:
-    cell = cells[0]
-    assert isinstance(cell, ConvGRUCell)
-    return cell
 
 
 def _upsampler(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
@@ -121,7 +115,8 @@ def _orthogonal(layer: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
     return layer
 
 
-def build_dynamics(config: ModelConfig) -> HierarchicalDynamics | BottleneckDynamics:
+def build_dynamics(config: ModelConfig) -> HierarchicalDynamics:
+    """F in the form that the config names."""
     match config.dynamics:
         case "hierarchy":
             return HierarchicalDynamics(config)

@@ -214,12 +214,12 @@ class Player(Protocol):
         """sigma_0 and the decoder's context for a first frame in [-1, 1]."""
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
-        """Input of `step` for a poke map made by `pokes.rasterise`: for models the drive of F_1, not phi itself but phi
-        after F_1's input convolution.
+        """Drive of a poke map made by `pokes.rasterise`, the input of `step`: not phi itself, but phi after F_1's input
+        convolution.
         """
 
-    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """The next state and its frame; `phi` is what `encode_poke` returned, None if nothing touches the object."""
+    def step(self, state: State, drive: Tensor | None) -> tuple[State, Frame]:
+        """The next state and its frame; the drive is None if nothing touches the object."""
 
 
 @runtime_checkable
@@ -244,7 +244,7 @@ class LivePlayer(Player, Protocol):
     def default_rest(self) -> Rest:
         """Law of rest that suits it: a pulled object swings back; a pushed one moves on as it was trained to."""
 
-    def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
-        """The next state and its frame. With phi as `step`, but slowing to rest once phi has been the same for many
-        (`unchanged`) frames; without phi under `rest`.
+    def live_step(self, state: State, drive: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
+        """The next state and its frame. With a drive as `step`, but slowing to rest once it has been the same for many
+        (`unchanged`) frames; without one under `rest`.
         """

@@ -98,9 +98,9 @@ def _touched(player: TouchDynamics, x_0: Tensor, poke: Poke) -> list[Frame]:
     cover another the least difference decides which of the two shows.
     """
     state, frames = player.start(x_0), []
-    phi = player.drive(state, [poke], [player.touch(state, poke.location)])
+    drive = player.drive(state, [poke], [player.touch(state, poke.location)])
     for number in range(HELD + LET_GO):
-        state, frame = player.step(state, phi if number < HELD else None)
+        state, frame = player.step(state, drive if number < HELD else None)
         frames.append(replace(frame, flow=resize_flow(state.sigma[0], (player.resolution, player.resolution))))
     return frames
 
@@ -117,13 +117,13 @@ def _one_step(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> float:
     rest = live.default_rest
     expected, found = live.start(x_0), player.start(x_0)
     worst = [_state_difference(expected, found)]
-    phi = live.encode_poke(poke_map)
-    worst.append(_difference(phi, player.encode_poke(poke_map)))
-    moving, _ = live.live_step(expected, phi, rest)
+    drive = live.encode_poke(poke_map)
+    worst.append(_difference(drive, player.encode_poke(poke_map)))
+    moving, _ = live.live_step(expected, drive, rest)
     for state in (expected, moving):
-        for drive, unchanged in ((phi, 0), (phi, STEADY + 5), (None, 0)):
-            ours, frame = live.live_step(state, drive, rest, unchanged)
-            theirs, shown = player.live_step(state, drive, rest, unchanged)
+        for now, unchanged in ((drive, 0), (drive, STEADY + 5), (None, 0)):
+            ours, frame = live.live_step(state, now, rest, unchanged)
+            theirs, shown = player.live_step(state, now, rest, unchanged)
             worst += [_state_difference(ours, theirs), _frame_difference(frame, shown)]
     return max(worst)
 
@@ -133,9 +133,9 @@ def _rollout(live: LiveModel, player: OnnxPlayer, x_0: Tensor) -> tuple[float, f
     both: tuple[LivePlayer, LivePlayer] = (live, player)
     rollouts: list[list[Frame]] = []
     for one in both:
-        state, phi, frames = one.start(x_0), one.encode_poke(poke_map), []
+        state, drive, frames = one.start(x_0), one.encode_poke(poke_map), []
         for number in range(HELD + LET_GO):
-            state, frame = one.live_step(state, phi if number < HELD else None, rest)
+            state, frame = one.live_step(state, drive if number < HELD else None, rest)
             frames.append(frame)
         rollouts.append(frames)
     return _compared(*rollouts)

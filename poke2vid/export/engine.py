@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poke2vid.export.graphs import STATE_INPUTS, Signature
-from poke2vid.export.names import DESCRIPTION, FORMAT, GRAPHS, TOUCH_GRAPHS, TOUCH_VERSIONS, VERSION
+from poke2vid.export.names import DESCRIPTION, DRIVE, FORMAT, GRAPHS, REST_DRIVE, TOUCH_GRAPHS, TOUCH_VERSIONS, VERSION
 from poke2vid.live.law_of_rest import pace
 from poke2vid.types import AS_TRAINED, Frame, InputError, PokeKind, Rest, State
 
@@ -73,7 +73,7 @@ class OnnxPlayer:
         self._signature = Signature(
             self.about["num_levels"], self.about["num_context"], self.about["decoder"] == "motion"
         )
-        self._rest_phi: np.ndarray | None = None
+        self._rest_drive: np.ndarray | None = None
 
     @property
     def resolution(self) -> int:
@@ -89,25 +89,25 @@ class OnnxPlayer:
 
     def start(self, x_0: Float[Tensor, "b 3 h w"]) -> State:
         found = self._run("encode_image", {"x_0": x_0.numpy(force=True)})
-        self._rest_phi = found["rest_phi"]  # the same for every picture
+        self._rest_drive = found[REST_DRIVE]  # the same for every picture
         sigma, drift = _numbered(found, "sigma"), _numbered(found, "drift")
         still = tuple(torch.zeros_like(level) for level in sigma)
         return State(sigma, _numbered(found, "context"), velocity=still, home=sigma, drift=drift)
 
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
-        return torch.from_numpy(self._run("encode_poke", {"poke_map": poke_map.numpy(force=True)})["phi"])
+        return torch.from_numpy(self._run("encode_poke", {"poke_map": poke_map.numpy(force=True)})[DRIVE])
 
-    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
+    def step(self, state: State, drive: Tensor | None) -> tuple[State, Frame]:
         """The paper's step, even if nothing touches the object."""
-        return self.live_step(state, phi, AS_TRAINED)
+        return self.live_step(state, drive, AS_TRAINED)
 
-    def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
+    def live_step(self, state: State, drive: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
         batch = len(state.sigma[0])
-        assert self._rest_phi is not None, "a state comes from start"
-        drive = np.repeat(self._rest_phi[:1], batch, axis=0) if phi is None else _batched(phi.numpy(force=True), batch)
-        touched = 0.0 if phi is None and rest.anchored else 1.0
+        assert self._rest_drive is not None, "a state comes from start"
+        given = self._rest_drive[:1] if drive is None else drive.numpy(force=True)
+        touched = 0.0 if drive is None and rest.anchored else 1.0
         values = [
-            drive,
+            _batched(given, batch),
             np.full((batch, 1, 1, 1), touched, np.float32),
             np.full((batch, 1, 1, 1), pace(unchanged, rest), np.float32),
             np.array([rest.stiffness], np.float32),
@@ -165,5 +165,5 @@ def _numbered(found: dict[str, np.ndarray], part: str) -> tuple[Tensor, ...]:
     return tuple(torch.from_numpy(found[name]) for name in names)
 
 
-def _batched(phi: np.ndarray, batch: int) -> np.ndarray:
-    return phi if len(phi) == batch else np.repeat(phi, batch, axis=0)
+def _batched(drive: np.ndarray, batch: int) -> np.ndarray:
+    return drive if len(drive) == batch else np.repeat(drive, batch, axis=0)

@@ -1,6 +1,7 @@
-"""The three graphs of a model outside PyTorch: a picture to a state, a poke to phi, a state to the next and its frame.
+"""The three graphs of a model outside PyTorch: a picture to a state, a poke to a drive, a state to the next and its frame.
 
-Tensors have names and no structure. An exported step is that of `live/law_of_rest.py`.
+Tensors have names and no structure; the drive of F_1 is named `phi` in the files, whose names are frozen. An exported
+step is that of `live/law_of_rest.py`.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from poke2vid.export.names import DRIVE, REST_DRIVE
 from poke2vid.live.law_of_rest import LiveModel, rested
 from poke2vid.types import State
 
@@ -34,12 +36,12 @@ class Signature:
 
     @property
     def image_outputs(self) -> tuple[str, ...]:
-        return (*self._levels("sigma"), *self._levels("drift"), *self._context(), "rest_phi")
+        return (*self._levels("sigma"), *self._levels("drift"), *self._context(), REST_DRIVE)
 
     @property
     def step_inputs(self) -> tuple[str, ...]:
         parts = chain.from_iterable(self._levels(part) for part in STATE_INPUTS[:-1])
-        return ("phi", "touched", "pace", "stiffness", "momentum", *parts, *self._context())
+        return (DRIVE, "touched", "pace", "stiffness", "momentum", *parts, *self._context())
 
     @property
     def step_outputs(self) -> tuple[str, ...]:
@@ -63,13 +65,13 @@ class EncodeImage(nn.Module):
     def forward(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
         state = self.live.start(x_0)
         side = state.sigma[0].shape[-1]
-        rest_phi = self.live.model.dynamics.rest_drive().expand(x_0.shape[0], -1, side, side)
+        rest_drive = self.live.model.dynamics.rest_drive().expand(x_0.shape[0], -1, side, side)
         # A graph's output may not be its input; the product makes a tensor of its own, and is optimised away elsewhere.
-        return (*state.sigma, *state.drift, *(part * 1 for part in state.context), rest_phi.contiguous())
+        return (*state.sigma, *state.drift, *(part * 1 for part in state.context), rest_drive.contiguous())
 
 
 class EncodePoke(nn.Module):
-    """`poke_map` to `phi`."""
+    """`poke_map` to the drive of F_1."""
 
     def __init__(self, live: LiveModel) -> None:
         super().__init__()
@@ -88,7 +90,7 @@ class Step(nn.Module):
 
     def forward(
         self,
-        phi: Float[Tensor, "b c h_1 w_1"],
+        drive: Float[Tensor, "b c h_1 w_1"],
         touched: Float[Tensor, "b 1 1 1"],
         pace: Float[Tensor, "b 1 1 1"],
         stiffness: Float[Tensor, " 1"],
@@ -99,7 +101,7 @@ class Step(nn.Module):
         sigma, velocity, home, drift = (parts[i * count : (i + 1) * count] for i in range(4))
         context = parts[4 * count :]
         model = self.live.model
-        after = model.dynamics.advance(sigma, phi)
+        after = model.dynamics.advance(sigma, drive)
         free = rested(State(sigma, context, velocity, home, drift), after, stiffness, momentum)
         held = touched > 0.5
         slow = tuple(now + pace * (later - now) for now, later in zip(sigma, after, strict=True))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from poke2vid import __version__
 from poke2vid.export import touch
 from poke2vid.export.graphs import BATCH, STATE_INPUTS, EncodeImage, EncodePoke, Signature, Step
-from poke2vid.export.names import FORMAT, VERSION
+from poke2vid.export.names import DRIVE, FORMAT, VERSION
 from poke2vid.export.rewrite import with_plain_elu
 from poke2vid.files import digest_of
 from poke2vid.live.law_of_rest import FADING, STEADY, STOPPED, LiveModel
@@ -127,14 +127,14 @@ def _programs(
     side, batch = live.resolution, 2  # the exporter would take a batch of 1 for a constant
     with torch.no_grad():
         x_0 = torch.zeros(batch, 3, side, side)
-        state, phi = live.start(x_0), live.encode_poke(x_0)
+        state, drive = live.start(x_0), live.encode_poke(x_0)
     scalars = (torch.ones(batch, 1, 1, 1), torch.ones(batch, 1, 1, 1), torch.tensor([0.1]), torch.tensor([0.8]))
     # Cloned: at the start sigma is home, and the exporter would merge one tensor given twice into one input.
     parts = tuple(t.clone() for part in STATE_INPUTS for t in getattr(state, part))
     return {
         "encode_image": (EncodeImage(live), (x_0,), ("x_0",), signature.image_outputs),
-        "encode_poke": (EncodePoke(live), (x_0,), ("poke_map",), ("phi",)),
-        "step": (Step(live, signature), (phi, *scalars, *parts), signature.step_inputs, signature.step_outputs),
+        "encode_poke": (EncodePoke(live), (x_0,), ("poke_map",), (DRIVE,)),
+        "step": (Step(live, signature), (drive, *scalars, *parts), signature.step_inputs, signature.step_outputs),
     }
 
 

@@ -61,14 +61,14 @@ class LiveModel(nn.Module):
     def encode_poke(self, poke_map: Float[Tensor, "b 3 h w"]) -> Tensor:
         return self.model.encode_poke(poke_map)
 
-    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
+    def step(self, state: State, drive: Tensor | None) -> tuple[State, Frame]:
         """The paper's step, even if nothing touches the object."""
-        return self.live_step(state, phi, AS_TRAINED)
+        return self.live_step(state, drive, AS_TRAINED)
 
-    def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
-        drive = self.model.dynamics.rest_drive() if phi is None else phi
-        after = self.model.dynamics.advance(state.sigma, drive)
-        if phi is None and rest.anchored:
+    def live_step(self, state: State, drive: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
+        given = self.model.dynamics.rest_drive() if drive is None else drive
+        after = self.model.dynamics.advance(state.sigma, given)
+        if drive is None and rest.anchored:
             state = rested(state, after, rest.stiffness, rest.momentum)
         else:
             sigma = paced(state.sigma, after, pace(unchanged, rest))

@@ -96,9 +96,9 @@ class Session:
             self._now = _Now(self._live.start(self.canvas.x_0), rest=default)
         self._history: list[_Now] = []
         self._history_length = history
-        self._phi: Tensor | None = None
+        self._drive: Tensor | None = None
         self._influences: dict[Pair, Tensor] = {}
-        self._phi_is_current = True
+        self._drive_is_current = True
         if rest is not None:
             self.rest = rest
 
@@ -222,12 +222,12 @@ class Session:
     @torch.inference_mode()
     def advance(self) -> Frame:
         """The next frame as the model makes it, for callers that render it themselves."""
-        now, phi = self._now, self._interaction()
+        now, drive = self._now, self._drive_now()
         if isinstance(self._live, LivePlayer):
-            state, frame = self._live.live_step(now.state, phi, now.rest, now.unchanged)
+            state, frame = self._live.live_step(now.state, drive, now.rest, now.unchanged)
         else:
-            state, frame = self._live.step(now.state, phi)
-        self._phi_is_current = not now.impulses
+            state, frame = self._live.step(now.state, drive)
+        self._drive_is_current = not now.impulses
         unchanged = 0 if now.impulses else now.unchanged + 1
         origins = tuple(pair for pair in now.origins if pair[0] >= 0)
         self._now = replace(
@@ -250,7 +250,7 @@ class Session:
         if not self._history:
             return False
         self._now = self._history.pop()
-        self._phi_is_current = False
+        self._drive_is_current = False
         return True
 
     # On disk
@@ -309,7 +309,7 @@ class Session:
                 int(about["unchanged"]),
                 tuple(action_of(done) for done in about["done"]),
             )
-        session._phi_is_current = False
+        session._drive_is_current = False
         return session
 
     def _change(self, done: Action, **changes: Any) -> None:
@@ -323,7 +323,7 @@ class Session:
         if done.type != "rest":
             changes["unchanged"] = 0
         self._now = replace(self._now, **changes)
-        self._phi_is_current = False
+        self._drive_is_current = False
 
     def _check(self, poke: Poke) -> None:
         """Checks a poke in the user's pixels, and in the model's, where a small picture makes a shift larger."""
@@ -331,19 +331,19 @@ class Session:
         poking.check(poke, width, height)
         poking.check(self.canvas.modelled(poke), self.player.resolution, self.player.resolution)
 
-    def _interaction(self) -> Tensor | None:
-        """phi of all current pokes; recomputed only after they change."""
-        if not self._phi_is_current:
+    def _drive_now(self) -> Tensor | None:
+        """The drive of all current pokes; recomputed only after they change."""
+        if not self._drive_is_current:
             now = self._now
             if isinstance(self._live, TouchPlayer):
                 active = interaction.from_rest(self.canvas, now.held, now.impulses, dict(now.origins))
-                self._phi, self._influences = interaction.driven(self._live, now.state, active, self._influences)
+                self._drive, self._influences = interaction.driven(self._live, now.state, active, self._influences)
             else:
                 active = [self.canvas.modelled(poke) for poke in (*(poke for _, poke in now.held), *now.impulses)]
                 drawn = poking.rasterise(active, self.player.resolution)[None]
-                self._phi = self._live.encode_poke(drawn) if active else None
-            self._phi_is_current = True
-        return self._phi
+                self._drive = self._live.encode_poke(drawn) if active else None
+            self._drive_is_current = True
+        return self._drive
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,9 @@ def count_flops(model: PokeVideo) -> dict[str, int]:
     with FlopCounterMode(display=False) as opening:
         state = model.start(x_0)
     with FlopCounterMode(display=False) as poke:
-        phi = model.encode_poke(poke_map)
+        drive = model.encode_poke(poke_map)
     with FlopCounterMode(display=False) as step:
-        model.step(state, phi)
+        model.step(state, drive)
     once, each = opening.get_total_flops() + poke.get_total_flops(), step.get_total_flops()
     return {
         "open a picture": opening.get_total_flops(),

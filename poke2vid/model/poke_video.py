@@ -77,9 +77,9 @@ class PokeVideo(nn.Module):
         """The drive of F_1, not phi itself: phi = E_phi(p, l) after F_1's input convolution, once for a held poke."""
         return self.dynamics.drive(self.poke_encoder(poke_map))
 
-    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """sigma_i+1 = F(sigma_i, phi_i), x_hat_i+1 = G(sigma_i+1); `phi` is `encode_poke`'s drive, None: phi_i = 0."""
-        drive = self.dynamics.rest_drive() if phi is None else phi
+    def step(self, state: State, drive: Tensor | None) -> tuple[State, Frame]:
+        """sigma_i+1 = F(sigma_i, phi_i), x_hat_i+1 = G(sigma_i+1); a drive of None stands for phi_i = 0."""
+        drive = self.dynamics.rest_drive() if drive is None else drive
         state = State(self.dynamics.advance(state.sigma, drive), state.context)
         return state, self.decode(self.dynamics.predicted(state.sigma), state.context)
 

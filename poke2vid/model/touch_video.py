@@ -149,6 +149,10 @@ class TouchDynamics(abc.ABC):
         large = functional.interpolate(mask, size=size, mode="bilinear", align_corners=False)
         return opacity(mask if mask.shape[-2:] == size else large)
 
+    def object_of(self, state: State, location: Pair | None = None) -> Float[Tensor, "b 1 s s"]:
+        """o of the picture, or as much of it as a touch at l, in pixels of the model's frames, may move."""
+        return state.context[1]
+
     def touch(self, state: State, location: Pair) -> Float[Tensor, "b k1 c h2 w2"]:
         """Influence of a touch at l, in pixels of the model's frames; its last row is the maps of time (`packed`)."""
         x, y = self._to_field.point(*location)
@@ -204,22 +208,22 @@ class TouchDynamics(abc.ABC):
             "this model encodes touches of a picture, not poke maps; use a session, or `touch` and `drive`."
         )
 
-    def step(self, state: State, phi: Tensor | None) -> tuple[State, Frame]:
-        """The next state and its frame; `phi` is what `drive` returned, None if nothing touches the object."""
-        return self.live_step(state, phi, self.default_rest)
+    def step(self, state: State, drive: Tensor | None) -> tuple[State, Frame]:
+        """The next state and its frame; the drive is None if nothing touches the object."""
+        return self.live_step(state, drive, self.default_rest)
 
-    def live_step(self, state: State, phi: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
+    def live_step(self, state: State, drive: Tensor | None, rest: Rest, unchanged: int = 0) -> tuple[State, Frame]:
         """Does a `step`, swinging by `rest` while nothing holds the object."""
         (u, hand, home, maps, frames), (v,) = state.sigma, state.velocity
         batch = len(u)
         told = rest.anchored and rest != self.default_rest  # AS_TRAINED also leaves it to the maps
         hertz, damping = causes_of(rest) if told else (HERTZ, DAMPING)
         causes = u.new_full((batch,), hertz), u.new_full((batch,), damping), torch.full((batch,), told, device=u.device)
-        if phi is None:
+        if drive is None:
             v, frames = free_step(u, v, home, law_of(maps, *causes)), torch.zeros_like(frames)
             hand = u + v
         else:
-            target, throw, held, touched, new_maps, stays = phi.split((2, 2, 1, 1, LAW, 2), dim=1)
+            target, throw, held, touched, new_maps, stays = drive.split((2, 2, 1, 1, LAW, 2), dim=1)
             maps = torch.where(touched > 0, new_maps, maps)
             law = law_of(maps, *causes)
             pulled = held > 0

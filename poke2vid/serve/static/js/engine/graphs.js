@@ -19,7 +19,7 @@ import { fetched, pattern, requireAgreement, run, sessionsOf, valuesOf, warmTime
  * @typedef {object} Start
  * @property {Record<string, Tensor>} constant the inputs `home_n`, `drift_n`, `context_k` of `step`
  * @property {StateTensors} state sigma_0, which is home, and a velocity of zero
- * @property {Tensor} restPhi the drive of no poke
+ * @property {Tensor} restDrive the drive of no poke
  * @property {number} batch
  */
 
@@ -87,7 +87,7 @@ export class Graphs {
     for (const name of this.sessions.encode_image.outputNames) {
       if (name.startsWith('drift_') || name.startsWith('context_')) constant[name] = found[name];
     }
-    return { constant, state, restPhi: found.rest_phi, batch };
+    return { constant, state, restDrive: found.rest_phi, batch };
   }
 
   /** @param {Float32Array} map `b 3 r r` @param {number} batch @returns {Promise<Tensor>} */
@@ -114,13 +114,13 @@ export class Graphs {
   /**
    * @param {Start} start
    * @param {StateTensors} state
-   * @param {Tensor} phi
+   * @param {Tensor} drive
    * @param {Record<string, Tensor>} manner see `manner`
    * @returns {Promise<{state: StateTensors, flow: Float32Array|null, repaint: Float32Array|null, xHat: Float32Array|null}>}
    */
-  async step(start, state, phi, manner) {
+  async step(start, state, drive, manner) {
     /** @type {Record<string, Tensor>} */
-    const feeds = { ...start.constant, ...manner, phi };
+    const feeds = { ...start.constant, ...manner, phi: drive };
     state.sigma.forEach((tensor, n) => (feeds[`sigma_${n + 1}`] = tensor));
     state.velocity.forEach((tensor, n) => (feeds[`velocity_${n + 1}`] = tensor));
     const found = await run(this.sessions, 'step', feeds, this.fetched);
@@ -137,10 +137,10 @@ export class Graphs {
   async stepTime() {
     const r = this.resolution;
     const start = await this.encodeImage(new Float32Array(3 * r * r), 1);
-    const phi = await this.encodePoke(new Float32Array(3 * r * r), 1);
+    const drive = await this.encodePoke(new Float32Array(3 * r * r), 1);
     const manner = this.manner(1, true, this.model.default_rest);
-    const time = await warmTime(async () => disposeState((await this.step(start, start.state, phi, manner)).state));
-    phi.dispose();
+    const time = await warmTime(async () => disposeState((await this.step(start, start.state, drive, manner)).state));
+    drive.dispose();
     disposeStart(start);
     return time;
   }
@@ -157,13 +157,13 @@ async function trial(graphs) {
   const middle = (r >> 1) * (r + 1);
   [1.5, -1, 1].forEach((value, channel) => (map[channel * r * r + middle] = value));
   const start = await graphs.encodeImage(pattern(r), 1);
-  const phi = await graphs.encodePoke(map, 1);
-  const done = await graphs.step(start, start.state, phi, graphs.manner(1, true, graphs.model.default_rest));
+  const drive = await graphs.encodePoke(map, 1);
+  const done = await graphs.step(start, start.state, drive, graphs.manner(1, true, graphs.model.default_rest));
   const values = await Promise.all(done.state.sigma.map(valuesOf));
   if (done.flow) values.push(done.flow.map((value) => value / r));
   if (done.xHat) values.push(done.xHat);
   disposeState(done.state);
-  phi.dispose();
+  drive.dispose();
   disposeStart(start);
   return values;
 }
@@ -177,10 +177,10 @@ export function disposeState({ sigma, velocity }) {
 }
 
 /** @param {Start} start */
-export function disposeStart({ constant, state, restPhi }) {
+export function disposeStart({ constant, state, restDrive }) {
   Object.values(constant).forEach((tensor) => tensor.dispose());
   state.velocity.forEach((tensor) => tensor.dispose()); // its sigma is home, which is among the constants
-  restPhi.dispose();
+  restDrive.dispose();
 }
 
 /** Where outputs go: what a later step reads stays on the GPU. @param {any} model @param {string} graph */

@@ -69,14 +69,14 @@ async function respond(graphs, start, pokes, inTurn, onProgress) {
   const size = 3 * graphs.resolution ** 2;
   const maps = new Float32Array(pokes.length * size);
   pokes.forEach((poke, k) => rasterise([poke], rules, maps.subarray(k * size, (k + 1) * size)));
-  const phi = await inTurn(() => graphs.encodePoke(maps, pokes.length));
+  const poked = await inTurn(() => graphs.encodePoke(maps, pokes.length));
   const manner = graphs.manner(pokes.length, true, rules.default_rest); // as trained, also where nothing touches
   let state = start.state;
   /** @type {{flow: Float32Array|null, xHat: Float32Array|null}} */
   let last = { flow: null, xHat: null };
   try {
     for (let i = 0; i < STEPS; i++) {
-      const drive = i === 0 || rules.poke_kind === 'shift' ? phi : start.restPhi;
+      const drive = i === 0 || rules.poke_kind === 'shift' ? poked : start.restDrive;
       const done = await inTurn(() => graphs.step(start, state, drive, manner));
       if (state !== start.state) disposeState(state);
       state = done.state;
@@ -85,7 +85,7 @@ async function respond(graphs, start, pokes, inTurn, onProgress) {
     }
   } finally {
     if (state !== start.state) disposeState(state);
-    phi.dispose();
+    poked.dispose();
   }
   return last;
 }

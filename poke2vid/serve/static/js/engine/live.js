@@ -60,8 +60,8 @@ export class LiveState {
     this.marks = new Map();
     this.nextMark = 1;
     /** @type {Tensor} */
-    this.phi = start.restPhi;
-    this.phiIsCurrent = true;
+    this.driven = start.restDrive;
+    this.driveIsCurrent = true;
     /** @type {{key: string, tensors: Record<string, Tensor>}} */
     this.manner = { key: '', tensors: {} };
   }
@@ -84,14 +84,14 @@ export class LiveState {
     const began = performance.now();
     const before = this.now;
     const touch = actions.reduce((t, action) => applied(t, action, this.graphs.model), before.touch);
-    if (actions.length) this.phiIsCurrent = false;
+    if (actions.length) this.driveIsCurrent = false;
     const unchanged = actions.some(({ type }) => type !== 'rest') ? 0 : before.unchanged;
     const touched = touch.held.size + touch.impulses.length > 0;
-    const phi = await this.drive(touch);
+    const drive = await this.drive(touch);
     const manner = this.mannerOf(touched || !touch.rest.anchored, touch.rest, unchanged);
-    const { state, ...fields } = await this.graphs.step(this.start, before.state.tensors, phi, manner);
+    const { state, ...fields } = await this.graphs.step(this.start, before.state.tensors, drive, manner);
     before.state.release();
-    this.phiIsCurrent = touch.impulses.length === 0;
+    this.driveIsCurrent = touch.impulses.length === 0;
     const time = before.time + 1;
     this.now = {
       state: new Shared(state, true),
@@ -121,31 +121,31 @@ export class LiveState {
     const state = moment.state.keep();
     this.now.state.release();
     this.now = { ...moment, state };
-    this.phiIsCurrent = false;
+    this.driveIsCurrent = false;
     return copied(moment.fields);
   }
 
   close() {
     for (const { state } of [this.now, ...this.marks.values()]) state.release();
     this.marks.clear();
-    this.setPhi(this.start.restPhi);
+    this.setDrive(this.start.restDrive);
     disposeStart(this.start);
   }
 
-  /** phi of all that touches the object; computed anew only when that changed. @param {Touch} touch */
+  /** The drive of all that touches the object; computed anew only when that changed. @param {Touch} touch */
   async drive({ held, impulses }) {
-    if (!this.phiIsCurrent) {
+    if (!this.driveIsCurrent) {
       const active = [...held.values(), ...impulses];
       const map = rasterise(active, this.graphs.model);
-      this.setPhi(active.length ? await this.graphs.encodePoke(map, 1) : this.start.restPhi);
+      this.setDrive(active.length ? await this.graphs.encodePoke(map, 1) : this.start.restDrive);
     }
-    return this.phi;
+    return this.driven;
   }
 
-  /** @param {Tensor} phi */
-  setPhi(phi) {
-    if (this.phi !== this.start.restPhi && this.phi !== phi) this.phi.dispose();
-    this.phi = phi;
+  /** @param {Tensor} drive */
+  setDrive(drive) {
+    if (this.driven !== this.start.restDrive && this.driven !== drive) this.driven.dispose();
+    this.driven = drive;
   }
 
   /** @param {boolean} touched @param {Touch['rest']} rest @param {number} unchanged */

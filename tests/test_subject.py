@@ -9,12 +9,15 @@ from PIL import Image, ImageDraw
 
 import poke2vid
 from poke2vid.cli import main
+from poke2vid.evaluate.structure.correlate import Settings
+from poke2vid.evaluate.structure.seeing import SeeingCorrelator, correlator_for
 from poke2vid.live.session import Animator
 from poke2vid.model.files import load_player, save_touch_video
 from poke2vid.model.subject import U2Net, WithSubject, with_subject
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig
 from poke2vid.pretrained import weights
+from poke2vid.serve.heat import heat_of
 from poke2vid.types import InputError, Poke
 
 TINY = TouchVideoConfig(touch=TouchConfig(seeing=(8, 16, 16, 16), touching=(8, 16, 16, 16), compared=(8, 8)))
@@ -62,6 +65,32 @@ def test_a_touch_of_the_subject_moves_the_subject_and_nothing_else(model: Known)
     assert moved(model, ON).abs().max() < 1e-4, "without a subject there is nothing to hold"
 
 
+def heat(player, at: tuple[float, float]) -> np.ndarray:
+    """The page's heat map of a grey picture."""
+    found = heat_of(Animator(player).open(np.full((64, 64, 3), 90, np.uint8)), at)
+    while not found.done:
+        found.slice()
+    return found.map()
+
+
+def test_a_heat_map_shows_what_a_touch_may_move(model: Known) -> None:
+    on, off = heat(WithSubject(model, right), ON), heat(WithSubject(model, right), OFF)
+    assert on[:, 34:].min() > 0.99 and on[:, :31].max() < 1e-3
+    assert off[:, :31].min() > 0.99 and off[:, 34:].max() < 1e-3
+    np.testing.assert_array_equal(off, heat(model, OFF))
+    assert heat(model, ON).max() == 0, "without a subject there is nothing to hold"
+
+
+def test_a_correlation_map_shows_what_a_touch_may_move(model: Known) -> None:
+    asked = correlator_for(WithSubject(model, right), Settings(pokes=8))
+    canvas = asked.canvas(np.full((64, 64, 3), 90, np.uint8))
+    assert isinstance(asked, SeeingCorrelator)
+    for at, follows, stays in ((ON, np.s_[:, 36:], np.s_[:, :28]), (OFF, np.s_[:, :28], np.s_[:, 36:])):
+        found, along = asked.ask(canvas, at).heat, asked.along(canvas, at)
+        assert found[follows].min() > 0.9 and found[stays].max() < 0.01
+        assert along[follows].min() == pytest.approx(0.5) and along[stays].max() < 1e-3
+
+
 def test_where_it_doubts_the_touched_point_it_stands_aside(model: Known) -> None:
     with_it, without = moved(WithSubject(model, right), OFF), moved(model, OFF)
     assert without[:, :31].mean() == pytest.approx(4, abs=0.05)
@@ -86,6 +115,9 @@ def test_missing_weights_are_one_sentence_and_exit_2(
     command = ["animate", str(picture), "--at", "20,20", "--shift", "5,0", "-o", str(tmp_path / "out.gif")]
     said = told(monkeypatch, capsys, [*command, "--subject", "auto"])
     assert "u2netp.onnx" in said and "--weights-dir" in said and "Traceback" not in said
+    mapped = ["correlate", str(picture), "--at", "20,20", "-o", str(tmp_path / "map.png")]
+    assert "u2netp.onnx" in told(monkeypatch, capsys, [*mapped, "--subject", "auto"])
+    assert "choose one of auto, none" in told(monkeypatch, capsys, [*mapped, "--subject", "whole"])
     assert "--engine server" in told(monkeypatch, capsys, ["serve", "--subject", "auto"])
 
 

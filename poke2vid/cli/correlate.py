@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from poke2vid.cli.options import ModelOption, WeightsOption
+from poke2vid.cli.options import ModelOption, SubjectOption, WeightsOption
 
 FAINT_HEAT = 0.5  # heat at the touched point; it is 1 if the point goes where it is pulled
 
@@ -52,6 +52,7 @@ def correlate(
     ] = "dis",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the pokes.")] = 0,
     model: ModelOption = None,
+    subject: SubjectOption = "none",
     weights_dir: WeightsOption = None,
 ) -> None:
     """Map how closely everything moves with a location, by many random pokes of it."""
@@ -61,6 +62,7 @@ def correlate(
     from poke2vid.live.script import parse_pairs
     from poke2vid.media.pictures import read_picture
     from poke2vid.model.files import called, load_player, use_suitable_threads
+    from poke2vid.model.subject import with_subject
     from poke2vid.types import InputError
 
     # Check the options
@@ -75,13 +77,12 @@ def correlate(
     loaded = load_player(model)
     use_suitable_threads(loaded.model)
     settings = with_frames(settings, frames, loaded.about)
+    player = with_subject(loaded.model, subject, weights_dir)
+    origin = called(loaded.path) + (" with a subject" if subject != "none" else "")
     # One picture
     if image is not None:
-        picture, origin = read_picture(image), called(loaded.path)
-        correlator = correlator_for(loaded.model, settings, weights_dir)
-        numbers = correlate(correlator, picture, locations, output, origin)
-        _tell(numbers)
-        print(f"{numbers['seconds']} s -> {', '.join(map(str, output))}")
+        picture, correlator = read_picture(image), correlator_for(player, settings, weights_dir)
+        _tell(correlate(correlator, picture, locations, output, origin), output)
         return
     # Simulated scenes with known truth
     from poke2vid.simulator.availability import require_physics
@@ -89,12 +90,11 @@ def correlate(
     require_physics()
     from poke2vid.evaluate.structure.report import correlate_scenes
 
-    origin = called(loaded.path)
-    print(correlate_scenes(loaded.model, scene or [], points, locations, output, settings, origin, weights_dir))
+    print(correlate_scenes(player, scene or [], points, locations, output, settings, origin, weights_dir))
 
 
-def _tell(numbers: dict[str, Any]) -> None:
-    """Prints the result at each location, and on stderr the maps that say little."""
+def _tell(numbers: dict[str, Any], output: list[Path]) -> None:
+    """Prints the result at each location and the files, and on stderr the maps that say little."""
     for place in numbers["locations"]:
         share, there = place["share_above_half"], place["heat_at_l"]
         print(f"at {place['at']}: heat {there} there, above 0.5 on {share:.1%} of the picture")
@@ -104,3 +104,4 @@ def _tell(numbers: dict[str, Any]) -> None:
                 "touch it elsewhere, or give another model.",
                 file=sys.stderr,
             )
+    print(f"{numbers['seconds']} s -> {', '.join(map(str, output))}")

@@ -19,7 +19,7 @@ from poke2vid.model.response import BASIS, gate
 from poke2vid.model.touch_encoder import FIELD_SIDE
 from poke2vid.model.touch_video import GRASP, TouchDynamics
 from poke2vid.pretrained import weights
-from poke2vid.types import InputError, Player
+from poke2vid.types import InputError, Pair, Player, State
 
 SUBJECTS = ("auto", "none")
 SALIENT = 0.5  # of s around l; below it the touch is not on the subject
@@ -79,11 +79,25 @@ class WithSubject(TouchDynamics):
         """E_phi's output for a touch, limited to the subject, or to o if l is not on the subject."""
         *own, mask, s = levels
         said = self.model.touched(tuple(own), at)
-        about = functional.max_pool2d(s, 2 * GRASP + 1, 1, GRASP)
-        salient = geometry.sample(about, at[:, None, None])[..., :1, :1] >= SALIENT
-        share = torch.where(salient, gate(s), gate(mask)) / gate(torch.maximum(mask, s)).clamp_min(1e-6)
+        share = gate(_subject(mask, s, at)) / gate(torch.maximum(mask, s)).clamp_min(1e-6)
         cells = functional.pixel_unshuffle(share, 2)  # dx and dy of the four pixels of a cell, as influences have them
         return torch.cat((said[:, :BASIS] * torch.cat((cells, cells), dim=1)[:, None], said[:, BASIS:]), dim=1)
+
+    def object_of(self, state: State, location: Pair | None = None) -> Float[Tensor, "b 1 s s"]:
+        """The union of o and s, or as much of it as a touch at l may move: s if l is on the subject, else o."""
+        *_, mask, s = state.context
+        if location is None:
+            return super().object_of(state)
+        return _subject(mask, s, mask.new_tensor([self._to_field.point(*location)]).expand(len(mask), 2))
+
+
+def _subject(
+    mask: Float[Tensor, "b 1 s s"], s: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b 2"]
+) -> Float[Tensor, "b 1 s s"]:
+    """The object that a touch at l, in pixels of the field, may move: s if l is on the subject, else o."""
+    about = functional.max_pool2d(s, 2 * GRASP + 1, 1, GRASP)
+    salient = geometry.sample(about, at[:, None, None])[..., :1, :1] >= SALIENT
+    return torch.where(salient, s, mask)
 
 
 def with_subject(model: Player, subject: str, weights_dir: str | Path | None = None) -> Player:

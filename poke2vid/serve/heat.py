@@ -15,7 +15,6 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 from torch.nn import functional
 
-from poke2vid import pokes as poking
 from poke2vid.geometry import Affine
 from poke2vid.live.session import Session
 from poke2vid.measures import correlation
@@ -23,6 +22,7 @@ from poke2vid.model.response import gate
 from poke2vid.model.swing import SWING
 from poke2vid.model.touch_encoder import FIELD_SIDE
 from poke2vid.model.touch_video import TouchDynamics, grasp, on_cells
+from poke2vid.players.batch import play_batch
 from poke2vid.types import Frame, Pair, Player, Poke, State
 
 POKES = 32
@@ -64,24 +64,22 @@ class HeatMap:
         batch = batch_of(player.resolution)
         self._batches = [pokes[k : k + batch] for k in range(0, POKES, batch)]
         self._last: list[Frame] = []
-        self._steps = 0
+        self._steps = self._played()
         self.done = False
+
+    def _played(self) -> Iterator[None]:
+        """All the work, one step of one batch at a time."""
+        for pokes in self._batches:
+            for number, frame in enumerate(play_batch(self._player, self._x_0, pokes, STEPS), 1):
+                if number == STEPS:
+                    self._last.append(frame)
+                    self.done = len(self._last) == len(self._batches)
+                yield
 
     @torch.inference_mode()
     def slice(self) -> None:
         """Computes one step of one batch."""
-        pokes = self._batches[len(self._last)]
-        if self._steps == 0:
-            maps = torch.stack([poking.rasterise([poke], self._player.resolution) for poke in pokes])
-            self._state = self._player.start(self._x_0.expand(len(pokes), -1, -1, -1))
-            self._phi = self._player.encode_poke(maps)
-        held = self._steps == 0 or self._player.poke_kind == "shift"
-        self._state, frame = self._player.step(self._state, self._phi if held else None)
-        self._steps += 1
-        if self._steps == STEPS:
-            self._last.append(frame)
-            self._steps = 0
-            self.done = len(self._last) == len(self._batches)
+        next(self._steps)
 
     def map(self) -> Float32[np.ndarray, "r r"]:
         """The map, 0 ... 1: 1 follows the poke, 0 stays where it is."""
@@ -106,11 +104,12 @@ class PartsMap:
     @torch.inference_mode()
     def slice(self) -> None:
         """Computes the whole map."""
-        side, mask = self._player.resolution, self._state.context[1]
+        side, mask = self._player.resolution, self._player.object_of(self._state)[:1]
+        movable = self._player.object_of(self._state, self._at)[:1]
         place = Affine.resize((side, side), (FIELD_SIDE, FIELD_SIDE)).point(*self._at)
         maps = on_cells(self._player.touch(self._state, self._at)[:1])[:, SWING:]
-        along = _enlarged(torch.sigmoid(maps), FIELD_SIDE) * gate(mask[:1])
-        holds = grasp(mask[:1], mask.new_tensor([[place]]))
+        along = _enlarged(torch.sigmoid(maps), FIELD_SIDE) * gate(movable)
+        holds = grasp(mask, mask.new_tensor([[place]]))
         self._map = _enlarged(along, side)[0, 0] / along.max().clamp_min(SURE) * holds
         self.done = True
 

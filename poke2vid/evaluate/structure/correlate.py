@@ -31,6 +31,7 @@ from poke2vid.measures import correlation
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.viz import ARROW, grid
 from poke2vid.model.files import sees
+from poke2vid.players.batch import play_batch
 from poke2vid.tracking.trackers import TRACKED_SIDE
 from poke2vid.train.config import from_json
 from poke2vid.types import Frame, InputError, Pair, Player, Poke
@@ -198,16 +199,10 @@ class Correlator:
 
     @torch.inference_mode()
     def _respond(self, canvas: Canvas, pokes: Sequence[Poke]) -> Iterator[list[Picture]]:
-        """Yields x_0, x_{T/2}, x_T per poke, at the shown size. Shifts hold (Eq. 1), impulses last a step (Eq. 9)."""
-        player, last = self.player, self.settings.frames
-        maps = torch.stack([poking.rasterise([canvas.modelled(poke)], player.resolution) for poke in pokes])
-        state, phi = player.start(canvas.x_0.expand(len(pokes), -1, -1, -1)), player.encode_poke(maps)
-        kept = list[Frame]()
-        for number in range(1, last + 1):
-            held = number == 1 or pokes[0].kind == "shift"
-            state, frame = player.step(state, phi if held else None)
-            if number in (last // 2, last):
-                kept.append(frame)
+        """Yields x_0, x_{T/2}, x_T per poke, at the shown size."""
+        last = self.settings.frames
+        played = play_batch(self.player, canvas.x_0, [canvas.modelled(poke) for poke in pokes], last)
+        kept = [frame for number, frame in enumerate(played, 1) if number in (last // 2, last)]
         if not all(bool(frame.x_hat.isfinite().all()) for frame in kept):
             raise InputError("the model's frames hold numbers that are not finite; use another model.")
         for k in range(len(pokes)):

@@ -72,9 +72,10 @@ class SeeingCorrelator:
     def along(self, canvas: Canvas, location: Pair) -> Float32[np.ndarray, "h w"]:
         """Probability that a place moves along with l, which E_phi was trained to predict, on the shown picture."""
         state = self.player.start(canvas.x_0)
-        said = self.player.touch(state, canvas.modelled(Poke(location, (0.0, 0.0))).location)
+        at = canvas.modelled(Poke(location, (0.0, 0.0))).location
+        said = self.player.touch(state, at)
         logits = on_cells(said)[0, SWING:].repeat_interleave(CELLS_SHUFFLED, -2).repeat_interleave(CELLS_SHUFFLED, -1)
-        probability = torch.sigmoid(logits) * _coarser(state.context[1][0], said.shape[-1])
+        probability = torch.sigmoid(logits) * _coarser(self.player.object_of(state, at)[0], said.shape[-1])
         return canvas.enlarged(probability.numpy())[0]
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from poke2vid.evaluate.bench.measure import Measurement, Moments, Sample
+from poke2vid.evaluate.bench.measure import Measurement, Scores, Timing
 from poke2vid.evaluate.bench.run import first_of_each_family
 from poke2vid.files import atomic
 from poke2vid.geometry import resize_flow
@@ -102,7 +102,7 @@ class Turned:
     If the point is out of reach there or the object comes apart, shorter pulls are tried, scaled to the poke's length.
     """
 
-    def __init__(self, moments: Moments) -> None:
+    def __init__(self, moments: Timing) -> None:
         self._arrive, self._last = moments.arrive, moments.last
         self._scene: TrueScene | None = None
         self._known: dict[int, tuple[Trajectory, float, float]] = {}
@@ -154,14 +154,14 @@ def main() -> None:
     torch.set_num_threads(1)
     bench = Bench.open(chosen.bench)
     scenes = first_of_each_family(bench.scenes(), chosen.scenes)
-    moments = Moments(5, bench.manifest.arrive, bench.manifest.frames)
+    moments = Timing(5, bench.manifest.arrive, bench.manifest.frames)
     rows: dict[str, Fields] = {str(path): of_model(path) for path in chosen.models}
     rows |= {"another true poke, longer": longer, "another true poke, turned": Turned(moments), "copy": still}
-    samples: dict[str, list[tuple[str, str, Sample]]] = {name: [] for name in rows}
+    samples: dict[str, list[tuple[str, str, Scores]]] = {name: [] for name in rows}
     for scene in tqdm(scenes, unit="scene"):
         for name, fields in rows.items():
             with torch.inference_mode():
-                found = Measurement(scene, Played(scene, fields), moments).samples()  # type: ignore[arg-type]
+                found = Measurement(scene, Played(scene, fields), moments).scores()  # type: ignore[arg-type]
             samples[name] += [(scene.family, scene.name, sample) for sample in found]
     lines = table(samples, sorted({scene.family for scene in scenes}))
     print("\n".join(lines))
@@ -170,7 +170,7 @@ def main() -> None:
             file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def table(samples: dict[str, list[tuple[str, str, Sample]]], families: list[str]) -> list[str]:
+def table(samples: dict[str, list[tuple[str, str, Scores]]], families: list[str]) -> list[str]:
     """Markdown lines of all rows: response by family, then all columns; means over scenes with 95 % intervals."""
     heads = [*(f"response, {family}" for family in families), *COLUMNS]
     lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
@@ -180,7 +180,7 @@ def table(samples: dict[str, list[tuple[str, str, Sample]]], families: list[str]
     return lines
 
 
-def cell(found: list[tuple[str, str, Sample]], column: str, family: str | None) -> str:
+def cell(found: list[tuple[str, str, Scores]], column: str, family: str | None) -> str:
     kept = [(scene, s.values[column]) for f, scene, s in found if column in s.values and family in (None, f)]
     if not kept:
         return ""

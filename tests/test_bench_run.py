@@ -15,24 +15,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from poke2vid.evaluate.bench.grid import futures, write_grid, write_grids
-from poke2vid.evaluate.bench.measure import (
-    COLUMNS,
-    ExactFlow,
-    Measurement,
-    Moments,
-    Sample,
-    TrackedFrames,
-)
-from poke2vid.evaluate.bench.plots import bars, curves
+from poke2vid.evaluate.bench.grid import predictions, write_grid, write_grids
+from poke2vid.evaluate.bench.measure import ExactFlow, Measurement, Scores, Timing, TrackedFrames
 from poke2vid.evaluate.bench.report import BenchReport, read_report, summarise
 from poke2vid.evaluate.bench.roles import ALL_ROLES, poke_of, roles_of
 from poke2vid.evaluate.bench.run import run_bench
+from poke2vid.evaluate.plots import bars, curves
 from poke2vid.flow.chain import FlowChain
 from poke2vid.flow.classical import DisFlow
 from poke2vid.live.session import Animator
-from poke2vid.measures import counterfactual
-from poke2vid.measures.statistics import Interval
+from poke2vid.measures import motion as scores
+from poke2vid.measures.statistics import Interval, rank_correlation
+from poke2vid.measures.table import REPORTS, columns
 from poke2vid.media.pictures import read_picture
 from poke2vid.media.video import iterate_frames
 from poke2vid.media.viz import ARROW
@@ -50,7 +44,7 @@ from poke2vid.types import InputError, Poke
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
 SIDE, RADIUS, CENTRE, T, LAST = 48, 12.0, 24.0, 4, 6
-MOMENTS = Moments(T // 2, T, LAST)
+MOMENTS = Timing(T // 2, T, LAST)
 ERRORS = {"poke_epe", "poke_epe_share", "halfway_epe", "hold_epe", "response_epe", "diff_epe", "impulse_epe"}
 
 
@@ -175,7 +169,7 @@ class Flows:
 def measured(played: Any, scene: TrueScene | None = None) -> dict[str, dict[tuple[int, ...], float]]:
     """column -> pokes -> value."""
     found: dict[str, dict[tuple[int, ...], float]] = {}
-    for sample in Measurement(Disc() if scene is None else scene, played, MOMENTS).samples():
+    for sample in Measurement(Disc() if scene is None else scene, played, MOMENTS).scores():
         for column, value in sample.values.items():
             found.setdefault(column, {})[sample.pokes] = value
     return found
@@ -285,7 +279,7 @@ def test_the_touched_point_is_not_part_of_the_response() -> None:
 
     def only_touched(truth: Tensor, number: int, _: int) -> Tensor:
         at = POKES[number].at or (0.0, 0.0)
-        return truth * (torch.hypot(x - at[0], y - at[1]) <= counterfactual.TOUCHED_RADIUS * SIDE)
+        return truth * (torch.hypot(x - at[0], y - at[1]) <= scores.TOUCHED_RADIUS * SIDE)
 
     found = measured(Flows(only_touched))
     assert set(found["poke_epe"].values()) == {0.0}
@@ -324,7 +318,7 @@ def test_nothing_is_ranked_where_the_truth_does_not_respond() -> None:
 
 def test_dragging_a_patch_is_mostly_no_response(report: BenchReport) -> None:
     """The pixels that the shift patch moves most are not judged as the rest of the object."""
-    weight = math.exp(-(counterfactual.TOUCHED_RADIUS**2) / (2 * PATCH_SIGMA**2))
+    weight = math.exp(-(scores.TOUCHED_RADIUS**2) / (2 * PATCH_SIGMA**2))
     assert weight < 0.35
     assert mean(report, "shift-patch", "response", "a") < 0.35 * mean(report, "exact", "response", "a")
 
@@ -360,27 +354,27 @@ def stem(side: int = 9) -> tuple[Tensor, Tensor]:
 
 def test_a_part_thinner_than_three_pixels_is_followed_by_its_own_pixels() -> None:
     where, truth = stem()
-    assert counterfactual.touched_error(0 * truth, truth, where, (4.0, 5.0)) == 5.0
-    assert counterfactual.touched_error(truth, truth, where, (4.0, 5.0)) == 0.0
-    assert counterfactual.touched_error(truth + 9.0 * ~where, truth, where, (4.0, 5.0)) == 0.0
+    assert scores.touched_error(0 * truth, truth, where, (4.0, 5.0)) == 5.0
+    assert scores.touched_error(truth, truth, where, (4.0, 5.0)) == 0.0
+    assert scores.touched_error(truth + 9.0 * ~where, truth, where, (4.0, 5.0)) == 0.0
 
 
 def test_one_wild_vector_of_three_does_not_move_a_point() -> None:
     where, truth = stem()
     flow = truth.clone()
     flow[:, 5, 4] = 99.0
-    assert counterfactual.touched_error(flow, truth, where, (4.0, 5.0)) == 0.0
+    assert scores.touched_error(flow, truth, where, (4.0, 5.0)) == 0.0
 
 
 def test_a_point_of_which_nothing_shows_has_no_error() -> None:
     where, truth = stem()
-    assert math.isnan(counterfactual.touched_error(truth, truth, ~where & False, (4.0, 5.0)))
-    assert math.isnan(counterfactual.is_correct(math.nan, 100))
+    assert math.isnan(scores.touched_error(truth, truth, ~where & False, (4.0, 5.0)))
+    assert math.isnan(scores.is_correct(math.nan, 100))
 
 
 @pytest.mark.parametrize(("error", "correct"), [(0.0, 1.0), (4.9, 1.0), (5.0, 1.0), (5.1, 0.0), (90.0, 0.0)])
 def test_a_point_is_correct_within_a_twentieth_of_the_side(error: float, correct: float) -> None:
-    assert counterfactual.is_correct(error, 100) == correct
+    assert scores.is_correct(error, 100) == correct
 
 
 def test_the_share_of_correct_points_counts_pokes_that_standing_still_does_not_satisfy() -> None:
@@ -390,7 +384,7 @@ def test_the_share_of_correct_points_counts_pokes_that_standing_still_does_not_s
 
 
 def test_the_rank_correlation_is_spearmans() -> None:
-    rank = counterfactual.rank_correlation
+    rank = rank_correlation
     assert rank([1, 2, 3], [10, 20, 1000]) == pytest.approx(1.0)
     assert rank([3, 2, 1], [10, 20, 1000]) == pytest.approx(-1.0)
     assert rank([1, 2, 3, 4], [2, 1, 4, 3]) == pytest.approx(0.6)  # 1 - 6 * 4 / (4 * 15)
@@ -402,8 +396,8 @@ def test_the_rank_correlation_is_spearmans() -> None:
 
 def test_an_error_over_no_pixels_is_not_a_number() -> None:
     where, truth = stem()
-    assert math.isnan(counterfactual.endpoint_error(truth, truth, where & False))
-    assert math.isnan(counterfactual.motion(truth, where & False))
+    assert math.isnan(scores.endpoint_error(truth, truth, where & False))
+    assert math.isnan(scores.mean_motion(truth, where & False))
 
 
 # Reference players
@@ -556,16 +550,16 @@ def report(out: Path, no_public_weights: None) -> BenchReport:
 
 
 def mean(report: BenchReport, player: str, column: str, scope: str = "all") -> float:
-    return report.rows[scope][player][column].interval.mean
+    return report.rows[scope][player][column].mean
 
 
 def test_every_report_has_the_reference_rows_and_every_family(report: BenchReport) -> None:
     assert list(report.rows) == ["all", "a", "b"]
     assert list(report.rows["all"]) == ["tiny", *REFERENCES]
-    assert list(report.rows["all"]["copy"]) == [c for c in COLUMNS if c != "lpips"]
-    assert list(report.rows["all"]["oracle"]) == [c for c in COLUMNS if c not in ("lpips", "long_drift")]
+    assert list(report.rows["all"]["copy"]) == [c for c in REPORTS["bench"] if c != "lpips"]
+    assert list(report.rows["all"]["oracle"]) == [c for c in REPORTS["bench"] if c not in ("lpips", "long_drift")]
     assert "long_drift" not in report.rows["all"]["exact"]
-    assert list(report.rows["all"]["tiny"]) == [c for c in COLUMNS if c != "lpips" and "impulse" not in c]
+    assert list(report.rows["all"]["tiny"]) == [c for c in REPORTS["bench"] if c != "lpips" and "impulse" not in c]
     assert report.rows["b"]["oracle"]["poke_epe"].scenes == 1
 
 
@@ -595,7 +589,7 @@ def test_a_cell_says_how_many_values_of_how_many_scenes_it_rests_on(report: Benc
     assert (cells["poke_epe"].samples, cells["poke_epe"].scenes) == (3 * len(SHIFTS), 3)
     assert cells["diff_epe"].samples == 3 * 10
     assert cells["rest_drift"].samples == 3 * 2
-    assert cells["poke_epe"].interval.low <= cells["poke_epe"].interval.mean <= cells["poke_epe"].interval.high
+    assert cells["poke_epe"].low <= cells["poke_epe"].mean <= cells["poke_epe"].high
 
 
 def test_families_are_means_of_their_own_scenes(report: BenchReport) -> None:
@@ -609,17 +603,17 @@ def test_differences_are_taken_poke_by_poke(report: BenchReport) -> None:
     assert list(report.differences["shift-patch"]) == ["copy"]
     gain = report.differences["oracle"]["copy"]["poke_epe"]
     expected = mean(report, "oracle", "poke_epe") - mean(report, "copy", "poke_epe")
-    assert gain.interval.mean == pytest.approx(expected)
-    assert gain.interval.low <= gain.interval.mean <= gain.interval.high < 0
+    assert gain.mean == pytest.approx(expected)
+    assert gain.low <= gain.mean <= gain.high < 0
     assert list(report.differences["tiny"]) == ["copy", "shift-patch"]
 
 
 def test_pairing_makes_intervals_narrower_than_the_scenes_are_apart(tmp_path: Path) -> None:
     scenes = [Disc(str(k), seed=k, turns=bool(k % 2), records=FEW) for k in range(4)]
     found = run(tmp_path, {"same": Copy("another")}, scenes=scenes)
-    row = found.differences["same"]["copy"]["poke_epe"].interval
+    row = found.differences["same"]["copy"]["poke_epe"]
     assert (row.mean, row.low, row.high) == (0.0, 0.0, 0.0)
-    alone = found.rows["all"]["same"]["poke_epe"].interval
+    alone = found.rows["all"]["same"]["poke_epe"]
     assert alone.high - alone.low > 0.05
 
 
@@ -635,8 +629,8 @@ def test_responses_are_the_mean_motion_for_every_asked_length(report: BenchRepor
 
 
 def test_pokes_that_the_tracker_cannot_follow_are_left_out_for_every_player_alike() -> None:
-    def sample(number: int, error: float) -> Sample:
-        return Sample((number,), "shift", 0.1, {"poke_epe": error, "poke_epe_share": 10 * error})  # of ten pixels
+    def sample(number: int, error: float) -> Scores:
+        return Scores((number,), "shift", 0.1, {"poke_epe": error, "poke_epe_share": 10 * error})  # of ten pixels
 
     floor = [sample(0, 1.0), sample(1, 3.3), sample(2, 3.4)]
     rows = {"model": [sample(k, 7.0 + k) for k in range(3)], "copy": [sample(k, 10.0) for k in range(3)]}
@@ -644,15 +638,15 @@ def test_pokes_that_the_tracker_cannot_follow_are_left_out_for_every_player_alik
     found = summarise(results, {"s": "f"}, {}, 0)
     assert mean(found, "model", "followed_epe") == 7.5 and mean(found, "model", "poke_epe") == 8.0
     assert found.rows["all"]["copy"]["followed_epe"].samples == 2
-    assert found.differences["model"]["copy"]["followed_epe"].interval.mean == -2.5
+    assert found.differences["model"]["copy"]["followed_epe"].mean == -2.5
 
 
 def test_a_report_survives_being_written(tmp_path: Path, report: BenchReport) -> None:
     report.write(tmp_path / "new")
     assert read_report(tmp_path / "new") == report
     text = (tmp_path / "new" / "report.md").read_text()
-    assert str(report.rows["all"]["copy"]["poke_epe"].interval) in text
-    assert str(report.differences["tiny"]["copy"]["response_epe"].interval) in text
+    assert str(report.rows["all"]["copy"]["poke_epe"]) in text
+    assert str(report.differences["tiny"]["copy"]["response_epe"]) in text
     for said in (
         "## All scenes",
         "## A",
@@ -663,8 +657,8 @@ def test_a_report_survives_being_written(tmp_path: Path, report: BenchReport) ->
         "fps 25",
     ):
         assert said in text
-    for column in COLUMNS:
-        assert f"- `{column}`: {COLUMNS[column]}" in text
+    for column in REPORTS["bench"]:
+        assert f"- `{column}`: {columns('bench')[column]}" in text
     tables = [line for line in text.splitlines() if line.startswith("| poke_epe ")]
     assert len(tables) == 3 and all(line.count("|") == 8 for line in tables)
     assert "NaN" not in (tmp_path / "new" / "report.json").read_text()
@@ -675,9 +669,9 @@ def test_a_report_survives_being_written(tmp_path: Path, report: BenchReport) ->
 
 
 def test_a_report_opens_with_how_the_player_does_beside_copy_patch_and_floor() -> None:
-    def samples(error: float) -> dict[str, list[Sample]]:
+    def samples(error: float) -> dict[str, list[Scores]]:
         values = {"poke_epe": error, "poke_epe_share": 10 * error, "response_epe": error / 2}
-        return {f"s{k}": [Sample((0,), "shift", 0.1, values)] for k in range(3)}
+        return {f"s{k}": [Scores((0,), "shift", 0.1, values)] for k in range(3)}
 
     errors = {"mine": 4.0, "other": 9.0, "shift-patch": 4.0, "copy": 8.0, "oracle": 1.0, "exact": 0.0}
     results = {name: samples(error) for name, error in errors.items()}
@@ -693,8 +687,8 @@ def test_a_report_opens_with_how_the_player_does_beside_copy_patch_and_floor() -
 
 
 def test_a_player_that_was_asked_no_shift_has_a_sentence_too() -> None:
-    shift = {"s": [Sample((0,), "shift", 0.1, {"poke_epe": 1.0, "poke_epe_share": 10.0})]}
-    rest = {"s": [Sample((1,), "none", 0.0, {"rest_drift": 0.5})]}
+    shift = {"s": [Scores((0,), "shift", 0.1, {"poke_epe": 1.0, "poke_epe_share": 10.0})]}
+    rest = {"s": [Scores((1,), "none", 0.0, {"rest_drift": 0.5})]}
     results = {"pushed": rest, "shift-patch": shift, "copy": shift, "oracle": shift}
     assert summarise(results, {"s": "f"}, {}, 0).verdict("pushed") == "`pushed`: was not asked any shift."
 
@@ -758,18 +752,18 @@ def test_players_whose_names_make_the_same_file_name_are_kept_apart(tmp_path: Pa
 def test_a_scene_costs_as_many_looks_as_were_promised() -> None:
     counter, scene = CountingTracker(), Disc()
     still = TrackedFrames(scene, lambda k: np.repeat(scene.first[None], LAST, 0), FlowChain(counter), MOMENTS)
-    Measurement(scene, still, MOMENTS).samples()
+    Measurement(scene, still, MOMENTS).scores()
     assert counter.calls == 0, "of equal frames nobody need ask"
-    Measurement(scene, TrackedFrames(scene, scene.frames, FlowChain(counter), MOMENTS), MOMENTS).samples()
+    Measurement(scene, TrackedFrames(scene, scene.frames, FlowChain(counter), MOMENTS), MOMENTS).scores()
     # Two looks a step: shifts go on for T frames and then rest, the impulse is back at T.
     assert counter.calls == 2 * T * (len(SHIFTS) + 1)
 
 
 def test_a_tracker_goes_along_every_frame_to_t_and_fewer_after_it_and_always_to_the_last() -> None:
-    assert Moments(5, 10, 25).stations(True) == [*range(1, 11), 13, 16, 19, 22, 25]
-    assert Moments(2, 4, 6).stations(True) == [1, 2, 3, 4, 6]
-    assert Moments(5, 10, 10).stations(True) == list(range(1, 11))
-    assert Moments(5, 10, 25).stations(False) == [5, 10, 25]
+    assert Timing(5, 10, 25).stations(True) == [*range(1, 11), 13, 16, 19, 22, 25]
+    assert Timing(2, 4, 6).stations(True) == [1, 2, 3, 4, 6]
+    assert Timing(5, 10, 10).stations(True) == list(range(1, 11))
+    assert Timing(5, 10, 25).stations(False) == [5, 10, 25]
 
 
 def test_the_seed_changes_intervals_and_not_means(out: Path, report: BenchReport) -> None:
@@ -798,7 +792,7 @@ def test_the_drift_over_a_thousand_frames_is_measured_on_two_scenes_of_each_fami
     found = run(tmp_path, {"p": player}, scenes=scenes, tracker=tracker)
     assert [asked for asked in player.asked if asked[1] > LAST] == [("none", 1000)] * 3
     cell = found.rows["all"]["p"]["long_drift"]
-    assert (cell.samples, cell.scenes) == (3, 3) and cell.interval.mean == pytest.approx(4.0, abs=0.3)
+    assert (cell.samples, cell.scenes) == (3, 3) and cell.mean == pytest.approx(4.0, abs=0.3)
     assert sorted(file.stem for file in (tmp_path / "long" / "p").iterdir()) == ["a-1", "a-2", "b-1"]
     assert mean(found, "copy", "long_drift") == mean(found, "shift-patch", "long_drift") == 0.0
     calls, asked = counter.calls, len(player.asked)
@@ -929,7 +923,7 @@ def test_what_a_scene_reads_is_not_kept(tmp_path: Path) -> None:
 
 def test_a_grid_shows_the_truth_above_the_predictions_with_arrow_and_target(tmp_path: Path) -> None:
     scene = Disc()
-    shown = futures(scene, {"copy": Copy(), "patch": ShiftPatch(T)}, 2)
+    shown = predictions(scene, {"copy": Copy(), "patch": ShiftPatch(T)}, 2)
     assert list(shown) == ["truth", "copy", "patch"]
     assert np.array_equal(shown["truth"], scene.frames(2))
     write_grid(scene, shown, 2, tmp_path / "grid.png")
@@ -949,13 +943,15 @@ def test_each_family_has_a_grid_of_its_first_scene_and_longest_shift(tmp_path: P
     scenes = [Disc(name, name[0], records=POKES[:5]) for name in ("b-1", "a-2", "a-1")]
     write_grids(scenes, {"copy": Copy()}, T, tmp_path, 25.0)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a-1.mp4", "a-1.png", "b-1.mp4", "b-1.png"]
-    write_grid(scenes[0], futures(scenes[0], {"copy": Copy(), "shift-patch": ShiftPatch(T)}, 2), 2, tmp_path / "2.png")
+    write_grid(
+        scenes[0], predictions(scenes[0], {"copy": Copy(), "shift-patch": ShiftPatch(T)}, 2), 2, tmp_path / "2.png"
+    )
     assert (tmp_path / "2.png").read_bytes() == (tmp_path / "b-1.png").read_bytes()
 
 
 def test_a_grid_can_move(tmp_path: Path) -> None:
     scene = Disc()
-    write_grid(scene, futures(scene, {"copy": Copy()}, 4), 4, tmp_path / "grid.mp4")
+    write_grid(scene, predictions(scene, {"copy": Copy()}, 4), 4, tmp_path / "grid.mp4")
     frames = list(iterate_frames(tmp_path / "grid.mp4"))
     assert len(frames) == LAST
     half = frames[0].shape[0] // 2
@@ -965,7 +961,7 @@ def test_a_grid_can_move(tmp_path: Path) -> None:
 
 def test_a_grid_leaves_out_who_was_not_trained_on_such_pokes() -> None:
     players = {"copy": Copy(), "shifts": SessionPlayer(Animator(model()))}
-    assert list(futures(Disc(), players, 5)) == ["truth", "copy"]
+    assert list(predictions(Disc(), players, 5)) == ["truth", "copy"]
 
 
 def test_bars_are_as_high_as_their_values() -> None:

@@ -9,16 +9,9 @@ import torch
 from typer.testing import CliRunner
 
 from poke2vid.cli.correlate import correlate as command
-from poke2vid.evaluate.structure.correlate import (
-    SHORTEST,
-    Correlator,
-    Settings,
-    correlate,
-    map_of,
-    parse_measure,
-    random_shifts,
-    with_frames,
-)
+from poke2vid.evaluate.structure.correlate import correlate
+from poke2vid.evaluate.structure.correlators import FrameCorrelator
+from poke2vid.evaluate.structure.maps import SHORTEST, Settings, map_of, random_shifts, with_frames
 from poke2vid.live.script import parse_pairs
 from poke2vid.measures import correlation
 from poke2vid.media.pictures import read_picture
@@ -198,7 +191,7 @@ def settings(**given) -> Settings:
 def test_a_model_of_any_weights_is_mapped_and_written(model, picture, tmp_path):
     outputs = [tmp_path / "map.png", tmp_path / "map.npz", tmp_path / "map.json"]
     numbers = correlate(
-        Correlator(model, settings()), picture, [(10.0, 8.0), (59.0, 39.0)], outputs, "random", quiet=True
+        FrameCorrelator(model, settings()), picture, [(10.0, 8.0), (59.0, 39.0)], outputs, "random", quiet=True
     )
     assert numbers == json.loads(outputs[2].read_text())
     assert len(numbers["locations"]) == 2
@@ -214,8 +207,8 @@ def test_a_model_of_any_weights_is_mapped_and_written(model, picture, tmp_path):
 
 def test_the_map_does_not_depend_on_batches_and_threads_and_only_on_the_seed(model, picture):
     def found(**given) -> np.ndarray:
-        correlator = Correlator(model, settings(**given))
-        return correlator.ask(correlator.canvas(picture), (20.0, 20.0)).variance
+        correlator = FrameCorrelator(model, settings(**given))
+        return correlator.ask(correlator.canvas(picture), (20.0, 20.0)).values["variance"]
 
     once = found()
     assert np.array_equal(found(), once)
@@ -254,7 +247,7 @@ def test_what_a_player_drags_along_is_hot_and_the_rest_is_cold():
     rng = np.random.default_rng(0)
     noise = torch.nn.functional.interpolate(torch.from_numpy(rng.random((1, 3, 64, 64))), 256, mode="bicubic")
     picture = (noise[0].clamp(0, 1).movedim(0, -1) * 255).byte().numpy()
-    correlator = Correlator(Dragging(), settings(pokes=24, longest=0.05))
+    correlator = FrameCorrelator(Dragging(), settings(pokes=24, longest=0.05))
     found = correlator.ask(correlator.canvas(picture), (60.0, 128.0))
     assert np.median(found.heat[20:-20, 15:45]) > 0.9
     assert np.median(found.heat[20:-20, 80:]) < 0.1
@@ -280,9 +273,9 @@ def test_a_location_outside_and_an_unknown_kind_of_file_are_refused_before_anyth
     model, picture, tmp_path
 ):
     with pytest.raises(InputError, match="outside the picture"):
-        correlate(Correlator(model, settings()), picture, [(60.0, 3.0)], [tmp_path / "map.png"], "random")
+        correlate(FrameCorrelator(model, settings()), picture, [(60.0, 3.0)], [tmp_path / "map.png"], "random")
     with pytest.raises(InputError, match="no known kind"):
-        correlate(Correlator(model, settings()), picture, [(6.0, 3.0)], [tmp_path / "map.tiff"], "random")
+        correlate(FrameCorrelator(model, settings()), picture, [(6.0, 3.0)], [tmp_path / "map.tiff"], "random")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -293,10 +286,10 @@ def test_locations_are_two_finite_numbers():
             parse_pairs("--at", [wrong])
 
 
-def test_a_measure_is_one_of_two():
-    assert parse_measure("mean-square") == "mean-square"
-    with pytest.raises(InputError, match="variance, mean-square"):
-        parse_measure("taste")
+def test_a_measure_is_one_of_the_tables_maps_and_the_same_by_default_wherever_maps_are_made():
+    with pytest.raises(InputError, match="no measure 'taste'; choose one of variance, mean-square"):
+        Settings(measure="taste")
+    assert map_of(flows_of(SHIFTS), SHIFTS, (0.0, 0.0)).measure == Settings().measure == "mean-square"
 
 
 def test_the_horizon_is_the_models_own_unless_another_is_asked_for():

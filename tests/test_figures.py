@@ -15,16 +15,16 @@ from torch import nn
 
 from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
-from poke2vid.evaluate.figures.clips import background_poke, choose_clips, user_pokes
-from poke2vid.evaluate.figures.futures import load_beside
-from poke2vid.evaluate.figures.given import read_pokes
-from poke2vid.evaluate.figures.layout import Row, cycled, enlargement, enrolment, flow_scale, moments
+from poke2vid.evaluate.figures.layout import Strip, cycled, enlargement, enrolment, flow_scale, moments
+from poke2vid.evaluate.figures.poke_file import read_pokes
+from poke2vid.evaluate.figures.selection import background_poke, choose_clips, user_pokes
 from poke2vid.evaluate.figures.write import write_figures
 from poke2vid.evaluate.neighbours.generalisation import unseen_videos
 from poke2vid.media.video import iterate_frames
 from poke2vid.media.viz import ARROW
 from poke2vid.model.files import PAPER_BASE, LoadedModel
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.players.named import load_beside
 from poke2vid.pokes import foreground_mask
 from poke2vid.train.config import to_json
 from poke2vid.train.presets import preset
@@ -34,10 +34,10 @@ TINY = preset("tiny")
 GREY = 120
 
 
-def row(label: str, poke: Poke | None = None, flow: np.ndarray | None = None, length: int = 11) -> Row:
+def row(label: str, poke: Poke | None = None, flow: np.ndarray | None = None, length: int = 11) -> Strip:
     """A sequence of grey frames of 32 pixels."""
     frames = np.full((length, 32, 32, 3), GREY, np.uint8)
-    return Row(label, frames, () if poke is None else (poke,), flow)
+    return Strip(label, frames, () if poke is None else (poke,), flow)
 
 
 def red(picture: np.ndarray) -> int:

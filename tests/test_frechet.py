@@ -106,7 +106,7 @@ def test_batches_of_any_size_give_the_moments_of_the_whole():
     features = correlated(100, 6, seed=3)
     streamed = Moments.empty(6)
     for part in features.split((1, 2, 40, 57)):
-        streamed.add(part)
+        streamed = streamed.merge(Moments.of(part))
     assert close(streamed, Moments.of(features))
     assert torch.allclose(streamed.covariance, torch.cov(features.T), rtol=1e-10)
     assert torch.allclose(streamed.mean, features.mean(dim=0))
@@ -116,7 +116,7 @@ def test_a_large_offset_costs_no_digits():
     features = normal(1000, 3)
     streamed = Moments.empty(3)
     for part in (features + 1e6).split(10):
-        streamed.add(part)
+        streamed = streamed.merge(Moments.of(part))
     assert torch.allclose(streamed.covariance, torch.cov(features.T), rtol=1e-7, atol=1e-8)
     assert streamed.covariance.dtype == torch.float64
 
@@ -145,12 +145,12 @@ def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(tmp_path):
     features = correlated(60, 5, seed=4)
     whole, first = Moments.empty(5), Moments.empty(5)
     for part in features.split(20):
-        whole.add(part)
-    first.add(features[:20])
+        whole = whole.merge(Moments.of(part))
+    first = first.merge(Moments.of(features[:20]))
     save_file(first.state(), tmp_path / "moments.safetensors")
     resumed = Moments.from_state(load_file(tmp_path / "moments.safetensors"))
     for part in features[20:].split(20):
-        resumed.add(part)
+        resumed = resumed.merge(Moments.of(part))
     assert resumed.count == 60
     assert torch.equal(resumed.mean, whole.mean)
     assert torch.equal(resumed.scatter, whole.scatter)
@@ -159,7 +159,7 @@ def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(tmp_path):
 def test_a_saved_state_is_a_copy():
     moments = Moments.of(correlated(5, 3, 1))
     state = moments.state()
-    moments.add(correlated(5, 3, 2))
+    moments = moments.merge(Moments.of(correlated(5, 3, 2)))
     assert Moments.from_state(state).count == 5
     assert close(Moments.from_state(state), Moments.of(correlated(5, 3, 1)))
 
@@ -173,7 +173,7 @@ def test_features_that_are_not_finite_are_refused_and_counted(value: float):
     features[3, 1] = features[3, 2] = features[7, 0] = value
     moments = Moments.of(normal(5, 4))
     with pytest.raises(InputError, match="2 of 10 clips"):
-        moments.add(features)
+        moments = moments.merge(Moments.of(features))
     assert close(moments, Moments.of(normal(5, 4))), "nothing of the batch was taken in"
 
 
@@ -191,7 +191,7 @@ def test_features_of_two_extractors_are_not_compared():
     with pytest.raises(InputError, match="400 and of 600"):
         frechet_distance(Moments.empty(400), Moments.empty(600))
     with pytest.raises(InputError, match="3 and of 4"):
-        Moments.empty(3).add(normal(5, 4))
+        Moments.empty(3).merge(Moments.of(normal(5, 4)))
 
 
 def test_what_is_no_state_is_refused():

@@ -10,6 +10,7 @@ import torch
 from poke2vid.cli.impulse import impulse
 from poke2vid.evaluate.impulse.curves import LATE, ImpulseReport, Response, curves, measures, summarise
 from poke2vid.evaluate.impulse.figures import plot, write_clips
+from poke2vid.evaluate.report import write_report
 from poke2vid.media.pictures import read_picture
 from poke2vid.media.video import iterate_frames
 from poke2vid.model.config import ModelConfig
@@ -136,7 +137,7 @@ def test_what_the_intervals_do_not_decide_is_not_decided() -> None:
 
 
 def test_the_report_is_written_for_people_and_programs(tmp_path: Path) -> None:
-    report().write(tmp_path)
+    write_report(report(), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "| truth | 1 | 3 [2, 4] |" in text and "- model: -1 [-1, -1]" in text
     found = json.loads((tmp_path / "report.json").read_text())

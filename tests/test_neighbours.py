@@ -14,7 +14,7 @@ pytest.importorskip("faiss", reason="needs the extra `neighbours`")
 
 from poke2vid.cli.neighbours import neighbours
 from poke2vid.data.store import Store
-from poke2vid.evaluate.heldout import split_named
+from poke2vid.evaluate.heldout.clips import split_named
 from poke2vid.evaluate.neighbours import index as module
 from poke2vid.evaluate.neighbours.generalisation import Unseen, generalisation_grid, unseen_videos
 from poke2vid.evaluate.neighbours.index import (

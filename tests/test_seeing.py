@@ -9,8 +9,9 @@ from test_touch_video import Knows, picture
 from typer.testing import CliRunner
 
 from poke2vid.cli import app
-from poke2vid.evaluate.structure.correlate import Correlator, Settings, correlate
-from poke2vid.evaluate.structure.seeing import SeeingCorrelator, correlator_for
+from poke2vid.evaluate.structure.correlate import correlate
+from poke2vid.evaluate.structure.correlators import FieldCorrelator, FrameCorrelator, correlator_for
+from poke2vid.evaluate.structure.maps import Settings
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import save_touch_video
 from poke2vid.model.poke_video import PokeVideo
@@ -24,7 +25,7 @@ from poke2vid.types import InputError
 def test_a_disc_that_moves_as_one_is_hot_and_its_wall_is_cold() -> None:
     """On a picture that is no square, so that maps have to be cut out of the model's."""
     asked = correlator_for(Knows(), Settings(pokes=8))
-    assert isinstance(asked, SeeingCorrelator)
+    assert isinstance(asked, FieldCorrelator)
     shown = asked.canvas(picture(96, 128))
     found = asked.ask(shown, (64.0, 48.0))
     assert found.heat.shape == (96, 128)
@@ -47,23 +48,23 @@ class Sure(Knows):
 
 
 def test_what_moves_along_is_told_from_how_it_moves_in_time() -> None:
-    asked = SeeingCorrelator(Sure(), Settings(pokes=4))
+    asked = FieldCorrelator(Sure(), Settings(pokes=4))
     along = asked.along(asked.canvas(picture()), (32.0, 32.0))
     assert along[20:44, 20:44].min() > 0.87 and along[1, 1] == 0
 
 
 def test_a_touch_of_the_wall_has_nothing_with_it() -> None:
-    asked = SeeingCorrelator(Knows(), Settings(pokes=4))
+    asked = FieldCorrelator(Knows(), Settings(pokes=4))
     assert asked.ask(asked.canvas(picture()), (3.0, 3.0)).heat.max() == 0
 
 
 def test_other_models_are_asked_by_their_frames() -> None:
     torch.manual_seed(0)
-    assert isinstance(correlator_for(PokeVideo(ModelConfig(resolution=32, channels=4)), Settings()), Correlator)
+    assert isinstance(correlator_for(PokeVideo(ModelConfig(resolution=32, channels=4)), Settings()), FrameCorrelator)
 
 
 def test_the_file_says_who_measured_and_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
-    asked = SeeingCorrelator(Knows(), Settings(pokes=4))
+    asked = FieldCorrelator(Knows(), Settings(pokes=4))
     numbers = correlate(asked, picture(), [(32.0, 32.0)], [tmp_path / "map.png"], "a disc", quiet=True)
     assert "own field" in numbers["tracker"] and numbers["locations"][0]["heat_at_l"] > 0.99
     asked.player.touch = lambda state, location: torch.full((1, 8, 8, 32, 32), torch.nan)  # type: ignore[method-assign]

@@ -8,16 +8,18 @@ import torch
 from simulated import pendulum  # skips where nothing can be simulated
 
 from poke2vid.evaluate.structure import scene as scenes
-from poke2vid.evaluate.structure.correlate import Correlator, Settings, map_of
-from poke2vid.evaluate.structure.report import COLUMNS, correlate_scenes, score, structure_report
+from poke2vid.evaluate.structure.correlators import FrameCorrelator
+from poke2vid.evaluate.structure.maps import Settings, map_of
+from poke2vid.evaluate.structure.report import correlate_scenes, score, structure_report
 from poke2vid.evaluate.structure.scene import (
     SIDE,
     choose_points,
+    find_object,
     given_points,
-    open_scene,
     parse_scene,
     true_responses,
 )
+from poke2vid.measures.table import REPORTS
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.simulator.world import UnstableError
 from poke2vid.train.presets import preset
@@ -26,7 +28,7 @@ from poke2vid.types import InputError
 
 @pytest.fixture(scope="module")
 def figure() -> scenes.TrueObject:
-    return open_scene("figures", 1)
+    return find_object("figures", 1)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,10 @@ def tiny() -> PokeVideo:
 
 
 def test_the_nth_scene_is_the_nth_that_holds_together_and_the_same_every_time(figure):
-    again = open_scene("figures", 1)
+    again = find_object("figures", 1)
     assert (again.seed, again.world.scene.digest) == (figure.seed, figure.world.scene.digest)
     assert np.array_equal(again.first, figure.first)
-    assert open_scene("figures", 2).seed > figure.seed
+    assert find_object("figures", 2).seed > figure.seed
 
 
 def test_points_lie_on_different_parts_that_move(figure):
@@ -66,7 +68,7 @@ def test_the_touched_point_does_exactly_as_the_poke_and_the_background_is_still(
 
 @pytest.mark.parametrize("family", ["plants", "figures", "objects"])
 def test_the_exact_map_knows_the_part_that_was_touched(family):
-    scene = open_scene(family, 1)
+    scene = find_object(family, 1)
     scores = []
     for location, touch in choose_points(scene, 2, seed=0):
         truth = true_responses(scene, touch, 24, 0.1, 0, 10)
@@ -99,15 +101,11 @@ def test_pulls_that_tear_the_object_are_drawn_again_and_counted(figure, monkeypa
 
 
 def test_a_rigid_paddle_moves_as_a_whole():
-    from poke2vid.simulator.render import Renderer
-    from poke2vid.simulator.surface import bind
-    from poke2vid.simulator.world import World
+    from poke2vid.simulator.opened import open_scene
 
-    world = World(pendulum())
-    with Renderer(world, SIDE) as renderer:
-        still, buffers = world.record(1), renderer.buffers(world.data.qpos)
-        surface = bind(buffers, world.camera.at(SIDE), still, world.geom_parts, world.flex_parts, world.triangles)
-        scene = scenes.TrueObject("paddle", 0, world, surface, renderer.frame(world.data.qpos), {})
+    with open_scene(pendulum(), SIDE) as opened:
+        surface = opened.surface
+        scene = scenes.TrueObject("paddle", 0, opened.world, surface, opened.first, {})
     ((location, touch),) = scene.candidates(np.random.default_rng(0))
     truth = true_responses(scene, touch, 20, 0.05, 0, 10)
     heat = map_of(truth.flows, truth.shifts, location).heat
@@ -135,7 +133,7 @@ def test_a_report_holds_every_row_and_point_and_a_picture(tiny, tmp_path):
     settings = Settings(pokes=5, frames=4, batch=5)
     table = correlate_scenes(tiny, ["figures:1"], 2, (), outputs, settings, "random", quiet=True)
     report = json.loads(outputs[2].read_text())
-    measures = ("variance", "mean-square")
+    measures = REPORTS["maps"]
     apart = {f"model, {m} minus distance to l" for m in measures}
     assert (
         set(report["rows"]) == {f"{r}, {m}" for r in ("model", "exact") for m in measures} | {"distance to l"} | apart
@@ -148,13 +146,13 @@ def test_a_report_holds_every_row_and_point_and_a_picture(tiny, tmp_path):
     assert len(report["points"]) == report["about"]["points"] == 2
     assert report["rows"]["exact, variance"]["rank"]["mean"] == pytest.approx(1)
     assert outputs[1].read_text() == table
-    assert all(column in table for column in COLUMNS)
+    assert all(column in table for column in REPORTS["structure"])
     assert outputs[0].stat().st_size > 10_000
 
 
 def test_the_same_seed_gives_the_same_report(tiny):
     def once(seed: int) -> list:
-        correlator = Correlator(tiny, Settings(pokes=4, frames=3, seed=seed))
+        correlator = FrameCorrelator(tiny, Settings(pokes=4, frames=3, seed=seed))
         return structure_report(correlator, ["figures:1"], 1, "random", quiet=True)[0].points
 
     assert once(0) == once(0)
@@ -175,4 +173,4 @@ def test_what_names_no_scene_and_no_point_is_refused(figure, tiny, tmp_path):
 def test_a_model_of_impulses_is_not_asked_about_pulls(tiny, monkeypatch):
     monkeypatch.setattr(PokeVideo, "poke_kind", "impulse")
     with pytest.raises(InputError, match="impulses"):
-        structure_report(Correlator(tiny, Settings(pokes=4)), ["figures:1"], 1, "random", quiet=True)
+        structure_report(FrameCorrelator(tiny, Settings(pokes=4)), ["figures:1"], 1, "random", quiet=True)

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 import poke2vid
 from poke2vid.cli import main
-from poke2vid.evaluate.structure.correlate import Settings
-from poke2vid.evaluate.structure.seeing import SeeingCorrelator, correlator_for
+from poke2vid.evaluate.structure.correlators import FieldCorrelator, correlator_for
+from poke2vid.evaluate.structure.maps import Settings
 from poke2vid.live.session import Animator
 from poke2vid.model.files import load_player, save_touch_video
 from poke2vid.model.subject import U2Net, WithSubject, with_subject
@@ -84,7 +84,7 @@ def test_a_heat_map_shows_what_a_touch_may_move(model: Known) -> None:
 def test_a_correlation_map_shows_what_a_touch_may_move(model: Known) -> None:
     asked = correlator_for(WithSubject(model, right), Settings(pokes=8))
     canvas = asked.canvas(np.full((64, 64, 3), 90, np.uint8))
-    assert isinstance(asked, SeeingCorrelator)
+    assert isinstance(asked, FieldCorrelator)
     for at, follows, stays in ((ON, np.s_[:, 36:], np.s_[:, :28]), (OFF, np.s_[:, :28], np.s_[:, 36:])):
         found, along = asked.ask(canvas, at).heat, asked.along(canvas, at)
         assert found[follows].min() > 0.9 and found[stays].max() < 0.01

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from poke2vid.data.store import Store
-from poke2vid.evaluate.heldout import find_judges
-from poke2vid.evaluate.scoring import Plan
+from poke2vid.evaluate.heldout.judges import find_judges
+from poke2vid.evaluate.heldout.scoring import Plan
 from poke2vid.evaluate.tables import run as running
 from poke2vid.evaluate.tables import runs
 from poke2vid.evaluate.tables.layout import Cell, Line, Table
@@ -156,7 +156,7 @@ def test_what_exists_is_not_made_again(
         raise AssertionError("nothing is left to do")
 
     monkeypatch.setattr(runs, "train", refuse)
-    monkeypatch.setattr("poke2vid.evaluate.scoring._Scorer.score", refuse)
+    monkeypatch.setattr("poke2vid.evaluate.heldout.scoring._Scorer.score", refuse)
     again = make_tables(Order((3, 4), BASE, 2, Plan(6, 4, batch=4)), store_path, out, quiet=True)
     assert [table.to_json() for table in again] == [table.to_json() for table in tables]
 

@@ -56,8 +56,9 @@ def correlate(
     weights_dir: WeightsOption = None,
 ) -> None:
     """Map how closely everything moves with a location, by many random pokes of it."""
-    from poke2vid.evaluate.structure.correlate import Settings, correlate, parse_measure, with_frames
-    from poke2vid.evaluate.structure.seeing import correlator_for
+    from poke2vid.evaluate.structure.correlate import correlate
+    from poke2vid.evaluate.structure.correlators import correlator_for
+    from poke2vid.evaluate.structure.maps import Settings, with_frames
     from poke2vid.files import keep_apart
     from poke2vid.live.script import parse_pairs
     from poke2vid.media.pictures import read_picture
@@ -67,7 +68,7 @@ def correlate(
 
     # Check the options
     keep_apart((image, model), output)
-    settings = Settings(pokes=pokes, longest=longest, seed=seed, tracker=tracker, measure=parse_measure(measure))
+    settings = Settings(pokes=pokes, longest=longest, seed=seed, tracker=tracker, measure=measure)
     locations = parse_pairs("--at", at or [])
     if (image is None) == (not scene):
         raise InputError("give a picture with --at X,Y, or --scene FAMILY:N, and not both.")

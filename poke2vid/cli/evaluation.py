@@ -33,7 +33,7 @@ def evaluate(
     weights_dir: WeightsOption = None,
 ) -> None:
     """Score a model on unseen videos beside copy-the-first-frame and the truth."""
-    from poke2vid.evaluate.heldout import evaluate as run
+    from poke2vid.evaluate.heldout.evaluate import evaluate as run
     from poke2vid.evaluate.report import write_report
     from poke2vid.files import keep_apart
     from poke2vid.model.files import load_model
@@ -78,7 +78,7 @@ def tables(
     weights_dir: WeightsOption = None,
 ) -> None:
     """The paper's tables: train every row, score all on the same clips, print them in its layout."""
-    from poke2vid.evaluate.scoring import Plan
+    from poke2vid.evaluate.heldout.scoring import Plan
     from poke2vid.evaluate.tables.layout import joined
     from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
     from poke2vid.files import keep_apart

@@ -27,7 +27,7 @@ def neighbours(
 ) -> None:
     """Find the training frames that a picture is nearest to, as the object encoder sees them."""
     from poke2vid.data.store import Store
-    from poke2vid.evaluate.heldout import split_named
+    from poke2vid.evaluate.heldout.clips import split_named
     from poke2vid.evaluate.neighbours.index import ask, check_outputs, open_index, write_answers
     from poke2vid.files import keep_apart
     from poke2vid.model.files import load_model, use_suitable_threads

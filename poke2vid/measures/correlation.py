@@ -25,12 +25,13 @@ more variance than one that never moves, because its distance jumps between 0 an
 (11 points of 6 scenes, 60 pokes each, 128 pixels) the tracked map finds l's part with an area under the ROC curve of
 0.75 on the object, where exact flow gives 0.98: a thin leaf may come last in its own map. `mean_square`, the second
 moment about 0 instead of the mean, avoids this (0.93 tracked, 0.98 exact), and sees that the far arm of a lever moves
-the other way; it is the default of `structure.correlate.Settings` (docs/decisions/017).
+the other way; it is the default of `structure.maps.Settings` (docs/decisions/017).
 """
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from poke2vid.measures.statistics import ranks
 from poke2vid.types import InputError
 
 STILL = 0.05  # of the longest poke: smaller motion has no direction, since trackers err by as much
@@ -49,17 +50,23 @@ def difference(
     Raises:
         InputError: if there are fewer than two pokes, or one has no length and thus no direction.
     """
+    lengths = _lengths(shifts)
+    longest, moved = lengths.max(), np.hypot(flows[:, 0], flows[:, 1]).astype(np.float64)
+    angles = np.where(moved < STILL * longest, 0.0, np.arctan2(flows[:, 1], flows[:, 0]))
+    turned = angles - np.arctan2(shifts[:, 1], shifts[:, 0])[:, None, None]
+    turned = (turned + np.pi) % (2 * np.pi) - np.pi
+    return np.hypot((moved - lengths[:, None, None]) / longest, turned / np.pi)
+
+
+def _lengths(shifts: Float[np.ndarray, "k 2"]) -> Float64[np.ndarray, " k"]:
+    """Lengths of the pokes; raises InputError if there are fewer than two, or one has none."""
     lengths = np.hypot(shifts[:, 0], shifts[:, 1]).astype(np.float64)
     if len(lengths) < 2 or not lengths.min() > 0:
         raise InputError(
             f"{len(lengths)} pokes of {lengths.min(initial=np.inf):g} pixels or more have no variance; give two or more "
             "that are longer than 0."
         )
-    longest, moved = lengths.max(), np.hypot(flows[:, 0], flows[:, 1]).astype(np.float64)
-    angles = np.where(moved < STILL * longest, 0.0, np.arctan2(flows[:, 1], flows[:, 0]))
-    turned = angles - np.arctan2(shifts[:, 1], shifts[:, 0])[:, None, None]
-    turned = (turned + np.pi) % (2 * np.pi) - np.pi
-    return np.hypot((moved - lengths[:, None, None]) / longest, turned / np.pi)
+    return lengths
 
 
 def motion_variance(
@@ -106,9 +113,7 @@ def auc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> fl
     num_negative = len(positive) - num_positive
     if num_positive == 0 or num_negative == 0:
         return float("nan")
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum() - (counts - 1) / 2)[inverse]  # from 1; equal scores share their mean rank
-    above = float(ranks[positive].sum()) - num_positive * (num_positive + 1) / 2
+    above = float(ranks(scores.astype(np.float64))[positive].sum()) - num_positive * (num_positive + 1) / 2
     return above / (num_positive * num_negative)
 
 
@@ -128,6 +133,11 @@ def otsu(scores: Float[np.ndarray, " n"]) -> float:
     between = below * above * (sums[:-1] / below - (total - sums[:-1]) / above) ** 2
     best = np.flatnonzero(np.isclose(between, between.max(), rtol=1e-9))
     return float(edges[1 + best].mean())
+
+
+def above_otsu(scores: Float[np.ndarray, "*n"]) -> Bool[np.ndarray, "*n"]:
+    """Mask of the scores above Otsu's threshold: of a map's heat, what moves along with the poked point."""
+    return scores > otsu(scores.ravel())
 
 
 def iou(chosen: Bool[np.ndarray, " n"], part: Bool[np.ndarray, " n"]) -> float:

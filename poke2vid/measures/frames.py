@@ -12,12 +12,6 @@ PSNR_LIMIT = 100.0  # dB; equal frames would give infinity, and no mean over cli
 WINDOW = 11  # pixels, of SSIM
 SIGMA = 1.5  # of the window's Gaussian, in pixels
 K_1, K_2 = 0.01, 0.03
-DEFINITIONS = {  # printed with the numbers
-    "psnr": f"dB; data range [-1, 1], of each frame, then the mean over time and clips; at most {PSNR_LIMIT:g}",
-    "ssim": f"Wang et al. 2004: Gaussian window {WINDOW} x {WINDOW}, sigma {SIGMA}, K {K_1} and {K_2}, data range 1 of "
-    "frames in [0, 1], windows within the frame, mean over colours, time and clips",
-    "sharpness": "gradient energy over the truth's; 1 is as sharp",
-}
 
 
 def psnr(x_hat: Float[Tensor, "*b t 3 h w"], x: Float[Tensor, "*b t 3 h w"]) -> Float[Tensor, "*b"]:

@@ -15,7 +15,7 @@ FEWEST = 2  # clips; a single one has no covariance
 _RANK_TOLERANCE = 1e-12  # of the largest variance; smaller ones are rounding errors
 
 
-@dataclass
+@dataclass(frozen=True)
 class Moments:
     """Count, mean and scatter of features seen so far, in float64; d x d numbers for any number of clips.
 
@@ -39,22 +39,11 @@ class Moments:
 
     @classmethod
     def of(cls, features: Float[Tensor, "n d"]) -> "Moments":
-        """Moments of one batch."""
-        moments = cls.empty(features.shape[1])
-        moments.add(features)
-        return moments
-
-    @property
-    def dimensions(self) -> int:
-        return self.mean.shape[0]
-
-    def add(self, features: Float[Tensor, "n d"]) -> None:
-        """Adds the features of n further clips.
+        """Moments of one batch.
 
         Raises:
-            InputError: if one of them is NaN or infinite, or their dimensions differ.
+            InputError: if a feature is NaN or infinite.
         """
-        _same_dimensions(self.dimensions, features.shape[1])
         if not features.isfinite().all():
             bad = int((~features.isfinite()).any(dim=1).sum())
             raise InputError(
@@ -62,26 +51,25 @@ class Moments:
                 "look for frames that are not finite, and leave out such clips."
             )
         if len(features) == 0:
-            return
+            return cls.empty(features.shape[1])
         values = features.detach().to("cpu", torch.float64)
         mean = values.mean(dim=0)
         centred = values - mean
-        self._take_in(Moments(len(values), mean, centred.T @ centred))
+        return cls(len(values), mean, centred.T @ centred)
+
+    @property
+    def dimensions(self) -> int:
+        return self.mean.shape[0]
 
     def merge(self, other: "Moments") -> "Moments":
-        """Moments of both sets of clips together; changes neither."""
+        """Moments of both sets of clips together; raises InputError if their features differ in dimensions."""
         _same_dimensions(self.dimensions, other.dimensions)
-        merged = Moments(self.count, self.mean.clone(), self.scatter.clone())
-        if other.count:
-            merged._take_in(other)
-        return merged
-
-    def _take_in(self, other: "Moments") -> None:
+        if not self.count or not other.count:
+            return other if not self.count else self
         total = self.count + other.count
         step = other.mean - self.mean
-        self.scatter = self.scatter + other.scatter + torch.outer(step, step) * (self.count * other.count / total)
-        self.mean = self.mean + step * (other.count / total)
-        self.count = total
+        apart = torch.outer(step, step) * (self.count * other.count / total)
+        return Moments(total, self.mean + step * (other.count / total), self.scatter + other.scatter + apart)
 
     @property
     def covariance(self) -> Float64[Tensor, "d d"]:

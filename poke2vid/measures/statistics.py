@@ -1,10 +1,11 @@
-"""Means with intervals over clusters: clips of one video are not independent, so whole videos are resampled."""
+"""Means with intervals over clusters (clips of one video are not independent, so whole videos are resampled); ranks."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 _DRAWS = 2000
 # Student's t at 97.5 %, for 1, 2, ... 9 degrees of freedom.
@@ -74,3 +75,23 @@ def jackknife(value: float, without: Sequence[float]) -> Interval:
     spread = math.sqrt((groups - 1) / groups * float(np.square(np.asarray(without) - np.mean(without)).sum()))
     half = _T_QUANTILES[min(groups - 1, len(_T_QUANTILES)) - 1] * spread
     return Interval(value, value - half, value + half)
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Spearman's rho, -1 ... 1: the correlation of ranks, ties sharing their mean.
+
+    0 if only the first does not vary, since it does not follow the second; NaN if the second does not vary, or either
+    holds NaN.
+    """
+    if np.isnan([*first, *second]).any():
+        return float("nan")
+    a, b = (ranks(np.asarray(values, np.float64)) for values in (first, second))
+    if len(b) < 2 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) > 0 else 0.0
+
+
+def ranks(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    """Ranks from 1; equal values share their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (counts.cumsum() - (counts - 1) / 2)[inverse]

@@ -4,26 +4,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from poke2vid.live.session import load
-from poke2vid.players.player import PokePlayer
+from poke2vid.players.player import PokePlayer, ReferencePlayer
 from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.players.session_player import SessionPlayer
-from poke2vid.types import InputError
-
-REFERENCES = (
-    "shift-patch",
-    "copy",
-    "oracle",
-    "exact",
-)  # rows that every report of a bench has; no player may take their names
+from poke2vid.types import InputError, PokeKind
 
 
-def reference_players(arrive: int) -> dict[str, PokePlayer]:
+def reference_players(arrive: int) -> dict[str, ReferencePlayer]:
     """Players that run beside every model, by the names of their rows.
 
     Args:
         arrive: T, the frame in which a shift arrives.
     """
     return {"shift-patch": ShiftPatch(arrive), "copy": Copy()}
+
+
+TRUTHS = {  # rows of a bench that no player makes -> what they are
+    "oracle": "the true frames through the same tracker: the noise floor",
+    "exact": "the exact flow instead of a tracked one: 0 where a column is an error, and elsewhere the truth's own value",
+}
+REFERENCES = (
+    *reference_players(arrive=1),
+    *TRUTHS,
+)  # rows that every report of a bench has; no player may take their names
 
 
 def load_players(names: Sequence[str]) -> dict[str, PokePlayer]:
@@ -42,4 +45,32 @@ def load_players(names: Sequence[str]) -> dict[str, PokePlayer]:
         if unique in players:
             raise InputError(f"{path} was given twice; name every player once.")
         players[unique] = SessionPlayer(load(path))
+    return players
+
+
+def load_beside(names: Sequence[str], kind: PokeKind, arrive: int) -> dict[str, PokePlayer]:
+    """Loads the players shown beside a model, by name in the given order: reference players, models, training runs.
+
+    Args:
+        kind: of the pokes that they will be given.
+        arrive: T, when the shift patch arrives.
+
+    Raises:
+        InputError: if a path holds no model, one is given twice, or a model knows no pokes of this kind.
+    """
+    references = reference_players(arrive)
+    for name in names:
+        if name in TRUTHS:
+            raise InputError(
+                f"--beside {name} needs a simulated truth; name a model's file or {' or '.join(references)}."
+            )
+        if names.count(name) > 1:
+            raise InputError(f"--beside {name} was given twice; name each once.")
+    files = iter(load_players(names).items())
+    players = dict((name, references[name]) if name in references else next(files) for name in names)
+    for name, player in players.items():
+        if kind not in player.kinds:
+            raise InputError(
+                f"--beside {name} knows no {kind} pokes, and the model it stands beside no other; leave it away."
+            )
     return players

@@ -18,6 +18,7 @@ class Copy:
 
     digest: str = "copy 1"
     kinds: frozenset[PokeKind] = ALL_KINDS
+    about: str = "the first frame, repeated"
 
     def play(
         self, first: UInt8[np.ndarray, "h w 3"], poke: Poke | None, frames: int
@@ -40,6 +41,7 @@ class ShiftPatch:
 
     arrive: int
     kinds: frozenset[PokeKind] = ALL_KINDS
+    about: str = "the pixels around the poke, dragged along (a Gaussian, sigma 10 % of the side)"
 
     @property
     def digest(self) -> str:

@@ -17,10 +17,9 @@ from poke2vid.pokebench.records import BenchManifest, CameraRecord, SceneRecord
 from poke2vid.processes import Died, Tick, alone_in, run_jobs
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import STRIDE
-from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.opened import OpenScene, open_scene
 from poke2vid.simulator.scene import GENERATION, INDIVIDUALS, FamilyName, generator
-from poke2vid.simulator.surface import Surface
-from poke2vid.simulator.world import FPS, PHYSICS, UnstableError, World
+from poke2vid.simulator.world import FPS, PHYSICS, UnstableError
 from poke2vid.types import InputError
 
 ATTEMPTS = 60  # scenes tried per place in the bench: not every object has two points that reach far enough
@@ -180,20 +179,18 @@ class _Studio:
             seed = order.seed(attempt)
             scene = family_named(order.family).scene(seed, "test")
             try:
-                world = World(scene)
-                with Renderer(world, spec.resolution) as renderer:
+                with open_scene(scene, spec.resolution) as opened:
                     rng = generator("pokebench", order.family, seed)
-                    planner = Planner(world, renderer, rng, spec.frames, spec.arrive)
-                    pokes = planner.pokes()
-                    first, futures = _draw(renderer, planner.surface, pokes, tick)
+                    pokes = Planner(opened, rng, spec.frames, spec.arrive).pokes()
+                    first, futures = _draw(opened, pokes, tick)
             except UnstableError as fault:
                 rejected[str(fault)] += 1
                 continue
-            write_truth(work, first, planner.surface, futures, FPS)
-            camera = world.camera
+            write_truth(work, first, opened.surface, futures, FPS)
+            camera = opened.world.camera
             record = SceneRecord(
                 name=order.name, family=order.family, number=order.number, generation=GENERATION, physics=PHYSICS,
-                resolution=spec.resolution, seed=seed, digest=scene.digest, parts=world.parts,
+                resolution=spec.resolution, seed=seed, digest=scene.digest, parts=opened.world.parts,
                 camera=CameraRecord.model_validate(
                     {"position": camera.position.tolist(), "axes": camera.axes.tolist(), "fovy": camera.fovy}
                 ),
@@ -204,10 +201,9 @@ class _Studio:
         raise InputError(f"none of {ATTEMPTS} scenes for {order.name} could be used: {dict(rejected)}.")
 
 
-def _draw(
-    renderer: Renderer, surface: Surface, pokes: list[PlannedPoke], tick: Tick
-) -> tuple[np.ndarray, list[Future]]:
+def _draw(opened: OpenScene, pokes: list[PlannedPoke], tick: Tick) -> tuple[np.ndarray, list[Future]]:
     """Renders the first frame, and the frames of every poke that moves something."""
+    renderer, surface = opened.renderer, opened.surface
     first, futures = None, list[Future]()
     for poke in pokes:
         tick()

@@ -9,10 +9,9 @@ from jaxtyping import Bool
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.simulator.actions import Pull, Push, Touch, touched_path
 from poke2vid.simulator.interactions import TRIES, metres, random_touch
-from poke2vid.simulator.render import Renderer
-from poke2vid.simulator.surface import Surface, bind
+from poke2vid.simulator.opened import OpenScene
 from poke2vid.simulator.trajectory import Trajectory
-from poke2vid.simulator.world import UnstableError, World
+from poke2vid.simulator.world import UnstableError
 from poke2vid.types import Pair
 
 LENGTHS = (0.02, 0.05, 0.10, 0.15)  # of shifts, as shares of the frame's side
@@ -46,14 +45,10 @@ class _Point:
 class Planner:
     """Plans and simulates all pokes of one scene."""
 
-    def __init__(self, world: World, renderer: Renderer, rng: np.random.Generator, frames: int, arrive: int) -> None:
-        self._world, self._rng, self._frames, self._arrive = world, rng, frames, arrive
-        self._side, self._trials = renderer.resolution, TRIALS
-        world.rest()
-        buffers, still = renderer.buffers(world.data.qpos), world.record(1)
-        self.surface: Surface = bind(
-            buffers, world.camera.at(self._side), still, world.geom_parts, world.flex_parts, world.triangles
-        )
+    def __init__(self, opened: OpenScene, rng: np.random.Generator, frames: int, arrive: int) -> None:
+        self._world, self._rng, self._frames, self._arrive = opened.world, rng, frames, arrive
+        self._side, self._trials = opened.side, TRIALS
+        self._surface = opened.surface
 
     def pokes(self) -> list[PlannedPoke]:
         """All planned pokes: eight shifts, two impulses, then background, zero and none.
@@ -137,7 +132,7 @@ class Planner:
 
     def _background(self) -> PokeRecord:
         """A shift of a background point away from the object."""
-        free = _away_from(self.surface.mask, APART * self._side)
+        free = _away_from(self._surface.mask, APART * self._side)
         for _ in range(TRIES):
             x, y = (int(place) for place in self._rng.integers(self._side, size=2))
             if free[y, x] and self._inside(x, y):

@@ -17,9 +17,9 @@ from poke2vid.simulator.film import ATTEMPTS, SETS, STRIDE
 from poke2vid.simulator.interactions import TOUCH_SIDE, TRIES, metres, random_touch
 from poke2vid.simulator.looks.photographs import Photographs
 from poke2vid.simulator.looks.wild import wild
+from poke2vid.simulator.opened import surface_at_rest
 from poke2vid.simulator.render import Renderer
 from poke2vid.simulator.scene import INDIVIDUALS, FamilyName, Scene, generator
-from poke2vid.simulator.surface import Surface, bind
 from poke2vid.simulator.trajectory import Trajectory
 from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError, Split
@@ -169,12 +169,8 @@ class _Prober:
         self._order, self._scene, self._world, self._renderer = order, scene, world, renderer
         self._rng, self._rejected = rng, rejected
         self._camera = world.camera.at(order.resolution)
-        world.rest()
         self._half = order.resolution // 2
-        buffers = renderer.buffers(world.data.qpos, self._half)
-        self._surface: Surface = bind(
-            buffers, world.camera.at(self._half), world.record(1), world.geom_parts, world.flex_parts, world.triangles
-        )
+        self._surface = surface_at_rest(world, renderer, self._half)
 
     def scene(self) -> PokedScene:
         """The first frame and all of its pokes.

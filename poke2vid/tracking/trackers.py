@@ -53,11 +53,8 @@ class JumpTracker:
     """Tracker that goes from the first frame to each wanted one directly."""
 
     def __init__(self, estimator: FlowEstimator, settings: str) -> None:
-        self._estimator, self.name, self.parallel = (
-            estimator,
-            f"{estimator.name} from the first frame, {settings}",
-            False,
-        )
+        self._estimator, self.parallel = estimator, False
+        self.name = f"{estimator.name} from the first frame, {settings}"
 
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
@@ -77,22 +74,24 @@ def tracker_for(flow: str, weights_dir: Path | None) -> tuple[Tracker, str]:
     """
     if flow != "dis":
         return ChainTracker(track_chain()), ""
-    try:
-        raft = RaftFlow(weights_dir, smallest_side=TRACKED_SIDE)
+    if (raft := _raft(weights_dir)) is not None:
         return JumpTracker(raft, f"frames of at least {TRACKED_SIDE}"), ""
-    except InputError:
-        return ChainTracker(track_chain()), (
-            "the tracker is built on the estimator that made the training pokes, since the weights raft_small were not found; "
-            "errors common to both do not show"
-        )
+    return ChainTracker(track_chain()), (
+        "the tracker is built on the estimator that made the training pokes, since the weights raft_small were not found; "
+        "errors common to both do not show"
+    )
 
 
 def best_tracker(weights_dir: Path | None) -> FlowEstimator:
     """RAFT-small if its weights are found, because the training pokes came from another estimator; else DIS."""
+    return _raft(weights_dir) or build_estimator("dis")
+
+
+def _raft(weights_dir: Path | None) -> RaftFlow | None:
     try:
         return RaftFlow(weights_dir, smallest_side=TRACKED_SIDE)
     except InputError:
-        return build_estimator("dis")
+        return None
 
 
 def bench_tracker() -> FlowChain:

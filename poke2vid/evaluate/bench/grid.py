@@ -8,16 +8,15 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.evaluate.bench.roles import roles_of
+from poke2vid.evaluate.bench.roles import poke_of, roles_of
 from poke2vid.evaluate.bench.run import first_of_each_family, play
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
-from poke2vid.media.viz import draw_pokes, enlarge, grid
+from poke2vid.media.viz import draw_pokes, enlarge, enlarged_poke, grid
 from poke2vid.players.player import PokePlayer
 from poke2vid.players.references import ShiftPatch
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
-from poke2vid.types import Poke
 
 Picture = UInt8[np.ndarray, "h w 3"]
 LargePicture = UInt8[np.ndarray, "h2 w2 3"]  # enlarged for viewing
@@ -45,12 +44,14 @@ def write_grids(
             continue
         poke = max(shifts, key=lambda k: scene.pokes[k].length)
         fresh = copy.copy(scene)  # its caches are freed with the copy
-        rows = futures(fresh, shown, poke)
+        rows = predictions(fresh, shown, poke)
         for suffix in (".png", ".mp4"):
             write_grid(fresh, rows, poke, folder / f"{scene.name}{suffix}", fps)
 
 
-def futures(scene: TrueScene, players: Mapping[str, PokePlayer], poke: int) -> dict[str, UInt8[np.ndarray, "t h w 3"]]:
+def predictions(
+    scene: TrueScene, players: Mapping[str, PokePlayer], poke: int
+) -> dict[str, UInt8[np.ndarray, "t h w 3"]]:
     """Frames of every player that knows this kind of poke, for one poke; `truth` is first. Input of `write_grid`."""
     truth = scene.frames(poke)
     known = {name: player for name, player in players.items() if scene.pokes[poke].role in roles_of(player)}
@@ -65,7 +66,7 @@ def write_grid(
     A .png shows moments from left to right; .mp4, .webm, .gif and .webp show one moving picture per row.
 
     Args:
-        shown: name -> frames 1 ... t, all of one size; see `futures`.
+        shown: name -> frames 1 ... t, all of one size; see `predictions`.
         poke: its number in the scene.
 
     Raises:
@@ -85,12 +86,8 @@ def _drawn(first: Picture, frames: UInt8[np.ndarray, "t h w 3"], record: PokeRec
     """Frame 0 and those after it, enlarged, with arrow and target."""
     factor = max(1, round(_SMALLEST / max(first.shape[:2])))
     pictures = [enlarge(picture, factor) for picture in (first, *frames)]
-    if record.at is None:
-        return pictures
-    # Every pixel becomes `factor` pixels, so its centre moves; see geometry.Affine.resize.
-    x, y = (factor * c + (factor - 1) / 2 for c in record.at)
-    shift = (factor * record.shift[0], factor * record.shift[1])
-    return draw_pokes(pictures, [Poke((x, y), shift, "impulse" if record.role == "impulse" else "shift")])
+    poke = poke_of(record)
+    return pictures if poke is None else draw_pokes(pictures, [enlarged_poke(poke, factor)])
 
 
 def _sheet(rows: Mapping[str, list[Picture]]) -> LargePicture:

@@ -1,65 +1,46 @@
 """Report of a benchmark: every column for every player, over all scenes and by family, with intervals over scenes."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from poke2vid.evaluate.bench.measure import COLUMNS, Sample
-from poke2vid.evaluate.bench.plots import bars, curves
-from poke2vid.files import atomic, write_json
+from poke2vid.evaluate.bench.measure import Scores
+from poke2vid.evaluate.plots import bars, curves
+from poke2vid.evaluate.report import by_column, legend, table, write_report
 from poke2vid.measures.statistics import Interval, cluster_mean
+from poke2vid.measures.table import MEASURES, REPORTS, columns
 from poke2vid.media.pictures import write_picture
-from poke2vid.players.named import REFERENCES
+from poke2vid.players.named import REFERENCES, TRUTHS, reference_players
 from poke2vid.types import InputError
 
 OVERALL = "all"  # the scope of all families together
-PAIRED = {  # column -> its name for people
-    "poke_epe": "poke-EPE",
-    "followed_epe": "poke-EPE where the tracker follows the truth",
-    "response_epe": "response-EPE",
-}
-FOLLOWED = (
-    100 / 3
-)  # % of a poke's length: a point that the tracker misses by more in the true frames counts as not followed
-BEATEN = ("copy", "shift-patch")  # references that every other row is compared with
-ROWS = {
-    "shift-patch": "the pixels around the poke, dragged along (a Gaussian, sigma 10 % of the side)",
-    "copy": "the first frame, repeated",
-    "oracle": "the true frames through the same tracker: the noise floor",
-    "exact": "the exact flow instead of a tracked one: 0 where a column is an error, and elsewhere the truth's own value",
-}
+PAIRED = ("poke_epe", "followed_epe", "response_epe")  # columns in which players are compared poke by poke
+FOLLOWED = 100 / 3  # % of a poke's length: a point that the tracker misses by more in the true frames is not followed
+BEATEN = tuple(sorted(reference_players(arrive=1)))  # references that every other row is compared with
 _TRUTH = {"oracle": "truth, tracked", "exact": "truth"}  # names of those rows in plots
-Results = Mapping[str, Mapping[str, Sequence[Sample]]]  # player -> scene -> samples
+Results = Mapping[str, Mapping[str, Sequence[Scores]]]  # player -> scene -> scores
 
 
 @dataclass(frozen=True)
-class Cell:
+class Average(Interval):
     """A mean, its 95 % interval over resampled scenes, and its numbers of values and of scenes."""
 
-    interval: Interval
     samples: int
     scenes: int
 
     @staticmethod
-    def of(values: Sequence[tuple[str, float]], seed: int) -> "Cell":
-        """Cell of (scene, value) pairs, at least one."""
-        scenes, numbers = [scene for scene, _ in values], [value for _, value in values]
-        return Cell(cluster_mean(numbers, scenes, seed), len(values), len(set(scenes)))
-
-    def to_json(self) -> dict[str, float]:
-        return {**asdict(self.interval), "samples": self.samples, "scenes": self.scenes}
-
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> "Cell":
-        interval = Interval(values["mean"], values["low"], values["high"])
-        return Cell(interval, values["samples"], values["scenes"])
+    def of(values: Sequence[tuple[str, float]], seed: int) -> "Average":
+        """Average of (scene, value) pairs, at least one."""
+        scenes = [scene for scene, _ in values]
+        mean = cluster_mean([value for _, value in values], scenes, seed)
+        return Average(mean.mean, mean.low, mean.high, len(values), len(set(scenes)))
 
 
-Row = dict[str, Cell]
+Averages = dict[str, Average]  # by column
 
 
 @dataclass(frozen=True)
@@ -68,15 +49,15 @@ class BenchReport:
 
     Attributes:
         about: settings of the measurement.
-        rows: "all" or family -> player -> column -> cell. Columns that a player was not asked are missing.
-        differences: player -> reference -> column -> cell of player minus reference, poke by poke: below 0 is better.
+        rows: "all" or family -> player -> column -> average. Columns that a player was not asked are missing.
+        differences: player -> reference -> column -> average of player minus reference, poke by poke: below 0 is better.
         responses: "all" or family -> player -> for every length of shifts (mean length, mean response of the untouched
             object), both in pixels.
     """
 
     about: dict[str, Any]
-    rows: dict[str, dict[str, Row]]
-    differences: dict[str, dict[str, Row]]
+    rows: dict[str, dict[str, Averages]]
+    differences: dict[str, dict[str, Averages]]
     responses: dict[str, dict[str, list[tuple[float, float]]]]
 
     @property
@@ -101,12 +82,12 @@ class BenchReport:
         if column not in rows[player]:
             return None
         beside = [
-            f"{_verdict(cells[column].interval)} {name} ({rows[name][column].interval.mean:.3g})"
+            f"{_verdict(cells[column])} {name} ({rows[name][column].mean:.3g})"
             for name, cells in differences.items()
             if column in cells
         ]
-        floor = f"where the tracker errs by {rows['oracle'][column].interval.mean:.3g} on the true frames"
-        return f"{PAIRED[column]} {rows[player][column].interval.mean:.3g} px, {' and '.join(beside)}, {floor}"
+        floor = f"where the tracker errs by {rows['oracle'][column].mean:.3g} on the true frames"
+        return f"{MEASURES[column].heading} {rows[player][column].mean:.3g} px, {' and '.join(beside)}, {floor}"
 
     @property
     def summary(self) -> str:
@@ -116,7 +97,7 @@ class BenchReport:
 
         def values(column: str) -> str:
             def mean(name: str) -> str:
-                return f"{rows[name][column].interval.mean:.3g}" if column in rows[name] else "-"
+                return f"{rows[name][column].mean:.3g}" if column in rows[name] else "-"
 
             return ", ".join(f"{name} {mean(name)}" for name in (*shown, *beside))
 
@@ -126,19 +107,23 @@ class BenchReport:
     def to_json(self) -> dict[str, Any]:
         return {
             "about": self.about,
-            "columns": COLUMNS,
-            "rows": {scope: _rows_json(rows) for scope, rows in self.rows.items()},
-            "differences": {player: _rows_json(rows) for player, rows in self.differences.items()},
+            "columns": columns("bench"),
+            "rows": {scope: _each(by_column, rows) for scope, rows in self.rows.items()},
+            "differences": {player: _each(by_column, rows) for player, rows in self.differences.items()},
             "responses": self.responses,
         }
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "BenchReport":
         """The inverse of `to_json`."""
+
+        def averages(row: Mapping[str, Any]) -> Averages:
+            return {column: Average(**cell) for column, cell in row.items()}
+
         return BenchReport(
             dict(values["about"]),
-            {scope: _rows_from(rows) for scope, rows in values["rows"].items()},
-            {player: _rows_from(rows) for player, rows in values["differences"].items()},
+            {scope: _each(averages, rows) for scope, rows in values["rows"].items()},
+            {player: _each(averages, rows) for player, rows in values["differences"].items()},
             {
                 scope: {player: [(x, y) for x, y in points] for player, points in rows.items()}
                 for scope, rows in values["responses"].items()
@@ -160,24 +145,23 @@ class BenchReport:
         for scope in self.scopes:
             title = "All scenes" if scope == OVERALL else scope.capitalize()
             lines += [f"## {title}", "", *_table(self.rows[scope]), ""]
+        compared = [
+            [player, reference, *(cells.get(c, "") for c in PAIRED)]
+            for player, row in self.differences.items()
+            for reference, cells in row.items()
+        ]
         lines += ["## Differences", "", "Player minus reference, poke by poke; below 0 the player is better.", ""]
-        lines += ["| player | reference | " + " | ".join(PAIRED) + " |", "|---" * (2 + len(PAIRED)) + "|"]
-        for player, row in self.differences.items():
-            for reference, cells in row.items():
-                shown = " | ".join(str(cells[c].interval) if c in cells else "" for c in PAIRED)
-                lines.append(f"| {player} | {reference} | {shown} |")
-        lines += ["", "## Legend", "", *(f"- `{row}`: {text}" for row, text in ROWS.items())]
-        lines += [f"- `{column}`: {text}" for column, text in COLUMNS.items()]
-        return "\n".join([*lines, ""])
+        lines += [*table(["player", "reference", *PAIRED], compared), "", "## Legend", ""]
+        about_rows = {name: player.about for name, player in reference_players(arrive=1).items()} | TRUTHS
+        lines += [f"- `{row}`: {text}" for row, text in about_rows.items()]
+        return "\n".join([*lines, *legend("bench"), ""])
 
     def write(self, folder: Path) -> None:
         """Writes report.md for people, report.json for programs, and plots: response.png and bars of PAIRED's columns.
 
         If there are several families, each has plots of its own: response-plants.png ...
         """
-        write_json(folder / "report.json", self.to_json())
-        with atomic(folder / "report.md") as temporary:
-            temporary.write_text(self.to_markdown(), encoding="utf-8")
+        write_report(self, folder)
         for scope in self.scopes:
             self._plot(folder, scope)
 
@@ -188,12 +172,11 @@ class BenchReport:
             named = {_TRUTH.get(player, player): points for player, points in self.responses[scope].items()}
             sheet = curves(named, "length of the poke, px", title)
             write_picture(folder / f"response{end}.png", sheet)
-        for column, name in PAIRED.items():
+        for column in PAIRED:
             cells = {player: row[column] for player, row in self.rows[scope].items() if column in row}
-            without = {player: cell.interval for player, cell in cells.items() if player != "exact"}  # 0 by definition
-            shown = {_TRUTH.get(player, player): interval for player, interval in without.items()}
+            shown = {_TRUTH.get(p, p): cell for p, cell in cells.items() if p != "exact"}  # 0 by definition
             if shown:
-                title = f"{name}, px: {of}, {max(cell.scenes for cell in cells.values())} scenes"
+                title = f"{MEASURES[column].title}: {of}, {max(cell.scenes for cell in cells.values())} scenes"
                 write_picture(folder / f"{column}{end}.png", bars(shown, title))
 
 
@@ -236,7 +219,7 @@ def _with_followed(results: Results) -> Results:
     """
     seen = {key for key, share in _values(results["oracle"], "poke_epe_share").items() if share <= FOLLOWED}
 
-    def judged(scene: str, sample: Sample) -> Sample:
+    def judged(scene: str, sample: Scores) -> Scores:
         if (scene, sample.pokes) not in seen or "poke_epe" not in sample.values:
             return sample
         return replace(sample, values={**sample.values, "followed_epe": sample.values["poke_epe"]})
@@ -247,7 +230,7 @@ def _with_followed(results: Results) -> Results:
     }
 
 
-def _values(scenes: Mapping[str, Sequence[Sample]], column: str) -> dict[tuple[str, tuple[int, ...]], float]:
+def _values(scenes: Mapping[str, Sequence[Scores]], column: str) -> dict[tuple[str, tuple[int, ...]], float]:
     """Values of a column where it was measured: (scene, pokes) -> value."""
     return {
         (scene, sample.pokes): sample.values[column]
@@ -257,29 +240,29 @@ def _values(scenes: Mapping[str, Sequence[Sample]], column: str) -> dict[tuple[s
     }
 
 
-def _row(scenes: Mapping[str, Sequence[Sample]], within: set[str], seed: int) -> Row:
+def _row(scenes: Mapping[str, Sequence[Scores]], within: set[str], seed: int) -> Averages:
     row = {}
-    for column in COLUMNS:
+    for column in REPORTS["bench"]:
         values = [(scene, value) for (scene, _), value in _values(scenes, column).items() if scene in within]
         if values:
-            row[column] = Cell.of(values, seed)
+            row[column] = Average.of(values, seed)
     return row
 
 
 def _difference(
-    player: Mapping[str, Sequence[Sample]], reference: Mapping[str, Sequence[Sample]], seed: int
-) -> Row:  # fmt: skip
+    player: Mapping[str, Sequence[Scores]], reference: Mapping[str, Sequence[Scores]], seed: int
+) -> Averages:  # fmt: skip
     """Player minus reference over the pokes that both played; pairs stay together when scenes are resampled."""
     row = {}
     for column in PAIRED:
         ours, theirs = _values(player, column), _values(reference, column)
         values = [(key[0], ours[key] - theirs[key]) for key in ours if key in theirs]
         if values:
-            row[column] = Cell.of(values, seed)
+            row[column] = Average.of(values, seed)
     return row
 
 
-def _responses(scenes: Mapping[str, Sequence[Sample]], within: set[str]) -> list[tuple[float, float]]:
+def _responses(scenes: Mapping[str, Sequence[Scores]], within: set[str]) -> list[tuple[float, float]]:
     """Pairs (mean length, mean response) of the shifts of every asked length, in pixels, shortest first."""
     groups: dict[float, list[tuple[float, float]]] = {}
     for sample in (sample for scene in sorted(within) for sample in scenes[scene]):
@@ -290,15 +273,15 @@ def _responses(scenes: Mapping[str, Sequence[Sample]], within: set[str]) -> list
     return [(float(x), float(y)) for x, y in means]
 
 
-def _table(rows: Mapping[str, Row]) -> list[str]:
+def _table(rows: Mapping[str, Averages]) -> list[str]:
     """Table with one line per column, because there are more columns than players, and its number of values."""
-    lines = ["| | " + " | ".join(rows) + " | values |", "|---" * (len(rows) + 2) + "|"]
-    for column in COLUMNS:
+    lines = []
+    for column in REPORTS["bench"]:
         cells = [row.get(column) for row in rows.values()]
         if any(cells):
-            shown = " | ".join("" if cell is None else str(cell.interval) for cell in cells)
-            lines.append(f"| {column} | {shown} | {max(cell.samples for cell in cells if cell)} |")
-    return lines
+            counts = max(cell.samples for cell in cells if cell)
+            lines.append([column, *("" if cell is None else cell for cell in cells), counts])
+    return table(["", *rows, "values"], lines)
 
 
 def _verdict(difference: Interval) -> str:
@@ -308,9 +291,5 @@ def _verdict(difference: Interval) -> str:
     return "worse than" if difference.low > 0 else "not told apart from"
 
 
-def _rows_json(rows: Mapping[str, Row]) -> dict[str, Any]:
-    return {name: {column: cell.to_json() for column, cell in row.items()} for name, row in rows.items()}
-
-
-def _rows_from(rows: Mapping[str, Any]) -> dict[str, Row]:
-    return {name: {column: Cell.from_json(cell) for column, cell in row.items()} for name, row in rows.items()}
+def _each(change: Callable[[Any], Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: change(row) for name, row in rows.items()}

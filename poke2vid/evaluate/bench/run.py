@@ -17,24 +17,23 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from poke2vid.evaluate.bench.measure import (
-    LONG_FRAMES,
-    LONG_SCENES,
     VERSION,
     ExactFlow,
     Measurement,
-    Moments,
     Played,
-    Sample,
+    Scores,
+    Timing,
     TrackedFrames,
     long_drift,
 )
-from poke2vid.evaluate.bench.remembered import RememberedScene
 from poke2vid.evaluate.bench.report import BenchReport, summarise
 from poke2vid.evaluate.bench.roles import poke_of, roles_of
+from poke2vid.evaluate.bench.scene_cache import SceneCache
 from poke2vid.files import write_json
 from poke2vid.flow.chain import FlowChain
-from poke2vid.players.named import REFERENCES, reference_players
-from poke2vid.players.player import PokePlayer
+from poke2vid.measures.table import LONG_FRAMES, LONG_SCENES
+from poke2vid.players.named import REFERENCES, TRUTHS, reference_players
+from poke2vid.players.player import PokePlayer, checked_frames
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.pretrained.features import Lpips
 from poke2vid.processes import Died, Tick, run_jobs
@@ -42,22 +41,7 @@ from poke2vid.tracking.trackers import bench_tracker, lpips_if_found
 from poke2vid.types import InputError
 
 Players = Mapping[str, PokePlayer]  # by their names in the report
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One row of the report.
-
-    Attributes:
-        digest: hash; equal if the results are.
-        play: gives its futures of a scene.
-        player: their source; None if they are the truth.
-    """
-
-    name: str
-    digest: str
-    play: Callable[[TrueScene, FlowChain], Played]
-    player: PokePlayer | None
+Rows = Mapping[str, PokePlayer | None]  # in the order of the report; None for the truth, tracked or exact
 
 
 @dataclass(frozen=True)
@@ -74,6 +58,10 @@ class _Job:
     long: bool
     file: Path
     key: dict[str, Any]
+
+    @property
+    def place(self) -> tuple[str, str, bool]:
+        return self.row, self.scene.name, self.long
 
 
 def run_bench(
@@ -107,36 +95,36 @@ def run_bench(
     """
     # Rows, jobs and their worker
     chosen = first_of_each_family(scenes, per_family)
-    moments = _moments(chosen, arrive)
+    timing = _timing(chosen, arrive)
     used, lpips = tracker or bench_tracker(), lpips_if_found(weights_dir)
-    rows = _rows(players, moments)
+    rows = _rows(players, timing)
     common = {
-        "version": VERSION, "bench": bench, "tracker": used.name, "lpips": lpips is not None, **asdict(moments),
+        "version": VERSION, "bench": bench, "tracker": used.name, "lpips": lpips is not None, **asdict(timing),
     }  # fmt: skip
-    jobs, found = _jobs(chosen, rows, out, common), dict[tuple[str, str, bool], list[Sample]]()
-    make = partial(_Worker, rows, moments, used, lpips)
+    jobs, found = _jobs(chosen, rows, out, common), dict[tuple[str, str, bool], list[Scores]]()
+    make = partial(_Worker, rows, timing, used, lpips)
     if workers > 1:
         if reload is None:
             raise InputError(f"{workers} processes cannot share these players; give `reload`, or take 1 worker.")
-        make = partial(_make_worker, reload, moments, tracker, weights_dir)
+        make = partial(_make_worker, reload, timing, tracker, weights_dir)
     with tqdm(total=len(jobs), unit="result", disable=True if quiet else None) as bar:
         # Reuse results of earlier runs
         for job in jobs:
             if (known := _read(job.file, job.key)) is not None:
-                found[job.row, job.scene.name, job.long] = known
+                found[job.place] = known
         bar.update(len(found))
         # Measure what is left
-        left = [job for job in jobs if (job.row, job.scene.name, job.long) not in found]
+        left = [job for job in jobs if job.place not in found]
         processes = min(workers, len(left)) if workers > 1 else 0
         with contextlib.closing(run_jobs(make, left, processes, lambda: None)) as results:
             for job, result in results:
-                found[job.row, job.scene.name, job.long] = _samples(job, result)
+                found[job.place] = _scores(job, result)
                 bar.update()
     # Summarise all rows
     about = {
         "bench": bench, "scenes": len(chosen), "scenes_of_the_bench": len(scenes),
         "pokes": sum(len(scene.pokes) for scene in chosen), "resolution": max(chosen[0].first.shape[:2]),
-        "frames": moments.last, "arrive": arrive, "fps": fps, "tracker": used.name,
+        "frames": timing.last, "arrive": arrive, "fps": fps, "tracker": used.name,
         "lpips": "squeeze" if lpips else "no weights found", "seed": seed, "acceptance": acceptance,
     }  # fmt: skip
     measured = {
@@ -157,25 +145,30 @@ def first_of_each_family(scenes: Sequence[TrueScene], count: int | None) -> list
     return [scene for scene in scenes if scene.name in kept[scene.family]]
 
 
-def _jobs(scenes: Sequence[TrueScene], rows: Mapping[str, _Row], out: Path, common: dict[str, Any]) -> list[_Job]:
+def _jobs(scenes: Sequence[TrueScene], rows: Rows, out: Path, common: dict[str, Any]) -> list[_Job]:
     """All jobs, scene by scene, so that a scene is read once for all rows."""
     jobs, patient = [], {scene.name for scene in first_of_each_family(scenes, LONG_SCENES)}
     for scene in scenes:
         keys = {
-            name: {**common, "scene": scene.name, "scene_digest": scene.digest, "player": row.digest}
-            for name, row in rows.items()
+            name: {
+                **common,
+                "scene": scene.name,
+                "scene_digest": scene.digest,
+                "player": f"{name} 1" if player is None else player.digest,
+            }
+            for name, player in rows.items()
         }
         jobs += [_Job(name, scene, False, _file(out / "scenes", name, scene), key) for name, key in keys.items()]
         if scene.name in patient:
             jobs += [
                 _Job(name, scene, True, _file(out / "long", name, scene), {**keys[name], "long": LONG_FRAMES})
-                for name, row in rows.items()
-                if row.player is not None and "none" in roles_of(row.player)
+                for name, player in rows.items()
+                if player is not None and "none" in roles_of(player)
             ]
     return jobs
 
 
-def _samples(job: _Job, result: list[Sample] | str | Died) -> list[Sample]:
+def _scores(job: _Job, result: list[Scores] | str | Died) -> list[Scores]:
     if isinstance(result, Died):
         what = f"{job.row!r} on scene {job.scene.name!r}"
         raise InputError(f"the process that measured {what} died (exit code {result.code}); run again.")
@@ -185,51 +178,57 @@ def _samples(job: _Job, result: list[Sample] | str | Died) -> list[Sample]:
 
 
 def _make_worker(
-    reload: Callable[[], Players], moments: Moments, tracker: FlowChain | None, weights_dir: Path | None
+    reload: Callable[[], Players], timing: Timing, tracker: FlowChain | None, weights_dir: Path | None
 ) -> "_Worker":  # fmt: skip
     """Builds a worker in its own process."""
-    rows, used = _rows(reload(), moments), tracker or bench_tracker()
-    return _Worker(rows, moments, used, lpips_if_found(weights_dir))
+    rows, used = _rows(reload(), timing), tracker or bench_tracker()
+    return _Worker(rows, timing, used, lpips_if_found(weights_dir))
 
 
 class _Worker:
     """Runs one job per call; keeps the current scene and its truth in memory for the next row."""
 
     def __init__(
-        self, rows: Mapping[str, _Row], moments: Moments, tracker: FlowChain, lpips: Lpips | None
+        self, rows: Rows, timing: Timing, tracker: FlowChain, lpips: Lpips | None
     ) -> None:  # fmt: skip
-        self._rows, self._moments, self._tracker, self._lpips = rows, moments, tracker, lpips
-        self._current: RememberedScene | None = None
+        self._rows, self._timing, self._tracker, self._lpips = rows, timing, tracker, lpips
+        self._current: SceneCache | None = None
 
-    def __call__(self, job: _Job, tick: Tick) -> list[Sample] | str:
-        """Runs a job; returns its samples, or an error in one sentence."""
+    def __call__(self, job: _Job, tick: Tick) -> list[Scores] | str:
+        """Runs a job; returns its scores, or an error in one sentence."""
         try:
             with _one_thread():
-                samples = self._long(job) if job.long else self._measured(job)
-            write_json(job.file, {"key": job.key, "samples": [asdict(sample) for sample in samples]})
+                scores = self._long(job) if job.long else self._measured(job)
+            write_json(job.file, {"key": job.key, "samples": [asdict(one) for one in scores]})
         except InputError as error:
             return str(error)
-        return samples
+        return scores
 
-    def _measured(self, job: _Job) -> list[Sample]:
-        scene = self._opened(job.scene)
-        played = self._rows[job.row].play(scene, self._tracker)
-        return Measurement(scene, played, self._moments, self._lpips).samples()
+    def _measured(self, job: _Job) -> list[Scores]:
+        scene, player = self._opened(job.scene), self._rows[job.row]
+        played: Played
+        if player is not None:
+            future = partial(play, job.row, player, scene, frames=self._timing.last)
+            played = TrackedFrames(scene, future, self._tracker, self._timing, roles_of(player))
+        elif job.row == "oracle":
+            played = TrackedFrames(scene, scene.frames, self._tracker, self._timing)
+        else:
+            played = ExactFlow(scene)
+        return Measurement(scene, played, self._timing, self._lpips).scores()
 
-    def _long(self, job: _Job) -> list[Sample]:
+    def _long(self, job: _Job) -> list[Scores]:
         """Long drift after the first poke of role "none"; nothing if there is none."""
-        scene = self._opened(job.scene)
-        player = self._rows[job.row].player
+        scene, player = self._opened(job.scene), self._rows[job.row]
         assert player is not None
         for number, poke in enumerate(scene.pokes):
             if poke.role == "none":
                 return [long_drift(scene, number, play(job.row, player, scene, number, LONG_FRAMES)[-1], self._tracker)]
         return []
 
-    def _opened(self, scene: TrueScene) -> RememberedScene:
+    def _opened(self, scene: TrueScene) -> SceneCache:
         if self._current is None or self._current.name != scene.name:
             # The caches of a scene are freed with its copy, so they do not pile up over hundreds of scenes.
-            self._current = RememberedScene(copy.copy(scene))
+            self._current = SceneCache(copy.copy(scene))
         return self._current
 
 
@@ -244,7 +243,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _moments(scenes: Sequence[TrueScene], arrive: int) -> Moments:
+def _timing(scenes: Sequence[TrueScene], arrive: int) -> Timing:
     if not scenes:
         raise InputError("the benchmark holds no scene; build it with `poke2vid bench build`.")
     names = [scene.name for scene in scenes]
@@ -254,65 +253,31 @@ def _moments(scenes: Sequence[TrueScene], arrive: int) -> Moments:
     last = len(copy.copy(scenes[0]).frames(0))
     if not 2 <= arrive <= last:
         raise InputError(f"shifts cannot arrive at frame {arrive} of {last}; choose 2 ... {last}.")
-    return Moments(arrive // 2, arrive, last)
+    return Timing(arrive // 2, arrive, last)
 
 
-def _rows(players: Players, moments: Moments) -> dict[str, _Row]:
-    """Rows by name, in the order of the report."""
+def _rows(players: Players, timing: Timing) -> Rows:
     taken = sorted(set(players) & set(REFERENCES))
     if taken:
         raise InputError(f"a player cannot be called {taken[0]!r}, which is a reference row; give it another name.")
-    asked: dict[str, PokePlayer] = {**players, **reference_players(moments.arrive)}
-    played = [
-        _Row(name, player.digest, partial(_by_player, name, player, moments), player) for name, player in asked.items()
-    ]
-    oracle = _Row(
-        "oracle", "oracle 1", lambda scene, tracker: TrackedFrames(scene, scene.frames, tracker, moments), None
-    )
-    exact = _Row("exact", "exact 1", lambda scene, tracker: ExactFlow(scene), None)
-    return {row.name: row for row in (*played, oracle, exact)}
-
-
-def _by_player(
-    name: str, player: PokePlayer, moments: Moments, scene: TrueScene, tracker: FlowChain
-) -> Played:  # fmt: skip
-    return TrackedFrames(
-        scene, lambda poke: play(name, player, scene, poke, moments.last), tracker, moments, roles_of(player)
-    )
+    return {**players, **reference_players(timing.arrive), **dict.fromkeys(TRUTHS)}
 
 
 def play(
     name: str, player: PokePlayer, scene: TrueScene, poke: int, frames: int
 ) -> UInt8[np.ndarray, "{frames} h w 3"]:  # fmt: skip
-    """Frames 1 ... `frames` of a player after one poke of a scene.
-
-    Raises:
-        InputError: if they are not what was asked for, or the player raises one; names player and scene.
-    """
-    where = f"player {name!r} on scene {scene.name!r}"
-    first = scene.first
-    try:
-        made: Any = player.play(first, poke_of(scene.pokes[poke]), frames)
-    except InputError as error:
-        raise InputError(f"{where}, poke {poke}: {str(error).rstrip('.')}.") from error
-    shape = getattr(made, "shape", None)
-    if not isinstance(made, np.ndarray) or shape != (frames, *first.shape):
-        found = type(made).__name__ if shape is None else f"shape {tuple(shape)}"
-        raise InputError(f"{where}, poke {poke}: gave {found} instead of frames of shape {(frames, *first.shape)}.")
-    if np.issubdtype(made.dtype, np.floating) and not np.isfinite(made).all():
-        raise InputError(f"{where}, poke {poke}: gave frames with numbers that are not finite.")
-    if made.dtype != np.uint8:
-        raise InputError(f"{where}, poke {poke}: gave frames of {made.dtype} instead of uint8.")
-    return made
+    """Frames 1 ... `frames` of a player after one poke of a scene; raises InputError that names player, scene and poke."""
+    where = f"player {name!r} on scene {scene.name!r}, poke {poke}"
+    return checked_frames(player, scene.first, poke_of(scene.pokes[poke]), frames, where)
 
 
-def _read(file: Path, key: Mapping[str, Any]) -> list[Sample] | None:
-    """Samples of an earlier run; None if there are none, or they have another key."""
+def _read(file: Path, key: Mapping[str, Any]) -> list[Scores] | None:
+    """Scores of an earlier run; None if there are none, or they have another key."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         if found["key"] != key:
             return None
-        return [Sample(**{**values, "pokes": tuple(values["pokes"])}) for values in found["samples"]]
+        return [Scores(**{**values, "pokes": tuple(values["pokes"])}) for values in found["samples"]]
     except (OSError, ValueError, KeyError, TypeError):  # damaged in any way: measure again
         return None
 

@@ -24,7 +24,7 @@ _LEAST_SCALE = 0.005  # of the side: with a smaller scale, colours would show th
 
 
 @dataclass(frozen=True)
-class Row:
+class Strip:
     """One sequence to be shown: a row of an enrolment, or a column of a video.
 
     Attributes:
@@ -51,13 +51,13 @@ def moments(T: int) -> list[int]:
     return [*range(1, T, step), T]
 
 
-def flow_scale(rows: Sequence[Row]) -> float:
+def flow_scale(rows: Sequence[Strip]) -> float:
     """Flow length in pixels drawn in full colour, the same in all rows: the longest vectors except stray ones."""
     lengths = [np.quantile(np.hypot(*row.flow), _LONGEST) for row in rows if row.flow is not None]
     return max(_LEAST_SCALE * max(rows[0].frames.shape[1:3]), *map(float, lengths))
 
 
-def enrolment(rows: Sequence[Row]) -> LargePicture:
+def enrolment(rows: Sequence[Strip]) -> LargePicture:
     """Picture of rows of frames beside their labels: x_0 with the arrow, moments with the target dot, and any flow.
 
     Frame numbers stand above; below the flow, its colour disc and the length of a full colour.
@@ -83,7 +83,7 @@ def enrolment(rows: Sequence[Row]) -> LargePicture:
     return _framed(_below(lines))
 
 
-def cycled(rows: Sequence[Sequence[Row]], fps: float, cycles: int = 3) -> list[LargePicture]:
+def cycled(rows: Sequence[Sequence[Strip]], fps: float, cycles: int = 3) -> list[LargePicture]:
     """Frames of a video in which sequences move side by side, all of them `cycles` times (App., "Preliminaries").
 
     Labels stand above each column, "cycle 1/3" at the bottom left and the rate at the bottom right.
@@ -108,17 +108,17 @@ def cycled(rows: Sequence[Sequence[Row]], fps: float, cycles: int = 3) -> list[L
     return frames
 
 
-def _require_alike(rows: Sequence[Row]) -> None:
+def _require_alike(rows: Sequence[Strip]) -> None:
     assert rows and len({row.frames.shape for row in rows}) == 1, "sequences are shown together at one size and length"
 
 
-def _drawn(row: Row, shown: Sequence[int], factor: int) -> list[LargePicture]:
+def _drawn(row: Strip, shown: Sequence[int], factor: int) -> list[LargePicture]:
     """The given frames, 0 first, enlarged, with arrow and dots."""
     pictures = [enlarge(row.frames[i], factor) for i in shown]
     return draw_pokes(pictures, [enlarged_poke(poke, factor) for poke in row.pokes])
 
 
-def _flow(row: Row, largest: float, factor: int) -> LargePicture:
+def _flow(row: Strip, largest: float, factor: int) -> LargePicture:
     """A row's flow in colours, in a thin frame because most of it is white; all white if the row has none."""
     height, width = row.frames.shape[1:3]
     if row.flow is None:

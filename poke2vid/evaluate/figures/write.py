@@ -9,23 +9,23 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from poke2vid.data.store import Store
-from poke2vid.evaluate.figures.clips import FigureClip, choose_clips
-from poke2vid.evaluate.figures.futures import load_beside, play
-from poke2vid.evaluate.figures.given import read_pokes
-from poke2vid.evaluate.figures.layout import Row, cycled, enrolment, flow_scale
-from poke2vid.evaluate.heldout import trained_data
+from poke2vid.evaluate.figures.layout import Strip, cycled, enrolment, flow_scale
+from poke2vid.evaluate.figures.poke_file import read_pokes
+from poke2vid.evaluate.figures.selection import FigureClip, choose_clips
+from poke2vid.evaluate.heldout.clips import trained_data
 from poke2vid.evaluate.neighbours.generalisation import Unseen, generalisation_grid, unseen_videos
 from poke2vid.evaluate.neighbours.index import open_index
-from poke2vid.files import atomic
+from poke2vid.evaluate.report import table, write_text
 from poke2vid.flow.estimator import FlowEstimator
 from poke2vid.live.session import Animator
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
 from poke2vid.model.files import LoadedModel
-from poke2vid.players.player import PokePlayer
+from poke2vid.players.named import load_beside
+from poke2vid.players.player import PokePlayer, checked_frames
 from poke2vid.players.session_player import SessionPlayer
 from poke2vid.tracking.trackers import best_tracker
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Poke
 
 FPS = 5.0  # of the videos: at a recording's 25, the arrow on the first frame would vanish too fast to be seen
 COMPARED = 3  # clips in one comparison (App. A.5)
@@ -48,8 +48,8 @@ def write_figures(
     """Writes OUT/clip_<k>.png and .mp4 of every clip; with `beside`, OUT/comparison_<k>.png and .mp4; and OUT/index.md.
 
     Args:
-        beside: players shown next to the model, see `futures.load_beside`.
-        pokes: a file of pokes in place of the drawn ones, see `given.read_pokes`.
+        beside: players shown next to the model, see `players.named.load_beside`.
+        pokes: a file of pokes in place of the drawn ones, see `poke_file.read_pokes`.
         frames: number of predicted frames; None for the model's horizon T.
         flow: whether enrolments end with each row's flow from x_0 to the last frame.
         fps: of the videos.
@@ -68,8 +68,8 @@ def write_figures(
         raise InputError(f"--frames {length} ends before the model's pokes arrive; ask for {horizon} or more.")
     kind = loaded.model.poke_kind
     players = load_beside(beside, kind, horizon)
-    given = {} if pokes is None else read_pokes(pokes, num_clips, store.resolution, kind)
-    clips = choose_clips(loaded, store, num_clips, seed, length, given)
+    chosen = {} if pokes is None else read_pokes(pokes, num_clips, store.resolution, kind)
+    clips = choose_clips(loaded, store, num_clips, seed, length, chosen)
     unseen = prepared_generalisation(loaded, store, seed) if generalisation else None
     ours = SessionPlayer(Animator(loaded.model, loaded.about))
     tracker = best_tracker(weights_dir) if flow else None
@@ -96,8 +96,7 @@ def write_figures(
         "tracker of the flow": tracker.name if tracker is not None else "none, no flow is shown",
     }
     about |= {f"shown beside: {name}": f"digest {_short(player.digest)}" for name, player in players.items()}
-    with atomic(out / "index.md") as temporary:
-        temporary.write_text(index(about, written, clips, scales), encoding="utf-8")
+    write_text(out / "index.md", index(about, written, clips, scales))
     return [*(file.name for file in written), "index.md"]
 
 
@@ -106,13 +105,19 @@ def _short(digest: str) -> str:
     return digest if " " in digest else digest[:12]
 
 
-def rows_of(clip: FigureClip, player: PokePlayer, tracker: FlowEstimator | None) -> list[Row]:
+def _played(player: PokePlayer, name: str, clip: FigureClip, poke: Poke) -> UInt8[np.ndarray, "t h w 3"]:
+    """x_0 of a clip and a player's frames after a poke, as many as the clip has."""
+    first = clip.frames[0]
+    frames = checked_frames(player, first, poke, len(clip.frames) - 1, f"{name} cannot be shown")
+    return np.concatenate((first[None], frames))
+
+
+def rows_of(clip: FigureClip, player: PokePlayer, tracker: FlowEstimator | None) -> list[Strip]:
     """Rows of a clip: the truth, and the player's frames after every poke, with the tracker's flow if there is one."""
-    first, length = clip.frames[0], len(clip.frames) - 1
-    rows = [Row("truth", clip.frames, (), _flow(clip.frames, tracker))]
+    rows = [Strip("truth", clip.frames, (), _flow(clip.frames, tracker))]
     for label, poke in clip.pokes.items():
-        frames = play(player, OURS, first, poke, length)
-        rows.append(Row(label, frames, (poke,), _flow(frames, tracker)))
+        frames = _played(player, OURS, clip, poke)
+        rows.append(Strip(label, frames, (poke,), _flow(frames, tracker)))
     return rows
 
 
@@ -120,7 +125,7 @@ def _flow(frames: UInt8[np.ndarray, "t h w 3"], tracker: FlowEstimator | None) -
     return None if tracker is None else tracker(frames[0], frames[-1])
 
 
-def _write_clip(clip: FigureClip, rows: Sequence[Row], out: Path, fps: float) -> list[Written]:
+def _write_clip(clip: FigureClip, rows: Sequence[Strip], out: Path, fps: float) -> list[Written]:
     name, of = f"clip_{clip.number}", f"{clip.video}, frames {clip.start} to {clip.start + len(clip.frames) - 1}"
     write_picture(out / f"{name}.png", enrolment(rows))
     write_video(out / f"{name}.mp4", cycled([rows], fps), fps)
@@ -137,13 +142,15 @@ def _write_comparison(
     """Writes truth and players on the clips' simulated pokes; no arrows, since looks are compared (App. A.5)."""
     lines = []
     for clip in clips:
-        line = [Row("truth", clip.frames)]
+        line = [Strip("truth", clip.frames)]
         for label, player in players.items():
-            line.append(Row(label, play(player, label, clip.frames[0], clip.simulated, len(clip.frames) - 1)))
+            line.append(Strip(label, _played(player, label, clip, clip.simulated)))
         lines.append(line)
     name = f"comparison_{(clips[0].number - 1) // COMPARED + 1}"
     enrolled = [
-        Row(f"{clip.number}: {row.label}", row.frames) for clip, line in zip(clips, lines, strict=True) for row in line
+        Strip(f"{clip.number}: {row.label}", row.frames)
+        for clip, line in zip(clips, lines, strict=True)
+        for row in line
     ]
     write_picture(out / f"{name}.png", enrolment(enrolled))
     write_video(out / f"{name}.mp4", cycled(lines, fps), fps)
@@ -192,13 +199,14 @@ def index(
         "may be a part of the object.", "",
     ]  # fmt: skip
     lines += [f"- {name}: {value}" for name, value in about.items()]
-    lines += ["", "| file | shows |", "|---|---|", *(f"| [{f.name}]({f.name}) | {f.shows} |" for f in written)]
-    lines += ["", "Pokes, in pixels of the store's frames, x to the right and y down:", ""]
-    lines += ["| clip | poke | at x, y | shift dx, dy | length |", "|---|---|---|---|---|"]
+    lines += ["", *table(["file", "shows"], [[f"[{f.name}]({f.name})", f.shows] for f in written])]
+    pokes = []
     for clip in clips:
         for label, poke in clip.pokes.items():
-            numbers = [f"{a:.1f}, {b:.1f}" for a, b in (poke.location, poke.shift)]
-            lines.append(f"| {clip.number} | {label} | {' | '.join(numbers)} | {math.hypot(*poke.shift):.1f} |")
+            at, shift = (f"{a:.1f}, {b:.1f}" for a, b in (poke.location, poke.shift))
+            pokes.append([clip.number, label, at, shift, f"{math.hypot(*poke.shift):.1f}"])
+    lines += ["", "Pokes, in pixels of the store's frames, x to the right and y down:", ""]
+    lines += table(["clip", "poke", "at x, y", "shift dx, dy", "length"], pokes)
     if scales:
         said = ", ".join(f"{number}: {scale:.1f} px" for number, scale in scales.items())
         lines += ["", f"Flow from x_0 to the last frame; full colour in clip {said}."]

@@ -14,27 +14,17 @@ rows, only what has no unit: the shape over time, and the order over magnitudes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from poke2vid.files import atomic, write_json
-from poke2vid.measures.counterfactual import rank_correlation
-from poke2vid.measures.statistics import Interval, cluster_mean
+from poke2vid.evaluate.report import by_column, legend, table
+from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
+from poke2vid.measures.table import LATE, REPORTS, RETURNED, columns
 
 MAGNITUDES = (0.25, 0.5, 1.0, 2.0)  # of the unit; training goes up to 1
 FRAMES = 25  # as in the paper, for a model trained on 10
-LATE = 5  # frames at the end
-STILL = 0.1  # of the peak: an object displaced by less at the end has returned to rest
-COLUMNS = {  # column -> its meaning
-    "peak": "px, the largest mean displacement of the object from frame 0, over frames 1 ... T",
-    "end": "px, the same at frame T",
-    "end_share": "at frame T relative to the peak: 0 is back at rest, 1 is still at its farthest",
-    "late_share": f"the largest of the last {LATE} frames relative to the peak: swinging through rest does not count as rest",
-    "returned": f"share of pokes whose late_share is below {STILL:g}",
-}
 
 
 def curves(flows: Float[np.ndarray, "*b t 2 h w"], mask: Bool[np.ndarray, "h w"]) -> Float64[np.ndarray, "*b t"]:
@@ -69,12 +59,12 @@ class Response:
 
 
 def measures(motion: Float64[np.ndarray, " t"]) -> dict[str, float]:
-    """`COLUMNS` of one curve; shares are NaN where nothing moved at all."""
+    """All columns of one curve; shares are NaN where nothing moved at all."""
     peak = float(motion.max())
     moved = peak > 1e-6
     end_share = float(motion[-1]) / peak if moved else float("nan")
     late_share = float(motion[-LATE:].max()) / peak if moved else float("nan")
-    returned = float(late_share < STILL) if moved else float("nan")
+    returned = float(late_share < RETURNED) if moved else float("nan")
     return {
         "peak": peak, "end": float(motion[-1]), "end_share": end_share, "late_share": late_share, "returned": returned,
     }  # fmt: skip
@@ -111,34 +101,31 @@ class ImpulseReport:
     def to_json(self) -> dict[str, Any]:
         return {
             "about": dict(self.about),
-            "columns": COLUMNS,
+            "columns": columns("impulse"),
             "rows": {
-                row: {f"{m:g}": {c: asdict(v) for c, v in found.items()} for m, found in by_magnitude.items()}
+                row: {f"{m:g}": by_column(found) for m, found in by_magnitude.items()}
                 for row, by_magnitude in self.rows.items()
             },
-            "rank_correlation": {row: asdict(value) for row, value in self.order.items()},
-            "late_share_difference": {row: asdict(value) for row, value in self.slower.items()},
+            "rank_correlation": by_column(self.order),
+            "late_share_difference": by_column(self.slower),
             "curves": {
                 row: {f"{m:g}": asdict(curve) for m, curve in found.items()} for row, found in self.curves.items()
             },
         }
 
     def to_markdown(self) -> str:
-        lines = ["| | magnitude | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
-        for row, by_magnitude in self.rows.items():
-            for magnitude, found in by_magnitude.items():
-                cells = " | ".join(str(found[column]) for column in COLUMNS)
-                lines.append(f"| {row} | {magnitude:g} | {cells} |")
-        lines += [
-            "",
-            "Rank correlation of the peak with the magnitude (1: a stronger impulse always moves it more):",
-            "",
+        rows = [
+            [row, f"{magnitude:g}", *(found[column] for column in REPORTS["impulse"])]
+            for row, by_magnitude in self.rows.items()
+            for magnitude, found in by_magnitude.items()
         ]
-        lines += [f"- {row}: {value}" for row, value in self.order.items()]
-        lines += ["", *self.findings(), ""]
-        lines += [f"- `{column}`: {text}" for column, text in COLUMNS.items()]
         told = ", ".join(f"{name} {value}" for name, value in self.about.items())
-        return "\n".join([*lines, "", f"Measured on: {told}. Brackets: 95 % intervals over scenes.", ""])
+        return "\n".join([
+            *table(["", "magnitude", *REPORTS["impulse"]], rows), "",
+            "Rank correlation of the peak with the magnitude (1: a stronger impulse always moves it more):", "",
+            *(f"- {row}: {value}" for row, value in self.order.items()), "", *self.findings(), "", *legend("impulse"), "",
+            f"Measured on: {told}. Brackets: 95 % intervals over scenes.", "",
+        ])  # fmt: skip
 
     def findings(self) -> list[str]:
         """Verdict per row on the paper's sentence on small and large pokes (App. B.2), as far as the intervals decide.
@@ -163,12 +150,6 @@ class ImpulseReport:
             )
         return told
 
-    def write(self, folder: Path) -> None:
-        """Writes report.md for people and report.json for programs."""
-        write_json(folder / "report.json", self.to_json())
-        with atomic(folder / "report.md") as temporary:
-            temporary.write_text(self.to_markdown(), encoding="utf-8")
-
 
 def summarise(responses: Sequence[Response], about: Mapping[str, Any], seed: int = 0) -> ImpulseReport:
     """Report of means with intervals over scenes, since pokes of one scene are not independent."""
@@ -182,7 +163,7 @@ def summarise(responses: Sequence[Response], about: Mapping[str, Any], seed: int
         for magnitude in sorted({response.magnitude for response in own}):
             same = [response for response in own if response.magnitude == magnitude]
             scenes, scores = [r.scene for r in same], [measures(r.motion) for r in same]
-            rows[row][magnitude] = {c: cluster_mean([s[c] for s in scores], scenes, seed) for c in COLUMNS}
+            rows[row][magnitude] = {c: cluster_mean([s[c] for s in scores], scenes, seed) for c in REPORTS["impulse"]}
             found[row][magnitude] = _curve([r.motion for r in same], scenes, seed)
         pokes = _by_poke(own)
         scenes = [scene for scene, _ in pokes]

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from poke2vid.evaluate.impulse.curves import FRAMES, MAGNITUDES, ImpulseReport, Response, curves, summarise
 from poke2vid.evaluate.impulse.figures import plot, write_clips
 from poke2vid.evaluate.impulse.scenes import DIRECTIONS, POINTS, ImpulseScene, impulse_scenes
+from poke2vid.evaluate.report import write_report
 from poke2vid.flow.chain import FlowChain
 from poke2vid.live.session import Animator
 from poke2vid.model.files import LoadedModel
@@ -49,7 +50,7 @@ def measure_impulses(
         rows = {"truth": [true for _, true, _ in shown], "model": [predicted for _, _, predicted in shown]}
         write_clips(out / "scenes" / f"{scene.name}.mp4", scene.first, [p.poke for p, _, _ in shown], rows, FPS)
     report = summarise(responses, _about(loaded, scenes, family, seed, tracker, rejected), seed)
-    report.write(out)
+    write_report(report, out)
     plot(report, out / "motion.png")
     return report
 

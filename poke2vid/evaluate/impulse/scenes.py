@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -13,11 +13,10 @@ from poke2vid.simulator.actions import Push, Touch
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import SETS, STRIDE
 from poke2vid.simulator.interactions import REACH, random_touch
-from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.opened import OpenScene, open_scene
 from poke2vid.simulator.scene import INDIVIDUALS, Scene, generator
-from poke2vid.simulator.surface import Surface, bind
 from poke2vid.simulator.trajectory import Trajectory
-from poke2vid.simulator.world import UnstableError, World
+from poke2vid.simulator.world import UnstableError
 from poke2vid.types import InputError, Poke
 
 POINTS, DIRECTIONS = 2, 2  # per scene; directions are at right angles
@@ -85,26 +84,21 @@ def impulse_scenes(
                 rejected[str(fault)] += 1
         if made is None:
             raise InputError(f"none of {ATTEMPTS} scenes for {known.name} {number} could be pushed: {dict(rejected)}.")
-        yield ImpulseScene(made.name, made.first, made.mask, made.pokes, dict(rejected))
+        yield replace(made, rejected=dict(rejected))
 
 
 def _scene(
     name: str, scene: Scene, side: int, rng: np.random.Generator, magnitudes: Sequence[float], frames: int
 ) -> ImpulseScene:
     """Simulates a scene; raises UnstableError if it does not hold together or has too few points to push."""
-    world = World(scene)
-    with Renderer(world, side) as renderer:
-        still = world.record(1)
-        camera, buffers = world.camera.at(side), renderer.buffers(still.states[0])
-        surface = bind(buffers, camera, still, world.geom_parts, world.flex_parts, world.triangles)
-        first = renderer.frame(still.states[0])
+    with open_scene(scene, side) as opened:
         pokes = [
-            _push(world, renderer, surface, point, direction + DIRECTIONS * number, magnitude, frames)
-            for number, point in enumerate(_points(world, surface, side, rng, frames))
+            _push(opened, point, direction + DIRECTIONS * number, magnitude, frames)
+            for number, point in enumerate(_points(opened, rng, frames))
             for direction in range(DIRECTIONS)
             for magnitude in magnitudes
         ]
-    return ImpulseScene(name, first, surface.mask, tuple(pokes))
+        return ImpulseScene(name, opened.first, opened.surface.mask, tuple(pokes))
 
 
 @dataclass(frozen=True)
@@ -116,38 +110,41 @@ class _Point:
     angle: float
 
 
-def _points(world: World, surface: Surface, side: int, rng: np.random.Generator, frames: int) -> list[_Point]:
+def _points(opened: OpenScene, rng: np.random.Generator, frames: int) -> list[_Point]:
     """Those of some random points whose push moves the object most."""
     found: dict[tuple[int, int], tuple[float, _Point]] = {}
     for _ in range(CANDIDATES):
-        touched = random_touch(world, side, rng)
-        if touched is None or not _can_be_pushed(world, surface, *touched, side):
+        touched = random_touch(opened.world, opened.side, rng)
+        if touched is None or not _can_be_pushed(opened, *touched):
             continue
         point = _Point(*touched, float(rng.uniform(0, 2 * np.pi)))
-        future = _future(world, point, 0, 1.0, side, frames)
-        motion = curves(np.stack([surface.flow(future, t) for t in range(1, frames + 1)]), surface.mask)
+        motion = curves(_flows(opened, _future(opened, point, 0, 1.0, frames)), opened.surface.mask)
         found[point.location] = (float(motion.max()), point)
     if len(found) < POINTS:
         raise UnstableError("too few points that can be pushed")
     return [point for _, point in sorted(found.values(), key=lambda item: -item[0])[:POINTS]]
 
 
-def _can_be_pushed(world: World, surface: Surface, location: tuple[int, int], touch: Touch, side: int) -> bool:
+def _can_be_pushed(opened: OpenScene, location: tuple[int, int], touch: Touch) -> bool:
     """True if the point shows and can be pulled by a whole unit: near a fastening, a push needs forces that tear."""
     x, y = location
-    return bool(surface.mask[y, x] and REACH * touch.lever >= _metres(world, touch, side, 1.0))
+    return bool(opened.surface.mask[y, x] and REACH * touch.lever >= _metres(opened, touch, 1.0))
 
 
-def _metres(world: World, touch: Touch, side: int, magnitude: float) -> float:
+def _metres(opened: OpenScene, touch: Touch, magnitude: float) -> float:
     """Length of a push in the world, also beyond one unit, where `interactions.metres` would shorten it."""
-    return magnitude * IMPULSE_UNIT * side * touch.depth / world.camera.at(side).focal
+    return magnitude * IMPULSE_UNIT * opened.side * touch.depth / opened.surface.camera.focal
 
 
-def _future(world: World, point: _Point, direction: int, magnitude: float, side: int, frames: int) -> Trajectory:
-    world.rest()
-    length = _metres(world, point.touch, side, magnitude)
+def _future(opened: OpenScene, point: _Point, direction: int, magnitude: float, frames: int) -> Trajectory:
+    opened.world.rest()
+    length = _metres(opened, point.touch, magnitude)
     right, down = _along(point, direction)
-    return world.record(frames + 1, [Push(point.touch, (length * right, length * down))])
+    return opened.world.record(frames + 1, [Push(point.touch, (length * right, length * down))])
+
+
+def _flows(opened: OpenScene, future: Trajectory) -> Float32[np.ndarray, "t 2 h w"]:
+    return np.stack([opened.surface.flow(future, t) for t in range(1, len(future.states))])
 
 
 def _along(point: _Point, direction: int) -> tuple[float, float]:
@@ -155,21 +152,10 @@ def _along(point: _Point, direction: int) -> tuple[float, float]:
     return float(np.cos(angle)), float(np.sin(angle))
 
 
-def _push(
-    world: World, renderer: Renderer, surface: Surface, point: _Point, number: int, magnitude: float, frames: int
-) -> TruePoke:
-    side, direction = renderer.resolution, number % DIRECTIONS
-    future = _future(world, point, direction, magnitude, side, frames)
-    right, down = _along(point, direction)
-    length = magnitude * IMPULSE_UNIT * side
-    return TruePoke(
-        number,
-        magnitude,
-        Poke(point.location, (length * right, length * down), "impulse"),
-        np.stack([surface.flow(future, t) for t in range(1, frames + 1)]),
-        _drawn(renderer, future) if number == 0 else None,
-    )
-
-
-def _drawn(renderer: Renderer, future: Trajectory) -> UInt8[np.ndarray, "t h w 3"]:
-    return np.stack([renderer.frame(state) for state in future.states[1:]])
+def _push(opened: OpenScene, point: _Point, number: int, magnitude: float, frames: int) -> TruePoke:
+    future = _future(opened, point, number % DIRECTIONS, magnitude, frames)
+    right, down = _along(point, number % DIRECTIONS)
+    length = magnitude * IMPULSE_UNIT * opened.side
+    poke = Poke(point.location, (length * right, length * down), "impulse")
+    drawn = np.stack([opened.renderer.frame(state) for state in future.states[1:]]) if number == 0 else None
+    return TruePoke(number, magnitude, poke, _flows(opened, future), drawn)

@@ -9,7 +9,7 @@ baseline to beat.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +18,24 @@ import numpy as np
 from jaxtyping import Float64, Int32, UInt8
 from tqdm import tqdm
 
-from poke2vid.evaluate.structure.correlate import (
-    CorrelationMap,
-    Measure,
-    Questioner,
-    Settings,
-    check_suffixes,
-    colour_bar,
-    larger,
-    map_of,
-    marked,
-    overlay,
-)
+from poke2vid.evaluate.report import by_column, legend, table, write_text
+from poke2vid.evaluate.structure.correlate import check_suffixes
+from poke2vid.evaluate.structure.correlators import Correlator, FieldCorrelator, correlator_for
+from poke2vid.evaluate.structure.drawing import colour_bar, larger, marked, overlay
+from poke2vid.evaluate.structure.maps import CorrelationMap, Settings, map_of
 from poke2vid.evaluate.structure.scene import (
     SIDE,
     TrueObject,
     choose_points,
+    find_object,
     given_points,
-    open_scene,
     parse_scene,
     true_responses,
 )
-from poke2vid.evaluate.structure.seeing import SeeingCorrelator, correlator_for
-from poke2vid.files import atomic, write_json
+from poke2vid.files import write_json
 from poke2vid.measures import correlation
-from poke2vid.measures.counterfactual import rank_correlation
-from poke2vid.measures.statistics import Interval, cluster_mean
+from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
+from poke2vid.measures.table import REPORTS, columns
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.viz import flow_colours, grid
 from poke2vid.simulator.actions import Touch
@@ -51,17 +43,6 @@ from poke2vid.types import InputError, Pair, Player
 
 Picture = UInt8[np.ndarray, "h w 3"]
 SUFFIXES = (".png", ".md", ".json")
-MEASURES: tuple[Measure, ...] = ("variance", "mean-square")
-COLUMNS = {  # column -> its meaning
-    "auc_object": "area under the ROC curve of \"belongs to l's part\", over the object's pixels; 0.5 is chance",
-    "auc_all": "the same over all pixels, most of which are background",
-    "iou_otsu": "IoU of the part with what lies above Otsu's threshold of the heat on the object (mean over points: mIoU)",
-    "iou_best": "the same at the best threshold, which nobody knows: an upper bound",
-    "rank": "Spearman's correlation with the exact map by the same measure, over the object",
-    "together": 'AUC of "moves with l in truth" (heat of the exact map above 0.5), over the object',
-}
-
-
 DISTANCE = "distance to l"  # the baseline row of nearness alone
 LARGEST = 1.5  # cap on disagreement before E_phi's two outputs are added: more than a still one's says no more
 NEARER = 0.1  # weight of the distance, which decides between places that the model rates the same
@@ -84,7 +65,7 @@ class Asked:
     scores: dict[str, dict[str, float]]
 
 
-def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Questioner, bar: tqdm | None = None) -> Asked:
+def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Correlator, bar: tqdm | None = None) -> Asked:
     """Applies the same pokes in the simulator and in the model; the model gets the true point's shifts as its pokes."""
     settings = correlator.settings
     truth = true_responses(scene, touch, settings.pokes, settings.longest, settings.seed, settings.frames, bar)
@@ -92,7 +73,7 @@ def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Questioner,
     model = correlator.ask(correlator.canvas(scene.first), location, truth.shifts, bar)
     model = _at_side(model, location)
     scores = _scores(scene, location, touch, exact, model)
-    if isinstance(correlator, SeeingCorrelator):
+    if isinstance(correlator, FieldCorrelator):
         stays = 1 - _of_side(correlator.along(correlator.canvas(scene.first), location).astype(np.float64))
         both = model.by("mean-square").disagreement.clip(0, LARGEST) + stays / 2
         said = {"what moves along": stays, "both": both, "both, then nearness": both + NEARER * _away(location)}
@@ -102,10 +83,9 @@ def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Questioner,
 
 def _at_side(found: CorrelationMap, location: Pair) -> CorrelationMap:
     """Map at the frame's size; a model above that size is tracked at its own."""
-    if found.variance.shape == (SIDE, SIDE):
+    if found.heat.shape == (SIDE, SIDE):
         return found
-    variance, square = (_of_side(m) for m in (found.variance, found.mean_square))
-    return CorrelationMap(location, variance, square, found.still_variance, found.still_mean_square, found.measure)
+    return replace(found, poke_at=location, values={name: _of_side(values) for name, values in found.values.items()})
 
 
 def _of_side(values: Float64[np.ndarray, "h w"]) -> Float64[np.ndarray, "h2 w2"]:
@@ -127,10 +107,10 @@ def _scores(
 ) -> dict[str, dict[str, float]]:
     """Scores of the model's and the exact map by each measure, and of the distance to l, which needs no motion."""
     found = {}
-    for measure in MEASURES:
+    for measure in REPORTS["maps"]:
         truth = exact.by(measure)
-        for row, given in (("model", model), ("exact", exact)):
-            found[f"{row}, {measure}"] = score(given.by(measure).disagreement, truth, scene.part_ids, touch.part)
+        for row, responses in (("model", model), ("exact", exact)):
+            found[f"{row}, {measure}"] = score(responses.by(measure).disagreement, truth, scene.part_ids, touch.part)
     return found | {DISTANCE: score(_away(location), exact, scene.part_ids, touch.part)}
 
 
@@ -148,7 +128,7 @@ def score(
     return {
         "auc_object": correlation.auc(on_object, same[mask]),
         "auc_all": correlation.auc(-disagreement.ravel(), same.ravel()),
-        "iou_otsu": correlation.iou(warm > correlation.otsu(warm), same[mask]),
+        "iou_otsu": correlation.iou(correlation.above_otsu(warm), same[mask]),
         "iou_best": correlation.best_iou(on_object, same[mask]),
         "rank": rank_correlation(on_object.tolist(), (-exact.disagreement[mask]).tolist()),
         "together": correlation.auc(on_object, exact.heat[mask] > 0.5),
@@ -170,21 +150,19 @@ class StructureReport:
     about: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        rows = {name: {column: asdict(value) for column, value in row.items()} for name, row in self.rows.items()}
-        return {"about": self.about, "columns": COLUMNS, "rows": rows, "points": self.points}
+        rows = {name: by_column(row) for name, row in self.rows.items()}
+        return {"about": self.about, "columns": columns("structure"), "rows": rows, "points": self.points}
 
     def to_markdown(self) -> str:
-        lines = ["| | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-        lines += [f"| {name} | " + " | ".join(str(row[c]) for c in COLUMNS) + " |" for name, row in self.rows.items()]
+        shown = REPORTS["structure"]
+        rows = [[name, *(row[column] for column in shown)] for name, row in self.rows.items()]
         measured = ", ".join(f"{key} {value}" for key, value in self.about.items())
-        legend = [f"- `{column}`: {says}" for column, says in COLUMNS.items()]
-        return "\n".join(
-            [*lines, "", f"Measured on: {measured}. Brackets: 95 % intervals over scenes.", "", *legend, ""]
-        )
+        brackets = f"Measured on: {measured}. Brackets: 95 % intervals over scenes."
+        return "\n".join([*table(["", *shown], rows), "", brackets, "", *legend("structure"), ""])
 
 
 def structure_report(
-    correlator: Questioner, scenes: Sequence[str], points: int, model: str, at: Sequence[Pair] = (), quiet: bool = False
+    correlator: Correlator, scenes: Sequence[str], points: int, model: str, at: Sequence[Pair] = (), quiet: bool = False
 ) -> tuple[StructureReport, UInt8[np.ndarray, "h w 3"]]:
     """Scores a model's maps on simulated scenes beside the exact ones; returns the report and a sheet to look at.
 
@@ -205,17 +183,17 @@ def structure_report(
     total = 2 * settings.pokes * len(named) * (len(at) or points)
     with tqdm(total=total, unit="poke", desc="structure", disable=True if quiet else None) as bar:
         for family, number in named:
-            scene = open_scene(family, number)
+            scene = find_object(family, number)
             chosen = given_points(scene, at) if at else choose_points(scene, points, settings.seed)
             asked += [ask(scene, location, touch, correlator, bar) for location, touch in chosen]
-    clusters = [one.scene.name for one in asked]
+    clusters, shown = [one.scene.name for one in asked], REPORTS["structure"]
     rows = {
-        row: {c: cluster_mean([one.scores[row][c] for one in asked], clusters, settings.seed) for c in COLUMNS}
+        row: {c: cluster_mean([one.scores[row][c] for one in asked], clusters, settings.seed) for c in shown}
         for row in asked[0].scores
     }
     for row in [name for name in rows if name.startswith("model")]:  # paired difference to the baseline, scene by scene
-        apart = {c: [one.scores[row][c] - one.scores[DISTANCE][c] for one in asked] for c in COLUMNS}
-        rows[f"{row} minus {DISTANCE}"] = {c: cluster_mean(apart[c], clusters, settings.seed) for c in COLUMNS}
+        apart = {c: [one.scores[row][c] - one.scores[DISTANCE][c] for one in asked] for c in shown}
+        rows[f"{row} minus {DISTANCE}"] = {c: cluster_mean(apart[c], clusters, settings.seed) for c in shown}
     about = {
         "model": model, "scenes": len(named), "points": len(asked), "side": SIDE, "pokes": settings.pokes,
         "longest": settings.longest, "frames": settings.frames, "seed": settings.seed, "tracker": correlator.tracker,
@@ -243,8 +221,7 @@ def correlate_scenes(
             case ".json":
                 write_json(path, report.to_json())
             case ".md":
-                with atomic(path) as temporary:
-                    temporary.write_text(report.to_markdown(), encoding="utf-8")
+                write_text(path, report.to_markdown())
             case _:
                 write_picture(path, drawn)
     return report.to_markdown()

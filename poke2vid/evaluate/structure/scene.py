@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
 from tqdm import tqdm
 
-from poke2vid.evaluate.structure.correlate import SHORTEST, random_shifts
+from poke2vid.evaluate.structure.maps import SHORTEST, random_shifts
 from poke2vid.pokebench.plan import WIDE
 from poke2vid.simulator.actions import Pull, Touch, touched_path
 from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.interactions import REACH
-from poke2vid.simulator.render import Renderer
+from poke2vid.simulator.opened import open_scene
 from poke2vid.simulator.scene import INDIVIDUALS, FamilyName, generator
-from poke2vid.simulator.surface import Surface, bind
+from poke2vid.simulator.surface import Surface
 from poke2vid.simulator.world import UnstableError, World
 from poke2vid.types import InputError, Pair
 
@@ -98,7 +98,7 @@ def parse_scene(text: str) -> tuple[FamilyName, int]:
     return name, int(number)
 
 
-def open_scene(family: FamilyName, number: int) -> TrueObject:
+def find_object(family: FamilyName, number: int) -> TrueObject:
     """The number-th (from 1) test scene that holds together and has something to touch; each is a species of its own.
 
     Raises:
@@ -108,17 +108,12 @@ def open_scene(family: FamilyName, number: int) -> TrueObject:
     for k in range(SCENES):
         seed = k * INDIVIDUALS
         try:
-            world = World(family_named(family).scene(seed, "test"))
+            with open_scene(family_named(family).scene(seed, "test"), SIDE) as opened:
+                known = opened.world, opened.surface, opened.first
         except UnstableError as fault:
             rejected[str(fault)] += 1
             continue
-        with Renderer(world, SIDE) as renderer:
-            world.rest()
-            still, buffers = world.record(1), renderer.buffers(world.data.qpos)
-            camera = world.camera.at(SIDE)
-            surface = bind(buffers, camera, still, world.geom_parts, world.flex_parts, world.triangles)
-            first = renderer.frame(world.data.qpos)
-        scene = TrueObject(f"{family}:{number}", seed, world, surface, first, dict(rejected))
+        scene = TrueObject(f"{family}:{number}", seed, *known, dict(rejected))
         if not scene.candidates(generator(family, number, seed)):
             rejected["nothing wide enough to touch"] += 1
             continue

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from poke2vid.evaluate.report import table
 from poke2vid.files import without_nan
 from poke2vid.measures.statistics import Interval, shown
 
@@ -81,8 +82,7 @@ class Table:
 
     def to_markdown(self) -> str:
         heads, body = self._grid("markdown")
-        rows = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-        rows += [f"| {label} | " + " | ".join(cells) + " |" for label, cells in body]
+        rows = table(["", *heads], [[label, *cells] for label, cells in body])
         return "\n".join([f"## {self.caption}", "", *rows, "", *(f"- {note}" for note in self.notes), ""])
 
     def to_latex(self) -> str:
@@ -135,4 +135,4 @@ def escaped(text: str) -> str:
 
 def joined(tables: Sequence[Table], head: str) -> str:
     """Markdown of several tables one below the other."""
-    return "\n".join([head, "", *(table.to_markdown() for table in tables)])
+    return "\n".join([head, "", *(one.to_markdown() for one in tables)])

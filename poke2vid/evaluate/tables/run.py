@@ -1,7 +1,7 @@
 """`poke2vid tables`: trains a table's runs, scores every row on the same clips, and prints it as the paper does."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,21 @@ import numpy as np
 
 from poke2vid import __version__
 from poke2vid.data.store import Store
-from poke2vid.evaluate.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.distances import Distance, Floor, difference, distances, floors, mean_interval
-from poke2vid.evaluate.heldout import about_clips, find_judges, model_row, reference_rows
-from poke2vid.evaluate.rows import Measured
-from poke2vid.evaluate.scoring import Judges, Plan, features_of, score_row
+from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
+from poke2vid.evaluate.heldout.compare import Compared, compare
+from poke2vid.evaluate.heldout.distances import Distance, difference, mean_interval
+from poke2vid.evaluate.heldout.evaluate import model_row, reference_rows
+from poke2vid.evaluate.heldout.judges import Judges, find_judges
+from poke2vid.evaluate.heldout.rows import Measured, Row
+from poke2vid.evaluate.heldout.scoring import Plan
+from poke2vid.evaluate.report import write_text
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
-from poke2vid.evaluate.tables.suites import BEYOND, FVD, LOWER_IS_BETTER, MOVINET, SUITES, TRACKS, UNBUILT, Suite
-from poke2vid.files import atomic, without_nan, write_json
+from poke2vid.evaluate.tables.suites import BEYOND, SUITES, UNBUILT, Suite
+from poke2vid.files import without_nan, write_json
 from poke2vid.measures.statistics import cluster_mean
+from poke2vid.measures.table import MEASURES, REPORTS
 from poke2vid.model.files import load_model
 from poke2vid.pretrained.features import LpipsName
 from poke2vid.train.config import TrainConfig, to_json
@@ -27,17 +31,6 @@ from poke2vid.train.distributed import device_named
 from poke2vid.types import InputError
 
 CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
-HEADINGS = {
-    FVD: FVD,
-    MOVINET: MOVINET,
-    TRACKS: TRACKS,
-    "lpips": "LPIPS",
-    "psnr": "PSNR, dB",
-    "ssim": "SSIM",
-    "poke_epe": "poke-EPE, px",
-    "response_epe": "response-EPE, px",
-    "background": "background, px",
-}
 
 
 @dataclass(frozen=True)
@@ -67,17 +60,17 @@ class Order:
 
 @dataclass(frozen=True)
 class _Results:
-    """Measured rows on the same clips, with their distances and the floors of these.
+    """Compared rows, and the names of each variant's, one per training seed."""
 
-    Attributes:
-        about: everything but the rows that decides the numbers.
-    """
-
-    rows: dict[str, list[Measured]]
-    distances: dict[str, list[dict[str, Distance]]]
-    floors: dict[str, Floor]
+    compared: Compared
+    names: dict[str, list[str]]
     judges: Judges
-    about: dict[str, Any]
+
+    def rows(self, variant: str) -> list[Measured]:
+        return [self.compared.rows[name] for name in self.names[variant]]
+
+    def distances(self, variant: str) -> list[dict[str, Distance]]:
+        return [self.compared.distances[name] for name in self.names[variant]]
 
 
 def parse_suites(text: str) -> tuple[int, ...]:
@@ -122,7 +115,7 @@ def make_tables(
     results = _measure(planned, clips, judges, order.plan, out / "rows", quiet)
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
     tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
-    _write(tables, results.about, out)
+    _write(tables, results.compared.about, out)
     return tables
 
 
@@ -144,21 +137,20 @@ def _measure(
     planned: dict[str, list[Run]], clips: EvaluationClips, judges: Judges, plan: Plan, work: Path, quiet: bool
 ) -> _Results:  # fmt: skip
     """Scores every row on the same clips; rows that share a run share the result."""
-    true_row, copy_row = reference_rows()
-    truth = score_row(true_row, clips, judges, plan, work, quiet=quiet)
-    found = {"truth": [truth], "copy": [score_row(copy_row, clips, judges, plan, work, truth, quiet)]}
+    runs = {run.folder.name: run for found in planned.values() for run in found}
     made = dict[str, Any]()
-    for variant, runs in planned.items():
-        found[variant] = []
-        for run in runs:
-            row = model_row(run.folder.name, load_model(run.folder).model, judges.device)
-            found[variant].append(score_row(row, clips, judges, plan, work, truth, quiet))
-            made[run.folder.name] = {"seed": run.seed, "digest": row.digest, "train": to_json(run.config)}
-    count = min(plan.distribution_clips, len(truth))
-    real = features_of(clips, judges, plan, work, quiet)
-    apart = {name: [distances(row, real) for row in rows] for name, rows in found.items()}
-    about = about_clips(clips, judges, truth, plan, len(real)) | {"code": __version__, "runs": made}
-    return _Results(found, apart, floors(real, count, clips.seed), judges, about)
+
+    def rows() -> Iterator[Row]:
+        yield from reference_rows()
+        for name, run in runs.items():
+            row = model_row(name, load_model(run.folder).model, judges.device)
+            made[name] = {"seed": run.seed, "digest": row.digest, "train": to_json(run.config)}
+            yield row
+
+    compared = compare(rows(), clips, plan, judges, work, quiet)
+    names = {variant: [run.folder.name for run in found] for variant, found in planned.items()}
+    found = replace(compared, about=compared.about | {"code": __version__, "runs": made})
+    return _Results(found, {"truth": ["truth"], "copy": ["copy"], **names}, judges)
 
 
 def _table(
@@ -173,20 +165,14 @@ def _table(
             cell = _cell(results, row.variant, column) if row.variant in planned else unbuilt
             if row.variant in notes:
                 cell = Cell(note="not possible")
-            cells[column] = Cell(
-                cell.interval,
-                cell.seeds,
-                cell.clips,
-                published(suite.number, row.label, column, order.dataset),
-                cell.note,
-            )
+            cells[column] = replace(cell, published=published(suite.number, row.label, column, order.dataset))
         lines.append(Line(row.label, cells, _marks(planned.get(row.variant or "", []))))
     lines += [
         Line(label, {column: _cell(results, name, column) for column in columns})
         for label, name in (("copy of x_0", "copy"), ("the true frames", "truth"))
     ]
     said = [f"{row.label}: {notes[row.variant]}" for row in suite.rows if row.variant in notes]
-    headings = {c: f"{HEADINGS[c]} {'↓' if c in LOWER_IS_BETTER else '↑'}" for c in columns}
+    headings = {c: f"{MEASURES[c].title} {MEASURES[c].arrow}" for c in columns}
     return Table(
         suite.number, suite.caption, headings, tuple(lines), (*_notes(suite, lines, results, order), *said),
         by_measure=not suite.rows_are_methods,
@@ -194,9 +180,9 @@ def _table(
 
 
 def _cell(results: _Results, name: str | None, column: str) -> Cell:
-    rows = results.rows[name or ""]
-    if column in (FVD, MOVINET, TRACKS):
-        found = [row[column] for row in results.distances[name or ""] if column in row]
+    rows = results.rows(name or "")
+    if column in REPORTS["distances"]:
+        found = [row[column] for row in results.distances(name or "") if column in row]
         if not found:
             return Cell(note=results.judges.missing.get(column, "too few clips").split(":")[0])
         return Cell(mean_interval(found), tuple(d.interval.mean for d in found), found[0].generated)
@@ -215,7 +201,7 @@ def _marks(runs: Sequence[Run]) -> str:
 
 
 def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order) -> list[str]:
-    base, about, judges = order.base, results.about, results.judges
+    base, about, judges = order.base, results.compared.about, results.judges
     data = (
         f"{DATASETS[order.dataset]}, as the paper"
         if order.dataset
@@ -228,7 +214,7 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
     notes = [
         f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
         f"of {size}, clips drawn by seed {about['seed']}",
-        "clips measured: " + ", ".join(f"{HEADINGS[column]} {count}" for column, count in counts.items()),
+        "clips measured: " + ", ".join(f"{MEASURES[column].title} {count}" for column, count in counts.items()),
         f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
         + (", of which there are none: all clips are of one video" if about["videos"] == 1 else ""),
         f"batch {base.batch}, width {base.model.channels} (the paper: 32), perceptual network {base.perceptual}, "
@@ -237,10 +223,10 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
         + (f"; {judges.caution}" if judges.caution else ""),
         f"the true frames: {judges.floor}",
         _lpips_note(judges),
-        *(f"{HEADINGS[name]}: {reason}" for name, reason in judges.missing.items()),
+        *(f"{MEASURES[name].title}: {reason}" for name, reason in judges.missing.items()),
     ]
     for extractor in judges.extractors:
-        floor = results.floors.get(extractor.name)
+        floor = results.compared.floors.get(extractor.name)
         notes.append(f"{extractor.name}: {extractor.family}" + (f"; {floor.sentence()}" if floor else ""))
     if shared := about["real_clips_that_are_truths_of_generated_ones"]:
         notes.append(
@@ -274,9 +260,9 @@ def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results)
         if row.variant in planned and full in planned:
             cells = {column: _difference(results, row.variant, full, column) for column in columns}
             lines.append(Line(f"{row.label} less {suite.rows[-1].label}", cells))
+    caption = f"Table {suite.number}: differences to the full model, paired by clip"
     return Table(
-        suite.number, f"Table {suite.number}: differences to the full model, paired by clip", {c: HEADINGS[c] for c in columns},
-        tuple(lines),
+        suite.number, caption, {c: MEASURES[c].title for c in columns}, tuple(lines),
         (
             "means over training seeds; an interval that holds 0 tells nothing apart; it is over videos, not over seeds",
             "distances are paired by leaving out the same tenth or so of the videos",
@@ -285,17 +271,16 @@ def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results)
 
 
 def _difference(results: _Results, name: str, full: str, column: str) -> Cell:
-    if column in (FVD, MOVINET, TRACKS):
-        ours, theirs = ([row[column] for row in results.distances[variant]] for variant in (name, full))
+    if column in REPORTS["distances"]:
+        ours, theirs = ([row[column] for row in results.distances(variant)] for variant in (name, full))
         return Cell(difference(ours, theirs), (), ours[0].generated)
-    first, second = (np.mean([m.values[column] for m in results.rows[variant]], axis=0) for variant in (name, full))
-    clips = results.rows["truth"][0].videos
+    first, second = (np.mean([m.values[column] for m in results.rows(variant)], axis=0) for variant in (name, full))
+    clips = results.rows("truth")[0].videos
     return Cell(cluster_mean((first - second).tolist(), clips), (), int(np.isfinite(first - second).sum()))
 
 
 def _write(tables: Sequence[Table], about: dict[str, Any], out: Path) -> None:
     head = "# The paper's tables\n\nWritten by `poke2vid tables`."
     write_json(out / "tables.json", {"about": without_nan(about), "tables": [table.to_json() for table in tables]})
-    for name, text in (("tables.md", joined(tables, head)), ("tables.tex", "\n".join(t.to_latex() for t in tables))):
-        with atomic(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_text(out / "tables.md", joined(tables, head))
+    write_text(out / "tables.tex", "\n".join(table.to_latex() for table in tables))

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from poke2vid.evaluate.clips import digest_of_key
+from poke2vid.evaluate.heldout.clips import digest_of_key
 from poke2vid.model.files import checkpoints_of
 from poke2vid.processes import Died, Tick, run_jobs
 from poke2vid.train.config import TrainConfig, to_json

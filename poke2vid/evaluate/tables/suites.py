@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-FVD, MOVINET, TRACKS = "FVD", "FVD-like (MoViNet-A0)", "track Frechet"
+from poke2vid.measures.table import REPORTS
+
+FVD, MOVINET, TRACKS = REPORTS["distances"]
 UNBUILT = "no implementation here yet"
 
 
@@ -38,7 +40,6 @@ class Suite:
 
 
 BEYOND = (MOVINET, TRACKS, "poke_epe", "response_epe", "background")  # our columns that the paper lacks, after its own
-LOWER_IS_BETTER = {FVD, MOVINET, TRACKS, "lpips", "poke_epe", "response_epe", "background"}
 SUITES: dict[int, Suite] = {
     1: Suite(
         1, "Comparison with video prediction (Tab. 1)",

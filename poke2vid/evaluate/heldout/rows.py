@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from poke2vid.evaluate.clips import digest_of_key
+from poke2vid.evaluate.heldout.clips import digest_of_key
 from poke2vid.files import read_tensors, write_tensors
 from poke2vid.measures.moments import Moments
 from poke2vid.train.data import Batch
@@ -121,11 +121,5 @@ def load(path: Path, key: Mapping[str, Any]) -> tuple[Measured, bool]:
             states.setdefault(extractor, [{} for _ in range(FOLDS)])[int(fold)][part] = tensor
         moments = {name: [Moments.from_state(s) for s in parts] for name, parts in states.items()}
         return Measured(values, list(about["videos"]), moments), bool(about["complete"])
-    except (
-        InputError,
-        KeyError,
-        ValueError,
-        TypeError,
-        IndexError,
-    ):  # damaged in any way: measure again
+    except (InputError, KeyError, ValueError, TypeError, IndexError):  # damaged in any way: measure again
         return Measured(), False

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from poke2vid import pokes as poking
 from poke2vid.data.store import Store
-from poke2vid.evaluate.heldout import trained_data
+from poke2vid.evaluate.heldout.clips import trained_data
 from poke2vid.media.pictures import to_uint8
 from poke2vid.model.files import LoadedModel
 from poke2vid.train.data import ClipBatches, generator_for, read_clip
@@ -51,13 +51,13 @@ class FigureClip:
 
 
 def choose_clips(
-    loaded: LoadedModel, store: Store, num_clips: int, seed: int, length: int, given: Mapping[int, Sequence[Poke]]
+    loaded: LoadedModel, store: Store, num_clips: int, seed: int, length: int, chosen: Mapping[int, Sequence[Poke]]
 ) -> list[FigureClip]:
     """Draws clips of the test split by the seed, not by their looks, each from another video while there are some left.
 
     Args:
         length: frames after x_0; at least the model's horizon T.
-        given: clip number -> pokes in place of the user pokes that are drawn here.
+        chosen: clip number -> pokes in place of the user pokes that are drawn here.
 
     Raises:
         InputError: if the store's frames are not of the model's size, it lacks flow over T, or no test clip is long
@@ -86,7 +86,7 @@ def choose_clips(
             simulated = poking.sample_poke(D, generator, data.poke_stds)
         drawn = user_pokes(D, simulated, generator)
         beside = background_poke(D, drawn[-1], generator)
-        users = {f"user poke {k + 1}": poke for k, poke in enumerate(given.get(number, drawn))}
+        users = {f"user poke {k + 1}": poke for k, poke in enumerate(chosen.get(number, drawn))}
         pokes = {"simulated poke": simulated, **users, "background poke": beside}
         clips.append(FigureClip(number, video.name, start, clip.fps, to_uint8(clip.frames), pokes))
     return clips

@@ -3,14 +3,15 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from poke2vid.model.config import ModelConfig
-from poke2vid.train.config import DataConfig
+from poke2vid.model.files import LoadedModel
+from poke2vid.train.config import DataConfig, from_json
 from poke2vid.train.data import ClipBatches, Sample, generator_for
-from poke2vid.types import ClipSource, PokeKind, Split
+from poke2vid.types import ClipSource, InputError, PokeKind, Split
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,15 @@ class EvaluationClips:
 def digest_of_key(key: dict[str, Any]) -> str:
     """sha256 of a JSON object."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def split_named(split: str) -> Split:
+    if split not in get_args(Split):
+        raise InputError(f"there is no split {split!r}; choose one of {', '.join(get_args(Split))}.")
+    return "test" if split == "test" else "train"
+
+
+def trained_data(loaded: LoadedModel) -> DataConfig:
+    """Data settings that the model was trained with, if its file has them; the paper's otherwise."""
+    train = loaded.about.get("train")
+    return from_json(train).data if train is not None else DataConfig()

@@ -10,7 +10,7 @@ from poke2vid.live.script import Pixels
 from poke2vid.types import InputError, Poke, PokeKind
 
 
-class GivenPoke(BaseModel):
+class UserPoke(BaseModel):
     """A poke of x_0 of clip `clip`, counted from 1 as in the figures' file names; in pixels of the store's frames."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,7 +33,7 @@ def read_pokes(path: Path, num_clips: int, side: int, kind: PokeKind) -> dict[in
             outside the frame or belongs to no clip.
     """
     try:
-        given = TypeAdapter(list[GivenPoke]).validate_python(json.loads(path.read_text(encoding="utf-8")))
+        entries = TypeAdapter(list[UserPoke]).validate_python(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise InputError(f"there is no file of pokes {path}; check the path.") from error
     except ValidationError as error:
@@ -42,7 +42,7 @@ def read_pokes(path: Path, num_clips: int, side: int, kind: PokeKind) -> dict[in
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a JSON file of pokes that can be read ({error}).") from error
     found: dict[int, list[Poke]] = {}
-    for number, entry in enumerate(given):
+    for number, entry in enumerate(entries):
         if entry.clip > num_clips:
             raise InputError(
                 f"poke {number} of {path} is for clip {entry.clip}, and there are clips 1 to {num_clips}; "

@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 
-from poke2vid.evaluate.rows import FOLDS, Measured
+from poke2vid.evaluate.heldout.rows import FOLDS, Measured
 from poke2vid.measures.moments import FEWEST, Moments, frechet_bias, frechet_distance
 from poke2vid.measures.statistics import Interval, jackknife, shown
 
@@ -108,24 +108,20 @@ def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
 
 def mean_interval(found: Sequence[Distance]) -> Interval:
     """Mean distance of several training seeds on the same clips, with its interval over videos."""
-    return _positive(
-        jackknife(
-            float(np.mean([distance.interval.mean for distance in found])),
-            np.mean([distance.without for distance in found], axis=0).tolist(),
-        )
-    )
+    value, without = _averaged(found)
+    return _positive(jackknife(value, without.tolist()))
 
 
 def difference(first: Sequence[Distance], second: Sequence[Distance]) -> Interval:
     """Distance of the first row minus the second's, both means over training seeds; paired by parts of the videos."""
-    (a, without_a), (b, without_b) = (
-        (
-            float(np.mean([distance.interval.mean for distance in row])),
-            np.mean([distance.without for distance in row], axis=0),
-        )
-        for row in (first, second)
-    )
+    (a, without_a), (b, without_b) = _averaged(first), _averaged(second)
     return jackknife(a - b, (without_a - without_b).tolist())
+
+
+def _averaged(found: Sequence[Distance]) -> tuple[float, np.ndarray]:
+    """Means over training seeds: of the distance, and of those without each part of the videos."""
+    value = float(np.mean([distance.interval.mean for distance in found]))
+    return value, np.mean([distance.without for distance in found], axis=0)
 
 
 def merged(parts: list[Moments], without: frozenset[int] | set[int] = frozenset()) -> Moments:

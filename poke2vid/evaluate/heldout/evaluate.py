@@ -1,0 +1,110 @@
+"""Evaluation on a store's unseen videos: each clip is poked as its own flow says and compared with its true future."""
+
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from poke2vid import __version__
+from poke2vid.data.store import Store
+from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips, digest_of_key, split_named, trained_data
+from poke2vid.evaluate.heldout.compare import compare
+from poke2vid.evaluate.heldout.judges import find_judges
+from poke2vid.evaluate.heldout.report import HeldoutReport, summarised
+from poke2vid.evaluate.heldout.rows import Row
+from poke2vid.evaluate.heldout.scoring import Plan, predicted
+from poke2vid.files import digest_of
+from poke2vid.media.pictures import to_uint8
+from poke2vid.media.video import write_video
+from poke2vid.model.files import LoadedModel, suitable_threads
+from poke2vid.model.poke_video import PokeVideo
+from poke2vid.pretrained.features import LpipsName
+from poke2vid.train.data import Batch, stack
+from poke2vid.train.distributed import device_named
+
+
+def evaluate(
+    loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
+    split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
+    batch: int = 16, lpips: LpipsName | None = None, device: str = "cpu", allow_download: bool = False, quiet: bool = False,
+) -> HeldoutReport:  # fmt: skip
+    """Scores a model, beside copy-the-first-frame and the truth.
+
+    Args:
+        num_clips: number of clips from the store's `split`, "test" or "train"; all of them if it has fewer.
+        distribution_clips: number of first clips, and of real ones, for Frechet distances (paper: 1000).
+        work: folder for measured rows, from which a stopped run resumes; None keeps nothing.
+        lpips: network of LPIPS, whose weights must exist; None is SqueezeNet if its weights exist, else no column.
+        allow_download: fetch missing public weights where they can be downloaded.
+        videos: folder for an MP4 of every predicted clip beside its truth; None writes none.
+
+    Raises:
+        InputError: if store and model do not fit, or a prediction is not finite.
+    """
+    store, place = Store.open(store_path), device_named(device)
+    settings = ClipSettings.of_training(
+        trained_data(loaded), loaded.model.poke_kind, loaded.about.get("full_motion"), split_named(split)
+    )
+    clips = EvaluationClips(store, loaded.model.resolution, settings, seed)
+    judges = find_judges(store, weights_dir, lpips, place, allow_download).for_clips_of(settings.horizon)
+    row, plan = model_row("model", loaded.model, place), Plan(num_clips, distribution_clips, batch)
+    with TemporaryDirectory() as temporary:
+        rows = (*reference_rows(), row)
+        found = compare(rows, clips, plan, judges, work or Path(temporary), quiet)
+    if videos is not None:
+        write_clips(row, clips, num_clips, videos, batch, quiet)
+    about = {
+        "rows": {row.name: row.digest[:12] for row in rows}, "model": str(loaded.path),
+        "model_step": loaded.about.get("step", "unknown"), "code": __version__,
+    }  # fmt: skip
+    return HeldoutReport(
+        {name: summarised(measured, seed) for name, measured in found.rows.items()},
+        found.distances,
+        {**judges.missing, **{extractor.name: extractor.family for extractor in judges.extractors}},
+        found.floors,
+        found.about | about,
+    )
+
+
+def reference_rows() -> tuple[Row, Row]:
+    """Reference rows: the truth, and the first frame repeated."""
+    return Row("truth", "truth 1", None), Row("copy", "copy 1", copy_first, responds=False)
+
+
+def copy_first(batch: Batch) -> Tensor:
+    """Predicts x_0 for every frame."""
+    return batch.frames[:, :1].expand_as(batch.frames[:, 1:])
+
+
+def model_row(name: str, model: PokeVideo, device: torch.device | None = None) -> Row:
+    """Row of a model; moves the model to the device."""
+    digest = digest_of(model.state_dict(), {"config": repr(model.config)})
+    place = device or torch.device("cpu")
+    return Row(name, digest, partial(_rollout, model.to(place), place))
+
+
+def _rollout(model: PokeVideo, device: torch.device, batch: Batch) -> Tensor:
+    batch = batch.to(device)
+    with suitable_threads(model):
+        return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
+
+
+def write_clips(
+    row: Row, clips: EvaluationClips, count: int, folder: Path, batch: int = 16, quiet: bool = False
+) -> None:
+    """Writes the first clips as FOLDER/<row>-<digest>/<number>.mp4: truth left, prediction right, both from x_0 on.
+
+    The digest is of the row and the clips; existing files are left as they are.
+    """
+    place = folder / f"{row.name}-{digest_of_key({'row': row.digest, 'clips': clips.key})[:8]}"
+    files = {k: place / f"{k:05d}.mp4" for k in range(min(count, len(clips)))}
+    left = [k for k, file in files.items() if not file.exists()]
+    for first in tqdm(range(0, len(left), batch), unit="batch", desc="videos", disable=True if quiet else None):
+        numbers = left[first : first + batch]
+        samples = [clips[k] for k in numbers]
+        for k, sample, x_hat in zip(numbers, samples, predicted(row, stack(samples), numbers), strict=True):
+            pair = torch.cat((sample.frames, torch.cat((sample.frames[:1], x_hat))), dim=-1)
+            write_video(files[k], list(to_uint8(pair)), clips.fps)

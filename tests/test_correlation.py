@@ -14,6 +14,7 @@ from poke2vid.evaluate.structure.correlators import FrameCorrelator
 from poke2vid.evaluate.structure.maps import SHORTEST, Settings, map_of, random_shifts, with_frames
 from poke2vid.live.script import parse_pairs
 from poke2vid.measures import correlation
+from poke2vid.measures.table import REPORTS
 from poke2vid.media.pictures import read_picture
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
@@ -104,12 +105,36 @@ def test_half_of_a_rigid_toy_moves_with_l_and_is_told_from_the_rest_without_an_e
     part[:, :4] = True
     flows = np.where(part, SHIFTS[:, :, None, None], 0).astype(np.float32)
     found = map_of(flows, SHIFTS, (1.0, 2.0))
-    for measure in ("variance", "mean-square"):
+    for measure in REPORTS["maps"]:
         heat = found.by(measure).heat
         assert heat[part].min() == pytest.approx(1)
         assert heat[~part].max() == pytest.approx(0)
         assert correlation.auc(heat.ravel(), part.ravel()) == 1
         assert correlation.iou(heat.ravel() > correlation.otsu(heat.ravel()), part.ravel()) == 1
+
+
+def test_a_picture_that_moves_along_against_and_not_at_all_is_told_apart_by_the_sign_of_its_response():
+    flows = np.zeros((100, 2, 6, 9), np.float32)
+    flows[:, :, :, :3] = SHIFTS[:, :, None, None]  # moves with the poke
+    flows[:, :, :, 3:6] = -SHIFTS[:, :, None, None]  # against it
+    response = correlation.signed_response(flows, SHIFTS)
+    assert (
+        response[:, :3] == pytest.approx(1) and response[:, 3:6] == pytest.approx(-1) and (response[:, 6:] == 0).all()
+    )
+    found = map_of(flows, SHIFTS, (1.0, 2.0), "signed-response")
+    assert found.disagreement == pytest.approx(1 - response) and found.still["signed-response"] == 0
+    along = np.zeros((6, 9), dtype=bool)
+    along[:, :3] = True
+    assert np.array_equal(correlation.above_otsu(found.heat), along)
+    assert correlation.above_otsu(found.by("variance").heat)[:, 3:6].all()  # the paper's measure binds what is opposite
+
+
+def test_the_signed_response_is_a_share_of_the_poke_and_motion_across_it_is_none():
+    across = SHIFTS[:, ::-1] * [1, -1]
+    with_drift = 0.5 * SHIFTS + [3.0, 1.0]  # of the whole picture, whatever the poke
+    half, sideways, drifting = correlation.signed_response(flows_of(0.5 * SHIFTS, across, with_drift), SHIFTS)[0]
+    assert (half, sideways) == pytest.approx((0.5, 0), abs=1e-6)
+    assert drifting == pytest.approx(0.5, abs=0.2)
 
 
 @pytest.mark.parametrize(

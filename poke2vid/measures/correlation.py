@@ -83,6 +83,18 @@ def mean_square(
     return (difference(flows, shifts) ** 2).mean(axis=0)
 
 
+def signed_response(
+    flows: Float[np.ndarray, "k 2 h w"], shifts: Float[np.ndarray, "k 2"]
+) -> Float64[np.ndarray, "h w"]:  # fmt: skip
+    """Mean over the videos of D_k(x) . p_k / |p_k|^2: 1 follows, 0 is still or moves across, -1 goes the other way.
+
+    Unlike `difference` it has no angle of a still pixel to choose, and motion that the pokes did not cause averages out.
+    `above_otsu` of its `heat` is a mask of what moves along. Raises InputError as `difference`.
+    """
+    along = np.einsum("kchw,kc->khw", flows.astype(np.float64), shifts.astype(np.float64))
+    return (along / np.square(_lengths(shifts))[:, None, None]).mean(axis=0)
+
+
 def still_difference(shifts: Float[np.ndarray, "k 2"]) -> Float64[np.ndarray, " k"]:
     """`difference` of a pixel that never moves; its variance is about 0.07 for pokes of even length and direction.
 

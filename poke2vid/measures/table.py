@@ -200,6 +200,11 @@ _TABLE = (
         "mean-square", "mean square", "", "lower",
         "mean square over the pokes of the same difference, which forgives a lost track", {}, correlation.mean_square,
     ),
+    Measure(
+        "signed-response", "signed response", "", "higher",
+        "mean over the pokes of the motion along the poke, as a share of its length: 1 follows, 0 is still, -1 is opposite",
+        {}, correlation.signed_response, follows=1.0,
+    ),
     # Responses to impulses
     Measure(
         "peak", "peak", "px", "neither", "px, the largest mean displacement of the object from frame 0, over frames 1 ... T",
@@ -228,7 +233,7 @@ REPORTS: Mapping[ReportName, tuple[str, ...]] = {  # report -> its measures, in 
         "impulse_epe", "impulse_psnr",
     ),
     "structure": ("auc_object", "auc_all", "iou_otsu", "iou_best", "rank", "together"),
-    "maps": ("variance", "mean-square"),
+    "maps": ("variance", "mean-square", "signed-response"),
     "impulse": ("peak", "end", "end_share", "late_share", "returned"),
 }  # fmt: skip
 

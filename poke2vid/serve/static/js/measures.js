@@ -1,10 +1,8 @@
-/** How fast it goes, and whether anything still moves. */
+/** How fast it goes. */
 
-/** @typedef {import('./engine/types.js').Fields} Fields */
 /** @typedef {import('./player.js').Player} Player */
 
 const KEPT_TIMES = 240;
-const STILL = 0.004; // model pixels from frame to frame: nobody sees less
 
 /** The times of the latest frames. */
 export class Measures {
@@ -51,14 +49,4 @@ function push(values, value) {
 function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : null;
-}
-
-/** Whether nobody could tell two frames apart. @param {Fields|null} before null for the picture at rest @param {Fields} after */
-export function alike(before, after) {
-  for (const [part, unit] of /** @type {const} */ ([['flow', 1], ['repaint', 0.1], ['xHat', 0.1]])) {
-    const [a, b] = [before?.[part], after[part]];
-    if (!b) continue;
-    for (let i = 0; i < b.length; i++) if (Math.abs(b[i] - (a ? a[i] : 0)) > STILL * unit) return false;
-  }
-  return true;
 }

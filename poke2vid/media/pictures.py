@@ -1,8 +1,9 @@
 """Single pictures: files, bytes and arrays to uint8 RGB `h w 3`, and from there to floats in [-1, 1] and back."""
 
+import contextlib
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from poke2vid.files import atomic
+from poke2vid.media.greys import eight_bit_grey, is_deep, scaled
+from poke2vid.media.profiles import to_srgb
 from poke2vid.types import InputError
 
 MAX_PIXELS = 64 * 2**20  # of one picture or frame: limits the memory that a hostile file can claim
@@ -21,7 +24,8 @@ HALF = 128  # level of opacity from which a pixel belongs to the object
 def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
     """Reads a picture as meant to be seen: turned by its EXIF tag, on white where transparent, first frame if animated.
 
-    Arrays are uint8 or uint16, `h w`, `h w 3` or `h w 4`; 16-bit pictures are reduced to 8 bits.
+    Colours are brought to sRGB by the picture's ICC profile; deep greys are reduced as `greys` says. Arrays are uint8 or
+    uint16, `h w`, `h w 3` or `h w 4`; 16-bit pictures are reduced to 8 bits.
 
     Raises:
         InputError: if there is no such file, or it is not a picture, empty, cut short, or larger than MAX_PIXELS; the
@@ -40,7 +44,7 @@ def read_cutout(source: str | Path | bytes) -> UInt8[np.ndarray, "h w 4"]:
     Raises:
         InputError: see `read_picture`; also if it is fully opaque or fully transparent.
     """
-    picture = _decoded(source, lambda image: np.array(ImageOps.exif_transpose(image).convert("RGBA")))
+    picture = _decoded(source, lambda image: np.array(_upright(image).convert("RGBA")))
     opacity = picture[..., 3]
     if opacity.min() > HALF or opacity.max() < HALF:
         name = "the picture" if isinstance(source, bytes) else str(source)
@@ -53,14 +57,20 @@ def read_cutout(source: str | Path | bytes) -> UInt8[np.ndarray, "h w 4"]:
 def _decoded(
     source: str | Path | bytes, finish: Callable[[Image.Image], UInt8[np.ndarray, "h w c"]]
 ) -> UInt8[np.ndarray, "h w c"]:
-    """Result of `finish` on an opened picture; raises InputError, in one sentence, for any fault of the file."""
+    with reading(source) as image:
+        return finish(image)
+
+
+@contextlib.contextmanager
+def reading(source: str | Path | bytes) -> Iterator[Image.Image]:
+    """Opens a picture; raises InputError, in one sentence that names it, for any fault of the file until it is closed."""
     name = "the picture" if isinstance(source, bytes) else str(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size raises a clearer error
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
                 check_size(*image.size, name)
-                return finish(image)
+                yield image
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -111,21 +121,22 @@ def _from_array(array: np.ndarray) -> Image.Image:
 def _flatten(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     """Decodes, turns by the EXIF tag, and lays on white."""
     check_size(*image.size, "the picture")
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise InputError("a picture of floating-point numbers has no agreed range; save it with 8 or 16 bits.")
-    if image.mode.startswith("I"):  # 16-bit grey, which some readers deliver as "I"
-        image = Image.fromarray(_eight_bits(np.asarray(image).clip(0, 65535).astype(np.uint16)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
+    image = _upright(image)
+    if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.array(image.convert("RGB"))
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture in sRGB with 8 bits, with opacity if it has any (mode "RGB" or "RGBA"), turned by its EXIF tag."""
+    profile = image.info.get("icc_profile")
+    tags = getattr(image, "tag_v2", {})  # a turned copy has neither
+    image = ImageOps.exif_transpose(image)
+    return to_srgb(eight_bit_grey(image, tags) if is_deep(image) else image, profile)
+
+
 def _eight_bits(array: np.ndarray) -> UInt8[np.ndarray, "..."]:
-    if array.dtype == np.uint8:
-        return array
-    return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return array if array.dtype == np.uint8 else scaled(array, 65535)
 
 
 def check_size(width: int, height: int, name: str) -> None:

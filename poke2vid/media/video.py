@@ -1,27 +1,33 @@
 """Videos, as files or folders of frames, to uint8 RGB frames `h w 3`.
 
-Only this module, pictures.py and encoding.py, whose functions it re-exports, use a decoder or an encoder.
+Only the modules of this folder use a decoder or an encoder; this one re-exports what the rest of the program needs.
 """
 
 import contextlib
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
-import av
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import UInt8
 
+from poke2vid.media.decoding import Decoded, Source, opened
 from poke2vid.media.encoding import write_video
-from poke2vid.media.pictures import check_size, read_picture, to_float, to_uint8
+from poke2vid.media.kinds import PICTURES, VIDEOS
+from poke2vid.media.pictures import read_picture, to_float, to_uint8
+from poke2vid.media.scaling import Fit, Scaler, colours_of, square_pixels
+from poke2vid.media.shots import SIDE, Seen, numbered, thumbnail
+from poke2vid.media.stills import animation, folder_of_frames, is_animated, pictures_in
+from poke2vid.media.timing import Timed, broken_at_gaps, kept_fps, paced
 from poke2vid.types import InputError
 
 __all__ = [
+    "PICTURES",
+    "VIDEOS",
     "Fit",
+    "Shown",
     "VideoInfo",
+    "Viewing",
     "expected_frames",
     "iterate_frames",
     "kept_fps",
@@ -33,15 +39,7 @@ __all__ = [
     "write_video",
 ]
 
-Fit = Literal["crop", "stretch", "pad"]
-Timed = Iterator[tuple[float, av.VideoFrame]]  # frames as decoded, each with its time in seconds
-
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-VIDEOS = frozenset(
-    {".3gp", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"}
-)
-FOLDER_FPS = 25.0  # assumed for a folder of frames, which has no time stamps
-SAME_RATE = 0.999  # a rate within a thousandth of the source's counts as equal (30 and 29.97)
+Frame = UInt8[np.ndarray, "h w 3"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class VideoInfo:
 
     Attributes:
         width, height: as shown, that is, turned and with square pixels.
-        fps: frames a second on average.
+        fps: frames a second: on average, or the usual number if the rate is variable.
         frames: number of frames; None if the file does not say.
     """
 
@@ -61,7 +59,7 @@ class VideoInfo:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Size and rate of a video file or a folder of frames, from its header and first frame.
+    """Size and rate of a video file or a folder of frames, from its time stamps and first frame.
 
     Raises:
         InputError: see `iterate_frames`.
@@ -69,31 +67,27 @@ def probe(path: Path) -> VideoInfo:
     with _read(path) as source:
         first = next(source.frames, None)
         if first is None:
-            raise InputError(f"the video {path} holds no frames; take an intact copy.")
-        height, width = _square_pixels(first[1], source.aspect)
-        if _quarter_turns(first[1]) % 2:
-            height, width = width, height
-        return VideoInfo(width, height, source.fps, source.count)
+            raise _empty(path)
+        height, width = first.turn.shape(*square_pixels(first.frame, source.aspect))
+        return VideoInfo(width, height, source.pace.fps, source.count)
 
 
 def expected_frames(path: Path, fps: float | None = None) -> int:
     """Approximate number of frames from `iterate_frames`, from the header alone; 0 if unknown. For progress bars."""
     try:
-        with _read(path) as source:
-            return round((source.count or source.seconds * source.fps) * kept_fps(source.fps, fps) / source.fps)
+        with _read(path, paced=False) as source:
+            rate = source.pace.fps
+            return round((source.count or source.seconds * rate) * kept_fps(rate, fps) / rate)
     except InputError:
         return 0
-
-
-def kept_fps(source: float, fps: float | None) -> float:
-    """Frame rate that `iterate_frames` delivers: never above the source's."""
-    return float(source if fps is None or fps >= source * SAME_RATE else fps)
 
 
 def iterate_frames(
     path: Path, size: int | None = None, fit: Fit = "crop", fps: float | None = None
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """Yields the frames of a video file, or of a folder of pictures in natural order.
+    """Yields the frames of a video file, or of a folder of pictures in natural order, in even steps of time.
+
+    A video of variable rate is evened out to its usual rate: a frame is held until the next, at most through a gap.
 
     Args:
         size: side of the square frames in pixels; None keeps the source's own size.
@@ -104,164 +98,157 @@ def iterate_frames(
         InputError: if there is no such file, it is not a video or damaged, or the folder holds no pictures; names file
             and reason. Damage may show only after some frames.
     """
-    scaler = _Scaler(size, fit)
+    scaler = Scaler(size, fit)
     with _read(path) as source:
-        target = kept_fps(source.fps, fps)
-        kept = source.frames if target == source.fps else _nearest_to_ticks(source.frames, source.fps, target)
         empty = True
-        for _, frame in kept:
+        for moment in _paced(_undamaged(source, path), source, fps):
             empty = False
-            yield scaler(frame, source.aspect)
+            if moment.shown:
+                frame = scaler(moment.item.frame, source.aspect, moment.item.turn)
+                for _ in range(moment.shown):
+                    yield frame
         if empty:
-            raise InputError(f"the video {path} holds no frames; take an intact copy.")
-
-
-# Decoding
+            raise _empty(path)
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A video opened for reading.
+class Shown:
+    """One frame, with the number of its shot, from 0; nothing may span two shots."""
+
+    frame: Frame
+    shot: int
+
+
+@dataclass
+class Viewing:
+    """The shots of a video, read once; damaged stretches are left out, and gaps and hard cuts begin a new shot.
 
     Attributes:
-        fps: frames a second on average.
-        aspect: width over height of one pixel.
-        count, seconds: length in frames and seconds, from the header; None and 0 if it does not say.
-        frames: as decoded, each with its time in seconds.
+        size, fit, fps: see `iterate_frames`.
+        notes: a sentence without a full stop for whatever is not as usual; complete once all frames were read.
     """
 
-    fps: float
-    aspect: float
-    count: int | None
-    seconds: float
-    frames: Timed
+    path: Path
+    size: int
+    fit: Fit = "crop"
+    fps: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Shown]:
+        """Yields the frames; raises InputError as `iterate_frames` does, but for damage only if nothing is left."""
+        scaler, small = Scaler(self.size, self.fit), Scaler(SIDE, "stretch")
+        with _read(self.path) as source:
+            log = _Log()
+            kept = log.of_pace(_paced(log.of_damage(source.frames), source, self.fps))
+
+            def seen() -> Iterator[Seen[tuple[Frame | None, int]]]:
+                for moment in kept:
+                    shown = moment.item
+                    frame = scaler(shown.frame, source.aspect, shown.turn) if moment.shown else None
+                    # Frames that are thinned out are looked at, too: a cut shows best between neighbours.
+                    look = small(shown.frame, source.aspect, shown.turn) if frame is None else frame
+                    yield Seen((frame, moment.shown), thumbnail(look), moment.breaks)
+
+            for shot, (frame, times) in numbered(seen()):
+                for _ in range(times):
+                    assert frame is not None
+                    yield Shown(frame, shot)
+            self.notes += log.notes(source, kept_fps(source.pace.fps, self.fps))
+        if not log.any:
+            raise _empty(self.path) if not source.remarks.fault else _damaged(self.path, source.remarks.fault)
+
+
+@dataclass
+class _Log:
+    """Counts of what happened to the frames on their way."""
+
+    any: bool = False
+    left_out: list[tuple[float, float]] = field(default_factory=list)  # seconds
+    colours: str = ""
+    shown: int = 0
+    held: int = 0
+    breaks: int = 0
+
+    def of_damage(self, frames: Iterator[Decoded]) -> Iterator[Timed[Decoded]]:
+        """Leaves damaged frames out, and marks the first after them, and the first of another size."""
+        before: Decoded | None = None  # the last good one
+        bad: list[float] = []
+        for decoded in frames:
+            if not decoded.whole:
+                bad.append(decoded.time)
+                continue
+            resized = before is not None and (
+                (before.frame.width, before.frame.height) != (decoded.frame.width, decoded.frame.height)
+            )
+            lost = decoded.breaks or bool(bad)
+            if lost:
+                self.left_out.append((before.time if before else 0.0, decoded.time))
+            if not self.any:
+                transfer, primaries = colours_of(decoded.frame)
+                self.colours = "" if (transfer, primaries) == ("sdr", "bt709") else f"{transfer} {primaries}".upper()
+            before, bad, self.any = decoded, [], True
+            yield Timed(decoded.time, decoded, breaks=lost or resized)
+        if bad:
+            self.left_out.append((before.time if before else 0.0, bad[-1]))
+
+    def of_pace(self, timed: Iterator[Timed[Decoded]]) -> Iterator[Timed[Decoded]]:
+        for moment in timed:
+            self.shown += moment.shown
+            self.held += max(moment.shown - 1, 0)
+            self.breaks += moment.breaks
+            yield moment
+
+    def notes(self, source: Source, fps: float) -> list[str]:
+        notes = []
+        fault = source.remarks.fault
+        if fault:
+            spans = [f"from {start:.2f} s to {end:.2f} s" for start, end in self.left_out] or ["at its end"]
+            notes.append(f"damaged {', '.join(spans)} ({fault}): this is left out")
+        if source.remarks.deinterlaced:
+            notes.append("interlaced: two fields are made one frame")
+        if self.colours:
+            notes.append(f"colours of {self.colours} are brought to SDR of BT.709")
+        if not source.pace.even:
+            notes.append(
+                f"variable frame rate: evened out to {fps:g} a second, where {self.held} of {self.shown} frames repeat "
+                "the one before"
+            )
+            gaps = self.breaks - len(self.left_out)
+            if gaps > 0:
+                notes.append(f"{gaps} {'gaps' if gaps > 1 else 'gap'} in time, where a new shot begins")
+        return notes
+
+
+def _paced(timed: Iterator[Timed[Decoded]], source: Source, fps: float | None) -> Iterator[Timed[Decoded]]:
+    pace = source.pace
+    if not pace.even:
+        timed = broken_at_gaps(timed, pace, kept_fps(pace.fps, fps))
+    return paced(timed, pace, fps)
+
+
+def _undamaged(source: Source, path: Path) -> Iterator[Timed[Decoded]]:
+    for decoded in source.frames:
+        if not decoded.whole or decoded.breaks:
+            raise _damaged(path, source.remarks.fault)
+        yield Timed(decoded.time, decoded)
+    if source.remarks.fault:
+        raise _damaged(path, source.remarks.fault)
+
+
+def _damaged(path: Path, fault: str) -> InputError:
+    return InputError(f"the video {path} is damaged: {fault}.")
+
+
+def _empty(path: Path) -> InputError:
+    return InputError(f"the video {path} holds no frames; take an intact copy.")
 
 
 @contextlib.contextmanager
-def _read(path: Path) -> Iterator[_Source]:
+def _read(path: Path, *, paced: bool = True) -> Iterator[Source]:
     if path.is_dir():
-        pictures = pictures_in(path)
-        frames = (av.VideoFrame.from_ndarray(read_picture(picture), format="rgb24") for picture in pictures)
-        yield _Source(FOLDER_FPS, 1.0, len(pictures), 0.0, ((i / FOLDER_FPS, frame) for i, frame in enumerate(frames)))
-        return
-    if not path.exists():
-        raise InputError(f"there is no video {path}; check the path.")
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise InputError(f"the video {path} cannot be read: {_reason(error)}.") from error
-    with container:
-        yield _video_of(container, path)
-
-
-def _video_of(container: Any, path: Path) -> _Source:
-    if not container.streams.video:
-        raise InputError(f"{path} holds no video; give a file such as MP4, MKV, WebM or GIF.")
-    stream = container.streams.video[0]
-    if not stream.codec_context.width:
-        raise InputError(f"the video {path} cannot be read: it does not say how large its frames are.")
-    check_size(stream.codec_context.width, stream.codec_context.height, f"the video {path}")
-    stream.codec_context.thread_count = 1  # one worker process per core is faster than many threads per video
-    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-    fps = float(rate) if rate else FOLDER_FPS
-    aspect = float(stream.sample_aspect_ratio or 1)
-    seconds = (container.duration or 0) / av.time_base
-    return _Source(fps, aspect, stream.frames or None, seconds, _decode(container, fps, path))
-
-
-def _decode(container: Any, fps: float, path: Path) -> Timed:
-    try:
-        for i, frame in enumerate(container.decode(video=0)):
-            yield i / fps if frame.time is None else frame.time, frame
-    except (av.FFmpegError, OSError) as error:
-        raise InputError(f"the video {path} is damaged: {_reason(error)}.") from error
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Picture files of a folder of frames, in natural order (frame_2 before frame_10).
-
-    Raises:
-        InputError: if it holds no pictures.
-    """
-    pictures = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")]
-    if not pictures:
-        raise InputError(f"the folder {folder} holds no pictures; name a video file or a folder of frames.")
-    return sorted(pictures, key=lambda path: _natural_key(path.name))
-
-
-def _natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    parts = re.findall(r"\d+|\D+", name)
-    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in parts], name
-
-
-def _nearest_to_ticks(timed: Timed, source_fps: float, fps: float) -> Timed:
-    """Yields for every k the frame nearest to time k / fps after the first; no frame is yielded twice."""
-    best: tuple[float, av.VideoFrame] | None = None  # in ticks after the first
-    start: float | None = None
-    for time, frame in timed:
-        start = time if start is None else start
-        ticks = (time - start) * fps
-        if best is None or round(ticks) != round(best[0]):
-            if best is not None:
-                yield best
-            best = ticks, frame
-        elif abs(ticks - round(ticks)) < abs(best[0] - round(best[0])):
-            best = ticks, frame
-    if best is not None and round(best[0]) - best[0] <= fps / source_fps / 2:  # else the nearest lies past the end
-        yield best
-
-
-def _quarter_turns(frame: av.VideoFrame) -> int:
-    """Number of counter-clockwise quarter turns requested by the display matrix."""
-    return round(frame.rotation / 90) % 4
-
-
-def _square_pixels(frame: av.VideoFrame, aspect: float) -> tuple[int, int]:
-    """Size (height, width) of the frame with square pixels, before any turning."""
-    return frame.height, max(1, round(frame.width * aspect))
-
-
-class _Scaler:
-    """Decoded frames to scaled, fitted and turned RGB arrays; reuses one reformatter to set up its filter only once."""
-
-    def __init__(self, size: int | None, fit: Fit) -> None:
-        self._size, self._fit, self._reformatter = size, fit, VideoReformatter()
-
-    def __call__(self, frame: av.VideoFrame, aspect: float) -> UInt8[np.ndarray, "h w 3"]:
-        height, width = self._target(*_square_pixels(frame, aspect))
-        shrinks = height < frame.height or width < frame.width
-        scaled = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="rgb24",
-            interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
-            threads=1,  # threads cost more than they save on frames this small
-        )
-        return np.ascontiguousarray(np.rot90(self._fitted(scaled.to_ndarray()), _quarter_turns(frame)))
-
-    def _target(self, height: int, width: int) -> tuple[int, int]:
-        size = self._size
-        if size is None:
-            return height, width
-        if self._fit == "stretch":
-            return size, size
-        side = min(height, width) if self._fit == "crop" else max(height, width)
-        return max(1, round(height * size / side)), max(1, round(width * size / side))
-
-    def _fitted(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-        """Crops a frame that is too large to its middle; pads one that is too small with black."""
-        if self._size is None or frame.shape[:2] == (self._size, self._size):
-            return frame
-        height, width = frame.shape[:2]
-        if self._fit == "crop":
-            top, left = (height - self._size) // 2, (width - self._size) // 2
-            return frame[top : top + self._size, left : left + self._size]
-        padded = np.zeros((self._size, self._size, 3), np.uint8)
-        top, left = (self._size - height) // 2, (self._size - width) // 2
-        padded[top : top + height, left : left + width] = frame
-        return padded
+        yield folder_of_frames(path)
+    elif is_animated(path):
+        yield animation(path)
+    else:
+        with opened(path, paced=paced) as source:
+            yield source

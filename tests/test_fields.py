@@ -2,8 +2,10 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from poke2vid.model.files import PAPER_BASE, load_player, save_touch_video
 from poke2vid.model.response import respond
 from poke2vid.model.touch_encoder import TouchConfig, TouchEncoder
 from poke2vid.model.touch_video import TouchVideo
+from poke2vid.train import precision
 from poke2vid.train.field_config import FieldConfig, LooksConfig
 from poke2vid.train.field_data import FieldBatch, FieldBatches, joined, read_pokes, varied
 from poke2vid.train.field_loop import train_fields
@@ -119,6 +122,7 @@ def test_stores_that_do_not_fit_are_refused(store: PokeStore) -> None:
 # Steps
 
 
+@pytest.mark.slow
 def test_it_learns_what_a_disc_does(store: PokeStore) -> None:
     """Far from the touch the error falls well below a still picture's, on discs it has not seen."""
     config = replace(TINY, steps=150, scenes=4, warmup=10)
@@ -201,14 +205,13 @@ def test_muon_goes_down_a_badly_scaled_valley() -> None:
     assert (weight - target).abs().max() < 0.3
 
 
-def test_precision_is_what_was_asked_for_or_the_faster() -> None:
+def test_precision_is_what_was_asked_for_or_the_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     assert faster("bf16", lambda precision: pytest.fail("nothing is timed")) == "bf16"
-    spent = {"fp32": 0.004, "bf16": 0.001}
+    spent, clock = {"fp32": 0.004, "bf16": 0.001}, [0.0]  # a clock that only steps move
+    monkeypatch.setattr(precision, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
 
-    def step(precision: str):
-        import time
-
-        return lambda: time.sleep(spent[precision])
+    def step(name: str) -> Callable[[], None]:
+        return lambda: clock.__setitem__(0, clock[0] + spent[name])
 
     assert faster("auto", step) == "bf16"
     spent["bf16"] = 0.01

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The base, a model that knows what it touches, from nothing: pokes with known causes, E_phi at 64 pixels, at 128 with films,
-# and how things move from films alone.
+# The base and its smaller sister touch64, models that know what they touch, from nothing: pokes with known causes, E_phi at 64
+# pixels, at 128 with films, and for each how things move from films alone.
 #
 #   recipes/touch128.sh WORK [STEPS] [SCENES] [PICTURES]
 #
@@ -35,10 +35,11 @@ train() { # preset, run, steps, the run that a new one starts from or nothing, m
 }
 train fields64 "$work/run64" "$((steps / 2))" "" --set films=6 "${stills[@]}"
 train fields128 "$work/run128" "$((steps / 2))" "$work/run64" --set films=6 "${stills[@]}"
+train time64 "$work/time64" "$((1 + steps / 60))" "$work/run64"
 train time128 "$work/time128" "$((1 + steps / 60))" "$work/run128"
 
 # What goes into the package: the weights in a byte each, without the optimisers, and the graphs without the weights.
-python - "$work/time128" "$work" <<'PYTHON'
+python - "$work" <<'PYTHON'
 import sys
 from pathlib import Path
 
@@ -46,11 +47,15 @@ from poke2vid.export.run import export_model
 from poke2vid.export.skeleton import write_skeleton
 from poke2vid.model.files import load_player, save_touch_video
 
-trained, work = load_player(Path(sys.argv[1])), Path(sys.argv[2])
-origin = {key: trained.about.get(key) for key in ("train", "step", "code", "stores", "cutouts", "init")}
-origin["trained_on"] = "simulated plants, figures, objects and cabinets, perhaps stills of cut-outs (recipes/touch128.sh); no clip of anybody"
-save_touch_video(work / "touch128.safetensors", trained.model, origin)
-export_model(work / "touch128.safetensors", work / "graphs", half=False)
-write_skeleton(work / "graphs", work / "touch128-onnx")
+work = Path(sys.argv[1])
+for side in (64, 128):
+    trained, name = load_player(work / f"time{side}"), f"touch{side}"
+    origin = {key: trained.about.get(key) for key in ("train", "step", "code", "stores", "cutouts", "init")}
+    origin["trained_on"] = (
+        "simulated plants, figures, objects and cabinets, perhaps stills of cut-outs (recipes/touch128.sh); no clip of anybody"
+    )
+    save_touch_video(work / f"{name}.safetensors", trained.model, origin)
+    export_model(work / f"{name}.safetensors", work / f"graphs{side}", half=False)
+    write_skeleton(work / f"graphs{side}", work / f"{name}-onnx")
 PYTHON
-echo "model: $work/touch128.safetensors; graphs without weights: $work/touch128-onnx"
+echo "models: $work/touch128.safetensors, $work/touch64.safetensors; graphs without weights: $work/touch128-onnx, $work/touch64-onnx"

@@ -154,7 +154,7 @@ def test_a_swing_that_may_go_either_way_is_met_in_the_mean(batch: FilmBatch) -> 
     for share in (0.0, 1 / 3, 1.0):
         u = true.clone()
         u[:, release:] = share * true[:, release - 1 : release]
-        said = Swung(u, u, true, inside, torch.ones_like(inside))
+        said = Swung(u, u, (u, u), true, inside, torch.ones_like(inside))
         losses[share] = means_apart(u, said, one, (torch.arange(1, true.shape[1] + 1) > release).float().expand(3, -1))
     assert losses[1 / 3] < min(losses[0.0], losses[1.0])
 

@@ -65,6 +65,8 @@ class FieldConfig:
         found: weight of finding the object in stills.
         along: weight of telling what moves along.
         swing: weight of moving in time as films do.
+        lively: weight, within it, of how far things swing; with less, what rocks on for a second dies away in half of one,
+            and with more from the start the phases are not found.
         time_alone: True trains only the maps of time, from films; all that says where things go stays fixed.
         softness: in pixels of the field; a smaller error counts by its square.
         clip_gradient: largest gradient norm.
@@ -89,6 +91,7 @@ class FieldConfig:
     found: float = 0.2
     along: float = 0.2
     swing: float = 0.5
+    lively: float = 1.0
     time_alone: bool = False
     softness: float = 0.1
     clip_gradient: float = 1.0
@@ -105,7 +108,18 @@ class FieldConfig:
         for name in ("steps", "scenes", "pokes", "checkpoint_every", "sample_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("background", "mask", "found", "along", "swing", "films", "stills", "weight_decay", "warmup"):
+        for name in (
+            "background",
+            "mask",
+            "found",
+            "along",
+            "swing",
+            "lively",
+            "films",
+            "stills",
+            "weight_decay",
+            "warmup",
+        ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
         for name in ("softness", "clip_gradient"):

@@ -128,7 +128,15 @@ PRESETS: dict[str, TrainConfig] = {
 # E_phi that sees the picture, on pokes with known causes (docs/decisions/021); the stage before the two of the paper.
 _TOUCH = TouchConfig(swing=40, stays=True)
 _TOUCH_128 = replace(_TOUCH, resolution=128, stem=16)
-_TIME_ALONE: dict[str, Any] = {"time_alone": True, "scenes": 1, "pokes": 1, "films": 24, "steps": 1000, "average": 0.99}
+_TIME_ALONE: dict[str, Any] = {
+    "time_alone": True,
+    "scenes": 1,
+    "pokes": 1,
+    "films": 24,
+    "steps": 1000,
+    "average": 0.99,
+    "lively": 25.0,
+}
 FIELD_PRESETS: dict[str, FieldConfig] = {
     "fields64": FieldConfig(touch=_TOUCH, films=4),
     "fields128": FieldConfig(touch=_TOUCH_128, films=4, matrix_rate=0.02),

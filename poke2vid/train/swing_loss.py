@@ -16,8 +16,7 @@ from poke2vid.train.precision import convolving
 
 TOUCHED = 0.03  # of the side: radius of the touched spot, whose path counts by itself
 WINDOW = 12  # frames; half a period of a slow swing
-LIVELY = 1.0  # weight of how far things swing
-MEANS = 0.3  # weight of curves whose mean must be met; 1 was no better
+MEANS = 0.3  # weight of curves whose mean must be met; 4 leaves half of a person's way where it was let go of
 OUTLYING = 4.0  # of such a curve; a larger error counts linearly, no longer by its square
 SMALLEST = 0.25  # pixels of the field; smaller motion is no scale for errors
 THIN = 2  # every second pixel of the field is enough
@@ -30,12 +29,15 @@ class Swung:
     Attributes:
         told, untold, true: u at x_1 ... x_F. After a release, predictions start from the true place
             at the law's speed: a session has nothing better.
+        lively: told and untold with gradients to the laws alone, not to A: a film ends a second after the release, and
+            what still swings then must not be learnt as staying where it is.
         inside: the object.
         near: 1 at l, less away from it.
     """
 
     told: Float[Tensor, "n f 2 h w"]
     untold: Float[Tensor, "n f 2 h w"]
+    lively: tuple[Float[Tensor, "n f 2 h w"], Float[Tensor, "n f 2 h w"]]
     true: Float[Tensor, "n f 2 h w"]
     inside: Float[Tensor, "n 1 h w"]
     near: Float[Tensor, "n 1 h w"]
@@ -56,13 +58,18 @@ def swing(net: TouchEncoder, batch: FilmBatch, config: FieldConfig) -> Swung:
     true = batch.u[..., ::THIN, ::THIN]
     known = batch.hertz > 0
     laws = [law_of(maps, batch.hertz, batch.damping, told) for told in (known, torch.zeros_like(known))]
-    told, untold = (rolled(law, stays, true, thrown[..., ::THIN, ::THIN], batch) for law in laws)
+    thrown = thrown[..., ::THIN, ::THIN]
+    told, untold = (rolled(law, stays, true, thrown, batch) for law in laws)
+    lively = (told, untold)
+    if torch.is_grad_enabled():
+        first, second = (rolled(law, stays.detach(), true, thrown, batch) for law in laws)
+        lively = (first, second)
     inside = (batch.parts[:, None, ::THIN, ::THIN] > 0).float()
     cells = torch.arange(FIELD_SIDE, device=true.device, dtype=true.dtype)[::THIN]
     dx, dy = (cells - c[:, None] for c in batch.at.unbind(dim=1))
     squared = dx[:, None, :].square() + dy[:, :, None].square()
     near = torch.exp(-squared / (2 * (TOUCHED * FIELD_SIDE) ** 2))[:, None]
-    return Swung(told, untold, true, inside, near)
+    return Swung(told, untold, lively, true, inside, near)
 
 
 def rolled(
@@ -109,16 +116,16 @@ def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
     spot = said.inside * said.near + 1e-6
     spot = spot / spot.sum((2, 3), keepdim=True) * batch.weight[:, None, None, None]
     total = said.true.new_zeros(())
-    for u in (said.told, said.untold):
+    for u, swinging in zip((said.told, said.untold), said.lively, strict=True):
         squared = (u - said.true).square().sum(dim=2)
         error = ((squared + config.softness**2).sqrt() - config.softness) / length
         for place in (whole, spot):
             for chosen in (held, free):
                 weight = place * chosen[:, :, None, None]
                 total = total + (error * weight).sum() / weight.sum().clamp_min(1)
-        apart = (_reach(u, free) - _reach(said.true, free)).abs() / length
+        apart = (_reach(swinging, free) - _reach(said.true, free)).abs() / length
         weight = whole * _windowed(free[:, :, None, None])
-        total = total + LIVELY * (apart * weight).sum() / weight.sum().clamp_min(1)
+        total = total + config.lively * (apart * weight).sum() / weight.sum().clamp_min(1)
         total = total + MEANS * means_apart(u, said, batch, free)
     return total / 4
 

@@ -117,3 +117,13 @@ def test_a_number_that_is_not_finite_names_the_video_and_the_command(
         r"the video square\d of the store holds numbers that are not finite in frames \d+ \.\.\. \d+; list the damage "
         r"by `poke2vid verify STORE`, then make the store again\.", str(refused.value)
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(2000, 160), (160, 2000), (1200, 20)])
+def test_a_map_of_a_low_or_narrow_picture_is_drawn(size: tuple[int, int], tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize(size).convert("RGB").save(tmp_path / "photo.png")
+    place = f"{size[0] // 2},{size[1] // 2}"
+    done = program("correlate", tmp_path / "photo.png", "--at", place, "--pokes", 2, "-o", tmp_path / "map.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "map.png") as drawn:
+        assert min(drawn.size) >= 96

@@ -45,7 +45,10 @@ def correlate(
         int, typer.Option("--points", min=1, help="With --scene and no --at: points on so many different parts.")
     ] = 3,
     measure: Annotated[
-        str, typer.Option("--measure", help="mean-square, which forgives a lost track; or variance, as the paper.")
+        str,
+        typer.Option(
+            "--measure", help="mean-square, which forgives a lost track; variance, as the paper; or signed-response."
+        ),
     ] = "mean-square",
     tracker: Annotated[
         str, typer.Option("--tracker", help="dis (OpenCV), or raft (RAFT-small: slower, needs its public weights).")
@@ -64,16 +67,12 @@ def correlate(
     from poke2vid.media.pictures import read_picture
     from poke2vid.model.files import called, load_player, use_suitable_threads
     from poke2vid.model.subject import with_subject
-    from poke2vid.types import InputError
 
     # Check the options
     keep_apart((image, model), output)
     settings = Settings(pokes=pokes, longest=longest, seed=seed, tracker=tracker, measure=measure)
     locations = parse_pairs("--at", at or [])
-    if (image is None) == (not scene):
-        raise InputError("give a picture with --at X,Y, or --scene FAMILY:N, and not both.")
-    if image is not None and not locations:
-        raise InputError("say where to poke: --at X,Y, in pixels of the picture.")
+    _require_one(image, scene, locations)
     # Load the model
     loaded = load_player(model)
     use_suitable_threads(loaded.model)
@@ -92,6 +91,16 @@ def correlate(
     from poke2vid.evaluate.structure.report import correlate_scenes
 
     print(correlate_scenes(player, scene or [], points, locations, output, settings, origin, weights_dir))
+
+
+def _require_one(image: Path | None, scene: list[str] | None, locations: list[Any]) -> None:
+    """Raises InputError unless there is a picture with a location, or a scene."""
+    from poke2vid.types import InputError
+
+    if (image is None) == (not scene):
+        raise InputError("give a picture with --at X,Y, or --scene FAMILY:N, and not both.")
+    if image is not None and not locations:
+        raise InputError("say where to poke: --at X,Y, in pixels of the picture.")
 
 
 def _tell(numbers: dict[str, Any], output: list[Path]) -> None:

@@ -12,13 +12,16 @@ from poke2vid.types import Pair
 
 Picture = UInt8[np.ndarray, "h w 3"]
 SHOWN_SIDE = 384  # pixels of drawn maps
+LOWEST_BAR = 96  # pixels
 OPACITY = 0.62  # of the heat over the picture
 
 
 def sheet(picture: Picture, maps: Sequence[CorrelationMap]) -> UInt8[np.ndarray, "h2 w2 3"]:
     """The picture, one panel per location, and the colour bar, side by side (Fig. 5)."""
-    panels = [larger(picture), *(overlay(picture, found) for found in maps)]
-    return np.concatenate((grid([panels], gap=6), colour_bar(panels[0].shape[0])), axis=1)
+    panels = grid([[larger(picture), *(overlay(picture, found) for found in maps)]], gap=6)
+    missing = max(0, LOWEST_BAR - panels.shape[0])  # a wide, low picture is lower than the bar's text
+    panels = np.pad(panels, ((missing // 2, missing - missing // 2), (0, 0), (0, 0)), constant_values=255)
+    return np.concatenate((panels, colour_bar(panels.shape[0])), axis=1)
 
 
 def larger(picture: Picture) -> UInt8[np.ndarray, "h2 w2 3"]:

@@ -18,7 +18,7 @@ from poke2vid.data.manifest import ArraySettings
 from poke2vid.data.prepare import video as prepare_video
 from poke2vid.data.prepare.video import SMALLEST_WORKING_SIDE, VideoPreparer
 from poke2vid.data.sources import folder
-from poke2vid.data.sources.folder import SourceVideo
+from poke2vid.data.sources.folder import FileFootage, SourceVideo
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
 from poke2vid.media.video import iterate_frames
 
@@ -73,7 +73,7 @@ def measure(path: Path, side: int, work: Path, rounds: int) -> dict[str, Any]:
     def prepare(preparer: VideoPreparer) -> None:
         nonlocal counted
         outcome = preparer(video, lambda: None)
-        assert outcome.kept is not None, outcome.skipped
+        assert outcome.kept, outcome.skipped
         counted = outcome.watch.frames
 
     def staged() -> None:
@@ -88,11 +88,12 @@ def measure(path: Path, side: int, work: Path, rounds: int) -> dict[str, Any]:
             (prepare_video._ArrayWriter, "finish", "write and hash"),
         )
         with stages.stage(REST), stages.around(*places):
-            folder.iterate_frames, original = _stage_of_each(stages), folder.iterate_frames
+            original = FileFootage.frames
+            FileFootage.frames = _stage_of_each(original, stages)
             try:
                 prepare(timed)
             finally:
-                folder.iterate_frames = original
+                FileFootage.frames = original
 
     # Time all of them in turns
     candidates = {
@@ -117,11 +118,11 @@ def measure(path: Path, side: int, work: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def _stage_of_each(stages: Stages) -> Any:
-    """`iterate_frames`, with every frame timed as it is asked for."""
+def _stage_of_each(original: Any, stages: Stages) -> Any:
+    """`FileFootage.frames`, with every frame timed as it is asked for."""
 
-    def frames(*args: Any, **kwargs: Any) -> Any:
-        source = iterate_frames(*args, **kwargs)
+    def frames(footage: FileFootage, *args: Any) -> Any:
+        source = original(footage, *args)
         while True:
             with stages.stage(DECODE):
                 frame = next(source, None)

@@ -248,7 +248,7 @@ def finished(store: Path) -> list[Path]:
     return [entry for entry in store.glob("videos/*/entry.json") if not entry.parent.name.startswith(".")]
 
 
-def wait_for(condition, seconds: float = 30) -> None:
+def wait_for(condition, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
@@ -307,14 +307,14 @@ def test_videos_are_named_by_their_place_and_sorted(tmp_path):
         (tmp_path / "frames").mkdir(exist_ok=True)
         (tmp_path / "frames" / f"{i}.jpg").write_bytes(b"")
     (tmp_path / "b" / "cover.jpg").write_bytes(b"")
-    found = find_videos(tmp_path)
+    found = find_videos(tmp_path).videos
     assert [video.name for video in found] == ["a/y", "b/x.gif", "b/x.mp4", "frames", "z"]
     assert found[3].path == tmp_path / "frames"
 
 
 def test_one_file_is_one_video(tmp_path):
     (tmp_path / "a clip.mov").write_bytes(b"")
-    assert [video.name for video in find_videos(tmp_path / "a clip.mov")] == ["a clip"]
+    assert [video.name for video in find_videos(tmp_path / "a clip.mov").videos] == ["a clip"]
 
 
 def test_no_video_found_is_an_error(tmp_path):

@@ -21,6 +21,7 @@ MADE = {  # kind of a manifest: what its folder is, and the command that makes o
     "poke2vid-bench": ("a benchmark", "poke2vid bench build"),
 }
 VERSION = 1
+SHOT_MARK = "#"  # between a video's name and the number of a further shot
 DEFAULT_LAGS = (3, 6, 10)  # frames: the paper's T = 10, and steps before it for `DataConfig.waypoints`
 HALVED_ABOVE = 64  # pixels: above this, flow is stored at half resolution, because it takes more space than the video
 
@@ -95,14 +96,38 @@ class FileRecord(_Record):
     size: int  # bytes
 
 
-class Entry(_Record):
-    """One prepared video (`entry.json`).
+class ShotRecord(_Record):
+    """Place of a shot in its video, which is named `video`.
+
+    The first shot that is kept bears the video's own name, the second `video#2`, and so on.
 
     Attributes:
-        source: path as given; the only field that is not part of the digest.
+        number, kept: of the shots that are kept, from 1, and how many they are.
+        found: number of shots in the video.
+        first: number of its first frame, of all frames that are shown at the store's rate.
+    """
+
+    video: str
+    number: int = Field(ge=1)
+    kept: int = Field(ge=1)
+    found: int = Field(ge=1)
+    first: int = Field(ge=0)
+
+    @staticmethod
+    def name(video: str, number: int) -> str:
+        return video if number == 1 else f"{video}{SHOT_MARK}{number}"
+
+
+class Entry(_Record):
+    """One prepared video, or one shot of a video with hard cuts (`entry.json`).
+
+    Attributes:
+        source: path as given; not part of the digest.
         source_sha256: of the file, or of all frames of a folder.
         source_fps, fps: before and after frames were dropped.
         source_frames: number decoded, before any were dropped; None if the file does not say.
+        shot: None unless the video was cut into shots.
+        notes: whatever is not as usual with the video, for the report; not part of the digest.
     """
 
     name: str
@@ -116,9 +141,19 @@ class Entry(_Record):
     num_frames: int
     settings: ArraySettings
     files: dict[str, FileRecord]
+    shot: ShotRecord | None = None
+    notes: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        return _sha256_of(self.model_dump(mode="json", exclude={"source"}))
+        return _sha256_of(self.model_dump(mode="json", exclude={"source", "notes"} | self._absent))
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as written: without a shot or notes if there are none, as before there could be any."""
+        return self.model_dump(mode="json", exclude=self._absent)
+
+    @property
+    def _absent(self) -> set[str]:
+        return {name for name in ("shot", "notes") if not getattr(self, name)}
 
 
 class ListedVideo(_Record):

@@ -1,10 +1,14 @@
 """Summary of a `prepare` run, as one line and as two files."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from poke2vid.data.manifest import Skipped
+from poke2vid.data.sources.folder import PassedOver
 from poke2vid.files import atomic, write_json
+
+SHOWN = 10  # things to know in the summary
 
 
 @dataclass(frozen=True)
@@ -12,9 +16,12 @@ class PrepareReport:
     """Summary of a `prepare` run: kept, skipped, timings.
 
     Attributes:
-        kept: names of the videos in the store, `reused` of them from an earlier run.
+        kept: names of the videos, or shots of videos, in the store, `reused` of them from an earlier run.
         frames: number decoded in this run; the milliseconds are per such frame.
         digest: of the store.
+        shots: number of shots found in each video that has more than one.
+        remarks: a video's name and a sentence, for whatever is not as usual with it.
+        passed_over: files that are no videos.
     """
 
     kept: tuple[str, ...]
@@ -25,19 +32,40 @@ class PrepareReport:
     flow_ms: float
     seconds: float
     digest: str
+    shots: dict[str, int] = field(default_factory=dict)
+    remarks: tuple[tuple[str, str], ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def summary(self) -> str:
-        """One line for a log."""
-        videos = f"kept {len(self.kept)} videos ({self.reused} from before), skipped {len(self.skipped)}"
-        pace = f"{self.decode_ms:.1f} ms a frame for decoding, {self.flow_ms:.1f} ms for flow"
-        return f"{videos}; {self.frames} frames in {self.seconds:.1f} s: {pace}"
+        """One line for a log, and one for each thing to know."""
+        facts = [
+            *(f"{video.name} skipped: {video.reason.rstrip('.')}" for video in self.skipped),
+            *(f"{name}: {remark}" for name, remark in self.remarks),
+            *(f"{other.name} passed over: {other.reason}" for other in self.passed_over),
+        ]
+        more = [f"and {len(facts) - SHOWN} more, in report.md"] if len(facts) > SHOWN else []
+        return "\n".join(self._headline() + facts[:SHOWN] + more)
 
     def write(self, store: Path) -> None:
-        """Writes `report.json` and `report.md`, with the reason for every skipped video."""
+        """Writes `report.json` and `report.md`, with the reason for every video or file that is left out."""
         skipped = [video.model_dump(mode="json") for video in self.skipped]
         write_json(store / "report.json", {**asdict(self), "skipped": skipped})
-        rows = [f"| {video.name} | {video.reason} |" for video in self.skipped]
-        table = ["", "| skipped | reason |", "|---|---|", *rows] if rows else []
+        page = ["# Preparation", "", *self._headline()]
+        page += _table("skipped | reason", [(video.name, video.reason) for video in self.skipped])
+        page += _table("video | remark", self.remarks)
+        page += _table("passed over | reason", [(other.name, other.reason) for other in self.passed_over])
         with atomic(store / "report.md") as temporary:
-            temporary.write_text("\n".join(["# Preparation", "", self.summary, *table, ""]), encoding="utf-8")
+            temporary.write_text("\n".join([*page, ""]), encoding="utf-8")
+
+    def _headline(self) -> list[str]:
+        videos = f"kept {len(self.kept)} videos ({self.reused} from before), skipped {len(self.skipped)}"
+        pace = f"{self.decode_ms:.1f} ms a frame for decoding, {self.flow_ms:.1f} ms for flow"
+        lines = [f"{videos}; {self.frames} frames in {self.seconds:.1f} s: {pace}"]
+        if self.shots:
+            lines.append(f"{sum(self.shots.values())} shots in {len(self.shots)} videos with cuts; no clip spans a cut")
+        return lines
+
+
+def _table(header: str, rows: Sequence[tuple[str, str]]) -> list[str]:
+    return ["", f"| {header} |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)] if rows else []

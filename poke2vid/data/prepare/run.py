@@ -4,7 +4,7 @@ import contextlib
 import functools
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +17,7 @@ from poke2vid.data.manifest import (
     Entry,
     ListedVideo,
     Manifest,
+    ShotRecord,
     Skipped,
     SplitSettings,
     held_out,
@@ -31,7 +32,7 @@ from poke2vid.data.prepare.video import (
     VideoPreparer,
     threads_restored,
 )
-from poke2vid.data.sources.folder import find_videos
+from poke2vid.data.sources.folder import PassedOver, find_videos
 from poke2vid.data.sources.footage import Source
 from poke2vid.data.store import MANIFEST, DamagedRecord, is_whole, read_entry, read_manifest
 from poke2vid.files import reason, write_json
@@ -41,6 +42,7 @@ from poke2vid.processes import Died, alone_in, run_jobs
 from poke2vid.types import InputError
 
 REASONS_SHOWN = 5
+MOST_SHOTS_TRIED = 200  # numbers, to recognise the folder of a shot whose entry is damaged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,22 +103,23 @@ def prepare(
         InputError: if the source holds no video, `out` is something else or a store of other settings or videos, the
             disk is full, or no video could be kept. An unusable video is skipped with its reason.
     """
-    videos = find_videos(source)
+    found = find_videos(source)
     # Built here first, so that missing weights stop the run before any worker starts.
     build_estimator(settings.arrays.flow, weights_dir)
-    return fill_store(videos, out, settings, weights_dir, quiet)
+    return fill_store(found.videos, out, settings, weights_dir, quiet, found.passed_over)
 
 
 def fill_store(
-    videos: Sequence[Source], out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False
-) -> PrepareReport:
-    """Fills a store as `prepare` does, from any kind of source."""
+    videos: Sequence[Source], out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False,
+    passed_over: tuple[PassedOver, ...] = (),
+) -> PrepareReport:  # fmt: skip
+    """Fills a store as `prepare` does, from any kind of source; `passed_over` is named in the report."""
     started = time.perf_counter()
     _check_patterns(settings.test, videos)
     with alone_in(_videos_folder(out)):
         job = _Preparation(out, settings, videos)
         watch = job.run(weights_dir, quiet)
-        return job.finish(watch, time.perf_counter() - started)
+        return job.finish(watch, time.perf_counter() - started, passed_over)
 
 
 class _Preparation:
@@ -125,7 +128,7 @@ class _Preparation:
     def __init__(self, out: Path, settings: PrepareSettings, videos: Sequence[Source]) -> None:
         self._out, self._folder, self._settings = out, out / "videos", settings
         earlier = _earlier_manifest(out, settings)
-        self._entries = _finished(self._folder, settings.arrays, videos)
+        self._entries, self._stale = _finished(self._folder, settings.arrays, videos)
         self._reused = len(self._entries)
         self._skipped = {
             skipped.name: skipped
@@ -156,7 +159,7 @@ class _Preparation:
                     total.add(outcome.watch)
         return total
 
-    def finish(self, watch: Stopwatch, seconds: float) -> PrepareReport:
+    def finish(self, watch: Stopwatch, seconds: float, passed_over: tuple[PassedOver, ...]) -> PrepareReport:
         """Writes the manifest, as the last file of the store, and the report."""
         skipped = tuple(self._skipped[name] for name in sorted(self._skipped))
         names = sorted(self._entries)
@@ -171,6 +174,9 @@ class _Preparation:
             flow_ms=1000 * watch.flow / frames,
             seconds=seconds,
             digest=manifest.digest,
+            shots={entry.shot.video: entry.shot.found for _, entry in sorted(self._entries.items()) if entry.shot},
+            remarks=tuple((name, note) for name in names for note in self._entries[name].notes),
+            passed_over=passed_over,
         )
         report.write(self._out)
         if not names:
@@ -183,7 +189,7 @@ class _Preparation:
     def _clear(self) -> None:
         """Marks the store unfinished and removes partial work of a killed run."""
         (self._out / MANIFEST).unlink(missing_ok=True)
-        for stale in self._folder.glob(f"{WORK_PREFIX}*"):
+        for stale in (*self._folder.glob(f"{WORK_PREFIX}*"), *self._stale):
             shutil.rmtree(stale, ignore_errors=True)
 
     def _note(self, video: Source, outcome: Outcome | Died) -> None:
@@ -195,8 +201,8 @@ class _Preparation:
                 raise InputError(why)
             case Outcome(skipped=Skipped() as skipped):
                 self._skipped[video.name] = skipped
-            case Outcome(kept=Entry() as entry):
-                self._entries[video.name] = entry
+            case Outcome(kept=entries):
+                self._entries |= {entry.name: entry for entry in entries}
 
     def _manifest(self, names: Sequence[str], skipped: tuple[Skipped, ...]) -> Manifest:
         source = {name: self._entries[name].source_sha256 for name in names}
@@ -265,24 +271,60 @@ def _earlier_manifest(out: Path, settings: PrepareSettings) -> Manifest | None:
     return earlier
 
 
-def _finished(folder: Path, settings: ArraySettings, videos: Sequence[Source]) -> dict[str, Entry]:
-    """Entries of videos that need no work: same settings, same source, all arrays intact.
+def _finished(
+    folder: Path, settings: ArraySettings, videos: Sequence[Source]
+) -> tuple[dict[str, Entry], tuple[Path, ...]]:
+    """Entries that need no work (same settings, same source, all arrays intact), and folders of shots that do.
 
     Raises:
         InputError: if the store holds a video that is not among `videos`.
     """
-    by_id = {safe_id(video.name): video for video in videos}
+    by_name = {video.name: video for video in videos}
+    by_id = {safe_id(name): name for name in by_name}
+    digest = functools.cache(lambda name: by_name[name].digest())  # a video of many shots is read once
     found: dict[str, Entry] = {}
+    shots: dict[Path, str] = {}  # folders of further shots, with the name of their video
     for place in sorted(folder.iterdir()):
         if place.name.startswith((WORK_PREFIX, ".")):  # work folders, and hidden files of file browsers
             continue
-        video = by_id.get(place.name)
-        if video is None:
+        entry = _readable_entry(place)
+        name = by_id.get(place.name) or _video_of_shot(place, entry, by_name)
+        if name is None:
             raise InputError(f"{folder.parent} holds {place.name}, which is not in the source; choose another --out.")
-        try:
-            entry = read_entry(place)
-        except InputError:
+        if place.name not in by_id:
+            shots[place] = name
+        if entry is None:
             continue  # damaged: prepare it again
-        if is_whole(place, entry) and entry.settings == settings and entry.source_sha256 == video.digest():
-            found[video.name] = entry
-    return found
+        if is_whole(place, entry) and entry.settings == settings and entry.source_sha256 == digest(name):
+            found[entry.name] = entry
+    complete = {
+        name: entry
+        for name, entry in found.items()
+        if (entry.shot is None and name in by_name) or (entry.shot and _all_there(entry.shot, found))
+    }
+    kept = {folder / safe_id(name) for name in complete}
+    return complete, tuple(place for place in shots if place not in kept)
+
+
+def _readable_entry(place: Path) -> Entry | None:
+    try:
+        return read_entry(place)
+    except InputError:
+        return None
+
+
+def _video_of_shot(place: Path, entry: Entry | None, names: Collection[str]) -> str | None:
+    """Name of the video that a folder holds a further shot of; of a damaged one, by trying numbers."""
+    if entry is not None:
+        return entry.shot.video if entry.shot and entry.shot.video in names else None
+    tried = ((name, number) for name in names for number in range(2, MOST_SHOTS_TRIED))
+    return next((name for name, number in tried if safe_id(ShotRecord.name(name, number)) == place.name), None)
+
+
+def _all_there(shot: ShotRecord, found: Mapping[str, Entry]) -> bool:
+    """True if all shots that were kept of a video are among the entries, and come from the same run."""
+    records = (found.get(ShotRecord.name(shot.video, number)) for number in range(1, shot.kept + 1))
+    return all(
+        entry is not None and entry.shot is not None and (entry.shot.kept, entry.shot.found) == (shot.kept, shot.found)
+        for entry in records
+    )

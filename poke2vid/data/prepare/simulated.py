@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from poke2vid.data.prepare.report import PrepareReport
 from poke2vid.data.prepare.run import PrepareSettings, fill_store
 from poke2vid.data.sources.footage import Origin
 from poke2vid.flow.estimator import build_estimator
-from poke2vid.media.video import Fit
+from poke2vid.media.video import Fit, Shown
 from poke2vid.simulator.film import Order, Take, take
 from poke2vid.simulator.scene import GENERATION
 from poke2vid.simulator.surface import Surface
@@ -82,11 +82,15 @@ class SimulatedFootage:
         order = self.film.order
         return Origin(order.resolution, order.resolution, FPS, order.frames)
 
-    def frames(self, side: int, fit: Fit, fps: float | None) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    @property
+    def notes(self) -> Sequence[str]:
+        return ()
+
+    def frames(self, side: int, fit: Fit, fps: float | None) -> Iterator[Shown]:
         if fps is not None and fps < FPS:
             raise InputError(f"simulated videos have {FPS:g} frames a second and are not thinned out; leave fps away.")
         for number in range(self.film.order.frames):
-            yield self.film.frame(number, side)
+            yield Shown(self.film.frame(number, side), 0)
 
     def exact_flow(self, start: int, end: int) -> Float32[np.ndarray, "2 h w"]:
         return self._surface(start).flow(self.film.trajectory, end)

@@ -2,11 +2,12 @@
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -16,7 +17,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from poke2vid.data.manifest import ArraySettings, Entry, FileRecord, Skipped, safe_id
+from poke2vid.data.manifest import ArraySettings, Entry, FileRecord, ShotRecord, Skipped, safe_id
+from poke2vid.data.prepare.shake import Shake
 from poke2vid.data.sources.footage import Footage, Source
 from poke2vid.data.store import stored_flow
 from poke2vid.files import reason, write_json
@@ -49,9 +51,9 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result for one video: an entry, a reason to skip it, or an error that stops the run (a full disk)."""
+    """Result for one video: an entry for each shot, a reason to skip it, or an error that stops the run (a full disk)."""
 
-    kept: Entry | None = None
+    kept: tuple[Entry, ...] = ()
     skipped: Skipped | None = None
     fatal: str | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
@@ -97,49 +99,92 @@ class VideoPreparer:
         source_sha256, settings = video.digest(), self.settings
         with video.open() as footage:
             origin = footage.origin
-            with _ArrayWriter(work) as writer:
-                num_frames = self._write_arrays(footage, writer, watch, tick)
-                files = writer.finish()
-        self._check_motion(files, num_frames, work)
-        entry = Entry(
-            name=video.name,
-            source=video.place,
-            source_sha256=source_sha256,
-            source_width=origin.width,
-            source_height=origin.height,
-            source_fps=origin.fps,
-            source_frames=origin.frames,
-            fps=kept_fps(origin.fps, settings.fps),
-            num_frames=num_frames,
-            settings=settings,
-            files=files,
+            shots = self._write_shots(footage, work, watch, tick)
+            notes = list(footage.notes)
+        good = [shot for shot in shots if not shot.fault]
+        if not good:
+            raise InputError(none_usable([shot.fault for shot in shots], notes))
+        if len(shots) > 1:
+            left_out = [
+                f"shot {i} is left out: {shot.fault.rstrip('.')}" for i, shot in enumerate(shots, 1) if shot.fault
+            ]
+            notes.append("; ".join([f"{len(shots)} shots, of which {len(good)} kept", *left_out]))
+        shake = Shake.total([shot.shake for shot in good])
+        notes += [shake.note] if shake.note else []
+        entries = tuple(
+            Entry(
+                name=ShotRecord.name(video.name, number),
+                source=video.place,
+                source_sha256=source_sha256,
+                source_width=origin.width,
+                source_height=origin.height,
+                source_fps=origin.fps,
+                source_frames=origin.frames,
+                fps=kept_fps(origin.fps, settings.fps),
+                num_frames=shot.num_frames,
+                settings=settings,
+                files=shot.files,
+                shot=None
+                if len(shots) == 1
+                else ShotRecord(video=video.name, number=number, kept=len(good), found=len(shots), first=shot.first),
+                notes=tuple(notes) if number == 1 else (),
+            )
+            for number, shot in enumerate(good, 1)
         )
-        self._publish(entry, work)
-        return Outcome(kept=entry, watch=watch)
+        # The first bears the video's name and comes last: once it is there, the video is complete.
+        for entry, shot in reversed(list(zip(entries, good, strict=True))):
+            self._publish(entry, shot.folder)
+        return Outcome(kept=entries, watch=watch)
 
-    def _write_arrays(self, footage: Footage, writer: "_ArrayWriter", watch: Stopwatch, tick: Tick) -> int:
-        settings = self.settings
+    def _write_shots(self, footage: Footage, work: Path, watch: Stopwatch, tick: Tick) -> list["_Shot"]:
+        settings, shots, first = self.settings, list[_Shot](), 0
         working = settings.resolution if self.estimator is None else max(settings.resolution, SMALLEST_WORKING_SIDE)
+        frames = _timed(footage.frames(working, settings.fit, settings.fps), watch)
+        for number, shown in itertools.groupby(frames, key=lambda one: one.shot):
+            shot = _Shot(work / str(number), first)
+            with _ArrayWriter(shot.folder) as writer:
+                self._write_arrays(footage, shot, (one.frame for one in shown), writer, watch, tick)
+                shot.files = writer.finish()
+            try:
+                self._check_motion(shot)
+            except InputError as error:
+                shot.fault = str(error)
+                shutil.rmtree(shot.folder, ignore_errors=True)  # a film of a thousand cuts must not fill the disk
+            first += shot.num_frames
+            shots.append(shot)
+        return shots
+
+    def _write_arrays(
+        self,
+        footage: Footage,
+        shot: "_Shot",
+        frames: Iterator[UInt8[np.ndarray, "h w 3"]],
+        writer: "_ArrayWriter",
+        watch: Stopwatch,
+        tick: Tick,
+    ) -> None:
+        settings = self.settings
         recent: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=max(settings.lags) + 1)
         halves: deque[UInt8[np.ndarray, "h w 3"]] = deque(maxlen=2)
-        for number, frame in enumerate(_timed(footage.frames(working, settings.fit, settings.fps), watch)):
+        for number, frame in enumerate(frames):
             recent.append(frame)
-            halves.append(shrink(frame, working // 2))
+            halves.append(shrink(frame, frame.shape[0] // 2))
             writer.append("frames.u8", shrink(frame, settings.resolution))
-            started = time.perf_counter()
+            started, end = time.perf_counter(), shot.first + number
             if number:
-                flow = self._flow(footage, number, 1, halves[0], halves[1])
+                flow = self._flow(footage, end, 1, halves[0], halves[1])
+                shot.shake.add(flow)
                 # 64 bits, because the sum is over all pixels.
                 motion = np.hypot(flow[0], flow[1]).mean(dtype=np.float64) * settings.resolution / flow.shape[-1]
                 writer.append("motion.f32", np.array([motion], "<f4"))
             for lag in settings.lags:
                 if len(recent) > lag:
-                    flow = self._resized(self._flow(footage, number, lag, recent[-1 - lag], frame))
+                    flow = self._resized(self._flow(footage, end, lag, recent[-1 - lag], frame))
                     writer.append(f"flow_{lag}.f16", stored_flow(flow, settings))
                     writer.append(f"activity_{lag}.f32", np.array([foreground_motion(torch.from_numpy(flow))], "<f4"))
+            shot.num_frames += 1
             watch.flow += time.perf_counter() - started
             tick()
-        return watch.frames
 
     def _flow(
         self,
@@ -164,19 +209,19 @@ class VideoPreparer:
             return flow
         return resize_flow(torch.from_numpy(flow)[None], (side, side))[0].numpy()
 
-    def _check_motion(self, files: dict[str, FileRecord], num_frames: int, work: Path) -> None:
-        settings, longest = self.settings, max(self.settings.lags)
+    def _check_motion(self, shot: "_Shot") -> None:
+        settings, longest, num_frames = self.settings, max(self.settings.lags), shot.num_frames
         if num_frames <= longest:
             raise InputError(f"too short: it has {num_frames} frames, and a flow over {longest} needs {longest + 1}.")
-        most = max(float(np.fromfile(work / f"activity_{lag}.f32", "<f4").max()) for lag in settings.lags)
+        most = max(float(np.fromfile(shot.folder / f"activity_{lag}.f32", "<f4").max()) for lag in settings.lags)
         require_motion(most, settings.resolution, settings.min_motion)
-        assert set(files) == set(settings.shapes(num_frames))
+        assert set(shot.files) == set(settings.shapes(num_frames))
 
     def _publish(self, entry: Entry, work: Path) -> None:
         """Moves the finished folder into place in one step, so that a video is always complete."""
         place = self.folder / safe_id(entry.name)
         try:
-            write_json(work / "entry.json", entry.model_dump(mode="json"))
+            write_json(work / "entry.json", entry.to_json())
             if place.exists():
                 shutil.rmtree(place)
             work.rename(place)
@@ -184,6 +229,33 @@ class VideoPreparer:
             raise _CannotWrite(str(error)) from error
         except OSError as error:
             raise _CannotWrite(f"cannot write {place}: {reason(error)}.") from error
+
+
+@dataclass
+class _Shot:
+    """A shot while it is written.
+
+    Attributes:
+        first: number of its first frame in the video.
+        fault: reason not to keep it, or "".
+    """
+
+    folder: Path
+    first: int
+    num_frames: int = 0
+    files: dict[str, FileRecord] = field(default_factory=dict)
+    shake: Shake = field(default_factory=Shake)
+    fault: str = ""
+
+
+def none_usable(faults: Sequence[str], notes: Sequence[str]) -> str:
+    """Reason to skip a video none of whose shots can be used."""
+    about = "".join(f"; {note}" for note in notes)
+    if len(faults) == 1:
+        return f"{faults[0].rstrip('.')}{about}."
+    first, *others = dict.fromkeys(fault.rstrip(".") for fault in faults)
+    more = f"; other shots: {others[0]}" if others else ""
+    return f"it has {len(faults)} shots, and none of them can be used: {first}{more}{about}."
 
 
 @contextlib.contextmanager

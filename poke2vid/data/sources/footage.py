@@ -1,14 +1,14 @@
 """Inputs of a store: sources that can be listed, and the footage each gives when opened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
-from poke2vid.media.video import Fit
+from poke2vid.media.video import Fit, Shown
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,12 @@ class Footage(Protocol):
     @property
     def origin(self) -> Origin: ...
 
-    def frames(self, side: int, fit: Fit, fps: float | None) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """Square frames, thinned out to at most `fps`."""
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences about what is not as usual; complete once all frames were read."""
+
+    def frames(self, side: int, fit: Fit, fps: float | None) -> Iterator[Shown]:
+        """Square frames, thinned out to at most `fps`, with the numbers of their shots."""
 
     def exact_flow(self, start: int, end: int) -> Float32[np.ndarray, "2 h w"] | None:
         """True motion between two of those frames, in pixels of the field; None if it must be estimated."""

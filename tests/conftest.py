@@ -3,10 +3,13 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from browser import SharedPage, chromium, opened, serving
 from moving_square import write_square
+from page_actions import write_balls
 
 from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
@@ -47,3 +50,41 @@ def no_public_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.delenv("POKE2VID_WEIGHTS", raising=False)
         patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("hub")))
         yield
+
+
+# The page in a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page_url() -> Iterator[str]:
+    """Address of a server with the base, whose page computes in the browser."""
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser: Any, page_url: str) -> Iterator[SharedPage]:
+    shared = SharedPage(lambda: opened(browser, page_url, accept_downloads=True))
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def page(shared_page: SharedPage, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page with its first example, as it was opened."""
+    with shared_page.lent(request.session) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of two things that can be dragged."""
+    path = tmp_path_factory.mktemp("pictures") / "balls.png"
+    write_balls(path)
+    return path

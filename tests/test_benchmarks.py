@@ -2,17 +2,17 @@
 
 import json
 import math
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import programs
 import pytest
 from browser import chromium
 
 from poke2vid.simulator.availability import say_what_is_missing
 
+pytestmark = pytest.mark.slow
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 MACHINE = {"cpu", "cores", "threads", "torch", "date", "load_before", "cores_used_by_others", "quiet"}
 
@@ -24,8 +24,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     @cache
     def run(name: str) -> tuple[dict[str, Any], str]:
-        command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--out", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+        done = programs.run(BENCHMARKS / f"{name}.py", "--quick", "--out", folder)
         assert done.returncode == 0, done.stderr[-3000:]
         values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         return values, (folder / f"{name}.md").read_text(encoding="utf-8")

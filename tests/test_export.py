@@ -74,6 +74,26 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
+@pytest.fixture(scope="module")
+def single(exported: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export without half precision, in the place of an earlier one of another kind, which was the current folder."""
+    earlier = copied(exported("motion"), tmp_path_factory.mktemp("single") / "earlier")
+    assert OnnxPlayer(earlier).about["decoder"] == "motion"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(earlier)
+        export_model(exported("rgb").with_suffix(".safetensors"), Path(), half=False)
+    return earlier
+
+
+@pytest.fixture(scope="module")
+def commanded(exported: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What the command makes of a model that was exported before, and what it prints."""
+    weights, out = exported("rgb").with_suffix(".safetensors"), tmp_path_factory.mktemp("commanded") / "out"
+    done = CliRunner().invoke(app, ["export", str(weights), "--out", str(out)], catch_exceptions=False)
+    assert done.exit_code == 0
+    return out, done.output
+
+
 def x_0(batch: int) -> torch.Tensor:
     return torch.rand(batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(batch)) * 2 - 1
 
@@ -83,6 +103,7 @@ def phi_of(player: LivePlayer, batch: int) -> torch.Tensor:
     return player.encode_poke(torch.stack([rasterise([poke], SIDE) for poke in pokes]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_every_kind_of_model_computes_the_same_outside_pytorch(
@@ -221,11 +242,10 @@ def test_a_session_drives_an_export_like_the_model_itself(exported: Callable[[st
         Session.load(tmp_path / "session.safetensors", OnnxPlayer(exported("motion"), "fp16"))
 
 
-def test_the_same_model_gives_the_same_files(exported: Callable[[str], Path], tmp_path: Path) -> None:
-    first = exported("rgb")
-    export_model(first.with_suffix(".safetensors"), tmp_path / "again")
-    for path in first.iterdir():
-        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
+def test_the_same_model_gives_the_same_files(exported: Callable[[str], Path], commanded: tuple[Path, str]) -> None:
+    again, _ = commanded
+    for path in exported("rgb").iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def site_picture(name: str) -> Path:
@@ -276,16 +296,13 @@ def _edit(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_half_precision_that_was_left_out_is_missed_in_one_sentence(
-    exported: Callable[[str], Path], tmp_path: Path
-) -> None:
-    export_model(exported("rgb").with_suffix(".safetensors"), tmp_path / "single", half=False)
+def test_half_precision_that_was_left_out_is_missed_in_one_sentence(single: Path) -> None:
     with pytest.raises(InputError, match="without half precision"):
-        OnnxPlayer(tmp_path / "single", "fp16")
+        OnnxPlayer(single, "fp16")
 
 
 def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(
-    exported: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: Callable[[str], Path], single: Path, tmp_path: Path
 ) -> None:
     weights = exported("rgb").with_suffix(".safetensors")
     (tmp_path / "file").write_text("")
@@ -300,13 +317,10 @@ def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(
     (earlier / "notes.txt").write_text("")
     with pytest.raises(InputError, match=r"holds other files, such as notes\.txt"):
         export_model(weights, earlier)
-    (earlier / "notes.txt").unlink()
     assert OnnxPlayer(earlier).about["decoder"] == "motion"
-    monkeypatch.chdir(earlier)
-    export_model(weights, Path(), half=False)  # the current folder stays the one it is
-    assert read_description(earlier)["decoder"] == "rgb"
-    assert sorted(path.name for path in earlier.iterdir()) == sorted(["model.json", *(f"{n}.onnx" for n in GRAPHS)])
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert read_description(single)["decoder"] == "rgb"  # the current folder stays the one it is
+    assert sorted(path.name for path in single.iterdir()) == sorted(["model.json", *(f"{n}.onnx" for n in GRAPHS)])
+    assert not [path for place in (tmp_path, single.parent) for path in place.iterdir() if path.name.startswith(".")]
 
 
 def test_graphs_that_compute_something_else_are_not_left_behind(
@@ -345,13 +359,11 @@ def test_a_page_for_any_web_host_is_whole(tmp_path: Path) -> None:
 # The command
 
 
-def test_the_command_prints_sizes_and_differences(exported: Callable[[str], Path], tmp_path: Path) -> None:
-    weights = exported("rgb").with_suffix(".safetensors")
-    done = CliRunner().invoke(app, ["export", str(weights), "--out", str(tmp_path / "out")], catch_exceptions=False)
-    assert done.exit_code == 0
-    assert "step " in done.output and "MB in fp16" in done.output
-    assert "fp32: off by" in done.output and "(limit 0.0001)" in done.output
-    assert read_description(tmp_path / "out")["resolution"] == SIDE
+def test_the_command_prints_sizes_and_differences(commanded: tuple[Path, str]) -> None:
+    out, said = commanded
+    assert "step " in said and "MB in fp16" in said
+    assert "fp32: off by" in said and "(limit 0.0001)" in said
+    assert read_description(out)["resolution"] == SIDE
 
 
 def test_the_command_wants_to_know_where_to() -> None:

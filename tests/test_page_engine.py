@@ -1,29 +1,35 @@
-"""The page's engine, canvas and compositor in a real browser: the same numbers as the program's."""
+"""The page's engine in a real browser: the numbers of a session, in the page and from a server."""
 
-import base64
-import contextlib
 import gzip
 import hashlib
-import http.server
-import io
 import json
-import os
 import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
 import uvicorn
-from browser import chromium
-from PIL import Image
+from page_probe import (
+    HALF_TOLERANCE,
+    ISOLATION,
+    WEB,
+    Probe,
+    encoded,
+    floats,
+    host,
+    pictured,
+    played,
+    png,
+    resident_mb,
+    smooth,
+)
 
 from poke2vid.export.run import export_model, graphs_of
-from poke2vid.export.site import STATIC, Files, content, site_files
+from poke2vid.export.site import STATIC, Files, site_files
 from poke2vid.live.canvas import Canvas
 from poke2vid.live.law_of_rest import LiveModel
 from poke2vid.live.session import Session, load
@@ -35,54 +41,13 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import rasterise
 from poke2vid.serve import protocol
 from poke2vid.serve.app import build_app
-from poke2vid.serve.files import TYPES
 from poke2vid.serve.heat import even_shifts, forward
 from poke2vid.serve.rooms import Limits
 from poke2vid.serve.run import build_engine, configured, listen
-from poke2vid.types import Frame, Pair, Poke, Rest
+from poke2vid.types import Frame, Pair, Poke
 
-WEB = Path(__file__).parent / "web"
-EXAMPLE = Path(__file__).parent.parent / "poke2vid" / "assets" / "examples" / "flower.jpg"
-ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+pytestmark = pytest.mark.slow
 FLOW_TOLERANCE = 1e-3  # pixels of the model over 25 steps; 1.5e-5 was measured
-HALF_TOLERANCE = 5e-3  # of flow of up to 8 pixels in half precision, as a server sends it
-EVALUATE = "async ([name, values]) => (await import('./probe.js'))[name](...values)"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Static files from a table, as any host would send them."""
-
-    protocol_version = "HTTP/1.1"
-    files: Files
-    headers_sent: dict[str, str]
-
-    def do_GET(self) -> None:
-        address = self.path.split("?")[0].lstrip("/")
-        packed = f"{address}.gz" in self.files
-        found = self.files.get(f"{address}.gz" if packed else address)
-        body = b"" if found is None else content(found)
-        self.send_response(404 if found is None else 200)
-        self.send_header("Content-Type", TYPES.get(Path(address).suffix, "application/octet-stream"))
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in {**self.headers_sent, **({"Content-Encoding": "gzip"} if packed else {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
-
-
-@contextlib.contextmanager
-def host(files: Files, headers: dict[str, str]) -> Iterator[str]:
-    handler = type("Host", (Handler,), {"files": files, "headers_sent": headers})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -94,54 +59,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-class Probe:
-    """A page, and the functions of web/probe.js in it."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-
-    def __call__(self, name: str, *values: Any) -> Any:
-        return self.page.evaluate(EVALUATE, [name, list(values)])
-
-
-@pytest.fixture(scope="module")
 def probe(browser: Any, site: Files) -> Iterator[Probe]:
     with host(site, ISOLATION) as url:
         page = browser.new_page()
         page.goto(f"{url}tests/page.html")
         yield Probe(page)
-
-
-def png(pixels: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def encoded(data: bytes | np.ndarray) -> str:
-    return base64.b64encode(data if isinstance(data, bytes) else np.ascontiguousarray(data, "<f4").tobytes()).decode()
-
-
-def floats(text: str, *shape: int) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), "<f4").reshape(shape)
-
-
-def levels(text: str, width: int, height: int) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)[..., :3].astype(int)
-
-
-def pictured(width: int, height: int, seed: int = 0) -> np.ndarray:
-    """The example at another size, with noise that every rounding shows in."""
-    resized = np.asarray(Image.open(EXAMPLE).convert("RGB").resize((width, height), Image.Resampling.BICUBIC)).astype(
-        int
-    )
-    noise = np.random.default_rng(seed).integers(-30, 31, resized.shape)
-    return (resized + noise).clip(0, 255).astype(np.uint8)
 
 
 # What comes from others
@@ -173,7 +95,10 @@ def test_the_page_fetches_nothing_from_elsewhere() -> None:
 
 # The engine
 
+
 AT = (250.0, 160.0)
+
+
 SCRIPT: list[list[dict[str, Any]]] = [[] for _ in range(25)]
 SCRIPT[0] = [{"type": "poke", "pointer": 3, "at": AT, "shift": (40.5, -20), "kind": "shift"}]
 SCRIPT[4] = [{"type": "drag", "pointer": 3, "to": (200, 90)}]
@@ -192,28 +117,6 @@ HELD: list[list[dict[str, Any]]] = [[] for _ in range(60)]  # for so long that a
 HELD[0] = [{"type": "poke", "pointer": 3, "at": AT, "shift": (40.5, -20), "kind": "shift"}]
 HELD[40] = [{"type": "rest", "stiffness": 0.2, "momentum": 0.9}]
 HELD[45] = [{"type": "poke", "pointer": 4, "at": (100, 40), "shift": (25, 0), "kind": "impulse"}]
-
-
-def played(session: Session, script: list[list[dict[str, Any]]]) -> list[Frame]:
-    pointers: dict[int, int] = {}
-    frames = []
-    for actions in script:
-        for action in actions:
-            match action["type"]:
-                case "poke":
-                    if action["pointer"] in pointers:
-                        session.release(pointers.pop(action["pointer"]))
-                    pointer = session.poke(action["at"], action["shift"], action.get("kind", "shift"))
-                    if action.get("kind", "shift") == "shift":
-                        pointers[action["pointer"]] = pointer
-                case "drag":
-                    session.drag(pointers[action["pointer"]], action["to"])
-                case "release":
-                    session.release(pointers.pop(action["pointer"]))
-                case "rest":
-                    session.rest = Rest(action["stiffness"], action["momentum"], action.get("anchored", True))
-        frames.append(session.advance())
-    return frames
 
 
 @pytest.fixture(scope="module")
@@ -346,17 +249,10 @@ def test_memory_is_flat_over_a_thousand_steps(browser: Any, probe: Probe, fresh:
     """Of the largest renderer, which is the page's with its worker: states that are not let go of are 0.2 MB a step."""
     processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
     renderers = [process["id"] for process in processes if process["type"] == "renderer"]
-    probe("manySteps", 300)
+    probe("manySteps", 200)
     before = max(resident_mb(pid) for pid in renderers)
-    probe("manySteps", 1200)
+    probe("manySteps", 1000)
     assert max(resident_mb(pid) for pid in renderers) - before < 60
-
-
-def resident_mb(pid: int) -> float:
-    if not Path("/proc").is_dir():
-        pytest.skip("needs /proc to see how much memory a process has")
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def test_what_is_asked_of_a_closed_engine_is_answered(probe: Probe, picture: bytes) -> None:
@@ -383,122 +279,6 @@ def test_a_model_that_paints_and_knows_impulses_runs_too(
     assert "knows no targets" in probe("stepError", [{**push, "kind": "shift", "at": [8, 8]}])
     heat = floats(probe("heatAndLife", AT)["map"], 16, 16)
     assert heat.min() >= 0 and heat.max() == 1
-
-
-# The canvas
-
-SIZES = [(5, 3), (64, 64), (63, 65), (333, 500), (700, 400), (1024, 1024), (1021, 769), (513, 7), (40, 30)]
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("resolution", [64, 128])
-def test_the_model_sees_the_same_picture(probe: Probe, size: tuple[int, int], resolution: int) -> None:
-    data = png(pictured(*size))
-    canvas = Canvas(read_picture(data), resolution)
-    found = probe("openPicture", encoded(data), resolution)
-    assert (found["height"], found["width"]) == canvas.size
-    assert (found["shownHeight"], found["shownWidth"]) == canvas.picture.shape[:2]
-    assert np.abs(levels(found["shown"], found["shownWidth"], found["shownHeight"]) - canvas.picture).max() <= 1
-    x_0 = floats(found["x0"], 3, resolution, resolution)
-    assert np.abs(x_0 - canvas.x_0[0].numpy()).max() <= 1.01 / 127.5
-    if min(size) >= resolution:  # it only shrinks, and that is exact
-        np.testing.assert_array_equal(x_0, canvas.x_0[0].numpy())
-    height, width = canvas.size
-    points = [(0.0, 0.0), (-0.5, -0.5), (width - 0.5, height - 0.5), (width / 3, height / 7)]
-    for point, place in zip(points, probe("located", points, (3.0, -2.0)), strict=True):
-        expected = canvas.modelled(Poke(point, (3.0, -2.0)))
-        assert (*place["at"], *place["shift"]) == (*expected.location, *expected.shift)
-        np.testing.assert_allclose(place["back"], point, atol=1e-6 * max(size))
-
-
-def test_transparent_pictures_lie_on_white(probe: Probe) -> None:
-    alpha = np.random.default_rng(1).integers(0, 256, (200, 300, 1), dtype=np.uint8)
-    data = png(np.concatenate((pictured(300, 200), alpha), axis=-1))
-    found = probe("openPicture", encoded(data), 64)
-    assert np.abs(levels(found["shown"], 300, 200) - read_picture(data)).max() <= 1
-
-
-def test_a_photograph_is_turned_as_its_tag_says(probe: Probe) -> None:
-    image = Image.fromarray(pictured(90, 60))
-    tags = image.getexif()
-    tags[0x0112] = 6
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=95, exif=tags)
-    found = probe("openPicture", encoded(stream.getvalue()), 64)
-    assert (found["width"], found["height"]) == (60, 90)
-    assert np.abs(levels(found["shown"], 60, 90) - read_picture(stream.getvalue())).mean() < 2
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture", png(np.zeros((9, 9, 3), np.uint8))[:40]])
-def test_a_file_that_is_no_picture_is_refused_in_one_sentence(probe: Probe, data: bytes) -> None:
-    sentence = probe("refused", encoded(data))
-    assert "holiday.png is" in sentence and sentence.count(".") <= 2
-
-
-def test_a_picture_of_too_many_pixels_is_refused_with_the_limit(probe: Probe) -> None:
-    stream = io.BytesIO()
-    Image.new("1", (9000, 8000)).save(stream, "PNG")
-    assert "the limit is 64 megapixels" in probe("refused", encoded(stream.getvalue()))
-
-
-# The compositor
-
-
-def smooth(channels: int, resolution: int, size: float, seed: int) -> np.ndarray:
-    coarse = np.random.default_rng(seed).normal(0, size, (8, 8, channels)).astype(np.float32)
-    fine = cv2.resize(coarse, (resolution, resolution), interpolation=cv2.INTER_CUBIC)
-    return fine.reshape(resolution, resolution, channels).transpose(2, 0, 1).copy()
-
-
-@pytest.mark.parametrize("kind", ["any-webgl", "plain"])
-@pytest.mark.parametrize("size", [(512, 300), (201, 333)])
-def test_the_compositor_draws_what_a_canvas_renders(probe: Probe, kind: str, size: tuple[int, int]) -> None:
-    resolution = 64
-    data = png(pictured(*size))
-    canvas = Canvas(read_picture(data), resolution)
-    probe("openPicture", encoded(data), resolution)
-    flow, repaint = smooth(2, resolution, 3, 0), smooth(3, resolution, 0.05, 1)
-    x_hat = smooth(3, resolution, 0.5, 2).clip(-1, 1)
-    frames: list[dict[str, str | None]] = [
-        {"flow": encoded(flow), "repaint": None, "xHat": None},
-        {"flow": encoded(flow), "repaint": encoded(repaint), "xHat": None},
-        {"flow": None, "repaint": None, "xHat": encoded(x_hat)},
-    ]
-    nothing = torch.zeros(1, 3, resolution, resolution)
-    moved = torch.from_numpy(flow)[None]
-    expected = [
-        canvas.picture,
-        canvas.render(Frame(nothing, moved, nothing)),
-        canvas.render(Frame(nothing, moved, torch.from_numpy(repaint)[None])),
-        canvas.render(Frame(torch.from_numpy(x_hat)[None])),
-    ]
-    heat = np.zeros((resolution, resolution), np.float32)
-    heat[:, : resolution // 2] = 1
-    found = probe("composed", kind, frames, encoded(heat))
-    assert (found["kind"], found["width"], found["height"]) == (kind.removeprefix("any-"), *size)
-    assert found["blob"] > 1000
-    images = [levels(image, *size) for image in found["images"]]
-    np.testing.assert_array_equal(images[0], expected[0])
-    for image, should in zip(images[1:], expected[1:], strict=True):
-        difference = np.abs(image - should)
-        assert difference.mean() < 0.5 and np.percentile(difference, 99.9) <= 3
-    heated = levels(found["heated"], *size)
-    hot, cold = heated[:, : size[0] // 4], heated[:, -size[0] // 4 :]
-    assert (hot[..., 0] - hot[..., 2]).mean() > 60  # the colours' upper end is yellow
-    assert np.abs(cold[..., 0] - cold[..., 2]).mean() < 30 and cold.mean() < images[1].mean()  # nearly grey, and dimmed
-
-
-def test_both_compositors_lay_heat_alike(probe: Probe) -> None:
-    probe("openPicture", encoded(png(pictured(300, 200))), 64)
-    frame = {"flow": encoded(smooth(2, 64, 3, 0)), "repaint": None, "xHat": None}
-    heat = encoded(smooth(1, 64, 0.5, 3).clip(0, 1))
-    images = [levels(probe("composed", kind, [frame], heat)["heated"], 300, 200) for kind in ("any-webgl", "plain")]
-    assert np.abs(images[0] - images[1]).mean() < 0.5
-
-
-def test_a_lost_context_comes_back_with_the_picture(probe: Probe) -> None:
-    probe("openPicture", encoded(png(pictured(300, 200))), 64)
-    assert probe("afterLoss")
 
 
 # What comes from a server, and what is there without one

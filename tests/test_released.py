@@ -4,8 +4,6 @@ The names and shapes of the published networks are written out here once more, a
 benchmarks/released_eager.py, which shares no code with the model.
 """
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from programs import poke2vid
 from released_eager import EagerVGG19, ReleasedEager, static_term, training_terms
 from torch import Tensor, nn
 
@@ -421,11 +420,7 @@ def test_a_missing_checkpoint_and_a_folder_are_refused(tmp_path: Path) -> None:
 # Model files and the command line
 
 
-def poke2vid(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "poke2vid.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-
-
+@pytest.mark.slow
 def test_a_converted_checkpoint_animates_a_picture(tmp_path: Path) -> None:
     source, model = checkpoint(tmp_path / "reg_ckpt_checkpoint_147000.pt"), tmp_path / "released.safetensors"
     done = poke2vid("convert", source, "-o", model)

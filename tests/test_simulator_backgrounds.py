@@ -4,13 +4,13 @@ import hashlib
 import json
 import operator
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+import programs
 import pytest
 import simulated  # before MuJoCo: it skips where that is missing
 
@@ -120,6 +120,7 @@ def test_only_what_lies_behind_the_object_changes(folder):
     assert (dominant[:, 2] > 2 * dominant[:, 1]).mean() > 0.95, "it is red or blue, as the photograph is"
 
 
+@pytest.mark.slow
 def test_a_set_does_not_depend_on_workers_nor_on_where_the_photographs_lie(tmp_path, folder):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -145,6 +146,7 @@ def test_a_folder_of_videos_with_other_photographs_is_left_alone(tmp_path, folde
     assert contents(out) == before
 
 
+@pytest.mark.slow
 def test_a_store_redoes_what_had_other_photographs(tmp_path, folder):
     def fill(out: Path, photos: Backgrounds | None, workers: int = 0) -> int:
         chosen = [replace(photographed(Backgrounds.find(folder)), backgrounds=photos)]
@@ -238,11 +240,9 @@ def test_photographs_that_cannot_be_used_are_one_sentence(tmp_path, folder, monk
     assert refused(folder).startswith(f"{folder / 'cut.png'} is ")
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_photographs_for_files_and_stores(tmp_path, folder):
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "poke2vid.cli", "simulate", "plants", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
+    run = partial(programs.poke2vid, "simulate", "plants")
     small = ("--videos", 1, "--frames", FRAMES, "--resolution", SIDE, "--workers", 1, "--backgrounds")
     done = run(*small, folder, "--out", tmp_path / "videos")
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,11 @@
 """Sets of simulated videos: as files and as a store, cut off and continued, on one process and on two."""
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import simulated  # noqa: F401  before MuJoCo: it skips where that is missing
 
@@ -42,6 +42,7 @@ def test_videos_are_ordinary_files_with_a_sidecar(tmp_path):
     assert "shift" not in json.dumps(sidecar)  # nobody is told what was done to it
 
 
+@pytest.mark.slow
 def test_a_set_is_the_same_for_any_workers_and_after_being_cut_off(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     simulate_videos(orders(3), one, workers=0, quiet=True)
@@ -107,6 +108,7 @@ def test_a_store_with_exact_flow_is_whole_and_agrees_with_an_estimate(tmp_path):
         assert np.hypot(*(truth - guess))[moving].mean() < 0.8 * np.hypot(*truth)[moving].mean()
 
 
+@pytest.mark.slow
 def test_a_store_is_the_same_for_any_workers(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     simulate_store(orders(2), one, [8], "exact", workers=0, quiet=True)
@@ -164,12 +166,9 @@ def test_check_says_what_is_missing(monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_the_command_line_simulates_checks_and_refuses(tmp_path):
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "poke2vid.cli", "simulate", *arguments], capture_output=True, text=True, check=False
-        )
-
+    run = partial(programs.poke2vid, "simulate")
     done = run(
         "plants", "plants", "--videos", "1", "--frames", "12", "--resolution", "64", "--out", str(tmp_path / "videos")
     )

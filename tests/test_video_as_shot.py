@@ -251,6 +251,13 @@ def test_no_shot_spans_a_gap(tmp_path: Path) -> None:
     assert "1 gap" in notes
 
 
+@pytest.mark.parametrize("fit", ["crop", "stretch", "pad"])
+def test_frames_that_are_thinned_out_make_no_cut(tmp_path: Path, fit: Any) -> None:
+    write_video(tmp_path / "wide.mp4", moving_square(40, size=(64, 160)), 25)
+    shown = list(Viewing(tmp_path / "wide.mp4", 64, fit, fps=10))
+    assert len(shown) == 16 and {one.shot for one in shown} == {0}
+
+
 # Fields, damage
 
 

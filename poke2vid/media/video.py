@@ -136,7 +136,7 @@ class Viewing:
 
     def __iter__(self) -> Iterator[Shown]:
         """Yields the frames; raises InputError as `iterate_frames` does, but for damage only if nothing is left."""
-        scaler, small = Scaler(self.size, self.fit), Scaler(SIDE, "stretch")
+        scaler, small = Scaler(self.size, self.fit), Scaler(SIDE, self.fit)
         with _read(self.path) as source:
             log = _Log()
             kept = log.of_pace(_paced(log.of_damage(source.frames), source, self.fps))

@@ -8,11 +8,10 @@ import torch
 from known_disc import ERRORS, GRID, POKES, SHIFTS, SIDE, Disc, Flows, T, length, measured
 from torch import Tensor
 
-from poke2vid.evaluate.bench.measure import (
-    ExactFlow,
-)
+from poke2vid.evaluate.bench.measure import ExactFlow
 from poke2vid.evaluate.bench.roles import ALL_ROLES
 from poke2vid.measures import motion as scores
+from poke2vid.measures.statistics import rank_correlation
 from poke2vid.pokebench.scene import TrueScene
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")

@@ -19,6 +19,7 @@ from poke2vid.pretrained.clips import eight_bit_levels
 from poke2vid.pretrained.i3d import I3D, I3DFeatures
 from poke2vid.pretrained.movinet import MoViNetFeatures, build_movinet
 from poke2vid.pretrained.weights import WeightFile
+from poke2vid.tracking.tracks import TrackFeatures
 from poke2vid.types import InputError
 
 
@@ -381,6 +382,11 @@ def test_fvd_comes_first_where_its_weights_are(
 def git_blob_id(path: Path) -> str:
     content = path.read_bytes()
     return hashlib.sha1(b"blob " + str(len(content)).encode() + b"\0" + content).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def track() -> TrackFeatures:
+    return TrackFeatures()
 
 
 @pytest.fixture(params=["i3d", "movinet", "tracks"])

@@ -25,7 +25,7 @@ KNOWN_DRIVERS = (
 )  # in MUJOCO_GL
 DEBIAN = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri (or libosmesa6)"
 PIP = "pip install 'poke2vid[simulator]'"
-TRIAL_SECONDS = 60
+TRIAL_SECONDS = 200  # a busy machine takes a minute to import and draw
 _TRIAL = "import poke2vid.simulator.render as render; render._gl_context(); print('drawn')"
 
 

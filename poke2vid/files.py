@@ -81,9 +81,8 @@ def keep_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | Non
 
 def _same(one: Path, other: Path) -> bool:
     """Tells if two paths name one file or folder."""
-    with contextlib.suppress(OSError):
-        if one.samefile(other):  # also hard links
-            return True
+    if one.exists() and other.exists():
+        return one.samefile(other)  # also hard links
     return os.path.realpath(one).casefold() == os.path.realpath(other).casefold()
 
 

@@ -180,3 +180,11 @@ def test_sigterm_leaves_no_unfinished_file(picture: Path, tmp_path: Path) -> Non
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 130
     assert list(out.iterdir()) == []
+
+
+def test_two_names_that_differ_in_case_are_two_files_where_both_exist(picture: Path) -> None:
+    other = picture.with_name("Photo.png")
+    if other.exists():
+        pytest.skip("this file system does not tell cases apart")
+    other.write_bytes(b"another")
+    keep_apart([picture], [other])

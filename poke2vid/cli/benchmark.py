@@ -68,10 +68,10 @@ def bench_run(
     from poke2vid.evaluate.bench.grid import write_grids
     from poke2vid.evaluate.bench.run import run_bench
     from poke2vid.files import keep_apart
-    from poke2vid.players.named import load_players
+    from poke2vid.players.named import REFERENCES, load_players
     from poke2vid.pokebench.disk import Bench
 
-    keep_apart((folder, *players), (out,))
+    keep_apart((folder, *(player for player in players if player not in REFERENCES)), (out,))
     opened = Bench.open(folder)
     manifest, stored, loaded = opened.manifest, opened.scenes(), load_players(players)
     report = run_bench(

@@ -40,8 +40,10 @@ def figures(
     from poke2vid.evaluate.figures.write import write_figures
     from poke2vid.files import keep_apart
     from poke2vid.model.files import load_model, use_suitable_threads
+    from poke2vid.players.named import REFERENCES
 
-    keep_apart((data, model, pokes, *(beside or [])), (out,))
+    others = [player for player in beside or [] if player not in REFERENCES]
+    keep_apart((data, model, pokes, *others), (out,))
     loaded = load_model(model)
     use_suitable_threads(loaded.model)
     written = write_figures(

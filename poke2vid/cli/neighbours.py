@@ -34,6 +34,7 @@ def neighbours(
 
     check_outputs(output)
     keep_apart((*images, data, model), output)
+    keep_apart((*images, model, data), () if index is None else (index.with_suffix(".json"),))
     keep_apart((*images, model), (index,))
     part = split_named(split)
     store, loaded = Store.open(data), load_model(model)

@@ -1,5 +1,6 @@
 """Time stamps of a video: constant or variable rate, gaps, and the frames that a lower or an even rate shows."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -8,6 +9,7 @@ import numpy as np
 
 SAME_RATE = 0.999  # a rate within a thousandth of the source's counts as equal (30 and 29.97)
 GAP = 5.5  # usual intervals: after a longer pause nobody knows what happened, so it is a cut
+REORDERED = 1.0  # seconds by which a frame may come before one that is shown earlier
 UNEVEN = 0.6  # usual intervals by which a stamp may be early or late at a constant rate: containers round times
 DROPPED = 0.02  # share of the frames that a camera may drop, one at a time, and still have a constant rate
 _SAME_STAMP = 0.25  # usual intervals: packets nearer than this are one frame (alternate references, fields)
@@ -45,10 +47,14 @@ class Pace:
 
 
 def pace_of(times: Sequence[float], stated: float) -> Pace:
-    """Pace by the time stamps of all frames, in any order; `stated` is the container's average, exact if even.
+    """Pace by the time stamps of all frames, in the order of the file; `stated` is the container's average, exact if even.
 
     The usual rate is that of the median interval; 60, 30, 25 ... and their 1.001 parts are recognised.
     """
+    pieces = _pieces(times)
+    if len(pieces) > 1:  # joined recordings, each with stamps of its own
+        intervals = np.concatenate([np.diff(np.unique(piece)) for piece in pieces])
+        return Pace(_named_rate(1 / float(np.median(intervals))) if len(intervals) else stated, even=False)
     stamps = np.unique(np.asarray(times, np.float64))
     if len(stamps) < 3:
         return Pace(stated)
@@ -66,6 +72,19 @@ def pace_of(times: Sequence[float], stated: float) -> Pace:
     if few and drift <= UNEVEN * usual:
         return Pace(stated)
     return Pace(_named_rate(1 / usual), even=False)
+
+
+def _pieces(times: Sequence[float]) -> list[list[float]]:
+    """Stamps in the order of the file, cut where they go back farther than frames are reordered."""
+    pieces: list[list[float]] = [[]]
+    highest = -math.inf
+    for time in times:
+        if time < highest - REORDERED:
+            pieces.append([])
+            highest = -math.inf
+        pieces[-1].append(time)
+        highest = max(highest, time)
+    return pieces
 
 
 def _named_rate(fps: float) -> float:
@@ -86,7 +105,7 @@ def broken_at_gaps(timed: Iterator[Timed[Item]], pace: Pace, fps: float) -> Iter
     longest = max(GAP / pace.fps, 1.5 / fps)
     before: float | None = None
     for moment in timed:
-        gap = before is not None and moment.time - before > longest
+        gap = before is not None and not 0 <= moment.time - before <= longest  # back in time: joined recordings
         before = moment.time
         yield replace(moment, breaks=True) if gap else moment
 

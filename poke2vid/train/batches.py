@@ -23,6 +23,8 @@ def batches(made: Dataset[BatchType], first: int, last: int, workers: int) -> It
     )  # fmt: skip
     try:
         yield from loader
-    except InputError as error:  # a worker's comes with its traceback before it
+    except InputError as error:
+        if not str(error).startswith("Caught "):  # as a worker's does, with its traceback before it
+            raise
         sentence = str(error).strip().splitlines()[-1]
         raise InputError(sentence.removeprefix(f"{InputError.__module__}.{InputError.__qualname__}: ")) from error

@@ -1,5 +1,6 @@
 """Training loop of E_phi on pokes with known causes; may be stopped and resumed at any step."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -66,7 +67,7 @@ def train_fields(
     """
     from poke2vid.data.poke_store import PokeStore  # imported here: it needs pydantic
 
-    deadline = deadline_of(max_minutes)
+    deadline_of(max_minutes)  # refuses less than no time before anything is read
     # Fields, films and stills
     opened = [PokeStore.open(path) for path in stores]
     shards = [shard for store in opened for shard in store.shards]
@@ -84,13 +85,11 @@ def train_fields(
     origin = {"code": __version__, "stores": [store.digest for store in opened], "kind": FIELDS}
     if stills:
         origin["cutouts"] = stills["train"].cutouts.digest
-    with alone_in(run):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(alone_in(run))
         _begin(run, resume, init, trainer, origin)
-    with (
-        alone_in(run),
-        Signals() as signals,
-        RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet) as log,
-    ):
+        deadline, signals = deadline_of(max_minutes), stack.enter_context(Signals())
+        log = stack.enter_context(RunLog(run, first_step=trainer.step, num_steps=config.steps, quiet=quiet))
         _introduce(log, trainer, fields, init, origin)
         unseen, played = _by_family(shards, config), _films_by_family(shards, config)
         began, saved = time.monotonic(), checkpoint.newest(run)

@@ -67,7 +67,7 @@ def train(
         Store,  # imported here: it needs pydantic, which a node that only imports training may lack
     )
 
-    deadline = deadline_of(max_minutes)
+    deadline_of(max_minutes)  # refuses less than no time before anything is read
     place = device_named(local_device(device))
     store = Store.open(store_path)
     with Signals() as signals, join(place) as group, contextlib.ExitStack() as stack:
@@ -89,6 +89,7 @@ def train(
             origin["init"] = _start_from(init, trainer)
         _begin(run, resume, trainer, origin)
         # Log and steps
+        deadline = deadline_of(max_minutes)
         with RunLog(
             run, first_step=trainer.step, num_steps=config.num_steps, quiet=quiet, silent=not group.leads
         ) as log:

@@ -151,6 +151,8 @@ class _Search:
         animations = {file for file in pictures if is_animated(file)}
         videos = [file for file in files if file.suffix.lower() in VIDEOS or file in animations]
         stills = [file for file in pictures if file not in animations]
+        known, still = set(files), set(stills)
+        used = still.union(videos)
         one_video = not videos and len(stills) >= 2
         self.videos += [folder] if one_video else videos
         for entry in entries:
@@ -158,12 +160,12 @@ class _Search:
                 self.folder(entry)
             elif entry.is_symlink() and not entry.exists():
                 self._pass(entry, f"a broken link to {entry.readlink()}")
-            elif entry not in files:
+            elif entry not in known:
                 self._pass(entry, "neither a file nor a folder")
-            elif entry in stills and not one_video:
+            elif entry in still and not one_video:
                 why = "a picture beside videos" if videos else "a single picture, and a video has two frames or more"
                 self._pass(entry, f"{why}; put frames in a folder of their own")
-            elif entry not in videos and entry not in stills:
+            elif entry not in used:
                 self._pass(entry, unusable_because(entry))
         return None
 

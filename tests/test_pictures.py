@@ -40,6 +40,20 @@ def display_p3() -> bytes:
     return bytes(data)
 
 
+def linear_grey() -> bytes:
+    """A grey profile whose levels are proportional to light, written by hand."""
+    d50 = struct.pack(">3i", 63190, 65536, 54061)
+    tags = [(b"wtpt", b"XYZ " + bytes(4) + d50), (b"kTRC", b"curv" + bytes(4) + struct.pack(">IHxx", 1, 256))]
+    start, table, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, data in tags:
+        table += struct.pack(">4sII", name, start + len(body), len(data))
+        body += data
+    head = (
+        struct.pack(">I4xI", start + len(body), 0x02400000) + b"mntrGRAYXYZ " + struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+    )
+    return (head + b"acsp").ljust(68, b"\0") + d50 + bytes(48) + table + body
+
+
 def saved(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     file = io.BytesIO()
     picture.save(file, format=kind, **options)
@@ -53,6 +67,11 @@ def plain(colour: tuple[int, ...], mode: str = "RGB") -> Image.Image:
 def test_a_profile_brings_colours_to_srgb() -> None:
     red = read_picture(saved(plain((177, 71, 71)), icc_profile=display_p3()))[0, 0]
     np.testing.assert_allclose(red, (192, 61, 67), atol=2)  # by the matrices of Display P3 and sRGB
+
+
+def test_a_grey_profile_is_applied() -> None:
+    grey = read_picture(saved(plain((64,), "L"), icc_profile=linear_grey()))[0, 0]
+    np.testing.assert_allclose(grey, 137, atol=2)  # a quarter of the light
 
 
 def test_opacity_and_cut_outs_keep_their_profile() -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from small_runs import FULL, command, environment, finish, metrics, signalled
 
 from poke2vid.files import read_tensors
 from poke2vid.model.files import checkpoints_of, load_model
 from poke2vid.train import checkpoint, loop
 from poke2vid.train.config import TrainConfig
+from poke2vid.train.trainer import require_finite
 from poke2vid.types import InputError
 
 
@@ -88,7 +90,7 @@ def test_a_run_may_be_stopped_after_every_single_step(whole: Path, store_path: P
 # Never worse for an accident
 
 
-def test_a_clip_that_holds_nan_stops_the_run_naming_the_term_and_keeping_the_last_good_checkpoint(
+def test_a_clip_that_holds_nan_stops_the_run_naming_the_video_and_keeping_the_last_good_checkpoint(
     store_path: Path, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "store"
@@ -102,12 +104,16 @@ def test_a_clip_that_holds_nan_stops_the_run_naming_the_term_and_keeping_the_las
         values = np.fromfile(file, np.float16)
         values[::7] = np.nan
         values.tofile(file)
-    with pytest.raises(
-        InputError, match=r"the loss term .*flow.* is not finite at step 2; the last checkpoint is good"
-    ):
+    with pytest.raises(InputError, match=r"the video square\d of the store holds numbers that are not finite in frames"):
         train(damaged, run, resume=True)
     assert checkpoint.newest(run) == good and good.read_bytes() == before
     assert all(np.isfinite(v) for line in metrics(run) for v in line.values())
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_step() -> None:
+    terms = {"flow": torch.tensor(float("nan")), "poke": torch.tensor(1.0)}
+    with pytest.raises(InputError, match=r"the loss term flow is not finite at step 2; the last checkpoint is good"):
+        require_finite(terms, 1)
 
 
 @pytest.mark.parametrize("harm", ["cut short", "one bit flipped", "empty"])

@@ -34,8 +34,9 @@ def neighbours(
 
     check_outputs(output)
     keep_apart((*images, data, model), output)
-    keep_apart((*images, model, data), () if index is None else (index.with_suffix(".json"),))
-    keep_apart((*images, model), (index,))
+    if index is not None and index.suffix == ".faiss":  # another name is refused later; a description lies beside it
+        keep_apart((*images, model), (index,))
+        keep_apart((*images, model, data / "manifest.json"), (index.with_suffix(".json"),))
     part = split_named(split)
     store, loaded = Store.open(data), load_model(model)
     use_suitable_threads(loaded.model)

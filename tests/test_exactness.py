@@ -104,7 +104,9 @@ def test_a_clip_that_holds_nan_stops_the_run_naming_the_video_and_keeping_the_la
         values = np.fromfile(file, np.float16)
         values[::7] = np.nan
         values.tofile(file)
-    with pytest.raises(InputError, match=r"the video square\d of the store holds numbers that are not finite in frames"):
+    with pytest.raises(
+        InputError, match=r"the video square\d of the store holds numbers that are not finite in frames"
+    ):
         train(damaged, run, resume=True)
     assert checkpoint.newest(run) == good and good.read_bytes() == before
     assert all(np.isfinite(v) for line in metrics(run) for v in line.values())

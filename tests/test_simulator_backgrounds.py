@@ -223,7 +223,8 @@ def test_photographs_that_cannot_be_used_are_one_sentence(tmp_path, folder, monk
     (nothing / "notes.txt").write_text("no picture")
     (nothing / ".hidden.png").write_bytes(b"what a file browser leaves")
     assert refused(nothing) == (
-        f"the folder {nothing} holds no pictures; put photographs in it (apng, avif, bmp, jfif, jpe, jpeg, jpg, pbm, pgm, png, pnm, ppm, tif, tiff, webp)."
+        f"the folder {nothing} holds no pictures; put photographs in it (apng, avif, bmp, jfif, jpe, jpeg, jpg, "
+        "pbm, pgm, png, pnm, ppm, tif, tiff, webp)."
     )
     assert refused(tmp_path / "none") == (
         f"there is no folder {tmp_path / 'none'}; give --backgrounds a folder of photographs."

@@ -71,6 +71,13 @@ def wait_for_frames(page: Any, count: int) -> None:
     wait_for(page, f"poke2vid.player.time >= {now + count}")
 
 
+def come_to_rest(page: Any, condition: str = "true") -> None:
+    """Waits until nothing moves and no frame is asked for, as fast as it goes: at the usual pace that takes seconds."""
+    page.evaluate("poke2vid.player.rate = Infinity")
+    wait_for(page, f"poke2vid.player.asleep && {condition}")
+    page.evaluate("poke2vid.player.rate = 25")
+
+
 def pause(page: Any) -> None:
     page.evaluate("poke2vid.player.play(false)")
     wait_for(page, "!poke2vid.player.inFlight")

@@ -7,7 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import wait_for
-from page_actions import GRABBED, PULL, drag, far, near, open_picture, pause, place, shown, step, wait_for_frames
+from page_actions import (
+    GRABBED,
+    PULL,
+    come_to_rest,
+    drag,
+    far,
+    near,
+    open_picture,
+    pause,
+    place,
+    shown,
+    step,
+    wait_for_frames,
+)
 
 from poke2vid.media.pictures import read_picture
 
@@ -25,7 +38,7 @@ def test_a_dragged_picture_follows_where_it_is_dragged_and_stays_elsewhere(page:
     assert far(change) < near(change, GRABBED, PULL) / 5
     moved = change.mean()
     page.mouse.up()
-    wait_for(page, "poke2vid.player.asleep")  # swings, comes to rest, and stops asking for frames
+    come_to_rest(page)  # swings, comes to rest, and stops asking for frames
     assert np.abs(shown(page) - before).mean() < 0.25 * moved  # a little may stay where it was put (decision 022)
     assert page.evaluate("poke2vid.stats().frames") > 20
 
@@ -191,7 +204,7 @@ def test_undo_while_paused_takes_one_poke_back_and_nothing_else(page: Any, balls
     wait_for(page, "!poke2vid.player.inFlight")
     assert page.is_hidden("#pins")
     page.evaluate("poke2vid.player.play(true)")
-    wait_for(page, "poke2vid.player.asleep && poke2vid.player.felt.size === 0")
+    come_to_rest(page, "poke2vid.player.felt.size === 0")
     types = [event["type"] for event in page.evaluate("poke2vid.script().events")]
     assert types.count("poke") == types.count("release") == 1
 
@@ -203,10 +216,10 @@ def test_what_undo_comes_back_to_swings_on(page: Any, balls: Path) -> None:
     pause(page)
     page.mouse.click(*place(page, (0.7, 0.6)))
     page.evaluate("poke2vid.player.play(true)")
-    wait_for(page, "poke2vid.player.asleep")
+    come_to_rest(page)
     page.keyboard.press("z")
     wait_for(page, "!poke2vid.player.asleep")
-    wait_for(page, "poke2vid.player.asleep")
+    come_to_rest(page)
     assert np.abs(shown(page) - read_picture(balls)).mean() < 2  # a little may stay where it was put
 
 
@@ -227,7 +240,7 @@ def test_a_step_that_fails_leaves_nobody_holding_who_let_go(page: Any, balls: Pa
     page.wait_for_selector("#toast:has-text('Not now.')")
     assert page.evaluate("[poke2vid.player.held.size, poke2vid.player.felt.size]") == [0, 1]
     page.mouse.click(*place(page, (0.7, 0.6)))
-    wait_for(page, "poke2vid.player.asleep && poke2vid.player.felt.size === 0 && poke2vid.player.held.size === 0")
+    come_to_rest(page, "poke2vid.player.felt.size === 0 && poke2vid.player.held.size === 0")
 
 
 def test_a_pin_needs_something_that_it_holds(page: Any, balls: Path) -> None:

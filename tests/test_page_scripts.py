@@ -14,6 +14,7 @@ from page_actions import (
     HEIGHT,
     PULL,
     WIDTH,
+    come_to_rest,
     downloaded,
     drag,
     open_picture,
@@ -129,13 +130,13 @@ def test_a_script_whose_step_fails_ends_and_lets_go(page: Any, balls: Path) -> N
         1,
     ]
     page.evaluate("poke2vid.player.play(true)")
-    wait_for(page, "poke2vid.player.asleep && poke2vid.player.felt.size === 0")
+    come_to_rest(page, "poke2vid.player.felt.size === 0")
 
 
 def test_a_script_does_not_play_on_a_picture_that_could_not_be_put_back(page: Any, balls: Path) -> None:
     open_picture(page, balls)
     drag(page, GRABBED, PULL, let_go=True)
-    wait_for(page, "poke2vid.player.asleep")
+    come_to_rest(page)
     script = page.evaluate("poke2vid.script()")
     page.evaluate("poke2vid.player.setRest({ stiffness: 0.3, momentum: 0.5 })")
     page.evaluate("() => { poke2vid.engine.open = async () => { throw new Error('Too often.'); }; }")

@@ -31,7 +31,7 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.train.presets import PRESETS
 from poke2vid.types import Poke
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "helpers"))
 from browser import chromium, opened, serving, wait_for  # the browser that tests use
 
 SHOWN_SIDE = 512  # pixels of the picture

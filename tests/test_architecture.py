@@ -269,6 +269,16 @@ def test_a_docstring_opens_with_a_noun_or_a_verb():
     assert found == []
 
 
+# Tests
+
+
+def test_tests_lie_in_folders_named_as_those_of_the_package():
+    folders = {p.name for p in PACKAGE.iterdir() if p.is_dir()}
+    of_tests = {p.parent.name for p in Path(__file__).parent.glob("*/test_*.py")}
+    assert of_tests <= folders, f"{of_tests - folders} are no folders of the package"
+    assert len(of_tests) > 15
+
+
 # How long things get
 
 

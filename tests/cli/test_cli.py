@@ -1,6 +1,6 @@
 """The command line as people meet it: what it writes, what it says, and with which exit code it ends.
 
-`POKE2VID_REGENERATE=1 pytest tests/test_cli.py` writes docs/cli.txt anew.
+`POKE2VID_REGENERATE=1 pytest tests/cli/test_cli.py` writes docs/cli.txt anew.
 """
 
 import json
@@ -34,7 +34,7 @@ from poke2vid.model.files import load_model, save_model
 from poke2vid.model.info import count_flops
 from poke2vid.model.poke_video import PokeVideo
 
-HELP = Path(__file__).resolve().parents[1] / "docs" / "cli.txt"
+HELP = Path(__file__).resolve().parents[2] / "docs" / "cli.txt"
 TYPER = ".".join(typer.__version__.split(".")[:2])
 POKE = ("--at", "20,10", "--shift", "8,0")
 FRAMES = ("--frames", "4")
@@ -621,7 +621,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def test_the_help_of_every_command_is_the_one_in_the_documentation(run: Run) -> None:
-    found = [f"# Written by tests/test_cli.py, as typer {TYPER} prints it.\n"]
+    found = [f"# Written by tests/cli/test_cli.py, as typer {TYPER} prints it.\n"]
     for command in ("", *(name for name, _ in commands())):
         arguments = [*command.split(), "--help"]
         ran = run(*arguments)

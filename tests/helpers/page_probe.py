@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import poke2vid
 from poke2vid.export.site import Files, content
 from poke2vid.live.session import Session
 from poke2vid.serve.files import TYPES
@@ -22,7 +23,7 @@ from poke2vid.types import Frame, Rest
 
 WEB = Path(__file__).parent / "web"
 
-EXAMPLE = Path(__file__).parent.parent / "poke2vid" / "assets" / "examples" / "flower.jpg"
+EXAMPLE = Path(poke2vid.__file__).parent / "assets" / "examples" / "flower.jpg"
 
 ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 

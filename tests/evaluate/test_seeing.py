@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_touch_video import Knows, picture
+from knowing import Knows, picture
 from typer.testing import CliRunner
 
 from poke2vid.cli import app

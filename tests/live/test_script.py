@@ -1,6 +1,6 @@
 """The published format of poke scripts, and a replay that must not change.
 
-`POKE2VID_REGENERATE=1 pytest tests/test_script.py` writes the schema and the golden frames anew.
+`POKE2VID_REGENERATE=1 pytest tests/live/test_script.py` writes the schema and the golden frames anew.
 """
 
 import json
@@ -22,7 +22,7 @@ from poke2vid.media.pictures import read_picture, write_picture
 PACKAGE = Path(poke2vid.__file__).parent
 EXAMPLES = PACKAGE / "assets" / "examples"
 PUBLISHED = (PACKAGE / "assets" / "poke-script.schema.json", PACKAGE.parent / "docs" / "poke-script.schema.json")
-GOLDEN = Path(__file__).parent / "golden" / "robot-pokes.png"
+GOLDEN = Path(__file__).parents[1] / "golden" / "robot-pokes.png"
 SHOWN = (
     0,
     5,

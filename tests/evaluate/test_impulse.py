@@ -84,25 +84,23 @@ def test_where_nothing_moved_there_is_no_share() -> None:
 def report() -> ImpulseReport:
     """The truth follows the magnitude and the small one returns; the model does the opposite."""
     rest = [0.0] * LATE
-    return summarise(
-        [
-            response("truth", "a", 0, 1.0, 2.0, *rest),
-            response("truth", "a", 0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0),
-            response("truth", "b", 0, 1.0, 4.0, *rest),
-            response("truth", "b", 0, 2.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0),
-            response("model", "a", 0, 1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0),
-            response("model", "a", 0, 2.0, 1.0, *rest),
-            response("model", "b", 0, 1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0),
-            response("model", "b", 0, 2.0, 1.0, *rest),
-        ],
-        {"scenes": 2},
-    )
+    responses = []
+    for scene, peak in (("a", 2.0), ("b", 4.0), ("c", 3.0)):
+        responses += [
+            response("truth", scene, 0, 1.0, peak, *rest),
+            response("truth", scene, 0, 2.0, *[2 * peak] * (LATE + 1)),
+            response("model", scene, 0, 1.0, *[3.0] * (LATE + 1)),
+            response("model", scene, 0, 2.0, 1.0, *rest),
+        ]
+    return summarise(responses, {"scenes": 3})
 
 
 def test_curves_and_scores_are_means_over_scenes_with_their_interval() -> None:
     found = report()
     assert found.curves["truth"][1.0].mean[0] == 3.0
-    assert (found.curves["truth"][1.0].low[0], found.curves["truth"][1.0].high[0]) == (2.0, 4.0)
+    half = 4.303 / np.sqrt(3)  # of 2, 4 and 3, by Student's t
+    low, high = found.curves["truth"][1.0].low[0], found.curves["truth"][1.0].high[0]
+    assert (low, high) == pytest.approx((3 - half, 3 + half))
     assert found.rows["truth"][2.0]["peak"].mean == 6.0
     assert found.rows["truth"][1.0]["returned"].mean == 1 and found.rows["truth"][2.0]["returned"].mean == 0
 
@@ -133,13 +131,13 @@ def test_what_the_intervals_do_not_decide_is_not_decided() -> None:
     small = [response("truth", scene, 0, 0.25, *(stays if scene == "c" else rests)) for scene in "abc"]
     large = [response("truth", scene, 0, 2.0, *stays) for scene in "abc"]
     (line,) = (line for line in summarise([*small, *large], {}).findings() if line.startswith("- "))
-    assert line.startswith("- truth: undecided. Returned: a share of 0.667 [0, 1] at 0.25, of 0 [0, 0] at 2")
+    assert line.startswith("- truth: undecided. Returned: a share of 0.667 [-0.768, 2.1] at 0.25, of 0 [0, 0] at 2")
 
 
 def test_the_report_is_written_for_people_and_programs(tmp_path: Path) -> None:
     write_report(report(), tmp_path)
     text = (tmp_path / "report.md").read_text()
-    assert "| truth | 1 | 3 [2, 4] |" in text and "- model: -1 [-1, -1]" in text
+    assert "| truth | 1 | 3 [0.516, 5.48] |" in text and "- model: -1 [-1, -1]" in text
     found = json.loads((tmp_path / "report.json").read_text())
     assert found["rows"]["truth"]["2"]["peak"]["mean"] == 6.0
     assert found["rank_correlation"]["model"]["mean"] == pytest.approx(-1)

@@ -72,6 +72,9 @@ def normal(count: int) -> list[float]:
     return np.random.default_rng(1).normal(3.0, 2.0, count).tolist()
 
 
+SAMPLES = 1500
+
+
 def test_the_interval_of_independent_clips_is_that_of_the_textbook() -> None:
     values = normal(400)
     found = cluster_mean(values, [str(k) for k in range(400)])
@@ -105,14 +108,37 @@ def test_a_longer_video_weighs_more_in_the_interval_too() -> None:
     assert found.low < 0.1 < found.high < 0.25
 
 
-def test_the_interval_contains_the_mean_and_stays_within_the_clusters_means() -> None:
-    found = cluster_mean([1.0, 2.0, 4.0, 8.0], ["a", "b", "b", "c"])
-    assert 1.0 <= found.low < found.mean < found.high <= 8.0
+def test_three_clusters_have_students_t() -> None:
+    found = cluster_mean([1.0, 2.0, 6.0], ["a", "b", "c"])
+    half = 4.303 * np.std([1.0, 2.0, 6.0], ddof=1) / math.sqrt(3)
+    assert (found.mean, found.low, found.high) == pytest.approx((3.0, 3.0 - half, 3.0 + half))
 
 
-def test_one_video_alone_has_no_interval() -> None:
-    found = cluster_mean([1.0, 3.0], ["a", "a"])
+@pytest.mark.parametrize("videos", [["a", "a"], ["a", "b"]])
+def test_one_video_and_two_have_no_interval(videos: list[str]) -> None:
+    found = cluster_mean([1.0, 3.0], videos)
     assert found == Interval(2.0, -math.inf, math.inf) and str(found) == "2"
+
+
+@pytest.mark.parametrize("clusters", [3, 4, 6, 12])
+def test_an_interval_covers_what_it_promises(clusters: int) -> None:
+    rng, names, covered = np.random.default_rng(0), [str(k) for k in range(clusters)], np.zeros(2)
+    for seed in range(SAMPLES):
+        draws = rng.normal(size=clusters).tolist(), rng.exponential(size=clusters).tolist()
+        normal, skewed = (cluster_mean(draw, names, seed) for draw in draws)
+        covered += (normal.low <= 0 <= normal.high, skewed.low <= 1 <= skewed.high)
+    assert covered[0] / SAMPLES >= 0.93
+    assert covered[1] / SAMPLES >= (0.86 if clusters == 3 else 0.92)
+
+
+def test_paired_differences_that_are_all_the_same_have_no_width() -> None:
+    assert cluster_mean([0.5] * 6, [str(k) for k in range(6)]) == Interval(0.5, 0.5, 0.5)
+
+
+def test_one_cluster_that_differs_from_all_others_leaves_the_interval_finite() -> None:
+    found = cluster_mean([0.0] * 11 + [1.0], [str(k) for k in range(12)])
+    half = 2.262 * np.std([0.0] * 11 + [1.0], ddof=1) / math.sqrt(12)
+    assert (found.low, found.high) == pytest.approx((1 / 12 - half, 1 / 12 + half))
 
 
 def test_what_could_not_be_measured_is_left_out() -> None:

@@ -72,7 +72,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     table = distributions(rng)
     lines = [
-        f"Share of {args.repeats} samples whose 95 % interval holds the truth, in percent; in brackets by the percentile bootstrap.",
+        f"Share of {args.repeats} samples whose 95 % interval holds the truth, in percent; in brackets: percentile bootstrap.",
         "",
         "| clusters | " + " | ".join(str(count) for count in args.counts) + " |",
         "|---" * (1 + len(args.counts)) + "|",

@@ -179,3 +179,9 @@ def _open(path: Path) -> tuple[dict[str, Any], str]:
         return about, digest
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} was not written by poke2vid; use a model made by `poke2vid train`.") from error
+
+
+def fault_of(error: Mapping[str, Any]) -> str:
+    """An error of pydantic in plain words, after the place of the field that is wrong, if it is one field."""
+    place, what = ".".join(map(str, error["loc"])), str(error["msg"]).removeprefix("Value error, ")
+    return f"{place}: {what[:1].lower()}{what[1:]}" if place else what

@@ -1,5 +1,6 @@
 """The command `animate`: pokes a picture."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -42,16 +43,25 @@ def animate(
     subject: SubjectOption = "none",
     weights_dir: WeightsOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Draw no arrow and no target dot.")] = False,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size", help="Longer side of what is written, 16 to 4096; a picture is never enlarged. Default: 512."
+        ),
+    ] = None,
 ) -> None:
     """Poke a picture and write what happens."""
     from poke2vid.export.names import holds_graphs
     from poke2vid.files import keep_apart
     from poke2vid.live.animate import animate as run
-    from poke2vid.live.animate import choose_script
+    from poke2vid.live.animate import choose_script, oversized, remarks_on
+    from poke2vid.live.canvas import LARGEST_SIDE, MAX_SIDE
     from poke2vid.live.session import Animator, load
     from poke2vid.model.files import use_suitable_threads
     from poke2vid.model.subject import with_subject
 
+    if size is not None and not 16 <= size <= LARGEST_SIDE:
+        raise typer.BadParameter(f"{size} is outside 16 ... {LARGEST_SIDE} pixels", param_hint="--size")
     keep_apart((image, script, model), output)
     # Load a model or an export
     if model is not None and holds_graphs(model):
@@ -65,7 +75,9 @@ def animate(
     use_suitable_threads(animator.player)
     events = choose_script(script, at or [], shift or [], kind, frames)
     asked = {} if at is None else {"name": lambda number: f"--at {at[number]}"}
-    numbers = run(animator, image, events, output, fps=fps, plain=plain, **asked)
+    for remark in (*remarks_on(animator.player, events), *oversized(image, output, events.frames + 1, size)):
+        print(f"poke2vid: {remark}", file=sys.stderr)
+    numbers = run(animator, image, events, output, fps=fps, plain=plain, max_side=size or MAX_SIDE, **asked)
     for poke in numbers["pokes"]:
         print(
             f"poked at {poke['at']}, pulled by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})"

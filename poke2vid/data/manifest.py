@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from poke2vid.files import fault_of
 from poke2vid.media.video import Fit
 from poke2vid.types import InputError, Split
 
@@ -217,11 +218,7 @@ def validated(kind: type[RecordType], values: Any, what: str) -> RecordType:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(
-            ".".join(str(part) for part in fault["loc"]) + f": {fault['msg'].removeprefix('Value error, ').lower()}"
-            for fault in error.errors()
-        )
-        raise InputError(f"{what} is not valid: {faults}.") from error
+        raise InputError(f"{what} is not valid: {'; '.join(map(fault_of, error.errors()))}.") from error
 
 
 def safe_id(name: str) -> str:

@@ -12,17 +12,21 @@ from jaxtyping import UInt8
 
 from poke2vid.files import write_json
 from poke2vid.flow.estimator import build_estimator
-from poke2vid.live.canvas import Canvas, Picture, resize
+from poke2vid.live.canvas import MAX_SIDE, Canvas, Picture, resize
+from poke2vid.live.law_of_rest import live
 from poke2vid.live.script import Moment, PokeEvent, Script, name_of_event, parse_pairs, read_script, replay
 from poke2vid.live.session import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.measures import motion as scores
 from poke2vid.media import viz
-from poke2vid.media.pictures import write_picture
+from poke2vid.media.pictures import read_picture, write_picture
 from poke2vid.media.video import write_video
-from poke2vid.types import InputError, Poke
+from poke2vid.types import InputError, Player, Poke, TouchPlayer
 
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webp", ".webm")
 SUFFIXES = (*VIDEO_SUFFIXES, ".png", ".json")
+SANE_MEGAPIXELS = (
+    60  # of a GIF or an animated WebP, all frames together: 10 to 30 MB; 512 pixels stay below for 200 frames
+)
 _GRID_FRAMES = 8
 _GRID_SIDE = 192
 _MOVED = 0.005  # of the picture's longer side: less motion counts as still
@@ -68,11 +72,11 @@ def script_of(pokes: Sequence[Poke], frames: int) -> Script:
 
 def animate(
     animator: Animator, image: PictureSource, script: Script, outputs: Sequence[Path], *, fps: float, plain: bool,
-    name: Callable[[int], str] = name_of_event,
+    max_side: int = MAX_SIDE, name: Callable[[int], str] = name_of_event,
 ) -> dict[str, Any]:  # fmt: skip
     """Replays a script on a picture and writes outputs by their suffix: a video, .png a grid of frames, .json numbers.
 
-    `name` says in messages what asked for the script's event of a number.
+    Pictures are at most `max_side` pixels long. `name` says in messages what asked for the script's event of a number.
 
     Returns:
         The numbers of `measure`, and the frames per second.
@@ -83,7 +87,7 @@ def animate(
     for path in outputs:
         if path.suffix.lower() not in SUFFIXES:
             raise InputError(f"{path} has no known kind; let the name end in {', '.join(SUFFIXES)}.")
-    session = animator.open(image)
+    session = animator.open(image, max_side=max_side)
     began = time.perf_counter()
     moments = replay(script, session, name)
     seconds = time.perf_counter() - began
@@ -97,6 +101,33 @@ def animate(
             case _:
                 write_video(path, Pictures(moments, plain), fps)
     return numbers
+
+
+def remarks_on(player: Player, script: Script) -> list[str]:
+    """Explanations of what a script asks of a model that was not made for it."""
+    pushed = any(isinstance(event, PokeEvent) and event.kind == "impulse" for event in script.events)
+    if pushed and player.poke_kind == "shift" and not isinstance(live(player), TouchPlayer):
+        return [
+            "this model was trained on pulls, so a push that lasts one frame hardly moves it; the shipped base takes "
+            "both, and `--preset impulse64` trains the paper's form on pushes."
+        ]
+    return []
+
+
+def oversized(image: PictureSource, outputs: Sequence[Path], frames: int, size: int | None) -> list[str]:
+    """Warnings of outputs whose format makes very large files of so many pixels."""
+    large = [path for path in outputs if path.suffix.lower() in (".gif", ".webp")]
+    if not large:
+        return []
+    height, width = read_picture(image).shape[:2]
+    scale = min(1.0, (size or MAX_SIDE) / max(height, width))
+    pixels = round(frames * height * width * scale**2 / 1e6)
+    return [
+        f"{path} will be very large: {frames} frames of {pixels / frames:.1f} megapixels; .mp4 and .webm are made for that, or "
+        "choose a smaller --size."
+        for path in large
+        if pixels > SANE_MEGAPIXELS
+    ]
 
 
 class Pictures(Sequence[Picture]):

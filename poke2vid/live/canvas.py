@@ -15,7 +15,8 @@ from poke2vid.model.carry import layers
 from poke2vid.types import Frame, Poke
 
 Picture = UInt8[np.ndarray, "h w 3"]
-MAX_SIDE = 512  # of the shown picture, in pixels: a model of 64 pixels adds nothing to a larger one
+MAX_SIDE = 512  # of the shown picture, in pixels, if nobody asks for another
+LARGEST_SIDE = 4096  # that can be asked for: beyond it, films no longer fit in a computer's memory
 
 
 class Canvas:

@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from poke2vid.files import fault_of
 from poke2vid.live.action import Action
 from poke2vid.live.apply import apply
 from poke2vid.live.canvas import Canvas, Picture
@@ -157,12 +158,6 @@ def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:
             raise InputError(f"{option} {text!r} is not finite; give plain pixels.")
         pairs.append((x, y))
     return pairs
-
-
-def fault_of(error: Mapping[str, Any]) -> str:
-    """An error of pydantic in plain words, after the place of the field that is wrong, if it is one field."""
-    place, what = ".".join(map(str, error["loc"])), str(error["msg"]).removeprefix("Value error, ")
-    return f"{place}: {what}" if place else what
 
 
 def read_script(path: Path) -> Script:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from poke2vid.files import read_about
+from poke2vid.files import read_about, read_tensors
 from poke2vid.model.files import describe, load_player, resolve, sees
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_video import TouchVideo
@@ -15,10 +15,15 @@ from poke2vid.types import Poke
 
 
 def report(path: Path | None) -> str:
-    """Text of `poke2vid info`. One multiply-accumulate counts as two FLOPs."""
+    """Text of `poke2vid info`. One multiply-accumulate counts as two FLOPs.
+
+    Raises:
+        InputError: if the file is no model, or its contents do not match the hash in it.
+    """
     if sees(read_about(resolve(path))):
         return _report_touch(path)
     config, about, path = describe(path)
+    read_tensors(path)  # checks the hash
     model = PokeVideo(config).eval()
     lines = [f"{path}", "", "model"]
     lines += [f"  {key:<16}{value}" for key, value in vars(config).items()]

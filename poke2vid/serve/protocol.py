@@ -15,6 +15,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
+from poke2vid.files import fault_of
 from poke2vid.live.action import Action
 from poke2vid.media.pictures import to_uint8
 from poke2vid.pokes import MAX_SHIFT
@@ -144,8 +145,7 @@ def read_request(text: str) -> Request:
         return _requests.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part)[:40] for part in first["loc"][:8])
-        what = f"{place}: {first['msg'][:160]}" if place else first["msg"][:160]
+        what = fault_of({"loc": [str(part)[:40] for part in first["loc"][:8]], "msg": first["msg"][:160]})
         raise MessageError(f"the message cannot be understood ({what}).", _seq_of(text)) from None
 
 

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from poke2vid import pokes
 from poke2vid.data.augment import augment
+from poke2vid.data.splits import require_videos
 from poke2vid.media.pictures import to_float
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import NO_POKE
@@ -120,6 +121,7 @@ class ClipBatches(Dataset[Batch]):
         self.share = share if share is not None else range(batch)
         self.impulse = model.poke_kind == "impulse"
         self.least_motion = least_motion(config, store.resolution)
+        require_videos(store, split)
         self.sources = find_sources(store, config, split)
         if not self.sources:
             raise InputError(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar
 
+from poke2vid.files import fault_of
 from poke2vid.types import InputError
 
 Config = TypeVar("Config")
@@ -21,10 +22,7 @@ def read(kind: type[Config], value: dict[str, Any]) -> Config:
     try:
         return pydantic.TypeAdapter(kind).validate_python(value)
     except pydantic.ValidationError as error:
-        problems = [
-            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
-            for e in error.errors()
-        ]
+        problems = [fault_of(fault) for fault in error.errors()]
         raise InputError("the training settings are wrong: " + "; ".join(problems)) from error
 
 

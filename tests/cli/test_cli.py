@@ -429,6 +429,45 @@ def test_a_model_that_cannot_be_trusted_is_refused_in_a_sentence(
     assert files_below(tmp_path) == before
 
 
+def test_a_larger_picture_is_written_if_one_asks_for_it(run: Run, tmp_path: Path, model_file: Path) -> None:
+    Image.fromarray(pixels(600, 1000)).save(tmp_path / "large.png")
+    for size, side in ((None, 512), (900, 900), (4096, 1000)):  # never enlarged
+        options = () if size is None else ("--size", size)
+        ran = run(
+            "animate",
+            tmp_path / "large.png",
+            *POKE,
+            *FRAMES,
+            "--model",
+            model_file,
+            "-o",
+            tmp_path / "out.mp4",
+            *options,
+        )
+        assert ran.code == 0, ran.err
+        assert max(next(iter(iterate_frames(tmp_path / "out.mp4"))).shape) == side
+    ran = run("animate", tmp_path / "large.png", *POKE, "-o", tmp_path / "out.gif", "--size", 5000)
+    assert ran.code == 2 and "5000 is outside 16 ... 4096 pixels" in ran.err
+
+
+def test_what_becomes_very_large_or_hardly_moves_is_remarked_on(run: Run, tmp_path: Path, model_file: Path) -> None:
+    Image.fromarray(pixels(1500, 2000)).save(tmp_path / "large.png")
+    asked = (
+        "animate",
+        tmp_path / "large.png",
+        *POKE,
+        "--frames",
+        29,
+        "--model",
+        model_file,
+        "-o",
+        tmp_path / "out.webp",
+    )
+    assert "very large" not in run(*asked).err
+    assert "out.webp will be very large: 30 frames of 3.0 megapixels" in run(*asked, "--size", 2000).err
+    assert "trained on pulls" in run(*asked, "--kind", "impulse").err
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "gif", "png", "json"])
 def test_a_place_that_cannot_be_written_is_refused_and_nothing_is_left(
     run: Run, tmp_path: Path, picture: Path, model_file: Path, suffix: str
@@ -504,6 +543,11 @@ def test_info_tells_the_shape_and_the_origin(run: Run, model_file: Path) -> None
 def test_info_of_what_is_no_model_is_refused(run: Run, tmp_path: Path) -> None:
     assert_refused(run("info", tmp_path / "none.safetensors"), "there is no file")
     assert_refused(run("info", tmp_path), "holds no checkpoint")
+
+
+def test_info_checks_the_hash(run: Run, tmp_path: Path, model_file: Path) -> None:
+    one_flipped_byte(tmp_path / "bad.safetensors", model_file)
+    assert_refused(run("info", tmp_path / "bad.safetensors"), r"bad\.safetensors is damaged")
 
 
 # Stores

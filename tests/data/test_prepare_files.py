@@ -12,6 +12,7 @@ from PIL import Image
 from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.prepare.shake import Shake
 from poke2vid.data.sources.folder import find_videos
+from poke2vid.data.splits import require_videos
 from poke2vid.data.store import Store, read_entry, verify
 from poke2vid.media.video import write_video
 from poke2vid.types import InputError
@@ -142,6 +143,15 @@ def test_a_file_that_is_named_like_a_shot_keeps_its_suffix(tmp_path: Path) -> No
     for name in ("film.mp4", "film#2.mp4", "other#2.mp4"):
         (tmp_path / name).write_bytes(b"")
     assert [video.name for video in find_videos(tmp_path).videos] == ["film", "film#2.mp4", "other#2"]
+
+
+def test_one_video_alone_is_told_how_to_be_split_by_time(tmp_path: Path) -> None:
+    write_square(tmp_path / "in" / "only.mp4")
+    report = prepare(tmp_path / "in", tmp_path / "store", SETTINGS, quiet=True)
+    assert "there is nothing to test on: one video is not enough for both, so cut it in two by time" in report.summary
+    with pytest.raises(InputError, match="cut it in two by time"):
+        for split in ("train", "test"):
+            require_videos(Store.open(tmp_path / "store"), split)
 
 
 # Shake

@@ -288,6 +288,13 @@ def test_what_does_not_fit_is_said_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_wrong_fields_of_a_file_of_pokes_are_named_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "pokes.json").write_text('[{"clip": 0, "at": [1, null], "shift": [2, 1], "more": 1}]')
+    with pytest.raises(InputError, match=r"are wrong: 0\.clip: .*; 0\.at\.1: .*; 0\.more: ") as refused:
+        read_pokes(tmp_path / "pokes.json", 1, 32, "shift")
+    assert "Value error" not in str(refused.value)
+
+
 def test_a_store_that_does_not_fit_the_model_is_refused(store: Store, tmp_path: Path) -> None:
     other = loaded()
     other = replace(other, model=PokeVideo(replace(TINY.model, resolution=64, channels=4)))
@@ -324,5 +331,7 @@ def test_a_store_without_test_videos_is_refused(tmp_path: Path) -> None:
     write_square(tmp_path / "videos" / "square.mp4", 20)
     settings = PrepareSettings(resolution=32, lags=(4,), workers=0, test_fraction=0.0)
     prepare(tmp_path / "videos", tmp_path / "store", settings, quiet=True)
-    with pytest.raises(InputError, match="has no test videos to show"):
+    with pytest.raises(
+        InputError, match="has no test videos; one video is not enough for both, so cut it in two by time"
+    ):
         write_figures(loaded(), tmp_path / "store", tmp_path / "out")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from poke2vid.data.manifest import Skipped
 from poke2vid.data.sources.folder import PassedOver
+from poke2vid.data.splits import SPLIT_BY_TIME
 from poke2vid.files import atomic, write_json
 
 SHOWN = 10  # things to know in the summary
@@ -64,6 +65,8 @@ class PrepareReport:
         lines = [f"{videos}; {self.frames} frames in {self.seconds:.1f} s: {pace}"]
         if self.shots:
             lines.append(f"{sum(self.shots.values())} shots in {len(self.shots)} videos with cuts; no clip spans a cut")
+        if len(self.kept) == 1:
+            lines.append(f"there is nothing to test on: {SPLIT_BY_TIME}")
         return lines
 
 

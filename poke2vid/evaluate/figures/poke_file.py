@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from poke2vid import pokes as poking
+from poke2vid.files import fault_of
 from poke2vid.live.script import Pixels
 from poke2vid.types import InputError, Poke, PokeKind
 
@@ -37,8 +38,7 @@ def read_pokes(path: Path, num_clips: int, side: int, kind: PokeKind) -> dict[in
     except FileNotFoundError as error:
         raise InputError(f"there is no file of pokes {path}; check the path.") from error
     except ValidationError as error:
-        problems = [": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in error.errors()]
-        raise InputError(f"the pokes in {path} are wrong: {'; '.join(problems)}.") from error
+        raise InputError(f"the pokes in {path} are wrong: {'; '.join(map(fault_of, error.errors()))}.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a JSON file of pokes that can be read ({error}).") from error
     found: dict[int, list[Poke]] = {}

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from poke2vid import pokes as poking
+from poke2vid.data.splits import require_videos
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import trained_data
 from poke2vid.media.pictures import to_uint8
@@ -103,10 +104,7 @@ def _require_fit(store: Store, resolution: int, horizon: int) -> None:
             f"the store holds flow at lags {list(store.lags)} and the model's pokes arrive after {horizon} frames; "
             f"prepare the videos with --lag {horizon}."
         )
-    if not store.split("test"):
-        raise InputError(
-            f"the store {store.path} has no test videos to show; prepare it with some held out (--test or --test-fraction)."
-        )
+    require_videos(store, "test")
 
 
 def user_pokes(D: Float[Tensor, "2 h w"], simulated: Poke, generator: Generator) -> list[Poke]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from poke2vid.types import POKE_GAIN, InputError, Poke
 
@@ -66,6 +67,20 @@ def foreground_mask(flow: Float[Tensor, "2 h w"], num_stds: float = 0.0) -> Bool
     return mask if num_stds == 0 or mask.any() else foreground_mask(flow)
 
 
+def eroded(mask: Bool[Tensor, "h w"], margin: float) -> Bool[Tensor, "h w"]:
+    """Pixels of a mask with at least `margin` pixels of it in every direction; of thinner parts, their middles.
+
+    A thing's rim is where estimated flow is smeared over what stands beside it. The border of the frame is no rim.
+    """
+    rounds = round(margin)
+    depth = left = mask[None].float()
+    for _ in range(rounds):  # pixels that are left after 0, 1 ... erosions by 3 x 3
+        left = -functional.max_pool2d(-left, 3, stride=1, padding=1)
+        depth = depth + left
+    deepest = functional.max_pool2d(depth, 2 * rounds + 1, stride=1, padding=rounds)
+    return mask & (depth == deepest)[0]
+
+
 def foreground_motion(flow: Float[Tensor, "2 h w"]) -> float:
     """Mean motion of the foreground, in pixels; 0 where nothing moves."""
     mask = foreground_mask(flow)
@@ -91,13 +106,14 @@ def require_motion(moved: float, side: int, min_motion: float = MIN_MOTION) -> N
         )
 
 
-def sample_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: float = 0.0) -> Poke:
+def sample_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: float = 0.0, margin: float = 0.0) -> Poke:
     """A simulated poke: l uniform over the foreground of D, p = D[l] (Sec. 3.2).
 
     Args:
         num_stds: standard deviations above the mean that a location must move; 0 in the paper, 2 in its released code.
+        margin: distance from the foreground's rim, in pixels; 0 in the paper.
     """
-    x, y = _uniform_pixel(foreground_mask(flow, num_stds), generator)
+    x, y = _uniform_pixel(eroded(foreground_mask(flow, num_stds), margin), generator)
     return Poke((x, y), _vector(flow, x, y))
 
 
@@ -111,7 +127,9 @@ def moved_to_background(poke: Poke, flow: Float[Tensor, "2 h w"], generator: Gen
     return replace(poke, location=_uniform_pixel(~foreground_mask(flow), generator))
 
 
-def sample_impulse(flow: Float[Tensor, "2 h w"], motion: float, full_motion: float, generator: Generator) -> Poke:
+def sample_impulse(
+    flow: Float[Tensor, "2 h w"], motion: float, full_motion: float, generator: Generator, margin: float = 0.0
+) -> Poke:
     """An impulse (App. B.1): location and direction from the foreground, magnitude M(X) / M_max in [0, 1].
 
     The paper draws "smaller pokes for sequences with smaller amounts of motion"; here the magnitude *is* the clip's share of
@@ -120,8 +138,9 @@ def sample_impulse(flow: Float[Tensor, "2 h w"], motion: float, full_motion: flo
     Args:
         motion: M(X) of Eq. 10 for this clip, in pixels a frame.
         full_motion: M_max, the data set's motion that counts as magnitude 1; larger ones are clipped to it.
+        margin: as of `sample_poke`.
     """
-    x, y = _uniform_pixel(foreground_mask(flow), generator)
+    x, y = _uniform_pixel(eroded(foreground_mask(flow), margin), generator)
     dx, dy = _vector(flow, x, y)
     length = max((dx * dx + dy * dy) ** 0.5, 1e-6)
     magnitude = min(motion / full_motion, 1.0) if full_motion > 0 else 0.0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from poke2vid.pokes import (
     POKE_GAIN,
     check,
+    eroded,
     foreground_mask,
     foreground_motion,
     patch_radius,
@@ -260,3 +261,45 @@ def test_the_same_seed_draws_the_same_pokes_and_another_seed_others() -> None:
 def test_a_flow_that_is_the_same_everywhere_has_nothing_to_poke() -> None:
     with pytest.raises(InputError, match="same everywhere"):
         sample_poke(torch.zeros(2, 32, 32), seeded())
+
+
+# On the object, not on its rim
+
+
+def disc(radius: float, side: int = 64, centre: tuple[float, float] = (31.5, 31.5)) -> torch.Tensor:
+    y, x = torch.meshgrid(*2 * (torch.arange(float(side)),), indexing="ij")
+    return torch.hypot(x - centre[0], y - centre[1]) < radius
+
+
+def test_a_mask_without_margin_is_itself() -> None:
+    assert torch.equal(eroded(disc(12), 0.0), disc(12))
+    assert not eroded(torch.zeros(8, 8, dtype=torch.bool), 2.0).any()
+
+
+def test_a_margin_takes_the_rim_away_and_not_the_border_of_the_frame() -> None:
+    kept = eroded(disc(12), 3.0)
+    assert torch.equal(kept & disc(12), kept)
+    assert not (kept & ~disc(11)).any()
+    assert 0.4 < kept.sum() / disc(12).sum() < 0.7
+    cut_off = eroded(disc(12, centre=(0, 32)), 3.0)
+    assert cut_off[32, 0]
+
+
+def test_of_a_thin_part_the_middle_is_kept() -> None:
+    stem = torch.zeros(64, 64, dtype=torch.bool)
+    stem[10:60, 30:33] = True  # three wide, beside a disc that is deep
+    both = eroded(stem | disc(9, centre=(12, 12)), 4.0)
+    assert both[20:50, 31].all() and not both[20:50, 30].any() and not both[20:50, 32].any()
+    assert both[12, 12] and not both[12, 4]
+
+
+def test_pokes_keep_their_distance_from_the_rim() -> None:
+    flow = torch.zeros(2, 64, 64)
+    flow[0, disc(12)] = 3.0
+    inner = eroded(disc(12), 4.0)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        x, y = sample_poke(flow, generator, margin=4.0).location
+        assert inner[int(y), int(x)]
+        x, y = sample_impulse(flow, 1.0, 1.0, generator, margin=4.0).location
+        assert inner[int(y), int(x)]

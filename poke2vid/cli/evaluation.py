@@ -24,6 +24,15 @@ def evaluate(
     ] = 1000,
     split: Annotated[str, typer.Option("--split", help="test or train.")] = "test",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of clips and pokes.")] = 0,
+    poke_margin: Annotated[
+        float | None,
+        typer.Option(
+            "--poke-margin",
+            min=0,
+            max=0.5,
+            help="Least distance of a poke from the rim of what moves, as a share of the side. Default: as in training.",
+        ),
+    ] = None,
     videos: Annotated[
         bool, typer.Option("--videos", help="Write every predicted clip beside its truth as MP4, too.")
     ] = False,
@@ -43,7 +52,7 @@ def evaluate(
     report = run(
         load_model(model), data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
-        lpips=lpips_named(lpips), device=device, allow_download=download,
+        lpips=lpips_named(lpips), device=device, allow_download=download, poke_margin=poke_margin,
     )  # fmt: skip
     write_report(report, out)
     print(report.to_markdown())

@@ -25,6 +25,7 @@ class DataConfig:
         untouched_share: share of clips without any poke, whose target is the still x_0.
         max_pokes: up to this many pokes at once; half of the clips have one (paper: 1).
         poke_stds: a poke's location moves more than the flow's mean plus this many standard deviations (paper: 0).
+        poke_margin: distance of a poke from the foreground's rim, as a share of the side (paper: 0).
         balance: a video is drawn in proportion to its usable starts to this power; 1 is uniform over frames (paper).
         min_motion: starts whose foreground moves less, as a share of the side, are not used.
         augment: augmentation of clips; None for none.
@@ -38,6 +39,7 @@ class DataConfig:
     untouched_share: float = 0.05
     max_pokes: int = 3
     poke_stds: float = 0.0
+    poke_margin: float = 0.0
     balance: float = 1.0
     min_motion: float = MIN_MOTION
     augment: AugmentConfig | None = field(default_factory=AugmentConfig)
@@ -49,7 +51,7 @@ class DataConfig:
             raise InputError(f"horizon {self.horizon} must lie in 1 ... max_length ({self.max_length}).")
         if not all(0 < w < self.horizon for w in self.waypoints):
             raise InputError(f"waypoints {list(self.waypoints)} must lie in 1 ... horizon - 1 ({self.horizon - 1}).")
-        for name in ("balance", "min_motion", "poke_stds"):
+        for name in ("balance", "min_motion", "poke_stds", "poke_margin"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
         if self.max_pokes < 1:

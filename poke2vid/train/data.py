@@ -242,9 +242,10 @@ class ClipBatches(Dataset[Batch]):
         return tuple(pokes.moved_to_background(poke, D, generator) if background else poke for poke in drawn)
 
     def _draw_one(self, D: Tensor, motion: float, generator: Generator) -> Poke:
+        margin = self.config.poke_margin * D.shape[-1]
         if self.impulse:
-            return pokes.sample_impulse(D, motion, self.full_motion, generator)
-        return pokes.sample_poke(D, generator, self.config.poke_stds)
+            return pokes.sample_impulse(D, motion, self.full_motion, generator, margin)
+        return pokes.sample_poke(D, generator, self.config.poke_stds, margin)
 
 
 def find_sources(store: ClipSource, config: DataConfig, split: Split) -> list[_Source]:

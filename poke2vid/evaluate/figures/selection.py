@@ -75,6 +75,7 @@ def choose_clips(
         raise InputError(f"no clip of the test split has {length + 1} frames; ask for fewer with --frames.")
     order = torch.randperm(len(usable), generator=generator_for(seed, "figures")).tolist()
     clips = []
+    margin = data.poke_margin * store.resolution
     for number in range(1, num_clips + 1):
         video, starts = usable[order[(number - 1) % len(order)]]
         generator = generator_for(seed, "figures", number)
@@ -82,9 +83,9 @@ def choose_clips(
         clip = read_clip(video, start, length, data)
         D, motion = clip.flows[0].flow, clip.flows[0].motion
         if config.poke_kind == "impulse":
-            simulated = poking.sample_impulse(D, motion, batches.full_motion, generator)
+            simulated = poking.sample_impulse(D, motion, batches.full_motion, generator, margin)
         else:
-            simulated = poking.sample_poke(D, generator, data.poke_stds)
+            simulated = poking.sample_poke(D, generator, data.poke_stds, margin)
         drawn = user_pokes(D, simulated, generator)
         beside = background_poke(D, drawn[-1], generator)
         users = {f"user poke {k + 1}": poke for k, poke in enumerate(chosen.get(number, drawn))}

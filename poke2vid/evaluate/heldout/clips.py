@@ -20,13 +20,14 @@ class ClipSettings:
 
     Attributes:
         horizon: T, the frames after x_0; the store must hold flow at this lag.
-        poke_stds, min_motion: where pokes lie and which clips count as moving, as in `DataConfig`.
+        poke_stds, poke_margin, min_motion: where pokes lie and which clips count as moving, as in `DataConfig`.
         poke_kind: shift or impulse.
         full_motion: unit of impulses; None takes that of the store's train split.
     """
 
     horizon: int = 10
     poke_stds: float = 0.0
+    poke_margin: float = 0.0
     min_motion: float = DataConfig.min_motion
     poke_kind: PokeKind = "shift"
     full_motion: float | None = None
@@ -35,7 +36,9 @@ class ClipSettings:
     @staticmethod
     def of_training(data: DataConfig, poke_kind: PokeKind, full_motion: float | None, split: Split) -> "ClipSettings":
         """Clips like those a model was trained on."""
-        return ClipSettings(data.horizon, data.poke_stds, data.min_motion, poke_kind, full_motion, split)
+        return ClipSettings(
+            data.horizon, data.poke_stds, data.poke_margin, data.min_motion, poke_kind, full_motion, split
+        )
 
 
 class EvaluationClips:
@@ -48,7 +51,8 @@ class EvaluationClips:
     def __init__(self, store: ClipSource, resolution: int, settings: ClipSettings, seed: int) -> None:
         data = DataConfig(
             horizon=settings.horizon, max_length=settings.horizon, long_share=0.0, background_share=0.0, untouched_share=0.0,
-            max_pokes=1, poke_stds=settings.poke_stds, min_motion=settings.min_motion, augment=None,
+            max_pokes=1, poke_stds=settings.poke_stds, poke_margin=settings.poke_margin, min_motion=settings.min_motion,
+            augment=None,
         )  # fmt: skip
         model = ModelConfig(resolution=resolution, poke_kind=settings.poke_kind)  # only these two are read
         self.settings, self.seed, self.resolution, self._store = settings, seed, resolution, store
@@ -80,8 +84,11 @@ class EvaluationClips:
 
     @property
     def key(self) -> dict[str, Any]:
-        """Key of the clips: equal keys mean equal clips."""
-        return {"store": self._store.digest, "seed": self.seed, "resolution": self.resolution, **asdict(self.settings)}
+        """Key of the clips: equal keys mean equal clips. Without a margin it is that of versions that knew none."""
+        settings = {
+            name: value for name, value in asdict(self.settings).items() if (name, value) != ("poke_margin", 0.0)
+        }
+        return {"store": self._store.digest, "seed": self.seed, "resolution": self.resolution, **settings}
 
 
 def digest_of_key(key: dict[str, Any]) -> str:

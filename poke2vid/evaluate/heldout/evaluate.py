@@ -1,5 +1,6 @@
 """Evaluation on a store's unseen videos: each clip is poked as its own flow says and compared with its true future."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +30,8 @@ from poke2vid.train.distributed import device_named
 def evaluate(
     loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
-    batch: int = 16, lpips: LpipsName | None = None, device: str = "cpu", allow_download: bool = False, quiet: bool = False,
+    batch: int = 16, lpips: LpipsName | None = None, device: str = "cpu", allow_download: bool = False,
+    poke_margin: float | None = None, quiet: bool = False,
 ) -> HeldoutReport:  # fmt: skip
     """Scores a model, beside copy-the-first-frame and the truth.
 
@@ -39,6 +41,7 @@ def evaluate(
         work: folder for measured rows, from which a stopped run resumes; None keeps nothing.
         lpips: network of LPIPS, whose weights must exist; None is SqueezeNet if its weights exist, else no column.
         allow_download: fetch missing public weights where they can be downloaded.
+        poke_margin: least distance of a poke from the rim of what moves, as a share of the side; None as in training.
         videos: folder for an MP4 of every predicted clip beside its truth; None writes none.
 
     Raises:
@@ -48,6 +51,7 @@ def evaluate(
     settings = ClipSettings.of_training(
         trained_data(loaded), loaded.model.poke_kind, loaded.about.get("full_motion"), split_named(split)
     )
+    settings = settings if poke_margin is None else replace(settings, poke_margin=poke_margin)
     clips = EvaluationClips(store, loaded.model.resolution, settings, seed)
     judges = find_judges(store, weights_dir, lpips, place, allow_download).for_clips_of(settings.horizon)
     row, plan = model_row("model", loaded.model, place), Plan(num_clips, distribution_clips, batch)

@@ -46,12 +46,22 @@ class ArraySettings(_Record):
         min_motion: least motion of the foreground in at least one flow, as a share of the frame's side.
     """
 
-    resolution: int = Field(ge=16, le=2048, multiple_of=2)
+    resolution: int
     fps: float | None = Field(default=None, gt=0, le=1000)
     fit: Fit = "crop"
     lags: tuple[int, ...] = Field(default=DEFAULT_LAGS, min_length=1)
     flow: Literal["dis", "raft", "exact"] = "dis"
     min_motion: float = Field(default=0.005, ge=0, lt=1)
+
+    @field_validator("resolution")
+    @classmethod
+    def _side(cls, resolution: int) -> int:
+        if not 16 <= resolution <= 2048 or resolution % 2:
+            raise ValueError(
+                f"{resolution} is no side of frames; models have 32, 64, 128 or 256 pixels, so choose one of these (other "
+                "even sides from 16 to 2048 can be stored, but no model trains on them)"
+            )
+        return resolution
 
     @field_validator("lags")
     @classmethod

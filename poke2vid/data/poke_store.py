@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from poke2vid.data.manifest import MADE, FileRecord, require_kind, validated
 from poke2vid.data.shards import FIELD_FRAMES, TOUCHES, PokeShard
@@ -60,7 +60,7 @@ class PokeSettings(_Record):
         generation, physics: versions of the scenes and of the physics.
     """
 
-    resolution: int = Field(ge=32, le=512, multiple_of=16)
+    resolution: int
     pokes: int = Field(ge=1, le=1000)
     films: int = Field(default=50, ge=1)
     film_frames: int = Field(default=25, ge=20, le=250)
@@ -68,6 +68,15 @@ class PokeSettings(_Record):
     looks: str = "plain"
     generation: int
     physics: str
+
+    @field_validator("resolution")
+    @classmethod
+    def _side(cls, resolution: int) -> int:
+        if not 32 <= resolution <= 512 or resolution % 16:
+            raise ValueError(
+                f"{resolution} is no side of pictures that are poked; models have 64, 128 or 256 pixels, so choose one of these"
+            )
+        return resolution
 
     def shapes(self, scenes: int, pokes: int, fields: int, films: int) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
         """Type and shape of every array of a shard, by file name."""

@@ -146,7 +146,7 @@ def test_a_folder_that_is_no_store_is_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"resolution": 33}, "resolution.*multiple of 2"),
+        ({"resolution": 33}, "resolution: 33 is no side of frames; models have 32, 64, 128 or 256"),
         ({"lags": (4, 1)}, "lags must be positive, ascending"),
         ({"lags": ()}, "lags"),
         ({"fps": -1.0}, "fps.*greater than 0"),

@@ -13,8 +13,7 @@ from poke2vid.evaluate.figures.layout import Strip, cycled, enrolment, flow_scal
 from poke2vid.evaluate.figures.poke_file import read_pokes
 from poke2vid.evaluate.figures.selection import FigureClip, choose_clips
 from poke2vid.evaluate.heldout.clips import trained_data
-from poke2vid.evaluate.neighbours.generalisation import Unseen, generalisation_grid, unseen_videos
-from poke2vid.evaluate.neighbours.index import open_index
+from poke2vid.evaluate.neighbours.generalisation import generalisation_grid, unseen_videos
 from poke2vid.evaluate.report import table, write_text
 from poke2vid.flow.estimator import FlowEstimator
 from poke2vid.live.session import Animator
@@ -59,7 +58,8 @@ def write_figures(
         The names of the files, the index last.
 
     Raises:
-        InputError: before anything is written, if an input does not fit; while writing, if a file cannot be written.
+        InputError: before anything is written, if an input does not fit; while writing, if a file cannot be written; after
+            all else is written, if the generalisation cannot be.
     """
     # Check and load all inputs first
     store, horizon = Store.open(store_path), trained_data(loaded).horizon
@@ -70,7 +70,6 @@ def write_figures(
     players = load_beside(beside, kind, horizon)
     chosen = {} if pokes is None else read_pokes(pokes, num_clips, store.resolution, kind)
     clips = choose_clips(loaded, store, num_clips, seed, length, chosen)
-    unseen = prepared_generalisation(loaded, store, seed) if generalisation else None
     ours = SessionPlayer(Animator(loaded.model, loaded.about))
     tracker = best_tracker(weights_dir) if flow else None
     # Clips, comparisons and generalisation
@@ -83,8 +82,6 @@ def write_figures(
         written += _write_clip(clip, rows, out, fps)
     for first in range(0, len(clips), COMPARED) if players else ():
         written += _write_comparison(clips[first : first + COMPARED], {OURS: ours, **players}, out, fps)
-    if unseen is not None:
-        written += _write_generalisation(loaded, unseen, store, out)
     # Index of the files
     about = {
         "model": f"{loaded.path}, {loaded.about.get('step', 'unknown')} training steps, digest {ours.digest[:12]}",
@@ -97,6 +94,13 @@ def write_figures(
     }
     about |= {f"shown beside: {name}": f"digest {_short(player.digest)}" for name, player in players.items()}
     write_text(out / "index.md", index(about, written, clips, scales))
+    # The search among all training frames comes last: whatever ends it, the rest is there
+    if generalisation:
+        try:
+            written += _write_generalisation(loaded, store, seed, out)
+        except InputError as error:
+            raise InputError(f"all figures but the generalisation are in {out}; of that: {error}") from error
+        write_text(out / "index.md", index(about, written, clips, scales))
     return [*(file.name for file in written), "index.md"]
 
 
@@ -162,18 +166,13 @@ def _write_comparison(
     ]
 
 
-def prepared_generalisation(loaded: LoadedModel, store: Store, seed: int) -> list[Unseen]:
-    """Inputs of App. B.3's figure, before anything is written: four moving videos and the index of training frames.
+def _write_generalisation(loaded: LoadedModel, store: Store, seed: int, out: Path) -> list[Written]:
+    """App. B.3's figure: four moving videos, and the nearest training frame of each.
 
     Raises:
         InputError: if the store has fewer than four, or the library of the index is not installed.
     """
     unseen = unseen_videos(store, loaded.model.poke_kind, seed=seed)
-    open_index(loaded, store, "train", quiet=True)  # kept on disk and found again later
-    return unseen
-
-
-def _write_generalisation(loaded: LoadedModel, unseen: list[Unseen], store: Store, out: Path) -> list[Written]:
     generalisation_grid(loaded, unseen, store, out / "generalisation.mp4", quiet=True)
     names = ", ".join(item.name for item in unseen)
     return [

@@ -10,7 +10,7 @@ import programs
 import pytest
 from browser import chromium
 
-from poke2vid.simulator.availability import say_what_is_missing
+from poke2vid.simulator.availability import missing_requirements
 
 pytestmark = pytest.mark.slow
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -69,7 +69,7 @@ def test_the_clip_critics_designs_are_compared_on_what_is_taken_away(results: An
 
 
 def test_the_simulator_is_compared_with_drawing_alone(results: Any) -> None:
-    if missing := say_what_is_missing():
+    if missing := missing_requirements():
         pytest.skip(missing[0])
     values, page = results("simulate")
     check(values, page)
@@ -79,7 +79,7 @@ def test_the_simulator_is_compared_with_drawing_alone(results: Any) -> None:
 
 
 def test_unsound_scenes_are_counted_by_family(results: Any) -> None:
-    if missing := say_what_is_missing():
+    if missing := missing_requirements():
         pytest.skip(missing[0])
     values, page = results("stability")
     check(values, page)

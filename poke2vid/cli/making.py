@@ -133,11 +133,11 @@ def simulate(
 ) -> None:
     """Make videos of simulated objects that are pulled, pushed and blown at."""
     from poke2vid.files import keep_apart
-    from poke2vid.simulator.availability import require_physics, say_what_is_missing
+    from poke2vid.simulator.availability import missing_requirements, require_physics
 
     # Checks of machine and options
     if check:
-        problems = say_what_is_missing()
+        problems = missing_requirements()
         print("\n".join(problems) if problems else "this machine can simulate and draw.")
         raise typer.Exit(2 if problems else 0)
     require_physics()

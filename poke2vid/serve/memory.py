@@ -7,7 +7,7 @@ import sys
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
-def take_from_one_pool() -> None:
+def share_one_pool() -> None:
     """Makes all threads allocate from one pool.
 
     glibc gives each thread its own pool, and memory that one thread allocated and another freed stays there for a

@@ -26,7 +26,7 @@ from poke2vid.model.subject import with_subject
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.serve.app import LOOPBACK, build_app
 from poke2vid.serve.conversation import Engine
-from poke2vid.serve.memory import take_from_one_pool
+from poke2vid.serve.memory import share_one_pool
 from poke2vid.serve.rooms import Compute, Limits, Rooms
 from poke2vid.serve.transport import PatientHttp, SafeWebSocket
 from poke2vid.types import InputError
@@ -103,7 +103,7 @@ def page(engine: EngineKind, graphs: Path | None) -> Files:
 def build_engine(model: Path | None, limits: Limits, subject: str = "none", weights_dir: Path | None = None) -> Engine:
     """The engine that computes for clients, with a model or with the graphs of an export."""
     torch.set_num_threads(1)  # the threads of `Compute` are enough
-    take_from_one_pool()
+    share_one_pool()
     if model is not None and holds_graphs(model):
         from poke2vid.export.touch_engine import player_of  # loads ONNX Runtime, which a model does not need
 

@@ -51,7 +51,7 @@ def require_physics() -> None:
         raise InputError(f"MUJOCO_GL is 'osmesa', and its library is not installed; unset it, or on Debian: {DEBIAN}")
 
 
-def say_what_is_missing() -> list[str]:
+def missing_requirements() -> list[str]:
     """One sentence per missing thing, with its remedy; empty if scenes can be simulated and drawn.
 
     Drawing is tried in a separate process, because a broken driver may crash it.

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from poke2vid.simulator.backgrounds import Backgrounds
 from poke2vid.simulator.families.registry import family_named
-from poke2vid.simulator.interactions import Happening, happen
+from poke2vid.simulator.interactions import Interactions, happen
 from poke2vid.simulator.render import Renderer
 from poke2vid.simulator.scene import FamilyName, generator
 from poke2vid.simulator.surface import Surface, bind
@@ -77,7 +77,7 @@ class Take:
     scene_seed: int
     scene_digest: str
     world: World
-    happening: Happening
+    happening: Interactions
     trajectory: Trajectory
     rejected: dict[str, int]
     renderer: Renderer

@@ -20,14 +20,14 @@ SHARES = {"pull": 0.65, "push": 0.2, "rest": 0.15}
 
 
 @dataclass(frozen=True)
-class Happening:
+class Interactions:
     """All actions on an object in one video."""
 
     actions: tuple[Pull | Push, ...]
     wind: Wind | None
 
 
-def happen(world: World, rng: np.random.Generator, frames: int) -> Happening:
+def happen(world: World, rng: np.random.Generator, frames: int) -> Interactions:
     """Random interactions for `frames` frames of a world at rest. Draws no picture, so no driver affects the result."""
     actions: list[Pull | Push] = []
     time = int(rng.integers(0, 3))
@@ -47,7 +47,7 @@ def happen(world: World, rng: np.random.Generator, frames: int) -> Happening:
             arrive, hold = int(rng.integers(*ARRIVE, endpoint=True)), int(rng.integers(*HOLD, endpoint=True))
             actions.append(Pull(touch, shift, time, arrive, time + arrive + hold))
             time += arrive + hold + free
-    return Happening(tuple(actions), gusts(rng, frames) if rng.random() < 0.5 else None)
+    return Interactions(tuple(actions), gusts(rng, frames) if rng.random() < 0.5 else None)
 
 
 def random_touch(world: World, side: int, rng: np.random.Generator) -> tuple[tuple[int, int], Touch] | None:

@@ -90,7 +90,7 @@ def _fit(tensors: Mapping[str, torch.Tensor]) -> bool:
     return all(tuple(tensors[name].shape) == expected[name] for name in DTYPES)
 
 
-def what_happened(
+def record_of_actions(
     camera: Camera, trajectory: Trajectory, actions: Sequence[Pull | Push], wind: Wind | None
 ) -> dict[str, Any]:
     """Sidecar record of the camera, every pull and push in the order of their starts, and the wind.

@@ -26,7 +26,7 @@ from poke2vid.simulator.families.registry import family_named
 from poke2vid.simulator.film import SEEDS, Order, take
 from poke2vid.simulator.render import SIZES
 from poke2vid.simulator.scene import GENERATION
-from poke2vid.simulator.truth import VERSION, truth_path, what_happened, write_truth
+from poke2vid.simulator.truth import VERSION, record_of_actions, truth_path, write_truth
 from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.types import InputError, Split
 
@@ -184,7 +184,7 @@ class _Studio:
                 sidecar["truth"] = {
                     "version": VERSION,
                     "sha256": _hash(beside),
-                    **what_happened(camera, film.trajectory, happening.actions, happening.wind),
+                    **record_of_actions(camera, film.trajectory, happening.actions, happening.wind),
                 }
             write_json(path.with_suffix(".json"), sidecar)
         except (InputError, PhotoGoneError) as error:

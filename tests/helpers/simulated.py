@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from poke2vid.simulator.availability import say_what_is_missing
+from poke2vid.simulator.availability import missing_requirements
 
 # Not importorskip("mujoco"): poke2vid.simulator chooses the driver before MuJoCo is imported.
-if missing := say_what_is_missing():
+if missing := missing_requirements():
     pytest.skip(missing[0], allow_module_level=True)
 
 from poke2vid.simulator.mjcf import MjcfBuilder

@@ -108,9 +108,9 @@ def test_one_address_cannot_take_all_sessions_unless_it_is_this_machine_where_a_
 def test_memory_that_is_free_goes_back_to_the_system_from_below_what_is_in_use() -> None:
     code = """
 from pathlib import Path
-from poke2vid.serve.memory import give_back, take_from_one_pool
+from poke2vid.serve.memory import give_back, share_one_pool
 resident = lambda: int(Path("/proc/self/statm").read_text().split()[1])
-take_from_one_pool()
+share_one_pool()
 blocks = [b"x" * 2**16 for _ in range(2000)]
 last = blocks[-1]
 del blocks

@@ -16,7 +16,7 @@ from poke2vid.files import read_about, read_tensors, write_tensors
 from poke2vid.simulator.actions import Pull, Push
 from poke2vid.simulator.camera import Camera
 from poke2vid.simulator.film import Order, take
-from poke2vid.simulator.truth import Truth, read_truth, truth_path, what_happened
+from poke2vid.simulator.truth import Truth, read_truth, record_of_actions, truth_path
 from poke2vid.simulator.videos import order_families, order_videos, simulate_videos
 from poke2vid.types import InputError
 
@@ -125,8 +125,8 @@ def test_the_sidecar_says_what_was_done_and_the_flow_what_came_of_it(with_truth)
 def test_the_sidecar_tells_every_pull_and_push_and_the_wind():
     with take(Order("plants", "train", 2, 30, 64)) as film:
         happening, camera = film.happening, film.world.camera.at(64)
-        told = what_happened(camera, film.trajectory, happening.actions, happening.wind)
-        again = what_happened(camera, film.trajectory, happening.actions, np.full((30, 3), -0.12345))
+        told = record_of_actions(camera, film.trajectory, happening.actions, happening.wind)
+        again = record_of_actions(camera, film.trajectory, happening.actions, np.full((30, 3), -0.12345))
     for action, interaction in zip(happening.actions, told["interactions"], strict=True):
         if isinstance(action, Pull):
             assert interaction["arrive"] == action.start + action.arrive and interaction["release"] == action.release

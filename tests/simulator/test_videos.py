@@ -156,12 +156,12 @@ def test_streams_of_random_numbers_differ_by_key():
 
 
 def test_check_says_what_is_missing(monkeypatch):
-    assert availability.say_what_is_missing() == []
+    assert availability.missing_requirements() == []
     monkeypatch.setattr(availability, "_TRIAL", "raise RuntimeError('no EGL here')")
-    (sentence,) = availability.say_what_is_missing()
+    (sentence,) = availability.missing_requirements()
     assert "no EGL here" in sentence and "apt-get install libegl1" in sentence
     monkeypatch.setattr(availability.importlib.util, "find_spec", lambda name: None)
-    assert availability.say_what_is_missing() == [
+    assert availability.missing_requirements() == [
         "the simulator needs MuJoCo; install it with: pip install 'poke2vid[simulator]'"
     ]
 

@@ -1,10 +1,12 @@
 """The house rules that no other test would notice: who may import whom, what is never imported, and how long things get."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -265,6 +267,17 @@ def test_a_docstring_opens_with_a_noun_or_a_verb():
         for module, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, documented) and (ast.get_docstring(node) or "").split(" ")[0] in RIDDLES
+    ]
+    assert found == []
+
+
+def test_a_comment_of_the_page_opens_with_a_noun_or_a_verb():
+    opening = re.compile(rf"^\s*/?\*\*? ({'|'.join(RIDDLES)})\b")
+    found = [
+        f"{path.relative_to(PACKAGE)}:{number}"
+        for path in (PACKAGE / "serve" / "static" / "js").rglob("*.js")
+        for number, (before, line) in enumerate(pairwise(["", *path.read_text(encoding="utf-8").splitlines()]), 1)
+        if opening.match(line) and (line.lstrip().startswith("/**") or before.strip() == "/**")
     ]
     assert found == []
 

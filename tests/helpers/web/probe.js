@@ -1,4 +1,4 @@
-/** What tests of the page's engines do within a page: modules of the page with arrays that travel as text. */
+/** Functions that tests of the page's engines call within a page: modules of the page with arrays that travel as text. */
 
 import { Canvas, readPicture } from '../js/canvas.js';
 import { createCompositor } from '../js/compositor.js';
@@ -56,7 +56,7 @@ export function located(points, shift) {
   return points.map((at) => ({ ...canvas.modelled(at, shift), back: canvas.original(canvas.target(at)) }));
 }
 
-/** Why a file is refused. @param {string} file */
+/** Reason for which a file is refused. @param {string} file */
 export async function refused(file) {
   return readPicture(new Blob([bytes(file)]), 'holiday.png').then(
     () => '',
@@ -133,7 +133,7 @@ export function closeEngine() {
 }
 
 /**
- * What a compositor draws of the open picture.
+ * Pixels that a compositor draws of the open picture.
  *
  * @param {'any-webgl'|'plain'} prefer
  * @param {{flow: string|null, repaint: string|null, xHat: string|null, mask?: string|null}[]} frames
@@ -163,7 +163,7 @@ export function atFullSize(frame) {
   return text(compositor.pixels().data);
 }
 
-/** Whether what was drawn is there again after the GPU was lost. @param {any} [frame] */
+/** True if what was drawn is there again after the GPU was lost. @param {any} [frame] */
 export async function afterLoss(frame = null) {
   const element = document.createElement('canvas');
   const compositor = createCompositor(element, picture, canvas, { prefer: 'any-webgl' });

@@ -57,7 +57,7 @@ async function decoded(file) {
 }
 
 /**
- * Whatever can be drawn, as a picture: a frame of the camera, a canvas, a decoded file.
+ * Picture of anything that can be drawn: a frame of the camera, a canvas, a decoded file.
  *
  * @param {CanvasImageSource} image
  * @param {number} width
@@ -132,7 +132,7 @@ export class Canvas {
     this.top = (this.side - this.shownHeight) >> 1;
     const context = /** @type {CanvasRenderingContext2D} */ (source.getContext('2d', { willReadFrequently: true }));
     const pixels = context.getImageData(0, 0, source.width, source.height);
-    /** What is shown, as Python shows it. */
+    /** Picture as shown, the same as Python's. */
     this.shown = resize(pixels, this.shownWidth, this.shownHeight);
     /** The model's view of it, `3 r r` in [-1, 1]. */
     this.x0 = floats(resize(this.#padded(), resolution, resolution));
@@ -152,7 +152,7 @@ export class Canvas {
     return then(toSquare, resizing([this.side, this.side], [this.resolution, this.resolution]));
   }
 
-  /** Whether a location in pixels of the user's picture lies on it. @param {Pair} at */
+  /** True if a location in pixels of the user's picture lies on it. @param {Pair} at */
   contains([x, y]) {
     return x >= -0.5 && x <= this.width - 0.5 && y >= -0.5 && y <= this.height - 0.5;
   }
@@ -171,7 +171,7 @@ export class Canvas {
     return { at: [x, y], shift: [scale[0] * shift[0], scale[1] * shift[1]] };
   }
 
-  /** Where a location of the user's picture lies in the model's frames; it may lie outside. @param {Pair} at @returns {Pair} */
+  /** Location of the user's picture in the model's frames; it may lie outside. @param {Pair} at @returns {Pair} */
   target([x, y]) {
     const { scale, offset } = this.toModel;
     return [scale[0] * x + offset[0], scale[1] * y + offset[1]];

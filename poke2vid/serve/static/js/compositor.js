@@ -12,7 +12,7 @@ import { WebGLCompositor, webglSupport } from './compositor/webgl.js';
 /** @typedef {import('./engine/types.js').Fields} Fields */
 
 /**
- * What else is drawn.
+ * Other things that are drawn.
  *
  * @typedef {object} Overlay
  * @property {Float32Array|null} [heat] `r r` in 0 ... 1, of the picture at rest; it moves with the picture

@@ -71,7 +71,7 @@ async function start() {
   }
 }
 
-/** What was done before an engine was lost, to be done again. @param {Kept} lost */
+/** Offers to do again what was done before an engine was lost. @param {Kept} lost */
 function offer({ script, picture, example: from }) {
   const again = async () => {
     if (!player) throw new Error('The engine is not there yet; wait a moment and open the picture again.');

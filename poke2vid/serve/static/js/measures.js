@@ -1,4 +1,4 @@
-/** How fast it goes. */
+/** Measurements of speed. */
 
 /** @typedef {import('./player.js').Player} Player */
 

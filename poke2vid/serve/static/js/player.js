@@ -178,7 +178,7 @@ export class Player {
     this.view?.draw(this.fields, this.heatMap);
   }
 
-  /** What moves together with a point; null takes the map away. @param {Float32Array|null} map */
+  /** Shows the map of what moves together with a point; null takes it away. @param {Float32Array|null} map */
   showHeat(map) {
     this.heatMap = map;
     this.draw();
@@ -280,7 +280,7 @@ export class Player {
     return this.#timeline.range(recorded);
   }
 
-  /** What was done in some frames, all unless given; null where there is none. @param {{from: number, to: number}} [range] @returns {Script|null} */
+  /** Script of what was done in some frames, all unless given; null where there is none. @param {{from: number, to: number}} [range] @returns {Script|null} */
   script(range = this.range(false)) {
     return this.#timeline.script(this.picture?.name ?? null, range);
   }
@@ -299,7 +299,7 @@ export class Player {
     return true;
   }
 
-  /** What a script holds is let go of, and it goes no further. */
+  /** Lets go of what a script holds and ends it. */
   stopReplay() {
     if (!this.replayed) return;
     this.#timeline.replayed = null;

@@ -72,7 +72,7 @@ export async function video(format, script, picture, { baseUrl, prefer, fps, fro
   }
 }
 
-/** What a script does, frame by frame, and how that looks. */
+/** Actions of a script, frame by frame, and their looks. */
 class Pokes {
   /** @param {Script} script */
   constructor(script) {

@@ -49,7 +49,7 @@ function blocks({ data, width: stride }, width, height, across, down) {
 }
 
 /**
- * Which pixels of a row a pixel of the shorter row covers, and by what share.
+ * Pixels of a row that a pixel of the shorter row covers, and their shares.
  *
  * @param {number} from @param {number} to @param {number} scale
  */

@@ -30,14 +30,14 @@ const FIELDS = {
   rest: { needs: ['frame', 'stiffness', 'momentum'], may: ['anchored'] },
 };
 
-/** Where something grabbed shall go. @param {{at: Pair, shift: Pair}} event @returns {Pair} */
+/** Target of something grabbed. @param {{at: Pair, shift: Pair}} event @returns {Pair} */
 export const targetOf = ({ at, shift }) => [at[0] + shift[0], at[1] + shift[1]];
 
 /** @param {{at: Pair, shift: Pair}} event @returns {Grip} */
 export const gripOf = (event) => ({ at: event.at, to: targetOf(event) });
 
 /**
- * What is held after an event; changes `held`. A finger that touches anew lets go first, also for a push.
+ * Applies an event to what is held; changes `held`. A finger that touches anew lets go first, also for a push.
  *
  * @param {Map<number, Grip>} held @param {ScriptEvent} event
  */
@@ -52,7 +52,7 @@ export function holdAfter(held, event) {
   if (event.type === 'poke' && event.kind === 'shift') held.set(event.pointer, gripOf(event));
 }
 
-/** What is held once more was done. @param {Map<number, Grip>} held @param {ScriptEvent[]} events */
+/** Grips after more was done. @param {Map<number, Grip>} held @param {ScriptEvent[]} events */
 export function heldAfter(held, events) {
   const after = new Map(held);
   for (const event of events) holdAfter(after, event);
@@ -92,7 +92,7 @@ export function toggled(range, now) {
   return range.from < now ? { ...range, to: now } : null;
 }
 
-/** What is left of a recording where the frames after `now` are taken back. @param {Range|null} range @param {number} now @returns {Range|null} */
+/** Rest of a recording where the frames after `now` are taken back. @param {Range|null} range @param {number} now @returns {Range|null} */
 export function shortened(range, now) {
   if (!range || range.to === null) return range && { ...range, from: Math.min(range.from, now) };
   return range.from < now ? { ...range, to: Math.min(range.to, now) } : null;
@@ -104,7 +104,7 @@ export function spanOf(range, now) {
   return { from: Math.max(range?.from ?? 0, to - MAX_FRAMES), to };
 }
 
-/** What is done, as it is done. */
+/** Record of what is done, as it is done. */
 export class Recorder {
   constructor() {
     /** @type {ScriptEvent[]} */

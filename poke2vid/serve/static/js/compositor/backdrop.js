@@ -49,7 +49,7 @@ export function backdropOf(source, canvas, mask) {
 }
 
 /**
- * Where a picture of a size lies on its square, and from that one's pixels to the model's.
+ * Place of a picture of a size on its square, and the way from that one's pixels to the model's.
  *
  * @param {number} width @param {number} height @param {Canvas} canvas
  */
@@ -68,7 +68,7 @@ function inverse({ scale: [x, y], offset }) {
 }
 
 /**
- * Whether two masks are of one picture: one that is opened again has another array.
+ * True if two masks are of one picture: one that is opened again has another array.
  *
  * @param {Float32Array|null} a
  * @param {Float32Array|null} b
@@ -89,7 +89,7 @@ function pixelsOf(source) {
   return context.getImageData(0, 0, width, height);
 }
 
-/** Where neither a pixel nor one beside it shows much of the object. @param {RowReader} reader @param {Float32Array} mask */
+/** Pixels at which neither they nor their neighbours show much of the object. @param {RowReader} reader @param {Float32Array} mask */
 function knownOf(reader, mask) {
   const side = reader.width;
   const known = new Uint8Array(side * side).fill(1);

@@ -32,7 +32,7 @@ export class Cutout {
     this.top = top;
     this.r = canvas.resolution;
     const backdrop = backdropOf(source, canvas, mask);
-    /** What shows where the object has gone, as the picture's pixels. */
+    /** Background that shows where the object has gone, as the picture's pixels. */
     this.behind = levels.slice();
     const [x, y, right, bottom] = this.#box(backdrop);
     /** The part of the square that has any of the layer, and a pixel more to the right and below. */
@@ -40,12 +40,12 @@ export class Cutout {
     const size = this.box.width * this.box.height;
     /** Premultiplied red, green, blue, and opacity. */
     this.layer = new Int16Array(4 * size);
-    /** Whether there is any between a pixel and its neighbours to the right and below. */
+    /** True where there is any between a pixel and its neighbours to the right and below. */
     this.some = new Uint8Array(size);
     this.#cut(levels, backdrop, map);
   }
 
-  /** Where there may be any of the layer, in pixels of the square. @param {Backdrop} backdrop */
+  /** Box that may hold any of the layer, in pixels of the square. @param {Backdrop} backdrop */
   #box({ side: small, values }) {
     const { side, mask, r } = this;
     const box = { left: side, top: side, right: 0, bottom: 0 };

@@ -1,4 +1,4 @@
-/** How a heat map is laid over a picture; the same for both compositors. */
+/** Heat map over a picture; the same for both compositors. */
 
 /** Of heat 0 and 1. */
 export const HEAT_OPACITY = [0, 0.78];

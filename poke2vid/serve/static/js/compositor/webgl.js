@@ -114,7 +114,7 @@ const ATTRIBUTES = {
 /** @type {{slow: boolean, maxTexture: number}|null|undefined} */
 let support;
 
-/** What WebGL2 can do here, null if nothing; tried on an element of its own, for one that has a context can have no other. */
+/** Abilities of WebGL2 here, null if none; tried on an element of its own, for one that has a context can have no other. */
 export function webglSupport() {
   if (support !== undefined) return support;
   const context = (/** @type {boolean} */ fast) =>
@@ -131,7 +131,7 @@ export function webglSupport() {
   return support;
 }
 
-/** Whether a program plays the GPU; not every browser counts that as slow. @param {WebGL2RenderingContext} gl */
+/** True if a program plays the GPU; not every browser counts that as slow. @param {WebGL2RenderingContext} gl */
 function isProgram(gl) {
   const named = gl.getExtension('WEBGL_debug_renderer_info')?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER;
   return /swiftshader|llvmpipe|softpipe|basic render|software/i.test(String(gl.getParameter(named)));

@@ -1,4 +1,4 @@
-/** Which engine, and which of the ways in which this browser can compute. */
+/** Choice of the engine, and of one of the ways in which this browser can compute. */
 
 import { webglSupport } from '../compositor/webgl.js';
 import { LocalEngine } from './local.js';
@@ -58,7 +58,7 @@ export async function createEngine(baseUrl, { prefer = 'auto', onProgress = () =
   return best;
 }
 
-/** What could be tried, the best guess first. @param {'auto'|'webgpu'|'wasm'} prefer @returns {Promise<Choice[]>} */
+/** Choices to try, the best guess first. @param {'auto'|'webgpu'|'wasm'} prefer @returns {Promise<Choice[]>} */
 async function choicesFor(prefer) {
   const threads = crossOriginIsolated ? Math.max(1, Math.min(MAX_THREADS, spareCores())) : 1;
   /** @type {Choice[]} */
@@ -77,7 +77,7 @@ function spareCores() {
   return cores > 2 || drawsItself ? cores - 1 : cores;
 }
 
-/** Whether there is a GPU, and not a program that plays one: that is slower than WASM. */
+/** True if there is a GPU, and not a program that plays one: that is slower than WASM. */
 async function hasGpu() {
   try {
     const adapter = await /** @type {any} */ (navigator).gpu?.requestAdapter();

@@ -8,13 +8,13 @@ import { fetched, pattern, requireAgreement, run, sessionsOf, valuesOf, warmTime
 /** @typedef {import('./types.js').Progress} Progress */
 
 /**
- * What a step starts from and gives; on the GPU its tensors must be released by hand.
+ * State that a step starts from and gives; on the GPU its tensors must be released by hand.
  *
  * @typedef {{sigma: Tensor[], velocity: Tensor[]}} StateTensors
  */
 
 /**
- * What encode_image says of a picture; the same during a whole session.
+ * Output of encode_image for a picture; the same during a whole session.
  *
  * @typedef {object} Start
  * @property {Record<string, Tensor>} constant the inputs `home_n`, `drift_n`, `context_k` of `step`
@@ -183,7 +183,7 @@ export function disposeStart({ constant, state, restDrive }) {
   restDrive.dispose();
 }
 
-/** Where outputs go: what a later step reads stays on the GPU. @param {any} model @param {string} graph */
+/** Places of outputs: what a later step reads stays on the GPU. @param {any} model @param {string} graph */
 function gpuOutputs(model, graph) {
   if (graph !== 'step') return 'gpu-buffer';
   const names = Object.keys(model.graphs.step.outputs);

@@ -1,5 +1,5 @@
 /**
- * What moves together with a point (Sec. 4.2, Fig. 5 of the paper; poke2vid/measures/correlation.py): many pokes at
+ * Map of what moves together with a point (Sec. 4.2, Fig. 5 of the paper; poke2vid/measures/correlation.py): many pokes at
  * one point of the picture at rest, and for every pixel the mean square of how far its motion is from the poke, in
  * [magnitude, angle]. A still pixel's is the zero of the map, the poke's own motion its one.
  *
@@ -23,7 +23,7 @@ const STILL = 0.05; // of the longest: what moves less has no direction
 const INVERSIONS = 6; // fixed-point iterations that turn a backward flow into a forward one
 const SEED = 0;
 
-/** How many pokes are predicted at once; one step of them must not hold up the live picture for long. @param {number} r */
+/** Number of pokes that are predicted at once; one step of them must not hold up the live picture for long. @param {number} r */
 const batchOf = (r) => (r <= 64 ? 8 : r <= 128 ? 4 : 2);
 
 /**
@@ -111,7 +111,7 @@ class Disagreement {
     }
   }
 
-  /** How far a motion is from a poke in [magnitude, angle]. @param {number} dx @param {number} dy @param {Pair} shift */
+  /** Distance of a motion from a poke in [magnitude, angle]. @param {number} dx @param {number} dy @param {Pair} shift */
   difference(dx, dy, shift) {
     const moved = Math.hypot(dx, dy);
     const angle = moved < STILL * this.longest ? 0 : Math.atan2(dy, dx);
@@ -147,7 +147,7 @@ class Energy {
 }
 
 /**
- * Where every pixel of x_0 goes, D(x) = -flow(x + D(x)), from where every pixel of the frame comes.
+ * Displacement of every pixel of x_0, D(x) = -flow(x + D(x)), from where every pixel of the frame comes.
  *
  * @param {Float32Array} flow `2 r r`, backward
  * @param {number} r

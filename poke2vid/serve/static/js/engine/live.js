@@ -158,7 +158,7 @@ export class LiveState {
 }
 
 /**
- * Which share of a step is taken when the same has touched the object for some frames (poke2vid/live/law_of_rest.py, pace).
+ * Share of a step that is taken when the same has touched the object for some frames (poke2vid/live/law_of_rest.py, pace).
  *
  * @param {number} unchanged
  * @param {Touch['rest']} rest

@@ -6,7 +6,7 @@
 /** @typedef {{at: Pair, shift: Pair, origin: Pair}} Poke origin: where in x_0 that lies which showed there when it was poked */
 
 /**
- * What touches the object now. Never written to, so that keeping one is enough to come back to it.
+ * Touches of the object now. Never written to, so that keeping one is enough to come back to it.
  *
  * @typedef {object} Touch
  * @property {ReadonlyMap<number, Poke>} held shift pokes in force, by pointer, in the order in which they were made
@@ -15,7 +15,7 @@
  */
 
 /**
- * What of model.json this module needs.
+ * Part of model.json that this module needs.
  *
  * @typedef {{resolution: number, poke_kind: PokeKind, poke_gain: number, patch_radius: number, max_shift: number}} PokeRules
  */
@@ -54,7 +54,7 @@ export function rasterise(pokes, rules, map) {
 }
 
 /**
- * What touches the object after an action.
+ * Touches of the object after an action.
  *
  * @param {Touch} touch
  * @param {Action} action

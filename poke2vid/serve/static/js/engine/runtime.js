@@ -59,7 +59,7 @@ export async function sessionsOf(ort, names, bytes, backend, outputs) {
 }
 
 /**
- * What a graph gives.
+ * Outputs of a graph.
  *
  * @param {Record<string, OrtSession>} sessions
  * @param {string} name

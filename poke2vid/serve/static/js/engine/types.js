@@ -10,7 +10,7 @@
 /** @typedef {'wasm'|'webgpu'|'server'} Backend */
 
 /**
- * What is done to the object before a step; the same as an event of a poke script.
+ * Action on the object before a step; the same as an event of a poke script.
  *
  * - `poke`: a shift is held until it is released, and the same pointer poked anew first lets go; an impulse lasts one step.
  * - `drag`: the grabbed point shall now go to `to`, which may lie outside the frame.
@@ -70,10 +70,10 @@
  */
 
 /**
- * How far the start has come. `loaded` and `total` are bytes of the model; both 0 while the runtime is fetched and compiled.
+ * Progress of the start. `loaded` and `total` are bytes of the model; both 0 while the runtime is fetched and compiled.
  *
  * @typedef {{stage: 'runtime'|'model'|'warming up', loaded: number, total: number}} Progress
  */
 
-/** How many marks an engine keeps; the oldest are forgotten. */
+/** Number of marks that an engine keeps; the oldest are forgotten. */
 export const MAX_MARKS = 64;

@@ -13,7 +13,7 @@ import { TouchState, warmUp } from './touch/live.js';
 import { heat as touchHeat } from './touch/parts.js';
 
 /**
- * What runs a model, by its kind: its graphs, what is to be compiled besides, a session, and what moves together with a point.
+ * Programs that run a model, by its kind: its graphs, what is to be compiled besides, a session, and the map of what moves together with a point.
  *
  * @type {Record<string, any>}
  */

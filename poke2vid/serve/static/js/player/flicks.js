@@ -25,7 +25,7 @@ export class Flicks {
     return true;
   }
 
-  /** Who is let go of now. @param {number} frame */
+  /** Pointers that are let go of now. @param {number} frame */
   due(frame) {
     return [...this.leaving].filter((pointer) => this.#isDue(pointer, frame));
   }

@@ -1,5 +1,5 @@
 /**
- * What fingers do to a picture, and what the engine knows of it: events wait here until a step takes them. Sliders count as
+ * Events of fingers on a picture, and what the engine knows of them: they wait here until a step takes them. Sliders count as
  * fingers; they set the law of rest. Pins are pointers that hold without a finger.
  */
 
@@ -13,7 +13,7 @@ import { Flicks } from './flicks.js';
 /** @typedef {import('../script.js').ScriptEvent} ScriptEvent */
 
 /** An event whose frame is not known before it is felt; `since` is its time stamp. @typedef {ScriptEvent & {since?: number}} Pending */
-/** What the engine felt at some time. @typedef {{held: Map<number, Grip>, pins: Set<number>, rest: Rest}} Felt */
+/** Touches and law that the engine felt at some time. @typedef {{held: Map<number, Grip>, pins: Set<number>, rest: Rest}} Felt */
 
 export class Hands {
   /** @type {Map<number, Grip>} what fingers and pins hold now */

@@ -1,5 +1,5 @@
 /**
- * When a step is due. The screen's refreshes drive it, so that a hidden page rests; what is due between two of them does not wait
+ * Clock of steps that are due. The screen's refreshes drive it, so that a hidden page rests; what is due between two of them does not wait
  * for the second.
  */
 

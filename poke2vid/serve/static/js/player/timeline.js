@@ -52,7 +52,7 @@ export class Timeline {
     return spanOf(recorded ? this.recording : null, this.time);
   }
 
-  /** What was done in some frames; null where there is none. @param {string|null} image @param {{from: number, to: number}} range */
+  /** Script of what was done in some frames; null where there is none. @param {string|null} image @param {{from: number, to: number}} range */
   script(image, { from, to }) {
     return to > from ? this.#recorder.script(image, from, to) : null;
   }

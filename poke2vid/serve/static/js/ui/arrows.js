@@ -1,4 +1,4 @@
-/** What pokes look like, over the picture and in videos. */
+/** Drawing of pokes, over the picture and in videos. */
 
 /** @typedef {import('../engine/types.js').Pair} Pair */
 /** @typedef {CanvasRenderingContext2D|OffscreenCanvasRenderingContext2D} Context */
@@ -49,7 +49,7 @@ function drawDot(context, at, unit, rings) {
   }
 }
 
-/** Where keys would grab. @param {Context} context @param {Pair} at */
+/** Place that keys would grab. @param {Context} context @param {Pair} at */
 export function drawCross(context, [x, y]) {
   context.lineCap = 'round';
   for (const [colour, width] of /** @type {[string, number][]} */ ([['rgba(10,12,16,.7)', 5], ['#fff', 2.2]])) {

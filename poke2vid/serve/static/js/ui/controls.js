@@ -110,7 +110,7 @@ function slider(id, use) {
   change();
 }
 
-/** How far its track is coloured. @param {HTMLInputElement} input */
+/** Colours its track up to the value. @param {HTMLInputElement} input */
 function fill(input) {
   const [low, high] = [Number(input.min), Number(input.max)];
   input.style.setProperty('--fill', `${(100 * (Number(input.value) - low)) / (high - low)}%`);
@@ -123,7 +123,7 @@ function showFeelReset() {
   byId('feel-reset').hidden = usual && usualRest;
 }
 
-/** What the player does now, on the buttons. @param {Player} player @param {Stage} stage */
+/** Shows on the buttons what the player does now. @param {Player} player @param {Stage} stage */
 export function show(player, stage) {
   const { playing, rest, pins, replayed, engine, heatMap } = player;
   byId('play').setAttribute('aria-pressed', String(playing));
@@ -145,7 +145,7 @@ export function show(player, stage) {
   stage.refresh();
 }
 
-/** How long a recording is. @param {Player|null} player */
+/** Shows the length of a recording. @param {Player|null} player */
 function showClock(player) {
   const goesOn = player?.recording?.to === null;
   const [button, clock] = [byId('record'), byId('record-time')];

@@ -59,7 +59,7 @@ export function bindRest(player, fill) {
 }
 
 /**
- * What the sliders say. Where they stand at their usual places that is the usual law to the last digit, which leaves every
+ * Law that the sliders ask for. Where they stand at their usual places that is the usual law to the last digit, which leaves every
  * place of a thing to what the model has learnt.
  *
  * @param {Player} player

@@ -30,7 +30,7 @@ export class Heating {
     this.#show();
   }
 
-  /** Whether there was something to end. */
+  /** Ends it; true if there was something to end. */
   end() {
     if (!this.on) return false;
     this.asked++;

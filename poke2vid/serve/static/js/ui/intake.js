@@ -70,7 +70,7 @@ export function listExamples(examples, onChosen) {
   byId('examples').parentElement.hidden = examples.length === 0;
 }
 
-/** Which example, if any, is on the stage; and what is known of the picture. @param {Example|null} example @param {string} name */
+/** Marks the example on the stage, if any, and shows what is known of the picture. @param {Example|null} example @param {string} name */
 export function showCurrent(example, name) {
   byId('credit').textContent = example ? `${example.title} · ${example.credit}, ${example.licence}` : name;
   byId('watch').hidden = !example?.script;

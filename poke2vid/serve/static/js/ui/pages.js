@@ -1,4 +1,4 @@
-/** What appears over the page: short messages, dialogs, the camera; and what is remembered of a visit. */
+/** Things that appear over the page: short messages, dialogs, the camera; and what is remembered of a visit. */
 
 const TOAST_MS = 6000;
 const SLOW_TOAST_MS = 20_000; // where there is something to press

@@ -7,7 +7,7 @@ import { colourOf, drawCross, drawPoke } from './arrows.js';
 /** @typedef {'pull'|'pin'|'push'} Mode */
 
 /**
- * What one finger, or the keys, hold.
+ * Grip of one finger, or of the keys.
  *
  * @typedef {object} Finger
  * @property {number} pointer of the poke

@@ -39,7 +39,7 @@ export function backward(u, layer) {
 }
 
 /**
- * What every pixel brings where it goes, shared among the four pixels about the place: weighted dx and dy, weight and area.
+ * Contributions of every pixel where it goes, shared among the four pixels about the place: weighted dx and dy, weight and area.
  *
  * @param {Float32Array} u @param {Float32Array} layer
  */

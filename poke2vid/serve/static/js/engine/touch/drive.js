@@ -1,4 +1,4 @@
-/** What all touches together do to the object (`drive` of poke2vid/model/touch_video.py). */
+/** Drive of the object by all touches together (`drive` of poke2vid/model/touch_video.py). */
 
 import { between, enlarged } from '../../fields.js';
 import { AREA, BASIS, CELLS, LAW, PER_CELL, SIDE, SIZE, SWING, SWING_SIDE } from './field.js';
@@ -8,7 +8,7 @@ import { mapsOf, staysOf } from './swing.js';
 /** @typedef {import('../types.js').Pair} Pair */
 
 /**
- * What the encoder says of a touch, and what follows from that alone.
+ * Output of the encoder for a touch, and what follows from that alone.
  *
  * @typedef {object} Touched
  * @property {Pair} at in pixels of the field
@@ -59,7 +59,7 @@ export function cellsOf(influence, first, count) {
 
 const STEP = CELLS / SWING_SIDE;
 
-/** Where a map of time begins in an influence. @param {number} map */
+/** Offset of a map of time in an influence. @param {number} map */
 function placeOf(map) {
   const [channel, within] = [Math.floor(map / STEP ** 2), map % STEP ** 2];
   return (BASIS * PER_CELL + channel) * AREA + Math.floor(within / STEP) * CELLS + (within % STEP);

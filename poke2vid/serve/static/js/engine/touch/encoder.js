@@ -11,7 +11,7 @@ import { SIDE } from './field.js';
 /** @typedef {import('../types.js').Progress} Progress */
 
 /**
- * What encode_image says of a picture; the same during a whole session.
+ * Output of encode_image for a picture; the same during a whole session.
  *
  * @typedef {{mask: Float32Array, levels: Record<string, Tensor>}} Seen mask is o, where something that moves shows, `64 64`
  */
@@ -87,7 +87,7 @@ export class TouchEncoder {
   }
 }
 
-/** What was seen of a picture that is no longer there. @param {Seen} seen */
+/** Frees the features of a picture that is no longer there. @param {Seen} seen */
 export function forget({ levels }) {
   Object.values(levels).forEach((tensor) => tensor.dispose());
 }
@@ -101,7 +101,7 @@ async function trial(encoder) {
   return values;
 }
 
-/** What touches read stays on the GPU. @param {string} graph */
+/** Places of outputs: what touches read stays on the GPU. @param {string} graph */
 function gpuOutputs(graph) {
   const levels = [1, 2, 3, 4].map((n) => [`level_${n}`, 'gpu-buffer']);
   return graph === 'encode_image' ? { mask: 'cpu', ...Object.fromEntries(levels) } : 'cpu';

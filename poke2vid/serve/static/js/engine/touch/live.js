@@ -66,7 +66,7 @@ export class TouchState {
     return new TouchState(encoder, await encoder.see(x0), x0);
   }
 
-  /** Where the object's layer shows in x_0, `r r` in 0 ... 1; the same for all frames. */
+  /** Extent of the object's layer in x_0, `r r` in 0 ... 1; the same for all frames. */
   get mask() {
     return enlarged(this.seen.mask, 1, SIDE, this.encoder.resolution).map(opacity);
   }
@@ -117,14 +117,14 @@ export class TouchState {
     forget(this.seen);
   }
 
-  /** What the encoder says of a point of x_0. @param {Pair} at in pixels of the model @returns {Promise<Touched>} */
+  /** Output of the encoder for a point of x_0. @param {Pair} at in pixels of the model @returns {Promise<Touched>} */
   async touchAt(at) {
     const place = toField(at, this.encoder.resolution);
     return touchedOf(await this.encoder.touch(this.seen, place), place, this.seen.mask);
   }
 
   /**
-   * What all touches together do, and the touches; those of before are known.
+   * Drive of all touches together, and the touches; those of before are known.
    *
    * @param {Touch} touch
    * @returns {Promise<{touched: ReadonlyMap<string, Touched>, drive: Drive|null}>}
@@ -146,7 +146,7 @@ export class TouchState {
   }
 
   /**
-   * Where in x_0 that lies which shows at a location.
+   * Point of x_0 that shows at a location.
    *
    * @param {Pair} at @param {Fields|null} fields what is shown
    * @returns {Pair}

@@ -1,4 +1,4 @@
-/** What moves along with a point, from what the encoder says of a touch there: nothing is poked, nothing rolled out. */
+/** Map of what moves along with a point, from what the encoder says of a touch there: nothing is poked, nothing rolled out. */
 
 import { enlarged } from '../../fields.js';
 import { cellsOf } from './drive.js';

@@ -1,6 +1,6 @@
 /**
  * The response to touches: from influence maps and shifts to how far every pixel of x_0 goes (poke2vid/model/response.py).
- * What adds up are forces, for which a small system is solved, so that every touched point arrives.
+ * Forces add up, for which a small system is solved, so that every touched point arrives.
  */
 
 import { AREA, BASIS, CELLS, PER_CELL, SIDE, SIZE, gate } from './field.js';
@@ -25,14 +25,14 @@ function basis([x, y]) {
 }
 
 /**
- * Where in an influence the maps lie that a pixel of the field is read from; the next function's are `PER_CELL * AREA` further.
+ * Offset in an influence of the maps that a pixel of the field is read from; the next function's are `PER_CELL * AREA` further.
  *
  * @param {number} d 0 for dx, 1 for dy @param {number} row @param {number} column
  */
 const mapAt = (d, row, column) => (4 * d + 2 * (row & 1) + (column & 1)) * AREA + (row >> 1) * CELLS + (column >> 1);
 
 /**
- * How a touch moves a point: for dx and then dy a coefficient of every function, bilinear between the field's pixels.
+ * Motion of a point under a touch: for dx and then dy a coefficient of every function, bilinear between the field's pixels.
  *
  * @param {Float32Array} influence @param {Pair} at
  */

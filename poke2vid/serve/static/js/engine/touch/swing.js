@@ -1,5 +1,5 @@
 /**
- * How what was touched moves in time: every place of the object is an oscillator, driven by a hand or free
+ * Motion in time of what was touched: every place of the object is an oscillator, driven by a hand or free
  * (poke2vid/model/swing.py).
  */
 
@@ -10,7 +10,7 @@ import { LAW, SIZE } from './field.js';
 /** @typedef {{hertz: number, damping: number}} Causes of a swing; the damping as a share of the critical one */
 
 /**
- * Where the object is in its motion; nothing in it is ever written to.
+ * State of the object's motion; nothing in it is ever written to.
  *
  * @typedef {object} Motion
  * @property {Float32Array} u how far every pixel of x_0 has gone, `2 64 64` in pixels of the field
@@ -135,7 +135,7 @@ function oscillator(omega, zeta) {
   return [1 + rho - 2 * Math.sqrt(rho) * Math.cos(omega * Math.sqrt(1 - zeta * zeta)), rho];
 }
 
-/** How far a free oscillator gets that starts with the speed 1. @param {number} omega @param {number} zeta */
+/** Distance that a free oscillator gets from a start at speed 1. @param {number} omega @param {number} zeta */
 function peak(omega, zeta) {
   const theta = omega * Math.sqrt(1 - zeta * zeta);
   const n = Math.max(Math.acos(zeta) / theta, 1);
@@ -162,7 +162,7 @@ export function causesOf({ stiffness, momentum }) {
 }
 
 /**
- * Which share of what is left of its way a hand goes after so many frames: together a path of least jerk.
+ * Share of what is left of its way that a hand goes after so many frames: together a path of least jerk.
  *
  * @param {number} frames
  */

@@ -18,6 +18,10 @@ from poke2vid.types import InputError
 PerceptualName = Literal["vgg19", "vgg16", "squeeze", "none"]
 LpipsName = Literal["squeeze", "alex", "vgg"]
 PERCEPTUAL: tuple[str, ...] = get_args(PerceptualName)
+# Factor on L_rec's feature terms, so that a weight means about the same gradient on every network: `python
+# benchmarks/feature_scales.py` gives SqueezeNet 37.7 times VGG-16's (31 ... 48, 64 and 128 pixels). The next power of two is
+# exact in floating point, so that presets of before keep their bits. VGG-19, the paper's, is 1 by definition (decision 023).
+SCALES: dict[PerceptualName, float] = {"vgg19": 1.0, "vgg16": 1.0, "squeeze": 2.0**-5, "none": 1.0}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
 Features = tuple[Tensor, ...]  # one `b c_k h_k w_k` per tap, finest first
@@ -31,12 +35,10 @@ class FeatureNet(nn.Sequential):
     Attributes:
         taps: indices of the layers that are read, ascending; the net ends at the last.
         smallest: shortest side of a frame, in pixels, with a non-empty map at the last tap.
-        scale: factor on L_rec's feature terms, so that a weight means the same gradient on every network (decision 023).
     """
 
     taps: tuple[int, ...]
     smallest: int
-    scale = 1.0
     mean: Tensor
     std: Tensor
 

@@ -24,9 +24,12 @@ SubjectOption = Annotated[
 ]
 LpipsOption = Annotated[
     str | None,
-    typer.Option("--lpips", help="vgg as in the paper, or squeeze; default: squeeze where its weights are, else none."),
+    typer.Option(
+        "--lpips",
+        help="vgg as in the paper, alex, squeeze, or several with commas; default: all whose weights are here.",
+    ),
 ]
 DownloadOption = Annotated[
     bool,
-    typer.Option("--download", help="Fetch public weights that are not here: I3D's 50 MB, and what --lpips needs."),
+    typer.Option("--download", help="Fetch public weights that are not here: I3D's 47 MB, and what --lpips needs."),
 ]

@@ -24,7 +24,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override one setting. Repeatable.")
     ] = None,
     perceptual: Annotated[
-        str | None, typer.Option("--perceptual", help="vgg19, squeeze or none: the network behind L_rec.")
+        str | None, typer.Option("--perceptual", help="vgg19, vgg16, squeeze or none: the network behind L_rec.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     init: Annotated[

@@ -71,13 +71,16 @@ _TABLE = (
         f"{frames.K_2}, data range 1 of frames in [0, 1], windows within the frame, mean over colours, time and clips",
         {"bench": "; after shifts"}, frames.ssim,
     ),
-    Measure(
-        "lpips", "LPIPS", "", "lower", "LPIPS v0.1 ",
-        {
-            "heldout": "on the network named below (the paper's is on VGG-16; another is not comparable with it), frames in "
-            "[-1, 1] at their own size: mean over time, then clips",
-            "bench": "(squeeze) after shifts: mean over the frames T/2, T and the last, then pokes",
-        },
+    *(
+        Measure(
+            name, f"LPIPS ({net})", "", "lower", f"LPIPS v0.1 on {network}, ",
+            {"heldout": f"frames in [-1, 1] at their own size: mean over time, then clips{note}",
+             "bench": "after shifts: mean over the frames T/2, T and the last, then pokes"},
+        )
+        for name, net, network, note in (
+            ("lpips_vgg", "vgg", "VGG-16", ", as the paper's"), ("lpips_alex", "alex", "AlexNet", ""),
+            ("lpips", "squeeze", "SqueezeNet 1.1", ""),
+        )
     ),
     Measure(
         "sharpness", "sharpness", "", "neither", "gradient energy over the truth's; 1 is as sharp", {}, frames.sharpness,
@@ -223,8 +226,8 @@ _TABLE = (
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _TABLE}
 REPORTS: Mapping[ReportName, tuple[str, ...]] = {  # report -> its measures, in its order
     "heldout": (
-        "psnr", "ssim", "lpips", "sharpness", "poke_epe", "poke_error_share", "pck", "halfway_epe", "poke_length",
-        "response_epe", "background", "ignored_poke",
+        "psnr", "ssim", "lpips_vgg", "lpips_alex", "lpips", "sharpness", "poke_epe", "poke_error_share", "pck",
+        "halfway_epe", "poke_length", "response_epe", "background", "ignored_poke",
     ),
     "distances": (I3DFeatures.name, MoViNetFeatures.name, TrackFeatures.name),
     "bench": (

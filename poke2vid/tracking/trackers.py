@@ -11,7 +11,7 @@ from poke2vid.flow.chain import FlowChain
 from poke2vid.flow.classical import DisFlow
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
 from poke2vid.flow.raft import RaftFlow
-from poke2vid.pretrained.features import Lpips, build_lpips
+from poke2vid.pretrained.features import Lpips, LpipsName, build_lpips
 from poke2vid.tracking.tracks import track_chain
 from poke2vid.types import InputError
 
@@ -104,9 +104,9 @@ def bench_tracker() -> FlowChain:
     return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
 
 
-def lpips_if_found(weights_dir: Path | None) -> Lpips | None:
+def lpips_if_found(weights_dir: Path | None, name: LpipsName = "squeeze") -> Lpips | None:
     """LPIPS, or None if its weights are not found."""
     try:
-        return build_lpips(weights_dir)
+        return build_lpips(weights_dir, name=name)
     except InputError:
         return None

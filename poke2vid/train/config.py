@@ -119,7 +119,7 @@ class TrainConfig:
     stage_1_steps: int = 20_000
     stage_2_steps: int = 100_000
     freeze_object_encoder: bool = True
-    perceptual: Literal["vgg19", "squeeze", "none"] = "vgg19"
+    perceptual: Literal["vgg19", "vgg16", "squeeze", "none"] = "vgg19"
     perceptual_frames: int | None = None
     squared_trajectory: bool = True
     flow_softness: float = 0.0

@@ -198,7 +198,7 @@ def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.devi
         )
     except InputError as error:
         raise InputError(
-            f"{str(error).rstrip('.')}; or choose another network by --perceptual none, squeeze or vgg19."
+            f"{str(error).rstrip('.')}; or choose another network by --perceptual none, squeeze, vgg16 or vgg19."
         ) from error
     return extractor if extractor is None else extractor.to(device)
 

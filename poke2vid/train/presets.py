@@ -66,14 +66,14 @@ PRESETS: dict[str, TrainConfig] = {
     "small64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
         data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15, waypoints=(3, 6)),
-        weights=replace(_MOTION, perceptual=0.005),
+        weights=replace(_MOTION, perceptual=0.16),
         perceptual="squeeze", perceptual_frames=3, batch=8, learning_rate=1.5e-3, decay=0.05, clip_gradient=1.0,
         stage_1_steps=100, stage_2_steps=5000, sample_every=200, checkpoint_every=100,
     ),
     "small128": TrainConfig(
         model=ModelConfig(resolution=128, channels=16, decoder="motion"),
         data=DataConfig(balance=0.5, poke_stds=2.0, min_motion=0.015, long_share=0.15, waypoints=(3, 6)),
-        weights=replace(_MOTION, perceptual=0.005),
+        weights=replace(_MOTION, perceptual=0.16),
         perceptual="squeeze", perceptual_frames=2, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
         stage_1_steps=100, stage_2_steps=5000, sample_every=200, checkpoint_every=100,
     ),
@@ -100,7 +100,7 @@ PRESETS: dict[str, TrainConfig] = {
     "ablation64": TrainConfig(
         model=ModelConfig(resolution=64, channels=8),
         data=DataConfig(max_pokes=1, poke_stds=1.0, min_motion=0.015, max_length=10, long_share=0.0, untouched_share=0.0),
-        weights=LossWeights(perceptual=0.05, **_NO_CRITICS),
+        weights=LossWeights(perceptual=1.6, **_NO_CRITICS),
         perceptual="squeeze", perceptual_frames=2, batch=5, learning_rate=1e-3, decay=0.1, clip_gradient=1.0,
         stage_1_steps=500, stage_2_steps=2000, sample_every=500, checkpoint_every=250, keep_checkpoints=1,
     ),

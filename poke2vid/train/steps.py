@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from poke2vid import losses
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.pretrained.features import SCALES
 from poke2vid.train.config import DataConfig, TrainConfig
 from poke2vid.train.data import Batch, generator_for
 from poke2vid.train.precision import convolving
@@ -98,7 +99,9 @@ def frame_terms(result: Rollout, x: Tensor, extractor: nn.Module | None, config:
     if extractor is not None and config.weights.perceptual:
         generator = generator_for(config.seed, "perceptual frames", step)
         chosen = torch.randperm(x.shape[1], generator=generator)[: config.perceptual_frames]
-        found["perceptual"] = losses.perceptual_loss(result.frames[:, chosen], x[:, chosen], extractor)
+        found["perceptual"] = SCALES[config.perceptual] * losses.perceptual_loss(
+            result.frames[:, chosen], x[:, chosen], extractor
+        )
     return found
 
 

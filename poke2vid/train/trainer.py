@@ -125,14 +125,17 @@ class Trainer:
         return norm
 
     def _gradients(self, terms: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
-        """Norm of each weighted term's own gradient on G, to show their balance (of this process's share)."""
-        parameters = [p for p in self.model.decoder.parameters() if p.requires_grad]
+        """Norm of each weighted term's own gradient on G, and in stage 2 on F (of this process's share): their balance."""
+        parts = {"": self.model.decoder, "F/": self.model.dynamics}
+        trained = {prefix: [p for p in part.parameters() if p.requires_grad] for prefix, part in parts.items()}
+        every = [p for parameters in trained.values() for p in parameters]
         norms = {}
         for name, term in terms.items():
-            found = torch.autograd.grad(weights[name] * term, parameters, retain_graph=True, allow_unused=True)
-            norms[name] = (
-                torch.stack([g.square().sum() for g in found if g is not None] or [torch.zeros(())]).sum().sqrt()
-            )
+            slopes = iter(torch.autograd.grad(weights[name] * term, every, retain_graph=True, allow_unused=True))
+            for prefix, parameters in trained.items():
+                found = [g.square().sum() for _, g in zip(parameters, slopes, strict=False) if g is not None]
+                if parameters:
+                    norms[prefix + name] = torch.stack(found or [torch.zeros(())]).sum().sqrt()
         return norms
 
     def state(self) -> dict[str, Tensor]:

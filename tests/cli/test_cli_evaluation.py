@@ -133,8 +133,8 @@ def test_evaluation_writes_videos_only_if_asked(
     ("arguments", "sentence"),
     [
         (("evaluate", "{large}", "--data", "{store}", "--out", "{out}"), "frames of 32 pixels and the model takes 64"),
-        (("evaluate", "{shift}", "--data", "{store}", "--out", "{out}", "--lpips", "alex"), "no LPIPS on 'alex'"),
-        (("evaluate", "{shift}", "--data", "{store}", "--out", "{out}", "--lpips", "vgg"), r"vgg16-397923af\.pth"),
+        (("evaluate", "{shift}", "--data", "{store}", "--out", "{out}", "--lpips", "resnet"), "no LPIPS on 'resnet'"),
+        (("evaluate", "{shift}", "--data", "{store}", "--out", "{out}", "--lpips", "alex,vgg"), r"alexnet\.features\.pth"),
         (("tables", "--suite", "5", "--data", "{store}", "--out", "{out}"), "--suite '5' is none of 1, 2, 3, 4"),
         (("tables", "--data", "{store}", "--out", "{out}"), "frames of 32 pixels and the model takes 64"),
         (("tables", "--preset", "tiny", "--dataset", "x", "--data", "{store}", "--out", "{out}"), "no published data set"),

@@ -40,7 +40,7 @@ def test_every_row_of_every_table_has_the_papers_numbers_for_its_data_sets() -> 
 
 
 def test_the_full_model_has_one_number_wherever_the_paper_gives_it_twice_but_for_ipers_psnr() -> None:
-    for column in ("lpips", "psnr", "FVD"):
+    for column in ("lpips_vgg", "psnr", "FVD"):
         for name in ("pp", "iper"):
             third, fourth = PUBLISHED[3, "Ours full", column][name], PUBLISHED[4, "Ours (N = 3)", column][name]
             assert (third == fourth) != ((column, name) == ("psnr", "iper"))
@@ -222,7 +222,7 @@ def test_what_is_written_is_what_was_made(made: tuple[Path, list[Table]]) -> Non
     [
         (Order((3,), BASE, 2, Plan(4), dataset="imagenet"), "no published data set 'imagenet'"),
         (Order((3,), BASE, 0, Plan(4)), "0 seeds train nothing"),
-        (Order((3,), BASE, 1, Plan(4), lpips="vgg"), r"vgg16-397923af\.pth"),
+        (Order((3,), BASE, 1, Plan(4), lpips=("vgg",)), r"vgg16\.features\.pth"),
         (Order((3,), BASE, 1, Plan(4), device="cuda:77"), "the device 'cuda:77' cannot be used"),
         (Order((3,), preset("ablation64"), 1, Plan(4)), "frames of 32 pixels and the model takes 64"),
     ],
@@ -283,8 +283,8 @@ def test_data_sets_have_names_for_people() -> None:
     assert set(DATASETS) == {"pp", "iper", "taichi", "h36m"}
 
 
-def test_an_lpips_that_is_not_the_papers_is_said_so(store_path: Path) -> None:
+def test_the_papers_network_of_lpips_is_named_beside_ours(store_path: Path) -> None:
     judges = find_judges(Store.open(store_path), None)
-    assert running._lpips_note(judges) == "LPIPS: no weights found"
-    assert "not the paper's" in running._lpips_note(replace(judges, lpips=Lpips("squeeze")))
-    assert running._lpips_note(replace(judges, lpips=Lpips("vgg"))) == "LPIPS v0.1 on VGG-16"
+    assert running._lpips_note(judges).startswith("LPIPS v0.1 on no network")
+    note = running._lpips_note(replace(judges, lpips=(Lpips("squeeze"), Lpips("alex"))))
+    assert note == "LPIPS v0.1 on squeeze, alex; the paper's is on vgg (VGG-16)"

@@ -340,8 +340,8 @@ def test_whatever_can_be_had_here_satisfies_the_protocol(shared: Path, monkeypat
     pytest.importorskip("ai_edge_litert", reason="needs the extra movinet")
     found, missing = find_extractors(shared / "weights")
     names = [extractor.name for extractor in found]
-    assert names == ["FVD-like (MoViNet-A0)", "track Frechet"]
-    assert list(missing) == ["FVD"]
+    assert names == ["FVD", "FVD-like (MoViNet-A0)", "track Frechet"]
+    assert not missing
     clip = film(1, 0)
     for extractor in found:
         assert isinstance(extractor, VideoFeatures)
@@ -352,14 +352,14 @@ def test_whatever_can_be_had_here_satisfies_the_protocol(shared: Path, monkeypat
         assert "compar" in extractor.family
     again, _ = find_extractors(shared / "weights")
     assert [e.digest for e in again] == [e.digest for e in found]
-    assert len({e.digest for e in found}) == 2
+    assert len({e.digest for e in found}) == 3
 
 
 def test_without_weights_only_the_tracks_are_left_and_the_others_say_why(tmp_path: Path, nowhere: None):
     found, missing = find_extractors(tmp_path)
     assert [extractor.name for extractor in found] == ["track Frechet"]
     assert missing["FVD"].startswith("no I3D weights: ")
-    assert "rgb_imagenet.pt" in missing["FVD"]
+    assert "i3d_kinetics_400.pth" in missing["FVD"]
     assert "movinet_int8.tflite" in missing["FVD-like (MoViNet-A0)"]
     assert all("\n" not in reason for reason in missing.values())
 
@@ -367,9 +367,9 @@ def test_without_weights_only_the_tracks_are_left_and_the_others_say_why(tmp_pat
 def test_fvd_comes_first_where_its_weights_are(
     tmp_path: Path, net: I3D, features: I3DFeatures, monkeypatch: pytest.MonkeyPatch, nowhere: None
 ):
-    path = tmp_path / "rgb_imagenet.pt"
+    path = tmp_path / "i3d.pth"
     torch.save({k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}, path)
-    monkeypatch.setitem(weights.KNOWN, "i3d", (WeightFile(path.name, git_blob=git_blob_id(path)),))
+    monkeypatch.setitem(weights.KNOWN, "i3d", (WeightFile(path.name, hashlib.sha256(path.read_bytes()).hexdigest()),))
     found, missing = find_extractors(tmp_path)
     assert found[0].name == "FVD"
     assert "FVD" not in missing
@@ -377,11 +377,6 @@ def test_fvd_comes_first_where_its_weights_are(
     assert isinstance(found[0], VideoFeatures)
     assert (found[0].dimensions, found[0].shortest) == (400, 9)
     assert "without x_0" in found[0].family
-
-
-def git_blob_id(path: Path) -> str:
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob " + str(len(content)).encode() + b"\0" + content).hexdigest()
 
 
 @pytest.fixture(scope="module")

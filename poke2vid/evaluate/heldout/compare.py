@@ -62,6 +62,6 @@ def _about(clips: EvaluationClips, judges: Judges, truth: Measured, plan: Plan, 
         "distribution_clips": count, "real_clips": real,
         "real_clips_that_are_truths_of_generated_ones": shared_clips(clips, count, real),
         "tracker": judges.tracker, "caution": judges.caution, "responses_against": f"{judges.flow} flow of the store",
-        "truth": judges.floor, "lpips": "no weights found" if judges.lpips is None else judges.lpips.name,
+        "truth": judges.floor, "lpips": ", ".join(judge.name for judge in judges.lpips) or "no weights found",
         "store": clips.key["store"][:12], "judges": judges.key, "batch": plan.batch,
     }  # fmt: skip

@@ -30,7 +30,7 @@ from poke2vid.train.distributed import device_named
 def evaluate(
     loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
-    batch: int = 16, lpips: LpipsName | None = None, device: str = "cpu", allow_download: bool = False,
+    batch: int = 16, lpips: tuple[LpipsName, ...] | None = None, device: str = "cpu", allow_download: bool = False,
     poke_margin: float | None = None, quiet: bool = False,
 ) -> HeldoutReport:  # fmt: skip
     """Scores a model, beside copy-the-first-frame and the truth.
@@ -39,7 +39,7 @@ def evaluate(
         num_clips: number of clips from the store's `split`, "test" or "train"; all of them if it has fewer.
         distribution_clips: number of first clips, and of real ones, for Frechet distances (paper: 1000).
         work: folder for measured rows, from which a stopped run resumes; None keeps nothing.
-        lpips: network of LPIPS, whose weights must exist; None is SqueezeNet if its weights exist, else no column.
+        lpips: networks of LPIPS, whose weights must exist; None takes all whose weights are found.
         allow_download: fetch missing public weights where they can be downloaded.
         poke_margin: least distance of a poke from the rim of what moves, as a share of the side; None as in training.
         videos: folder for an MP4 of every predicted clip beside its truth; None writes none.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from poke2vid.data.store import Store
 from poke2vid.measures.extractors import VideoFeatures, find_extractors
-from poke2vid.pretrained.features import Lpips, LpipsName, build_lpips
+from poke2vid.pretrained.features import LPIPS_NETS, Lpips, LpipsName, build_lpips
 from poke2vid.pretrained.i3d import I3DFeatures
 from poke2vid.tracking.trackers import Tracker, lpips_if_found, tracker_for
 from poke2vid.tracking.tracks import TrackFeatures, track_features
@@ -30,7 +30,7 @@ class Judges:
         tracker: name of the tracker.
         caution: problem of that tracker for this store; empty if none.
         flow: source of the store's own flow, which responses are measured against.
-        lpips: None if its weights are not found.
+        lpips: on each network that was asked for, or whose weights are found.
         extractors: one per column of distances.
         missing: unavailable column -> the reason.
         device: of LPIPS and of the extractors' torch networks; the tracker stays on the CPU.
@@ -41,7 +41,7 @@ class Judges:
     tracker: str
     caution: str
     flow: str
-    lpips: Lpips | None
+    lpips: tuple[Lpips, ...]
     extractors: tuple[VideoFeatures, ...]
     missing: Mapping[str, str]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -76,7 +76,7 @@ class Judges:
     def key(self) -> dict[str, Any]:
         """Key of the judges: equal if their judgements are."""
         return {
-            "version": VERSION, "tracker": self.tracker, "lpips": "" if self.lpips is None else self.lpips.name,
+            "version": VERSION, "tracker": self.tracker, "lpips": ", ".join(judge.name for judge in self.lpips),
             "extractors": {extractor.name: extractor.digest for extractor in self.extractors},
         }  # fmt: skip
 
@@ -100,7 +100,7 @@ class Judges:
 
 
 def find_judges(
-    store: Store, weights_dir: Path | None, lpips: LpipsName | None = None, device: torch.device | None = None,
+    store: Store, weights_dir: Path | None, lpips: tuple[LpipsName, ...] | None = None, device: torch.device | None = None,
     allow_download: bool = False,
 ) -> Judges:  # fmt: skip
     """Finds LPIPS, feature extractors, and a tracker that did not make the store's pokes, as far as available here.
@@ -111,9 +111,13 @@ def find_judges(
     flow, place = store.manifest.settings.flow, device or torch.device("cpu")
     tracker, caution = tracker_for(flow, weights_dir)
     extractors, missing = find_extractors(weights_dir, allow_download)
-    judge = lpips_if_found(weights_dir) if lpips is None else build_lpips(weights_dir, allow_download, lpips)
+    if lpips is None:
+        found = [judge for name in LPIPS_NETS if (judge := lpips_if_found(weights_dir, name)) is not None]
+    else:
+        found = [build_lpips(weights_dir, allow_download, name) for name in lpips]
     return Judges(
-        partial(_tracker, flow, weights_dir), tracker.name, caution, flow, None if judge is None else judge.to(place),
+        partial(_tracker, flow, weights_dir), tracker.name, caution, flow,
+        tuple(judge.to(place) for judge in found),
         tuple(extractors), missing, place, tracker.parallel,
     )  # fmt: skip
 

@@ -211,9 +211,9 @@ class _Scorer:
     @torch.inference_mode()
     def _of_frames(self, x_hat: Tensor, x: Tensor) -> dict[str, list[float]]:
         values = {name: value.tolist() for name, value in of_frames("heldout", x_hat, x).items()}
-        if self._judges.lpips is not None:
-            distances = self._judges.lpips(*(y.flatten(0, 1).to(self._judges.device) for y in (x_hat, x))).cpu()
-            values["lpips"] = distances.unflatten(0, x.shape[:2]).mean(dim=1).tolist()
+        for lpips in self._judges.lpips:
+            distances = lpips(*(y.flatten(0, 1).to(self._judges.device) for y in (x_hat, x))).cpu()
+            values[lpips.measure] = distances.unflatten(0, x.shape[:2]).mean(dim=1).tolist()
         return values
 
     def _ignored(self, numbers: range, pool: ThreadPoolExecutor) -> list[Future[float]] | None:

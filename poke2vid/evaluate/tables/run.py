@@ -54,7 +54,7 @@ class Order:
     jobs: int = 1
     device: str = "cpu"
     seed: int = 0
-    lpips: LpipsName | None = None
+    lpips: tuple[LpipsName, ...] | None = None
     allow_download: bool = False
 
 
@@ -245,11 +245,8 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
 
 
 def _lpips_note(judges: Judges) -> str:
-    if judges.lpips is None:
-        return "LPIPS: no weights found"
-    if judges.lpips.name == "vgg":
-        return "LPIPS v0.1 on VGG-16"
-    return "LPIPS v0.1 on SqueezeNet 1.1, which is not the paper's: that is on VGG-16 (--lpips vgg)"
+    found = ", ".join(judge.name for judge in judges.lpips)
+    return f"LPIPS v0.1 on {found or 'no network, since no weights were found'}; the paper's is on vgg (VGG-16)"
 
 
 def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results) -> Table:

@@ -1,7 +1,6 @@
-"""Pieces that all reports share: tables and legends in Markdown, rows of intervals in JSON, files of both."""
+"""Pieces that all reports share: tables and legends in Markdown, files of Markdown and JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,15 +22,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     return [lines[0].replace("|  |", "| |"), "|---" * len(head) + "|", *lines[1:]]
 
 
+def row_table(columns: Sequence[str], rows: Mapping[str, Mapping[str, object]], corner: str = "") -> list[str]:
+    """Lines of a Markdown table of rows by name, with a heading of the names; what a row lacks is empty."""
+    return table([corner, *columns], [[name, *(row.get(c, "") for c in columns)] for name, row in rows.items()])
+
+
 def legend(report: ReportName, shown: Iterable[str] | None = None) -> list[str]:
     """Lines of a report's columns with their meanings: of those shown, or of all."""
     meanings = columns(report)
     return [f"- `{column}`: {meanings[column]}" for column in (meanings if shown is None else shown)]
-
-
-def by_column(row: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values of a row of dataclasses, such as intervals."""
-    return {column: asdict(value) for column, value in row.items()}
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.evaluate.bench.roles import poke_of, roles_of
-from poke2vid.evaluate.bench.run import first_of_each_family, play
+from poke2vid.evaluate.bench.roles import play, poke_of, roles_of
+from poke2vid.evaluate.bench.run import first_of_each_family
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.viz import draw_pokes, enlarge, enlarged_poke, grid

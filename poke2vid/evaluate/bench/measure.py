@@ -5,7 +5,7 @@ or the exact flow itself, which must have no error.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import combinations
 from typing import Protocol, runtime_checkable
 
@@ -24,6 +24,7 @@ from poke2vid.media.pictures import to_float
 from poke2vid.pokebench.records import PokeRecord, PokeRole
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.pretrained.features import Lpips
+from poke2vid.types import Pair
 
 VERSION = 3  # of the formulas; results of another version are measured again
 VARIES = 0.001  # of the side: if the true responses differ by less, there is nothing to rank
@@ -41,7 +42,7 @@ class Timing:
     def stations(self, moves: bool) -> list[int]:
         """Frames that a tracker visits: all to T and every third after it; only these three if nothing should move."""
         if not moves:
-            return [self.half, self.arrive, self.last]
+            return [*astuple(self)]
         held = range(self.last, self.arrive, -AFTER_ARRIVAL)
         return [*range(1, self.arrive + 1), *reversed(held)]
 
@@ -164,7 +165,7 @@ class Measurement:
         at_t = self._timing.arrive
         truth, visible = self._truth(number, at_t), self._visible(number, at_t)
         rest = motion.untouched(self._object & visible, poke.at)
-        error, length = self._touched_error(number, at_t, flow), float(np.hypot(*poke.shift))
+        error, length = self._touched_error(number, poke.at, at_t, flow), float(np.hypot(*poke.shift))
         values = {
             "poke_epe": error,
             "poke_epe_share": 100 * error / length if length > 0 else float("nan"),
@@ -175,28 +176,20 @@ class Measurement:
             "background": motion.mean_motion(flow, visible & ~self._object),
         }
         for column, frame in (("halfway_epe", self._timing.half), ("hold_epe", self._timing.last)):
-            values[column] = self._touched_error(number, frame, self._played.flow(number, frame))
+            values[column] = self._touched_error(number, poke.at, frame, self._played.flow(number, frame))
         return values | self._of_frames(number)
 
-    def _touched_error(self, number: int, frame: int, flow: Float[Tensor, "2 h w"]) -> float:
-        location = self._scene.pokes[number].at
-        assert location is not None
-        part = self._parts == self._parts[motion.nearest_pixel(location, *self._parts.shape)]
-        where = part & self._visible(number, frame)
-        return motion.touched_error(flow, self._truth(number, frame), where, location)
+    def _touched_error(self, number: int, at: Pair, frame: int, flow: Float[Tensor, "2 h w"]) -> float:
+        part = self._parts == self._parts[motion.nearest_pixel(at, *self._parts.shape)]
+        return motion.touched_error(flow, self._truth(number, frame), part & self._visible(number, frame), at)
 
     def _after_impulse(self, number: int) -> dict[str, float]:
-        errors = [
-            motion.endpoint_error(
-                self._played.flow(number, frame),
-                self._truth(number, frame),
-                self._object & self._visible(number, frame),
-            )
-            for frame in (self._timing.half, self._timing.arrive)
-        ]
+        errors = []
+        for frame in (self._timing.half, self._timing.arrive):
+            flow, visible = self._played.flow(number, frame), self._object & self._visible(number, frame)
+            errors.append(motion.endpoint_error(flow, self._truth(number, frame), visible))
         values = {"impulse_epe": float(np.mean(errors))}
-        x_hat = self._played.frames(number)
-        if x_hat is not None:
+        if (x_hat := self._played.frames(number)) is not None:
             values["impulse_psnr"] = float(similarity.psnr(x_hat, to_float(self._scene.frames(number))))
         return values
 
@@ -207,7 +200,7 @@ class Measurement:
         x = to_float(self._scene.frames(number))
         values = {name: float(value) for name, value in of_frames("bench", x_hat, x).items()}
         if self._lpips is not None:
-            kept = [self._timing.half - 1, self._timing.arrive - 1, self._timing.last - 1]
+            kept = [frame - 1 for frame in astuple(self._timing)]
             with torch.inference_mode():
                 values["lpips"] = float(self._lpips(x_hat[kept], x[kept]).mean())
         return values
@@ -219,12 +212,11 @@ class Measurement:
         at_t = self._timing.arrive
         true = {number: self._truth(number, at_t) for number in arrived}
         seen = {number: self._object & self._visible(number, at_t) for number in arrived}
-        return [
-            Scores((a, b), "shift", 0.0, {"diff_epe": motion.difference_error(
-                arrived[a], arrived[b], true[a], true[b], seen[a] & seen[b]
-            )})
-            for a, b in combinations(arrived, 2)
-        ]  # fmt: skip
+        found = []
+        for a, b in combinations(arrived, 2):
+            error = motion.difference_error(arrived[a], arrived[b], true[a], true[b], seen[a] & seen[b])
+            found.append(Scores((a, b), "shift", 0.0, {"diff_epe": error}))
+        return found
 
     def _ranks(self, arrived: dict[int, Float[Tensor, "2 h w"]]) -> list[Scores]:
         pokes, found = self._scene.pokes, []

@@ -1,8 +1,8 @@
 """Report of a benchmark: every column for every player, over all scenes and by family, with intervals over scenes."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from poke2vid.evaluate.bench.measure import Scores
 from poke2vid.evaluate.plots import bars, curves
-from poke2vid.evaluate.report import by_column, legend, table, write_report
+from poke2vid.evaluate.report import legend, table, write_report
 from poke2vid.measures.statistics import Interval, cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS, columns
 from poke2vid.media.pictures import write_picture
@@ -31,13 +31,6 @@ class Average(Interval):
 
     samples: int
     scenes: int
-
-    @staticmethod
-    def of(values: Sequence[tuple[str, float]], seed: int) -> "Average":
-        """Average of (scene, value) pairs, at least one."""
-        scenes = [scene for scene, _ in values]
-        mean = cluster_mean([value for _, value in values], scenes, seed)
-        return Average(mean.mean, mean.low, mean.high, len(values), len(set(scenes)))
 
 
 Averages = dict[str, Average]  # by column
@@ -73,75 +66,49 @@ class BenchReport:
 
     def verdict(self, player: str) -> str:
         """Sentence that compares a player's main columns with the references' and with the noise floor."""
-        compared = [self._compared(player, column) for column in ("poke_epe", "response_epe")]
-        known = [text for text in compared if text]
-        return f"`{player}`: {'; '.join(known) if known else 'was not asked any shift'}."
-
-    def _compared(self, player: str, column: str) -> str | None:
-        rows, differences = self.rows[OVERALL], self.differences[player]
-        if column not in rows[player]:
-            return None
-        beside = [
-            f"{_verdict(cells[column])} {name} ({rows[name][column].mean:.3g})"
-            for name, cells in differences.items()
-            if column in cells
-        ]
-        floor = f"where the tracker errs by {rows['oracle'][column].mean:.3g} on the true frames"
-        return f"{MEASURES[column].heading} {rows[player][column].mean:.3g} px, {' and '.join(beside)}, {floor}"
+        rows, compared = self.rows[OVERALL], []
+        for column in (column for column in ("poke_epe", "response_epe") if column in rows[player]):
+            beside = [
+                f"{_verdict(cells[column])} {name} ({rows[name][column].mean:.3g})"
+                for name, cells in self.differences[player].items()
+                if column in cells
+            ]
+            mean, floor = rows[player][column].mean, rows["oracle"][column].mean
+            compared.append(
+                f"{MEASURES[column].heading} {mean:.3g} px, {' and '.join(beside)}, where the tracker errs by {floor:.3g} "
+                "on the true frames"
+            )
+        return f"`{player}`: {'; '.join(compared) if compared else 'was not asked any shift'}."
 
     @property
     def summary(self) -> str:
         """One line for a log."""
-        rows, scenes, shown = self.rows[OVERALL], self.about["scenes"], self.players
-        beside = [name for name in (*BEATEN, "oracle") if name not in shown]
-
-        def values(column: str) -> str:
-            def mean(name: str) -> str:
-                return f"{rows[name][column].mean:.3g}" if column in rows[name] else "-"
-
-            return ", ".join(f"{name} {mean(name)}" for name in (*shown, *beside))
-
-        obeyed, understood = values("poke_epe"), values("response_epe")
+        rows, shown = self.rows[OVERALL], self.players
+        named = [*shown, *(name for name in (*BEATEN, "oracle") if name not in shown)]
+        obeyed, understood = (
+            ", ".join(
+                f"{name} {rows[name][column].mean:.3g}" if column in rows[name] else f"{name} -" for name in named
+            )
+            for column in ("poke_epe", "response_epe")
+        )
+        scenes = self.about["scenes"]
         return f"{self.about['bench']}, {scenes} scenes: poke-EPE {obeyed} px; response-EPE {understood} px"
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "about": self.about,
-            "columns": columns("bench"),
-            "rows": {scope: _each(by_column, rows) for scope, rows in self.rows.items()},
-            "differences": {player: _each(by_column, rows) for player, rows in self.differences.items()},
-            "responses": self.responses,
-        }
-
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> "BenchReport":
-        """The inverse of `to_json`."""
-
-        def averages(row: Mapping[str, Any]) -> Averages:
-            return {column: Average(**cell) for column, cell in row.items()}
-
-        return BenchReport(
-            dict(values["about"]),
-            {scope: _each(averages, rows) for scope, rows in values["rows"].items()},
-            {player: _each(averages, rows) for player, rows in values["differences"].items()},
-            {
-                scope: {player: [(x, y) for x, y in points] for player, points in rows.items()}
-                for scope, rows in values["responses"].items()
-            },
-        )
+        return {"about": self.about, "columns": columns("bench"), **asdict(self)}
 
     def to_markdown(self) -> str:
+        # Verdicts and settings
         lines = ["# PokeBench", "", *(f"{self.verdict(name)}\n" for name in self.players)]
-        about = ", ".join(
-            f"{key.replace('_', ' ')} {value}" for key, value in self.about.items() if key != "acceptance"
-        )
-        lines += [f"Measured on: {about}.", ""]
+        about = [f"{key.replace('_', ' ')} {value}" for key, value in self.about.items() if key != "acceptance"]
+        lines += [f"Measured on: {', '.join(about)}.", ""]
         if self.about.get("acceptance"):
             lines += [f"How the bench came about: {self.about['acceptance']}.", ""]
         lines += [
-            "Means with 95 % intervals, by resampling scenes. An empty cell: not measured, because the player was not"
-        ]
-        lines += ["trained on such pokes, weights are missing, a row has no frames, or nothing varies.", ""]
+            "Means with 95 % intervals, by resampling scenes. An empty cell: not measured, because the player was not",
+            "trained on such pokes, weights are missing, a row has no frames, or nothing varies.", "",
+        ]  # fmt: skip
+        # Rows by scope, and differences
         for scope in self.scopes:
             title = "All scenes" if scope == OVERALL else scope.capitalize()
             lines += [f"## {title}", "", *_table(self.rows[scope]), ""]
@@ -152,9 +119,9 @@ class BenchReport:
         ]
         lines += ["## Differences", "", "Player minus reference, poke by poke; below 0 the player is better.", ""]
         lines += [*table(["player", "reference", *PAIRED], compared), "", "## Legend", ""]
+        # Legend
         about_rows = {name: player.about for name, player in reference_players(arrive=1).items()} | TRUTHS
-        lines += [f"- `{row}`: {text}" for row, text in about_rows.items()]
-        return "\n".join([*lines, *legend("bench"), ""])
+        return "\n".join([*lines, *(f"- `{row}`: {text}" for row, text in about_rows.items()), *legend("bench"), ""])
 
     def write(self, folder: Path) -> None:
         """Writes report.md for people, report.json for programs, and plots: response.png and bars of PAIRED's columns.
@@ -184,7 +151,19 @@ def read_report(folder: Path) -> BenchReport:
     """Reads the report that `BenchReport.write` wrote; raises InputError if there is none or it is damaged."""
     file = folder / "report.json"
     try:
-        return BenchReport.from_json(json.loads(file.read_text(encoding="utf-8")))
+        values = json.loads(file.read_text(encoding="utf-8"))
+        rows, differences = (
+            {
+                part: {name: {column: Average(**cell) for column, cell in row.items()} for name, row in named.items()}
+                for part, named in values[field].items()
+            }
+            for field in ("rows", "differences")
+        )
+        responses = {
+            scope: {player: [(x, y) for x, y in points] for player, points in named.items()}
+            for scope, named in values["responses"].items()
+        }
+        return BenchReport(dict(values["about"]), rows, differences, responses)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file} is missing or damaged; run `poke2vid bench run` again.") from error
 
@@ -199,9 +178,7 @@ def summarise(results: Results, families: Mapping[str, str], about: Mapping[str,
         for scope, within in scopes.items()
     }
     differences = {
-        player: {
-            reference: _difference(scenes, results[reference], seed) for reference in BEATEN if reference != player
-        }
+        player: {other: _difference(scenes, results[other], seed) for other in BEATEN if other != player}
         for player, scenes in results.items()
         if player not in ("copy", "exact")
     }
@@ -240,26 +217,36 @@ def _values(scenes: Mapping[str, Sequence[Scores]], column: str) -> dict[tuple[s
     }
 
 
-def _row(scenes: Mapping[str, Sequence[Scores]], within: set[str], seed: int) -> Averages:
+def _averages(values: Mapping[str, Sequence[tuple[str, float]]], seed: int) -> Averages:
+    """Averages by column of (scene, value) pairs; a column without any is left out."""
     row = {}
-    for column in REPORTS["bench"]:
-        values = [(scene, value) for (scene, _), value in _values(scenes, column).items() if scene in within]
-        if values:
-            row[column] = Average.of(values, seed)
+    for column, pairs in values.items():
+        if pairs:
+            scenes = [scene for scene, _ in pairs]
+            mean = cluster_mean([value for _, value in pairs], scenes, seed)
+            row[column] = Average(mean.mean, mean.low, mean.high, len(pairs), len(set(scenes)))
     return row
+
+
+def _row(scenes: Mapping[str, Sequence[Scores]], within: set[str], seed: int) -> Averages:
+    found = {column: _values(scenes, column).items() for column in REPORTS["bench"]}
+    return _averages(
+        {c: [(scene, v) for (scene, _), v in pairs if scene in within] for c, pairs in found.items()}, seed
+    )
 
 
 def _difference(
     player: Mapping[str, Sequence[Scores]], reference: Mapping[str, Sequence[Scores]], seed: int
 ) -> Averages:  # fmt: skip
     """Player minus reference over the pokes that both played; pairs stay together when scenes are resampled."""
-    row = {}
-    for column in PAIRED:
-        ours, theirs = _values(player, column), _values(reference, column)
-        values = [(key[0], ours[key] - theirs[key]) for key in ours if key in theirs]
-        if values:
-            row[column] = Average.of(values, seed)
-    return row
+    found = {column: (_values(player, column), _values(reference, column)) for column in PAIRED}
+    return _averages(
+        {
+            c: [(key[0], ours[key] - theirs[key]) for key in ours if key in theirs]
+            for c, (ours, theirs) in found.items()
+        },
+        seed,
+    )
 
 
 def _responses(scenes: Mapping[str, Sequence[Scores]], within: set[str]) -> list[tuple[float, float]]:
@@ -289,7 +276,3 @@ def _verdict(difference: Interval) -> str:
     if difference.high < 0:
         return "better than"
     return "worse than" if difference.low > 0 else "not told apart from"
-
-
-def _each(change: Callable[[Any], Any], rows: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: change(row) for name, row in rows.items()}

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import hashlib
 import json
 import re
@@ -11,29 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import UInt8
 from tqdm import tqdm
 
-from poke2vid.evaluate.bench.measure import (
-    VERSION,
-    ExactFlow,
-    Measurement,
-    Played,
-    Scores,
-    Timing,
-    TrackedFrames,
-    long_drift,
-)
+from poke2vid.evaluate.bench import measure
+from poke2vid.evaluate.bench.measure import ExactFlow, Measurement, Scores, Timing, TrackedFrames
 from poke2vid.evaluate.bench.report import BenchReport, summarise
-from poke2vid.evaluate.bench.roles import poke_of, roles_of
-from poke2vid.evaluate.bench.scene_cache import SceneCache
+from poke2vid.evaluate.bench.roles import play, roles_of
 from poke2vid.files import write_json
 from poke2vid.flow.chain import FlowChain
 from poke2vid.measures.table import LONG_FRAMES, LONG_SCENES
 from poke2vid.players.named import REFERENCES, TRUTHS, reference_players
-from poke2vid.players.player import PokePlayer, checked_frames
+from poke2vid.players.player import PokePlayer
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.pretrained.features import Lpips
 from poke2vid.processes import Died, Tick, run_jobs
@@ -72,8 +62,8 @@ def run_bench(
     """Scores players and the reference rows `players.REFERENCES` on every scene.
 
     Each result of one player on one scene is saved at once in OUT/scenes/<player>/<scene>.json (its drift over a
-    thousand frames in OUT/long), so a stopped run resumes there. A result is used again if player, scene, bench,
-    tracker, weights and formulas are the same.
+    thousand frames in OUT/long) and used again, as by a run that resumes, if player, scene, bench, tracker, weights and
+    formulas are the same.
 
     Args:
         players: by their names in the report.
@@ -99,7 +89,7 @@ def run_bench(
     used, lpips = tracker or bench_tracker(), lpips_if_found(weights_dir)
     rows = _rows(players, timing)
     common = {
-        "version": VERSION, "bench": bench, "tracker": used.name, "lpips": lpips is not None, **asdict(timing),
+        "version": measure.VERSION, "bench": bench, "tracker": used.name, "lpips": lpips is not None, **asdict(timing),
     }  # fmt: skip
     jobs, found = _jobs(chosen, rows, out, common), dict[tuple[str, str, bool], list[Scores]]()
     make = partial(_Worker, rows, timing, used, lpips)
@@ -149,15 +139,9 @@ def _jobs(scenes: Sequence[TrueScene], rows: Rows, out: Path, common: dict[str, 
     """All jobs, scene by scene, so that a scene is read once for all rows."""
     jobs, patient = [], {scene.name for scene in first_of_each_family(scenes, LONG_SCENES)}
     for scene in scenes:
-        keys = {
-            name: {
-                **common,
-                "scene": scene.name,
-                "scene_digest": scene.digest,
-                "player": f"{name} 1" if player is None else player.digest,
-            }
-            for name, player in rows.items()
-        }
+        known = {**common, "scene": scene.name, "scene_digest": scene.digest}
+        digests = {name: f"{name} 1" if player is None else player.digest for name, player in rows.items()}
+        keys = {name: {**known, "player": digest} for name, digest in digests.items()}
         jobs += [_Job(name, scene, False, _file(out / "scenes", name, scene), key) for name, key in keys.items()]
         if scene.name in patient:
             jobs += [
@@ -181,55 +165,56 @@ def _make_worker(
     reload: Callable[[], Players], timing: Timing, tracker: FlowChain | None, weights_dir: Path | None
 ) -> "_Worker":  # fmt: skip
     """Builds a worker in its own process."""
-    rows, used = _rows(reload(), timing), tracker or bench_tracker()
-    return _Worker(rows, timing, used, lpips_if_found(weights_dir))
+    return _Worker(_rows(reload(), timing), timing, tracker or bench_tracker(), lpips_if_found(weights_dir))
+
+
+class _SceneCache:
+    """A scene that keeps flows and visibility for all players: 4 MB for one of PokeBench. Frames are read anew."""
+
+    def __init__(self, scene: TrueScene) -> None:
+        own = copy.copy(scene)  # the caches of a scene are freed with its copy, so they do not pile up over hundreds
+        self.name, self.family, self.digest = own.name, own.family, own.digest
+        self.pokes, self.first, self.part_ids, self.frames = own.pokes, own.first, own.part_ids, own.frames
+        self.flow, self.visible = functools.cache(own.flow), functools.cache(own.visible)
 
 
 class _Worker:
     """Runs one job per call; keeps the current scene and its truth in memory for the next row."""
 
-    def __init__(
-        self, rows: Rows, timing: Timing, tracker: FlowChain, lpips: Lpips | None
-    ) -> None:  # fmt: skip
+    def __init__(self, rows: Rows, timing: Timing, tracker: FlowChain, lpips: Lpips | None) -> None:
         self._rows, self._timing, self._tracker, self._lpips = rows, timing, tracker, lpips
-        self._current: SceneCache | None = None
+        self._scene: TrueScene | None = None
 
     def __call__(self, job: _Job, tick: Tick) -> list[Scores] | str:
         """Runs a job; returns its scores, or an error in one sentence."""
+        if self._scene is None or self._scene.name != job.scene.name:
+            self._scene = _SceneCache(job.scene)
         try:
             with _one_thread():
-                scores = self._long(job) if job.long else self._measured(job)
+                scores = (self._long_drift if job.long else self._scores)(job.row, self._scene)
             write_json(job.file, {"key": job.key, "samples": [asdict(one) for one in scores]})
         except InputError as error:
             return str(error)
         return scores
 
-    def _measured(self, job: _Job) -> list[Scores]:
-        scene, player = self._opened(job.scene), self._rows[job.row]
-        played: Played
-        if player is not None:
-            future = partial(play, job.row, player, scene, frames=self._timing.last)
+    def _scores(self, row: str, scene: TrueScene) -> list[Scores]:
+        played: measure.Played = ExactFlow(scene)
+        if (player := self._rows[row]) is not None:
+            future = partial(play, row, player, scene, frames=self._timing.last)
             played = TrackedFrames(scene, future, self._tracker, self._timing, roles_of(player))
-        elif job.row == "oracle":
+        elif row == "oracle":
             played = TrackedFrames(scene, scene.frames, self._tracker, self._timing)
-        else:
-            played = ExactFlow(scene)
         return Measurement(scene, played, self._timing, self._lpips).scores()
 
-    def _long(self, job: _Job) -> list[Scores]:
-        """Long drift after the first poke of role "none"; nothing if there is none."""
-        scene, player = self._opened(job.scene), self._rows[job.row]
+    def _long_drift(self, row: str, scene: TrueScene) -> list[Scores]:
+        """Drift after the first poke of role "none"; nothing if there is none."""
+        player = self._rows[row]
         assert player is not None
         for number, poke in enumerate(scene.pokes):
             if poke.role == "none":
-                return [long_drift(scene, number, play(job.row, player, scene, number, LONG_FRAMES)[-1], self._tracker)]
+                late = play(row, player, scene, number, LONG_FRAMES)[-1]
+                return [measure.long_drift(scene, number, late, self._tracker)]
         return []
-
-    def _opened(self, scene: TrueScene) -> SceneCache:
-        if self._current is None or self._current.name != scene.name:
-            # The caches of a scene are freed with its copy, so they do not pile up over hundreds of scenes.
-            self._current = SceneCache(copy.copy(scene))
-        return self._current
 
 
 @contextlib.contextmanager
@@ -261,14 +246,6 @@ def _rows(players: Players, timing: Timing) -> Rows:
     if taken:
         raise InputError(f"a player cannot be called {taken[0]!r}, which is a reference row; give it another name.")
     return {**players, **reference_players(timing.arrive), **dict.fromkeys(TRUTHS)}
-
-
-def play(
-    name: str, player: PokePlayer, scene: TrueScene, poke: int, frames: int
-) -> UInt8[np.ndarray, "{frames} h w 3"]:  # fmt: skip
-    """Frames 1 ... `frames` of a player after one poke of a scene; raises InputError that names player, scene and poke."""
-    where = f"player {name!r} on scene {scene.name!r}, poke {poke}"
-    return checked_frames(player, scene.first, poke_of(scene.pokes[poke]), frames, where)
 
 
 def _read(file: Path, key: Mapping[str, Any]) -> list[Scores] | None:

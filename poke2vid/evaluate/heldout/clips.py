@@ -1,7 +1,5 @@
 """The clips of a store that a model is judged on, and the poke of each."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -10,7 +8,7 @@ import numpy as np
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import LoadedModel
 from poke2vid.train.config import DataConfig, from_json
-from poke2vid.train.data import ClipBatches, Sample, generator_for
+from poke2vid.train.data import ClipBatches, Kind, Sample, generator_for
 from poke2vid.types import ClipSource, InputError, PokeKind, Split
 
 
@@ -67,20 +65,21 @@ class EvaluationClips:
 
     def __getitem__(self, number: int) -> Sample:
         """A clip with a poke drawn from its own flow (Sec. 3.2)."""
-        generator = generator_for(self.seed, "evaluated", self.settings.split, number)
+        return self._clip(number, "poke", "evaluated")
+
+    def beside(self, number: int) -> Sample:
+        """The same clip poked on its background, so its first frame should stay as it is (App. E.2)."""
+        return self._clip(number, "background", "ignored")
+
+    def _clip(self, number: int, kind: Kind, purpose: str) -> Sample:
+        generator = generator_for(self.seed, purpose, self.settings.split, number)
         source, start = self._order[number]
-        return self._clips.clip_from(source, start, "poke", generator)
+        return self._clips.clip_from(source, start, kind, generator)
 
     @property
     def fps(self) -> float:
         """Frame rate of the first of its videos."""
         return self._clips.sources[0].video.fps
-
-    def beside(self, number: int) -> Sample:
-        """The same clip poked on its background, so its first frame should stay as it is (App. E.2)."""
-        generator = generator_for(self.seed, "ignored", self.settings.split, number)
-        source, start = self._order[number]
-        return self._clips.clip_from(source, start, "background", generator)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -89,11 +88,6 @@ class EvaluationClips:
             name: value for name, value in asdict(self.settings).items() if (name, value) != ("poke_margin", 0.0)
         }
         return {"store": self._store.digest, "seed": self.seed, "resolution": self.resolution, **settings}
-
-
-def digest_of_key(key: dict[str, Any]) -> str:
-    """sha256 of a JSON object."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
 def split_named(split: str) -> Split:

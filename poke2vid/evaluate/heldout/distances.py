@@ -1,7 +1,7 @@
 """Frechet distances of a row to real clips, with intervals, clip counts and the floor that too few clips cause."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import reduce
 
@@ -51,19 +51,21 @@ class Floor:
 
     def sentence(self) -> str:
         """Summary for a report: counts, floors, and a warning if there are too few clips."""
-        said = f"{self.generated} clips against {self.real} real ones"
+        halves = few = ""
         if not np.isnan(self.halves):
-            said += (
+            halves = (
                 f"; real clips of half of the videos are {shown(self.halves)} from those of the other half (at least "
                 f"{self.half} on either side)"
             )
-        said += f", and as many independent clips of one distribution {shown(self.independent)} apart"
         if min(self.generated, self.real) <= self.dimensions:
-            said += (
+            few = (
                 f"; warning: these are no more clips than the features have dimensions ({self.dimensions}), by which alone "
                 f"distances are too large by {shown(self.independent)} or more: compare with numbers of equal counts only"
             )
-        return said
+        return (
+            f"{self.generated} clips against {self.real} real ones{halves}, and as many independent clips of one "
+            f"distribution {shown(self.independent)} apart{few}"
+        )
 
 
 def distances(row: Measured, real: Measured) -> dict[str, Distance]:
@@ -73,12 +75,9 @@ def distances(row: Measured, real: Measured) -> dict[str, Distance]:
         generated, true = merged(parts), merged(real.moments[name])
         if min(generated.count, true.count) < FEWEST:
             continue
-        without = []
-        for fold in range(FOLDS):
-            if parts[fold].count or real.moments[name][fold].count:
-                left = merged(parts, {fold}), merged(real.moments[name], {fold})
-                if min(side.count for side in left) >= FEWEST:
-                    without.append(frechet_distance(*left))
+        filled = [fold for fold in range(FOLDS) if parts[fold].count or real.moments[name][fold].count]
+        left = [(merged(parts, {fold}), merged(real.moments[name], {fold})) for fold in filled]
+        without = [frechet_distance(*sides) for sides in left if min(side.count for side in sides) >= FEWEST]
         value = frechet_distance(generated, true)
         found[name] = Distance(_positive(jackknife(value, without)), tuple(without), generated.count, true.count)
     return found
@@ -92,17 +91,17 @@ def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
         if min(whole.count, generated) < FEWEST:
             continue
         filled = [fold for fold in range(FOLDS) if parts[fold].count]
-        apart, counts = [], []
+        apart = list[tuple[float, int]]()
         for _ in range(SPLITS if len(filled) >= 2 else 0):
             chosen = set(rng.permutation(filled)[: len(filled) // 2].tolist())
             halves = merged(parts, chosen), merged(parts, set(range(FOLDS)) - chosen)
             if min(half.count for half in halves) >= FEWEST:
-                apart.append(frechet_distance(*halves))
-                counts.append(min(half.count for half in halves))
-        found[name] = Floor(
-            float(np.mean(apart)) if apart else float("nan"), min(counts) if counts else 0,
-            frechet_bias(whole, generated, whole.count, seed), generated, whole.count, whole.dimensions,
-        )  # fmt: skip
+                apart.append((frechet_distance(*halves), min(half.count for half in halves)))
+        distance, half = (
+            (float(np.mean([d for d, _ in apart])), min(n for _, n in apart)) if apart else (float("nan"), 0)
+        )
+        bias = frechet_bias(whole, generated, whole.count, seed)
+        found[name] = Floor(distance, half, bias, generated, whole.count, whole.dimensions)
     return found
 
 
@@ -124,10 +123,10 @@ def _averaged(found: Sequence[Distance]) -> tuple[float, np.ndarray]:
     return value, np.mean([distance.without for distance in found], axis=0)
 
 
-def merged(parts: list[Moments], without: frozenset[int] | set[int] = frozenset()) -> Moments:
+def merged(parts: list[Moments], without: Set[int] = frozenset()) -> Moments:
     """Moments of all parts except those in `without`."""
     kept = [part for fold, part in enumerate(parts) if fold not in without]
-    return reduce(lambda a, b: a.merge(b), kept, Moments.empty(parts[0].dimensions))
+    return reduce(Moments.merge, kept, Moments.empty(parts[0].dimensions))
 
 
 def _positive(interval: Interval) -> Interval:

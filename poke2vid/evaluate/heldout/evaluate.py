@@ -1,23 +1,30 @@
-"""Evaluation on a store's unseen videos: each clip is poked as its own flow says and compared with its true future."""
+"""Evaluation on a store's unseen videos: each clip is poked as its own flow says and compared with its true future.
 
-from dataclasses import replace
+`compare` scores any rows on the same clips; `evaluate` compares one model with the references.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from poke2vid import __version__
 from poke2vid.data.store import Store
-from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips, digest_of_key, split_named, trained_data
-from poke2vid.evaluate.heldout.compare import compare
-from poke2vid.evaluate.heldout.judges import find_judges
+from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips, split_named, trained_data
+from poke2vid.evaluate.heldout.distances import Distance, Floor, distances, floors
+from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.report import HeldoutReport, summarised
-from poke2vid.evaluate.heldout.rows import Row
-from poke2vid.evaluate.heldout.scoring import Plan, predicted
+from poke2vid.evaluate.heldout.rows import Measured, Row
+from poke2vid.evaluate.heldout.scoring import Plan, features_of, predicted, score_row, shared_clips
 from poke2vid.files import digest_of
+from poke2vid.measures.table import REPORTS
 from poke2vid.media.pictures import to_uint8
 from poke2vid.media.video import write_video
 from poke2vid.model.files import LoadedModel, suitable_threads
@@ -64,13 +71,53 @@ def evaluate(
         "rows": {row.name: row.digest[:12] for row in rows}, "model": str(loaded.path),
         "model_step": loaded.about.get("step", "unknown"), "code": __version__,
     }  # fmt: skip
-    return HeldoutReport(
-        {name: summarised(measured, seed) for name, measured in found.rows.items()},
-        found.distances,
-        {**judges.missing, **{extractor.name: extractor.family for extractor in judges.extractors}},
-        found.floors,
-        found.about | about,
-    )
+    scores = {name: summarised(measured, seed) for name, measured in found.rows.items()}
+    families = {**judges.missing, **{extractor.name: extractor.family for extractor in judges.extractors}}
+    return HeldoutReport(scores, found.distances, families, found.floors, found.about | about)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Measured rows by name, the truth last; their distances, and the floors of these.
+
+    Attributes:
+        about: everything but the rows that decides the numbers, so that they can be repeated.
+    """
+
+    rows: dict[str, Measured]
+    distances: dict[str, dict[str, Distance]]
+    floors: dict[str, Floor]
+    about: dict[str, Any]
+
+
+def compare(
+    rows: Iterable[Row], clips: EvaluationClips, plan: Plan, judges: Judges, work: Path, quiet: bool = False
+) -> Compared:  # fmt: skip
+    """Scores rows on the same clips; the first must be the truth. Each is asked for when the one before is measured."""
+    # Rows, the truth first because the others are scored against it, and real clips
+    measured = dict[str, Measured]()
+    for row in rows:
+        truth = next(iter(measured.values()), None)
+        measured[row.name] = score_row(row, clips, judges, plan, work, truth, quiet)
+    name, truth = next(iter(measured.items()))
+    measured[name] = measured.pop(name)
+    real = features_of(clips, judges, plan, work, quiet)
+    # Settings of the measurement
+    settings, count = clips.settings, min(plan.distribution_clips, len(truth))
+    columns = {c: int(np.isfinite(values).sum()) for c, values in truth.values.items() if c in REPORTS["heldout"]}
+    about = {
+        "clips": len(truth), "clips_available": len(clips), "videos": len(set(truth.videos)), "split": settings.split,
+        "clips_of_columns": columns, "seed": clips.seed, "resolution": clips.resolution, "horizon": settings.horizon,
+        "poke_stds": settings.poke_stds, "poke_margin": settings.poke_margin, "min_motion": settings.min_motion,
+        "poke_kind": settings.poke_kind,
+        "distribution_clips": count, "real_clips": len(real),
+        "real_clips_that_are_truths_of_generated_ones": shared_clips(clips, count, len(real)),
+        "tracker": judges.tracker, "caution": judges.caution, "responses_against": f"{judges.flow} flow of the store",
+        "truth": judges.floor, "lpips": ", ".join(judge.name for judge in judges.lpips) or "no weights found",
+        "store": clips.key["store"][:12], "judges": judges.key, "batch": plan.batch,
+    }  # fmt: skip
+    apart = {name: distances(row, real) for name, row in measured.items()}
+    return Compared(measured, apart, floors(real, count, clips.seed), about)
 
 
 def reference_rows() -> tuple[Row, Row]:
@@ -103,7 +150,7 @@ def write_clips(
 
     The digest is of the row and the clips; existing files are left as they are.
     """
-    place = folder / f"{row.name}-{digest_of_key({'row': row.digest, 'clips': clips.key})[:8]}"
+    place = folder / f"{row.name}-{digest_of({}, {'row': row.digest, 'clips': clips.key})[:8]}"
     files = {k: place / f"{k:05d}.mp4" for k in range(min(count, len(clips)))}
     left = [k for k, file in files.items() if not file.exists()]
     for first in tqdm(range(0, len(left), batch), unit="batch", desc="videos", disable=True if quiet else None):

@@ -49,18 +49,15 @@ class Judges:
 
     def for_clips_of(self, frames: int) -> "Judges":
         """The same judges without the extractors that need longer clips."""
-        short = {
-            e.name: f"no clips of {e.shortest} frames: these have {frames}"
-            for e in self.extractors
-            if e.shortest > frames
-        }
-        kept = tuple(e for e in self.extractors if e.name not in short)
-        return replace(self, extractors=kept, missing={**self.missing, **short})
+        short = [e for e in self.extractors if e.shortest > frames]
+        reasons = {e.name: f"no clips of {e.shortest} frames: these have {frames}" for e in short}
+        kept = tuple(e for e in self.extractors if e not in short)
+        return replace(self, extractors=kept, missing={**self.missing, **reasons})
 
     @property
     def tracks(self) -> bool:
         """True if an extractor sees motion alone, and needs the flow to every frame."""
-        return any(isinstance(extractor, TrackFeatures) for extractor in self.extractors)
+        return any(isinstance(e, TrackFeatures) for e in self.extractors)
 
     @property
     def floor(self) -> str:
@@ -95,8 +92,11 @@ class Judges:
         Args:
             paths: of every clip, flow from x_0 to each later frame by `tracks.track_chain`.
         """
-        names = [extractor.name for extractor in self.extractors if isinstance(extractor, TrackFeatures)]
-        return {name: track_features(torch.from_numpy(np.stack(paths))) for name in names}
+        return {
+            e.name: track_features(torch.from_numpy(np.stack(paths)))
+            for e in self.extractors
+            if isinstance(e, TrackFeatures)
+        }
 
 
 def find_judges(

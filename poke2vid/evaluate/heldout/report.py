@@ -1,11 +1,11 @@
 """Report of rows on one set of clips: scores, and distances to random real clips."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from poke2vid.evaluate.heldout.distances import Distance, Floor
 from poke2vid.evaluate.heldout.rows import Measured
-from poke2vid.evaluate.report import by_column, legend, table
+from poke2vid.evaluate.report import legend, row_table
 from poke2vid.files import without_nan
 from poke2vid.measures.statistics import Interval, cluster_mean, cluster_ratio
 from poke2vid.measures.table import REPORTS, columns
@@ -31,13 +31,7 @@ class HeldoutReport:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; null for what could not be measured."""
-        rows, distances = ({name: by_column(row) for name, row in part.items()} for part in (self.rows, self.distances))
-        found: dict[str, Any] = without_nan(
-            {
-                "about": self.about, "columns": columns("heldout"), "rows": rows, "distances": distances,
-                "families": self.families, "floors": by_column(self.floors),
-            }
-        )  # fmt: skip
+        found: dict[str, Any] = without_nan({"about": self.about, "columns": columns("heldout"), **asdict(self)})
         return found
 
     def to_markdown(self) -> str:
@@ -45,21 +39,16 @@ class HeldoutReport:
         brackets = "Brackets: 95 % intervals over videos."
         if self.about["videos"] == 1:
             brackets = "All clips are of one video, so there are no intervals."
-        apart = table(
-            ["Frechet distance to random real clips", *self.families],
-            [
-                [name, *(row[c].interval if c in row else "" for c in self.families)]
-                for name, row in self.distances.items()
-            ],
-        )
+        apart = {name: {c: found.interval for c, found in row.items()} for name, row in self.distances.items()}
         families = [
             f"- {column}: {family}" + (f"; {self.floors[column].sentence()}" if column in self.floors else "")
             for column, family in self.families.items()
         ]
         about = [f"- {k}: {v}" for k, v in self.about.items() if v not in ("", {}) and k not in ("judges", "rows")]
         return "\n".join([
-            *table(["", *shown], [[name, *(row.get(c, "") for c in shown)] for name, row in self.rows.items()]), "",
-            brackets, "", *apart, "", *families, "", *legend("heldout", shown), "", "Measured on:", "", *about, "",
+            *row_table(shown, self.rows), "", brackets, "",
+            *row_table([*self.families], apart, "Frechet distance to random real clips"), "", *families, "",
+            *legend("heldout", shown), "", "Measured on:", "", *about, "",
         ])  # fmt: skip
 
 

@@ -11,8 +11,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from poke2vid.evaluate.heldout.clips import digest_of_key
-from poke2vid.files import read_tensors, write_tensors
+from poke2vid.files import digest_of, read_tensors, write_tensors
 from poke2vid.measures.moments import Moments
 from poke2vid.train.data import Batch
 from poke2vid.types import InputError
@@ -39,11 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Batched:
-    """Measurements of one batch of clips.
-
-    Attributes:
-        features: by extractor, of the first clips of the batch.
-    """
+    """Measurements of one batch of clips; features are by extractor, of its first clips."""
 
     videos: list[str]
     values: Mapping[str, Sequence[float]] = field(default_factory=dict)
@@ -71,9 +66,7 @@ class Measured:
         """Returns a new object with one more batch, so an interrupt never leaves a half-added batch."""
         unknown, more = np.full(len(self), np.nan), np.full(len(batch.videos), np.nan)
         values = {
-            column: np.concatenate(
-                (self.values.get(column, unknown), np.asarray(batch.values.get(column, more), np.float64))
-            )
+            column: np.concatenate((self.values.get(column, unknown), batch.values.get(column, more)), dtype=np.float64)
             for column in {**self.values, **batch.values}
         }
         moments = {name: list(parts) for name, parts in self.moments.items()}
@@ -87,13 +80,13 @@ class Measured:
 
 def fold_of(video: str) -> int:
     """Part number of a video, the same in every run; with few videos the parts differ much in size."""
-    return int(digest_of_key({"video": video})[:8], 16) % FOLDS
+    return int(digest_of({}, {"video": video})[:8], 16) % FOLDS
 
 
 def path_of(folder: Path, name: str, key: Mapping[str, Any]) -> Path:
     """File of a row: one per key, so that older results with other settings stay beside it."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[-60:] or "row"
-    return folder / f"{readable}-{digest_of_key(dict(key))[:12]}.safetensors"
+    return folder / f"{readable}-{digest_of({}, key)[:12]}.safetensors"
 
 
 def save(path: Path, measured: Measured, key: Mapping[str, Any], complete: bool) -> None:

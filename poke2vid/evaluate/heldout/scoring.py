@@ -51,11 +51,6 @@ class Plan:
     batch: int = 16
     threads: int | None = None
 
-    def key_for(self, available: int) -> dict[str, Any]:
-        """Key of the amount measured, given the number of available clips."""
-        clips = min(self.clips, available)
-        return {"clips": clips, "distribution_clips": min(self.distribution_clips, clips)}
-
     def threads_for(self, judges: Judges) -> int:
         """Number of tracking threads; a container may have fewer cores than the machine."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -75,16 +70,12 @@ def score_row(
     Raises:
         InputError: if a prediction holds numbers that are not finite; names row and clip.
     """
-    key: dict[str, Any] = {
-        "row": row.digest,
-        "clips": clips.key,
-        "judges": judges.key,
-        "plan": plan.key_for(len(clips)),
-    }
+    total, scorer = min(plan.clips, len(clips)), _Scorer(row, clips, judges, plan, truth)
+    amount = {"clips": total, "distribution_clips": min(plan.distribution_clips, total)}
+    key: dict[str, Any] = {"row": row.digest, "clips": clips.key, "judges": judges.key, "plan": amount}
     if truth is None and row.predict is not None:
         key["halfway"] = False
-    scorer = _Scorer(row, clips, judges, plan, truth)
-    return _resumed(row.name, key, folder, min(plan.clips, len(clips)), plan, judges, scorer.score, quiet)
+    return _resumed(row.name, key, folder, total, plan, judges, scorer.score, quiet)
 
 
 def features_of(
@@ -92,8 +83,8 @@ def features_of(
 ) -> Measured:  # fmt: skip
     """Moments of random real clips, the other side of every distance (App. F). Kept and resumed as rows are.
 
-    They are the last clips of the random order, while rows use the first, so that as few clips as possible are on both
-    sides, see `shared_clips`. There are as many as rows have.
+    They are as many as rows have, but the last clips of the random order, where rows use the first, so that as few clips
+    as possible are on both sides, see `shared_clips`.
     """
     total = min(plan.distribution_clips, plan.clips, len(clips))
     key = {"row": "the last clips", "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": total}}
@@ -166,6 +157,13 @@ def predicted(row: Row, batch: Batch, numbers: Sequence[int]) -> Float[Tensor, "
     return x_hat.clamp(-1, 1)
 
 
+class _Trackers(threading.local):
+    """Trackers of the current thread, since threads cannot share one."""
+
+    def __init__(self, make: Callable[[], Tracker]) -> None:
+        self.tracker, self.chain = make(), ChainTracker(track_chain())
+
+
 class _Scorer:
     """Scores batches of one row."""
 
@@ -173,40 +171,32 @@ class _Scorer:
         self._row, self._clips, self._judges, self._plan, self._truth = row, clips, judges, plan, truth
         self._horizon = clips.settings.horizon
         self._half = max(1, self._horizon // 2)
-        self._own = threading.local()
+        self._own = _Trackers(judges.make_tracker)
 
     def score(self, numbers: range, pool: ThreadPoolExecutor) -> Batched:
         """All scores and features of some clips."""
         # Predict, and begin to track
         samples = [self._clips[k] for k in numbers]
-        batch, videos = stack(samples), [sample.video for sample in samples]
-        x = batch.frames[:, 1:]
+        batch = stack(samples)
+        x_0, x = batch.frames[:, :1], batch.frames[:, 1:]
         x_hat = x if self._row.predict is None else predicted(self._row, batch, numbers)
         few = max(0, min(len(samples), self._plan.distribution_clips - numbers.start))  # clips that have features
-        tracked = few if self._judges.tracks else 0
-        shown = to_uint8(batch.frames[:, :1]), to_uint8(x_hat)
-        followed = [
-            pool.submit(self._follow, [*x_0, *frames], k < tracked)
-            for k, (x_0, frames) in enumerate(zip(*shown, strict=True))
-        ]
+        tracked, shown = few if self._judges.tracks else 0, to_uint8(torch.cat((x_0, x_hat), dim=1))
+        followed = [pool.submit(self._follow, [*frames], k < tracked) for k, frames in enumerate(shown)]
         ignored = self._ignored(numbers, pool)
         # Score frames meanwhile
         values = self._of_frames(x_hat, x) if self._row.predict is not None else {}
-        features = self._judges.features(batch.frames[:few, 0], x_hat[:few]) if few else {}
+        features = self._judges.features(x_0[:few, 0], x_hat[:few]) if few else {}
         # Score motion
-        results = [future.result() for future in followed]
+        flows, paths = zip(*(future.result() for future in followed), strict=True)
         if few:
-            paths = [path for _, path in results[:few] if path is not None]
-            features |= self._judges.features_of_motion(paths)
-        found = [
-            self._of_motion(flows, sample, number)
-            for (flows, _), sample, number in zip(results, samples, numbers, strict=True)
-        ]
+            features |= self._judges.features_of_motion([path for path in paths[:few] if path is not None])
+        found = [self._of_motion(*clip) for clip in zip(flows, samples, numbers, strict=True)]
         for column in sorted({column for one in found for column in one}):
             values[column] = [one.get(column, float("nan")) for one in found]
         if ignored is not None:
             values["ignored_poke"] = [future.result() for future in ignored]
-        return Batched(videos, values, features)
+        return Batched([sample.video for sample in samples], values, features)
 
     @torch.inference_mode()
     def _of_frames(self, x_hat: Tensor, x: Tensor) -> dict[str, list[float]]:
@@ -221,24 +211,25 @@ class _Scorer:
         if self._row.predict is None or not self._row.responds:
             return None
         batch = stack([self._clips.beside(k) for k in numbers])
-        shown = to_uint8(batch.frames[:, 0]), to_uint8(predicted(self._row, batch, numbers))
-        return [pool.submit(self._moved, [x_0, *frames]) for x_0, frames in zip(*shown, strict=True)]
+        shown = to_uint8(torch.cat((batch.frames[:, :1], predicted(self._row, batch, numbers)), dim=1))
+        return [pool.submit(self._moved, [*frames]) for frames in shown]
 
     def _moved(self, frames: Sequence[UInt8[np.ndarray, "h w 3"]]) -> float:
-        flow = torch.from_numpy(self._tracker(frames, (self._horizon,))[self._horizon])
+        flow = torch.from_numpy(self._own.tracker(frames, (self._horizon,))[self._horizon])
         return motion.mean_motion(flow, torch.ones_like(flow[0], dtype=torch.bool))
 
     def _follow(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], all_the_way: bool
     ) -> tuple[Flows, np.ndarray | None]:
         """Flow to T/2 and T by the tracker; if asked, also to every frame by the chain, in one pass if they are one."""
-        wanted, each = (self._half, self._horizon), range(1, len(frames))
-        if self._tracker.name == self._chain.name:
-            path = self._chain(frames, each)
-            flows = {k: path[k] for k in wanted}
-        else:
-            flows = self._tracker(frames, wanted)
-            path = self._chain(frames, each) if all_the_way else {}
+        wanted, each, tracker, chain = (
+            (self._half, self._horizon),
+            range(1, len(frames)),
+            self._own.tracker,
+            self._own.chain,
+        )
+        path = chain(frames, each) if all_the_way or tracker.name == chain.name else {}
+        flows = {k: path[k] for k in wanted} if tracker.name == chain.name else tracker(frames, wanted)
         return flows, np.stack([path[k] for k in each]) if all_the_way else None
 
     def _of_motion(self, flows: Flows, sample: Sample, number: int) -> dict[str, float]:
@@ -261,16 +252,3 @@ class _Scorer:
             there = self._truth.values["half_x"][number], self._truth.values["half_y"][number]
             found["halfway_epe"] = float(np.hypot(found["half_x"] - there[0], found["half_y"] - there[1]))
         return found
-
-    @property
-    def _tracker(self) -> Tracker:
-        """Tracker of the current thread."""
-        if not hasattr(self._own, "tracker"):
-            self._own.tracker = self._judges.make_tracker()
-        return self._own.tracker
-
-    @property
-    def _chain(self) -> Tracker:
-        if not hasattr(self._own, "chain"):
-            self._own.chain = ChainTracker(track_chain())
-        return self._own.chain

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from poke2vid.evaluate.report import by_column, legend, table
+from poke2vid.evaluate.report import legend, table
 from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
 from poke2vid.measures.table import LATE, REPORTS, RETURNED, columns
 
@@ -99,19 +99,15 @@ class ImpulseReport:
     about: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
+        found = asdict(self)
+        rows, motion = (
+            {row: {f"{m:g}": value for m, value in by_magnitude.items()} for row, by_magnitude in found[part].items()}
+            for part in ("rows", "curves")
+        )
         return {
-            "about": dict(self.about),
-            "columns": columns("impulse"),
-            "rows": {
-                row: {f"{m:g}": by_column(found) for m, found in by_magnitude.items()}
-                for row, by_magnitude in self.rows.items()
-            },
-            "rank_correlation": by_column(self.order),
-            "late_share_difference": by_column(self.slower),
-            "curves": {
-                row: {f"{m:g}": asdict(curve) for m, curve in found.items()} for row, found in self.curves.items()
-            },
-        }
+            "about": found["about"], "columns": columns("impulse"), "rows": rows, "rank_correlation": found["order"],
+            "late_share_difference": found["slower"], "curves": motion,
+        }  # fmt: skip
 
     def to_markdown(self) -> str:
         rows = [

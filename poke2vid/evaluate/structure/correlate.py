@@ -46,18 +46,12 @@ def correlate(
         maps = [correlator.ask(canvas, location, bar=bar) for location in at]
     seconds = time.perf_counter() - began
     numbers: dict[str, Any] = {
-        "picture": [picture.shape[1], picture.shape[0]],
-        "map": [canvas.picture.shape[1], canvas.picture.shape[0]],
-        "model": model,
-        "tracker": correlator.tracker,
-        "pokes": settings.pokes,
-        "lengths": [round(SHORTEST * settings.longest, 6), settings.longest],
-        "frames": settings.frames,
-        "seed": settings.seed,
-        "measure": settings.measure,
-        "seconds": round(seconds, 2),
+        "picture": [picture.shape[1], picture.shape[0]], "map": [canvas.picture.shape[1], canvas.picture.shape[0]],
+        "model": model, "tracker": correlator.tracker, "pokes": settings.pokes,
+        "lengths": [round(SHORTEST * settings.longest, 6), settings.longest], "frames": settings.frames,
+        "seed": settings.seed, "measure": settings.measure, "seconds": round(seconds, 2),
         "locations": [_numbers(location, found) for location, found in zip(at, maps, strict=True)],
-    }
+    }  # fmt: skip
     # Write every output
     for path in outputs:
         match path.suffix.lower():
@@ -81,12 +75,10 @@ def _numbers(location: Pair, found: CorrelationMap) -> dict[str, Any]:
     heat, variance = found.heat, found.values["variance"]
     inside = nearest_pixel(found.poke_at, *heat.shape)
     return {
-        "at": list(location),
-        "still_variance": round(found.still["variance"], 5),
-        "variance_at_l": round(float(variance[inside]), 5),
-        "heat_at_l": round(float(heat[inside]), 3),
+        "at": list(location), "still_variance": round(found.still["variance"], 5),
+        "variance_at_l": round(float(variance[inside]), 5), "heat_at_l": round(float(heat[inside]), 3),
         "share_above_half": round(float((heat > 0.5).mean()), 4),
-    }
+    }  # fmt: skip
 
 
 def _write_arrays(path: Path, maps: Sequence[CorrelationMap]) -> None:

@@ -77,8 +77,8 @@ class Correlator(ABC):
             if bar is not None:
                 bar.update()
         shown = [canvas.shown(poke) for poke in pokes]
-        at = shown[0].location
-        return map_of(np.stack(flows), np.array([poke.shift for poke in shown]), at, self.settings.measure)
+        vectors = np.array([poke.shift for poke in shown])
+        return map_of(np.stack(flows), vectors, shown[0].location, self.settings.measure)
 
     @abstractmethod
     def _flows(self, canvas: Canvas, pokes: Sequence[Poke]) -> Iterator[Float32[np.ndarray, "2 h w"]]:
@@ -92,10 +92,10 @@ class FrameCorrelator(Correlator):
         """Builds one tracker per thread; raises InputError if its weights are not found."""
         super().__init__(player, settings)
         self._idle: SimpleQueue[FlowChain] = SimpleQueue()
-        trackers = [build_tracker(settings.tracker, weights_dir) for _ in range(settings.threads)]
-        self.tracker = trackers[0].name
-        for tracker in trackers:
+        for _ in range(settings.threads):
+            tracker = build_tracker(settings.tracker, weights_dir)
             self._idle.put(tracker)
+        self.tracker = tracker.name
 
     def _flows(self, canvas: Canvas, pokes: Sequence[Poke]) -> Iterator[Float32[np.ndarray, "2 h w"]]:
         with ThreadPoolExecutor(self.settings.threads) as pool:
@@ -153,8 +153,8 @@ class FieldCorrelator(Correlator):
             influence = self.player.touch(state, modelled[0].location)[:, :BASIS]
         mask = state.context[1]
         for poke in modelled:
-            p = torch.tensor([[to_field.vector(*poke.shift)]])
             with torch.inference_mode():
+                p = torch.tensor([[to_field.vector(*poke.shift)]])
                 u = respond(influence[:, None], mask, at, p, grasp(mask, at))
             if not bool(u.isfinite().all()):
                 raise InputError("the model's field holds numbers that are not finite; use another model.")

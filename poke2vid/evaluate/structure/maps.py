@@ -105,10 +105,14 @@ def map_of(
         InputError: if the pokes are too few, too short or all alike.
     """
     correlation.still_difference(shifts)  # checks them
-    functions = {name: MEASURES[name].function for name in REPORTS["maps"]}
-    at_rest = np.zeros((len(shifts), 2, 1, 1))
-    still = {name: float(function(at_rest, shifts)[0, 0]) for name, function in functions.items() if function}
-    values = {name: function(flows, shifts) for name, function in functions.items() if function}
+    values, still = {}, {}
+    for name in REPORTS["maps"]:
+        function = MEASURES[name].function
+        assert function is not None
+        values[name], still[name] = (
+            function(flows, shifts),
+            float(function(np.zeros((len(shifts), 2, 1, 1)), shifts)[0, 0]),
+        )
     return CorrelationMap(location, values, still, measure)
 
 

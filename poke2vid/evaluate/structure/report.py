@@ -9,7 +9,8 @@ baseline to beat.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,13 @@ import numpy as np
 from jaxtyping import Float64, Int32, UInt8
 from tqdm import tqdm
 
-from poke2vid.evaluate.report import by_column, legend, table, write_text
+from poke2vid.evaluate.report import legend, row_table, write_text
+from poke2vid.evaluate.structure import scene as simulated
 from poke2vid.evaluate.structure.correlate import check_suffixes
 from poke2vid.evaluate.structure.correlators import Correlator, FieldCorrelator, correlator_for
 from poke2vid.evaluate.structure.drawing import colour_bar, larger, marked, overlay
 from poke2vid.evaluate.structure.maps import CorrelationMap, Settings, map_of
-from poke2vid.evaluate.structure.scene import (
-    SIDE,
-    TrueObject,
-    choose_points,
-    find_object,
-    given_points,
-    parse_scene,
-    true_responses,
-)
+from poke2vid.evaluate.structure.scene import SIDE, TrueObject
 from poke2vid.files import write_json
 from poke2vid.measures import correlation
 from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
@@ -67,32 +61,33 @@ class Asked:
 
 def ask(scene: TrueObject, location: Pair, touch: Touch, correlator: Correlator, bar: tqdm | None = None) -> Asked:
     """Applies the same pokes in the simulator and in the model; the model gets the true point's shifts as its pokes."""
-    settings = correlator.settings
-    truth = true_responses(scene, touch, settings.pokes, settings.longest, settings.seed, settings.frames, bar)
+    # The exact map and the model's; a model above the frame's size is tracked at its own
+    settings, canvas = correlator.settings, correlator.canvas(scene.first)
+    asked = settings.pokes, settings.longest, settings.seed, settings.frames
+    truth = simulated.true_responses(scene, touch, *asked, bar)
     exact = map_of(truth.flows, truth.shifts, location, settings.measure)
-    model = correlator.ask(correlator.canvas(scene.first), location, truth.shifts, bar)
-    model = _at_side(model, location)
-    scores = _scores(scene, location, touch, exact, model)
+    model = correlator.ask(canvas, location, truth.shifts, bar)
+    model = replace(model, poke_at=location, values={name: _at_side(values) for name, values in model.values.items()})
+    # Scores by each measure, of the distance to l, which needs no motion, and of what the model says itself
+    judge = partial(score, part_ids=scene.part_ids, part=touch.part)
+    scores = {
+        f"{row}, {measure}": judge(found.by(measure).disagreement, exact.by(measure))
+        for measure in REPORTS["maps"]
+        for row, found in (("model", model), ("exact", exact))
+    }
+    scores[DISTANCE] = judge(_away(location), exact)
     if isinstance(correlator, FieldCorrelator):
-        stays = 1 - _of_side(correlator.along(correlator.canvas(scene.first), location).astype(np.float64))
+        stays = 1 - _at_side(correlator.along(canvas, location).astype(np.float64))
         both = model.by("mean-square").disagreement.clip(0, LARGEST) + stays / 2
         said = {"what moves along": stays, "both": both, "both, then nearness": both + NEARER * _away(location)}
-        scores |= {f"model, {row}": score(found, exact, scene.part_ids, touch.part) for row, found in said.items()}
+        scores |= {f"model, {row}": judge(found, exact) for row, found in said.items()}
     return Asked(scene, location, touch, exact, model, truth.failed, scores)
 
 
-def _at_side(found: CorrelationMap, location: Pair) -> CorrelationMap:
-    """Map at the frame's size; a model above that size is tracked at its own."""
-    if found.heat.shape == (SIDE, SIDE):
-        return found
-    return replace(found, poke_at=location, values={name: _of_side(values) for name, values in found.values.items()})
-
-
-def _of_side(values: Float64[np.ndarray, "h w"]) -> Float64[np.ndarray, "h2 w2"]:
-    if values.shape == (SIDE, SIDE):
-        return values
+def _at_side(values: Float64[np.ndarray, "h w"]) -> Float64[np.ndarray, "h2 w2"]:
+    """Map at the frame's size."""
     small: Float64[np.ndarray, "h2 w2"] = cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return small
+    return values if values.shape == (SIDE, SIDE) else small
 
 
 def _away(location: Pair) -> Float64[np.ndarray, "h w"]:
@@ -100,18 +95,6 @@ def _away(location: Pair) -> Float64[np.ndarray, "h w"]:
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
     away: Float64[np.ndarray, "h w"] = np.hypot(x - location[0], y - location[1])
     return away / away.max()
-
-
-def _scores(
-    scene: TrueObject, location: Pair, touch: Touch, exact: CorrelationMap, model: CorrelationMap
-) -> dict[str, dict[str, float]]:
-    """Scores of the model's and the exact map by each measure, and of the distance to l, which needs no motion."""
-    found = {}
-    for measure in REPORTS["maps"]:
-        truth = exact.by(measure)
-        for row, responses in (("model", model), ("exact", exact)):
-            found[f"{row}, {measure}"] = score(responses.by(measure).disagreement, truth, scene.part_ids, touch.part)
-    return found | {DISTANCE: score(_away(location), exact, scene.part_ids, touch.part)}
 
 
 def score(
@@ -150,15 +133,12 @@ class StructureReport:
     about: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        rows = {name: by_column(row) for name, row in self.rows.items()}
-        return {"about": self.about, "columns": columns("structure"), "rows": rows, "points": self.points}
+        return {"about": self.about, "columns": columns("structure"), **asdict(self)}
 
     def to_markdown(self) -> str:
-        shown = REPORTS["structure"]
-        rows = [[name, *(row[column] for column in shown)] for name, row in self.rows.items()]
         measured = ", ".join(f"{key} {value}" for key, value in self.about.items())
         brackets = f"Measured on: {measured}. Brackets: 95 % intervals over scenes."
-        return "\n".join([*table(["", *shown], rows), "", brackets, "", *legend("structure"), ""])
+        return "\n".join([*row_table(REPORTS["structure"], self.rows), "", brackets, "", *legend("structure"), ""])
 
 
 def structure_report(
@@ -178,13 +158,13 @@ def structure_report(
     """
     if correlator.player.poke_kind == "impulse":
         raise InputError("this model was trained on impulses, and scenes are pulled by shifts; give it a picture.")
-    named, settings = [parse_scene(scene) for scene in scenes], correlator.settings
+    named, settings = [simulated.parse_scene(scene) for scene in scenes], correlator.settings
     asked = list[Asked]()
     total = 2 * settings.pokes * len(named) * (len(at) or points)
     with tqdm(total=total, unit="poke", desc="structure", disable=True if quiet else None) as bar:
         for family, number in named:
-            scene = find_object(family, number)
-            chosen = given_points(scene, at) if at else choose_points(scene, points, settings.seed)
+            scene = simulated.find_object(family, number)
+            chosen = simulated.given_points(scene, at) if at else simulated.choose_points(scene, points, settings.seed)
             asked += [ask(scene, location, touch, correlator, bar) for location, touch in chosen]
     clusters, shown = [one.scene.name for one in asked], REPORTS["structure"]
     rows = {
@@ -194,12 +174,20 @@ def structure_report(
     for row in [name for name in rows if name.startswith("model")]:  # paired difference to the baseline, scene by scene
         apart = {c: [one.scores[row][c] - one.scores[DISTANCE][c] for one in asked] for c in shown}
         rows[f"{row} minus {DISTANCE}"] = {c: cluster_mean(apart[c], clusters, settings.seed) for c in shown}
+    numbers = [
+        {
+            "scene": one.scene.name, "scene_seed": one.scene.seed, "rejected": one.scene.rejected, "at": list(one.location),
+            "part": one.scene.world.parts[one.touch.part - 1],
+            "pixels": int((one.scene.part_ids == one.touch.part).sum()), "drawn_again": one.failed, "scores": one.scores,
+        }
+        for one in asked
+    ]  # fmt: skip
     about = {
         "model": model, "scenes": len(named), "points": len(asked), "side": SIDE, "pokes": settings.pokes,
         "longest": settings.longest, "frames": settings.frames, "seed": settings.seed, "tracker": correlator.tracker,
         "pokes drawn again": sum(sum(one.failed.values()) for one in asked),
     }  # fmt: skip
-    return StructureReport(rows, [_numbers(one) for one in asked], about), sheet(asked)
+    return StructureReport(rows, numbers, about), sheet(asked)
 
 
 def correlate_scenes(
@@ -227,31 +215,13 @@ def correlate_scenes(
     return report.to_markdown()
 
 
-def _numbers(one: Asked) -> dict[str, Any]:
-    scene = one.scene
-    return {
-        "scene": scene.name,
-        "scene_seed": scene.seed,
-        "rejected": scene.rejected,
-        "at": list(one.location),
-        "part": scene.world.parts[one.touch.part - 1],
-        "pixels": int((scene.part_ids == one.touch.part).sum()),
-        "drawn_again": one.failed,
-        "scores": one.scores,
-    }
-
-
 def sheet(asked: Sequence[Asked]) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Sheet with one row per point: the picture with l, true parts, the exact map, the model's, and a colour bar."""
     rows = []
     for one in asked:
-        first = one.scene.first
-        rows.append([
-            marked(larger(first), one.location, SIDE),
-            marked(larger(part_colours(one.scene.part_ids, one.touch.part)), one.location, SIDE),
-            overlay(first, one.exact),
-            overlay(first, one.model),
-        ])  # fmt: skip
+        first, parts = one.scene.first, part_colours(one.scene.part_ids, one.touch.part)
+        plain = [marked(larger(picture), one.location, SIDE) for picture in (first, parts)]
+        rows.append([*plain, overlay(first, one.exact), overlay(first, one.model)])
     head = np.full((28, rows[0][0].shape[1], 3), 255, np.uint8)
     heads = [cv2.putText(head.copy(), title, (4, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (40, 40, 40), 1, cv2.LINE_AA)
              for title in ("l", "true parts", "exact map", "the model's map")]  # fmt: skip

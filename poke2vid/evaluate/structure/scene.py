@@ -105,8 +105,7 @@ def find_object(family: FamilyName, number: int) -> TrueObject:
         InputError: if there are not so many, or this machine cannot draw.
     """
     rejected, held = Counter[str](), 0
-    for k in range(SCENES):
-        seed = k * INDIVIDUALS
+    for seed in range(0, SCENES * INDIVIDUALS, INDIVIDUALS):
         try:
             with open_scene(family_named(family).scene(seed, "test"), SIDE) as opened:
                 known = opened.world, opened.surface, opened.first

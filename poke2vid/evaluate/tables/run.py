@@ -10,9 +10,8 @@ import numpy as np
 from poke2vid import __version__
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.heldout.compare import Compared, compare
 from poke2vid.evaluate.heldout.distances import Distance, difference, mean_interval
-from poke2vid.evaluate.heldout.evaluate import model_row, reference_rows
+from poke2vid.evaluate.heldout.evaluate import Compared, compare, model_row, reference_rows
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.rows import Measured, Row
 from poke2vid.evaluate.heldout.scoring import Plan

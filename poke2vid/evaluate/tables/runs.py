@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from poke2vid.evaluate.heldout.clips import digest_of_key
+from poke2vid.files import digest_of
 from poke2vid.model.files import checkpoints_of
 from poke2vid.processes import Died, Tick, run_jobs
 from poke2vid.train.config import TrainConfig, to_json
@@ -56,7 +56,7 @@ def planned_run(base: TrainConfig, variant: str, seed: int, store_digest: str, o
     """Run of a row and seed; rows with the same settings share one."""
     config = variant_config(base, variant, seed)
     variant = FULL if config == variant_config(base, FULL, seed) else variant
-    digest = digest_of_key({"train": to_json(config), "store": store_digest})[:8]
+    digest = digest_of({}, {"train": to_json(config), "store": store_digest})[:8]
     return Run(variant, seed, config, out / f"{variant}-seed{seed}-{digest}")
 
 

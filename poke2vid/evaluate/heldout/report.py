@@ -7,7 +7,7 @@ from poke2vid.evaluate.heldout.distances import Distance, Floor
 from poke2vid.evaluate.heldout.rows import Measured
 from poke2vid.evaluate.report import legend, row_table
 from poke2vid.files import without_nan
-from poke2vid.measures.statistics import Interval, cluster_mean, cluster_ratio
+from poke2vid.measures.statistics import FEWEST_CLUSTERS, Interval, cluster_mean, cluster_ratio
 from poke2vid.measures.table import REPORTS, columns
 
 
@@ -37,8 +37,8 @@ class HeldoutReport:
     def to_markdown(self) -> str:
         shown = [c for c in REPORTS["heldout"] if any(c in row for row in self.rows.values())]
         brackets = "Brackets: 95 % intervals over videos."
-        if self.about["videos"] == 1:
-            brackets = "All clips are of one video, so there are no intervals."
+        if self.about["videos"] < FEWEST_CLUSTERS:
+            brackets = f"All clips are of fewer than {FEWEST_CLUSTERS} videos, so there are no intervals."
         apart = {name: {c: found.interval for c, found in row.items()} for name, row in self.distances.items()}
         families = [
             f"- {column}: {family}" + (f"; {self.floors[column].sentence()}" if column in self.floors else "")

@@ -21,7 +21,7 @@ from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, SUITES, UNBUILT, Suite
 from poke2vid.files import without_nan, write_json
-from poke2vid.measures.statistics import cluster_mean
+from poke2vid.measures.statistics import FEWEST_CLUSTERS, cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS
 from poke2vid.model.files import load_model
 from poke2vid.pretrained.features import LpipsName
@@ -215,7 +215,7 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
         f"of {size}, clips drawn by seed {about['seed']}",
         "clips measured: " + ", ".join(f"{MEASURES[column].title} {count}" for column, count in counts.items()),
         f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
-        + (", of which there are none: all clips are of one video" if about["videos"] == 1 else ""),
+        + (f", none of fewer than {FEWEST_CLUSTERS} videos" if about["videos"] < FEWEST_CLUSTERS else ""),
         f"batch {base.batch}, width {base.model.channels} (the paper: 32), perceptual network {base.perceptual}, "
         + ("both critics" if base.has_critics else "no critics"),
         f"poke-EPE and background by the tracker {judges.tracker}; response-EPE against {judges.flow} flow"

@@ -31,6 +31,12 @@ class Interval:
     low: float
     high: float
 
+    def within(self, span: tuple[float, float]) -> "Interval":
+        """The same with bounds inside the values that are possible, which Student's t does not know."""
+        if math.isinf(self.low) or math.isinf(self.high):
+            return self
+        return Interval(self.mean, max(self.low, span[0]), min(self.high, span[1]))
+
     def __str__(self) -> str:
         if math.isinf(self.low) or math.isinf(self.high):
             return shown(self.mean)

@@ -3,6 +3,7 @@
 Adding a measure takes its function and a row here, named in `REPORTS` for every report that lists it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -24,6 +25,9 @@ LONG_FRAMES, LONG_SCENES = (
 LATE, RETURNED = 5, 0.1  # of impulses: frames at the end, and the share of the peak below which an object is at rest
 
 
+SHARE = (0.0, 1.0)
+
+
 @dataclass(frozen=True)
 class Measure:
     """One measure: a column of reports, or a kind of map.
@@ -37,6 +41,7 @@ class Measure:
         notes: report -> end of that sentence there.
         function: of clips (`frames`), or of a poked point's responses (`correlation`); None where the report computes it.
         follows: of maps, the value of a pixel that moves exactly as the poke.
+        span: values that its means can have; their intervals end there.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Measure:
     notes: Mapping[ReportName, str] = field(default_factory=dict)
     function: Callable[..., Any] | None = None
     follows: float = 0.0
+    span: tuple[float, float] = (0.0, math.inf)
 
     @property
     def title(self) -> str:
@@ -69,7 +75,7 @@ _TABLE = (
         "ssim", "SSIM", "", "higher",
         f"SSIM, Wang et al. 2004: Gaussian window {frames.WINDOW} x {frames.WINDOW}, sigma {frames.SIGMA}, K {frames.K_1} and "
         f"{frames.K_2}, data range 1 of frames in [0, 1], windows within the frame, mean over colours, time and clips",
-        {"bench": "; after shifts"}, frames.ssim,
+        {"bench": "; after shifts"}, frames.ssim, span=(-1.0, 1.0),
     ),
     *(
         Measure(
@@ -108,7 +114,7 @@ _TABLE = (
             "bench": f"the poked points that are within {100 * CORRECT_WITHIN:.0f} % of the side from their targets at T; over "
             f"shifts that were to go {100 * FAR:.0f} % of the side or farther, because after a shorter one standing still is "
             "near enough",
-        },
+        }, span=SHARE,
     ),
     Measure(
         "halfway_epe", "EPE half way", "px", "lower",
@@ -147,7 +153,7 @@ _TABLE = (
             "the row `exact` has the truth's own value, which may be below 1: what is far from a poke need not move the more, "
             "the longer it is",
             "structure": "with the exact map by the same measure, over the object",
-        },
+        }, span=(-1.0, 1.0),
     ),
     Measure(
         "impulse_epe", "EPE after impulses", "px", "lower",
@@ -182,17 +188,19 @@ _TABLE = (
     # Scores of correlation maps against true parts
     Measure(
         "auc_object", "AUC on the object", "", "higher",
-        "area under the ROC curve of \"belongs to l's part\", over the object's pixels; 0.5 is chance",
+        "area under the ROC curve of \"belongs to l's part\", over the object's pixels; 0.5 is chance", span=SHARE,
     ),
-    Measure("auc_all", "AUC", "", "higher", "auc_object over all pixels, most of which are background"),
+    Measure("auc_all", "AUC", "", "higher", "auc_object over all pixels, most of which are background", span=SHARE),
     Measure(
         "iou_otsu", "IoU by Otsu", "", "higher",
-        "IoU of the part with what lies above Otsu's threshold of the heat on the object (mean over points: mIoU)",
+        "IoU of the part with what lies above Otsu's threshold of the heat on the object (mean over points: mIoU)", span=SHARE,
     ),
-    Measure("iou_best", "best IoU", "", "higher", "iou_otsu at the best threshold, which nobody knows: an upper bound"),
+    Measure(
+        "iou_best", "best IoU", "", "higher", "iou_otsu at the best threshold, which nobody knows: an upper bound", span=SHARE,
+    ),
     Measure(
         "together", "AUC of moving together", "", "higher",
-        'AUC of "moves with l in truth" (heat of the exact map above 0.5), over the object',
+        'AUC of "moves with l in truth" (heat of the exact map above 0.5), over the object', span=SHARE,
     ),
     # Kinds of correlation maps
     Measure(
@@ -206,7 +214,7 @@ _TABLE = (
     Measure(
         "signed-response", "signed response", "", "higher",
         "mean over the pokes of the motion along the poke, as a share of its length: 1 follows, 0 is still, -1 is opposite",
-        {}, correlation.signed_response, follows=1.0,
+        {}, correlation.signed_response, follows=1.0, span=(-math.inf, math.inf),
     ),
     # Responses to impulses
     Measure(
@@ -215,13 +223,13 @@ _TABLE = (
     Measure("end", "end", "px", "neither", "px, the mean displacement of the object at frame T"),
     Measure(
         "end_share", "end by peak", "", "neither",
-        "at frame T relative to the peak: 0 is back at rest, 1 is still at its farthest",
+        "at frame T relative to the peak: 0 is back at rest, 1 is still at its farthest", span=SHARE,
     ),
     Measure(
         "late_share", "late by peak", "", "neither",
-        f"the largest of the last {LATE} frames relative to the peak: swinging through rest does not count as rest",
+        f"the largest of the last {LATE} frames relative to the peak: swinging through rest does not count as rest", span=SHARE,
     ),
-    Measure("returned", "returned", "", "neither", f"share of pokes whose late_share is below {RETURNED:g}"),
+    Measure("returned", "returned", "", "neither", f"share of pokes whose late_share is below {RETURNED:g}", span=SHARE),
 )  # fmt: skip
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _TABLE}
 REPORTS: Mapping[ReportName, tuple[str, ...]] = {  # report -> its measures, in its order

@@ -131,7 +131,7 @@ def test_what_the_intervals_do_not_decide_is_not_decided() -> None:
     small = [response("truth", scene, 0, 0.25, *(stays if scene == "c" else rests)) for scene in "abc"]
     large = [response("truth", scene, 0, 2.0, *stays) for scene in "abc"]
     (line,) = (line for line in summarise([*small, *large], {}).findings() if line.startswith("- "))
-    assert line.startswith("- truth: undecided. Returned: a share of 0.667 [-0.768, 2.1] at 0.25, of 0 [0, 0] at 2")
+    assert line.startswith("- truth: undecided. Returned: a share of 0.667 [0, 1] at 0.25, of 0 [0, 0] at 2")
 
 
 def test_the_report_is_written_for_people_and_programs(tmp_path: Path) -> None:

@@ -73,12 +73,12 @@ def signalled(arguments: list[str], run: Path, after: int, send: Callable[[int],
         env=environment(),
         start_new_session=True,
     ) as process:
-        log, deadline = run / "metrics.jsonl", time.monotonic() + 120
+        log, deadline = run / "metrics.jsonl", time.monotonic() + 240
         while not log.exists() or log.read_text().count("\n") < after:
             assert process.poll() is None and time.monotonic() < deadline, "the run did not begin"
             time.sleep(0.01)
         send(process.pid)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=240)
     return process.returncode, errors
 
 

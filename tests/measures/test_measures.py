@@ -9,6 +9,7 @@ from torch import Tensor
 
 from poke2vid.measures import motion as scores
 from poke2vid.measures.statistics import Interval, cluster_mean, cluster_ratio, jackknife, shown
+from poke2vid.measures.table import MEASURES
 from poke2vid.types import Poke
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
@@ -172,3 +173,16 @@ def test_numbers_for_people_have_three_digits_and_no_exponents() -> None:
         "0.0123", "1", "100", "999", "1234", "-2010", "nan",
     ]  # fmt: skip
     assert str(Interval(1060.0, 59.4, 2060.7)) == "1060 [59.4, 2061]"
+
+
+def test_an_interval_ends_at_the_values_that_are_possible() -> None:
+    assert Interval(0.8, -0.2, 1.4).within((0.0, 1.0)) == Interval(0.8, 0.0, 1.0)
+    assert Interval(0.8, 0.5, 1.4).within((0.0, math.inf)) == Interval(0.8, 0.5, 1.4)
+    alone = Interval(0.8, -math.inf, math.inf)
+    assert alone.within((0.0, 1.0)) == alone
+
+
+def test_the_spans_of_shares_and_correlations_are_known() -> None:
+    assert MEASURES["pck"].span == MEASURES["returned"].span == MEASURES["together"].span == (0.0, 1.0)
+    assert MEASURES["rank"].span == MEASURES["ssim"].span == (-1.0, 1.0)
+    assert MEASURES["poke_epe"].span == (0.0, math.inf)

@@ -217,13 +217,14 @@ def _values(scenes: Mapping[str, Sequence[Scores]], column: str) -> dict[tuple[s
     }
 
 
-def _averages(values: Mapping[str, Sequence[tuple[str, float]]], seed: int) -> Averages:
-    """Averages by column of (scene, value) pairs; a column without any is left out."""
+def _averages(values: Mapping[str, Sequence[tuple[str, float]]], seed: int, differences: bool = False) -> Averages:
+    """Averages by column of (scene, value) pairs, or of differences; a column without any is left out."""
     row = {}
     for column, pairs in values.items():
         if pairs:
             scenes = [scene for scene, _ in pairs]
             mean = cluster_mean([value for _, value in pairs], scenes, seed)
+            mean = mean if differences else mean.within(MEASURES[column].span)
             row[column] = Average(mean.mean, mean.low, mean.high, len(pairs), len(set(scenes)))
     return row
 
@@ -246,6 +247,7 @@ def _difference(
             for c, (ours, theirs) in found.items()
         },
         seed,
+        differences=True,
     )
 
 

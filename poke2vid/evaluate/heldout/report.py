@@ -8,7 +8,7 @@ from poke2vid.evaluate.heldout.rows import Measured
 from poke2vid.evaluate.report import legend, row_table
 from poke2vid.files import without_nan
 from poke2vid.measures.statistics import FEWEST_CLUSTERS, Interval, cluster_mean, cluster_ratio
-from poke2vid.measures.table import REPORTS, columns
+from poke2vid.measures.table import MEASURES, REPORTS, columns
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class HeldoutReport:
         shown = [c for c in REPORTS["heldout"] if any(c in row for row in self.rows.values())]
         brackets = "Brackets: 95 % intervals over videos."
         if self.about["videos"] < FEWEST_CLUSTERS:
-            brackets = f"All clips are of fewer than {FEWEST_CLUSTERS} videos, so there are no intervals."
+            brackets = f"Brackets: none, as all clips are of fewer than {FEWEST_CLUSTERS} videos."
         apart = {name: {c: found.interval for c, found in row.items()} for name, row in self.distances.items()}
         families = [
             f"- {column}: {family}" + (f"; {self.floors[column].sentence()}" if column in self.floors else "")
@@ -58,4 +58,4 @@ def summarised(measured: Measured, seed: int = 0) -> dict[str, Interval]:
     found = {c: cluster_mean(values[c], measured.videos, seed) for c in REPORTS["heldout"] if c in values}
     if "poke_epe" in values:
         found["poke_error_share"] = cluster_ratio(values["poke_epe"], values["poke_length"], measured.videos, seed)
-    return {column: found[column] for column in REPORTS["heldout"] if column in found}
+    return {column: found[column].within(MEASURES[column].span) for column in REPORTS["heldout"] if column in found}

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Float64
 
 from poke2vid.evaluate.report import legend, table
 from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
-from poke2vid.measures.table import LATE, REPORTS, RETURNED, columns
+from poke2vid.measures.table import LATE, MEASURES, REPORTS, RETURNED, columns
 
 MAGNITUDES = (0.25, 0.5, 1.0, 2.0)  # of the unit; training goes up to 1
 FRAMES = 25  # as in the paper, for a model trained on 10
@@ -159,7 +159,10 @@ def summarise(responses: Sequence[Response], about: Mapping[str, Any], seed: int
         for magnitude in sorted({response.magnitude for response in own}):
             same = [response for response in own if response.magnitude == magnitude]
             scenes, scores = [r.scene for r in same], [measures(r.motion) for r in same]
-            rows[row][magnitude] = {c: cluster_mean([s[c] for s in scores], scenes, seed) for c in REPORTS["impulse"]}
+            rows[row][magnitude] = {
+                c: cluster_mean([s[c] for s in scores], scenes, seed).within(MEASURES[c].span)
+                for c in REPORTS["impulse"]
+            }
             found[row][magnitude] = _curve([r.motion for r in same], scenes, seed)
         pokes = _by_poke(own)
         scenes = [scene for scene, _ in pokes]
@@ -169,7 +172,8 @@ def summarise(responses: Sequence[Response], about: Mapping[str, Any], seed: int
 
 
 def _curve(motions: Sequence[Float64[np.ndarray, " t"]], scenes: list[str], seed: int) -> Curve:
-    points = [cluster_mean([float(m[t]) for m in motions], scenes, seed) for t in range(len(motions[0]))]
+    means = (cluster_mean([float(m[t]) for m in motions], scenes, seed) for t in range(len(motions[0])))
+    points = [mean.within(MEASURES["peak"].span) for mean in means]
     mean, low, high = (tuple(getattr(p, name) for p in points) for name in ("mean", "low", "high"))
     alone = np.isinf(low).any()  # a single scene has no band
     return Curve(mean, mean if alone else low, mean if alone else high)

@@ -29,7 +29,7 @@ from poke2vid.evaluate.structure.scene import SIDE, TrueObject
 from poke2vid.files import write_json
 from poke2vid.measures import correlation
 from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
-from poke2vid.measures.table import REPORTS, columns
+from poke2vid.measures.table import MEASURES, REPORTS, columns
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.viz import flow_colours, grid
 from poke2vid.simulator.actions import Touch
@@ -168,7 +168,10 @@ def structure_report(
             asked += [ask(scene, location, touch, correlator, bar) for location, touch in chosen]
     clusters, shown = [one.scene.name for one in asked], REPORTS["structure"]
     rows = {
-        row: {c: cluster_mean([one.scores[row][c] for one in asked], clusters, settings.seed) for c in shown}
+        row: {
+            c: cluster_mean([one.scores[row][c] for one in asked], clusters, settings.seed).within(MEASURES[c].span)
+            for c in shown
+        }
         for row in asked[0].scores
     }
     for row in [name for name in rows if name.startswith("model")]:  # paired difference to the baseline, scene by scene

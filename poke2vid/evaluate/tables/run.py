@@ -189,7 +189,8 @@ def _cell(results: _Results, name: str | None, column: str) -> Cell:
         return Cell()
     mean = np.mean([row.values[column] for row in rows], axis=0)
     each = tuple(float(np.nanmean(row.values[column])) for row in rows)
-    return Cell(cluster_mean(mean.tolist(), rows[0].videos), each, int(np.isfinite(mean).sum()))
+    interval = cluster_mean(mean.tolist(), rows[0].videos).within(MEASURES[column].span)
+    return Cell(interval, each, int(np.isfinite(mean).sum()))
 
 
 def _marks(runs: Sequence[Run]) -> str:

@@ -37,11 +37,12 @@ def atomic(path: Path) -> Iterator[Path]:
         whole = Path(os.path.realpath(path))
         whole.parent.mkdir(parents=True, exist_ok=True)
         temporary = _new_beside(whole)
+        mode = temporary.stat().st_mode
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        if whole.exists():
-            temporary.chmod(whole.stat().st_mode & 0o7777)
+        # A library may have put a file of its own in its place, as safetensors does, which only its owner may read.
+        temporary.chmod((whole.stat().st_mode if whole.exists() else mode) & 0o7777)
         temporary.replace(whole)
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}.") from error

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-from poke2vid.files import atomic, keep_apart
+from poke2vid.files import atomic, keep_apart, write_tensors
 from poke2vid.processes import alone_in
 from poke2vid.train.loop import train
 from poke2vid.train.presets import preset
@@ -154,6 +155,15 @@ def test_a_new_file_has_the_mode_that_the_umask_gives(tmp_path: Path, umask_077:
     with atomic(tmp_path / "mine.txt") as file:
         file.write_text("mine")
     assert (tmp_path / "mine.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_of_tensors_has_it_too(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        write_tensors(tmp_path / "mine.safetensors", {"w": torch.zeros(3)}, {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "mine.safetensors").stat().st_mode & 0o777 == 0o644
 
 
 # Folders in use, and what a stop leaves

@@ -22,7 +22,7 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_video import TouchVideo
 from poke2vid.types import InputError
 
-SKELETON = ASSETS / "touch128-onnx"  # the base's graphs in the package, without its weights
+SKELETONS = (ASSETS / "touch128-onnx", ASSETS / "touch64-onnx")  # graphs in the package, without their weights
 
 
 def export_model(model: Path | None, out: Path, *, half: bool = True) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _require_passed(found: Check, path: Path) -> None:
 
 
 def graphs_of(model: Path | None, place: Path, *, half: bool = True) -> Path:
-    """A folder with a model's graphs: an export as it is; the base's assembled in `place`; others' exported there.
+    """A folder with a model's graphs: an export as it is, those of the package's models assembled, others exported.
 
     Args:
         model: as for `load_model`, or a folder that `poke2vid export` wrote.
@@ -89,17 +89,21 @@ def graphs_of(model: Path | None, place: Path, *, half: bool = True) -> Path:
         read_description(model)
         return model
     loaded = load_player(model)
-    is_base = isinstance(loaded.model, TouchVideo) and SKELETON.is_dir() and _is_of(SKELETON, loaded.model)
+    skeleton = _skeleton_of(loaded.model)
     with replacing(place) as fresh:
-        if is_base:
-            assemble(SKELETON, loaded.path, fresh)
+        if skeleton is not None:
+            assemble(skeleton, loaded.path, fresh)
         else:
             _written(loaded, fresh, half=half)
     return place
 
 
-def _is_of(skeleton: Path, model: TouchVideo) -> bool:
-    return bool(read_description(skeleton)["weights"] == digest(model))
+def _skeleton_of(model: PokeVideo | TouchVideo) -> Path | None:
+    """The graphs without weights that the package has of a model; None if it has none."""
+    if not isinstance(model, TouchVideo):
+        return None
+    weights = digest(model)
+    return next((s for s in SKELETONS if s.is_dir() and read_description(s)["weights"] == weights), None)
 
 
 def export_page(model: Path | None, out: Path, *, half: bool = True) -> list[Path]:

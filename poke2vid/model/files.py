@@ -27,8 +27,9 @@ MODEL_PREFIX = "model/"  # of the names of the model's tensors in both kinds of 
 SMALL = 2_000_000  # parameters; a smaller model runs on one thread
 ASSETS = Path(__file__).parent.parent / "assets"
 BASE = ASSETS / "touch128.safetensors"  # the default model
+SMALLER = ASSETS / "touch64.safetensors"  # as the base, for pictures of 64 pixels
 PAPER_BASE = ASSETS / "small64.safetensors"  # default where a model of the paper's form is needed
-NAMED = {path.stem: path for path in (BASE, PAPER_BASE)}  # the models in the package, by name
+NAMED = {path.stem: path for path in (BASE, SMALLER, PAPER_BASE)}  # the models in the package, by name
 
 
 @dataclass(frozen=True)

@@ -595,7 +595,7 @@ def test_prepare_refuses_what_holds_no_videos_and_leaves_nothing(run: Run, tmp_p
     ("options", "says"),
     [
         (("--preset", "huge64"), r"there is no preset 'huge64'; choose one of paper64, "),
-        (("--preset", "tiny", "--perceptual", "alexnet"), r"perceptual: .*'vgg19', 'squeeze' or 'none'"),
+        (("--preset", "tiny", "--perceptual", "alexnet"), r"perceptual: .*'vgg19', 'vgg16', 'squeeze' or 'none'"),
         (("--preset", "tiny", "--perceptual", "vgg19"), r"weights vgg19 .*vgg19-dcbb9e9d\.pth.*--weights-dir"),
         (("--preset", "tiny", "--set", "batchsize=3"), r"batchsize"),
         (("--preset", "tiny", "--set", "batch"), r"'batch' is not of the form key=value"),

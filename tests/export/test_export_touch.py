@@ -11,7 +11,7 @@ import torch
 from poke2vid.export import touch
 from poke2vid.export.engine import OnnxPlayer, read_description
 from poke2vid.export.names import DESCRIPTION
-from poke2vid.export.run import SKELETON, export_model, graphs_of
+from poke2vid.export.run import SKELETONS, export_model, graphs_of
 from poke2vid.export.skeleton import assemble, write_skeleton
 from poke2vid.export.touch import describe, digest
 from poke2vid.export.touch_engine import OnnxTouchPlayer, player_of
@@ -20,7 +20,7 @@ from poke2vid.files import write_json
 from poke2vid.live.session import Session
 from poke2vid.model import touch_video
 from poke2vid.model.config import ModelConfig
-from poke2vid.model.files import BASE, load_player, save_model, save_touch_video
+from poke2vid.model.files import BASE, SMALLER, load_player, save_model, save_touch_video
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.swing import LAW
 from poke2vid.model.touch_encoder import TouchConfig, Touched
@@ -119,10 +119,15 @@ def test_a_graph_that_was_changed_or_a_foreign_description_is_one_sentence(folde
 # The base's graphs in the package
 
 
-def test_the_bases_graphs_are_put_together_from_its_weights(tmp_path: Path) -> None:
-    loaded = load_player()
+@pytest.mark.parametrize("file", [BASE, SMALLER], ids=lambda path: path.stem)
+def test_the_graphs_of_a_model_in_the_package_are_put_together_from_its_weights(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_player(file)
     assert isinstance(loaded.model, TouchVideo)
-    graphs = graphs_of(None, tmp_path / "graphs")
+    with monkeypatch.context() as patch:
+        patch.setattr("poke2vid.export.run.write_graphs", None)  # it is not exported
+        graphs = graphs_of(file, tmp_path / "graphs")
     about = read_description(graphs)
     described = json.loads(
         json.dumps(describe(loaded.model, loaded, about["opset"]))
@@ -131,12 +136,17 @@ def test_the_bases_graphs_are_put_together_from_its_weights(tmp_path: Path) -> N
         k: v for k, v in described.items() if k != "graphs"
     }
     assert about["checks"]["fp32"]["step"] <= 1e-4
-    assert sum(path.stat().st_size for path in SKELETON.iterdir()) < 2e5, "the weights lie in the package once"
-    x_0 = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for skeleton in SKELETONS:
+        assert sum(path.stat().st_size for path in skeleton.iterdir()) < 2e5, "the weights lie in the package once"
+    side = loaded.model.resolution
+    x_0 = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
     player = player_of(graphs)
     states = [one.start(x_0) for one in (loaded.model, player)]
     with torch.no_grad():
-        said = [one.touch(state, (60.0, 70.0)) for one, state in zip((loaded.model, player), states, strict=True)]
+        said = [
+            one.touch(state, (0.47 * side, 0.55 * side))
+            for one, state in zip((loaded.model, player), states, strict=True)
+        ]
     assert torch.allclose(*said, atol=1e-3)
 
 

@@ -81,7 +81,7 @@ def measure(model: PokeVideo, store: Store, clips: int, rounds: int, quick: bool
     cases = (("LPIPS, tracks", (TrackFeatures(),)), ("LPIPS, tracks, I3D", (TrackFeatures(), i3d)))
     for name, extractors in cases[: 1 if quick else None]:
         judges = replace(
-            chosen, make_tracker=lambda: ChainTracker(track_chain()), tracker=track_chain().name, parallel=True, lpips=lpips,
+            chosen, make_tracker=lambda: ChainTracker(track_chain()), tracker=track_chain().name, parallel=True, lpips=(lpips,),
             extractors=extractors,
         )  # fmt: skip
         count = clips if len(extractors) == 1 else max(2, clips // 8)
@@ -106,8 +106,8 @@ class Bare:
     """The same networks and trackers on clips read before the clock starts; nothing is scored, kept or written."""
 
     def __init__(self, model: PokeVideo, clips: EvaluationClips, judges: Judges, count: int) -> None:
-        assert judges.lpips is not None
-        self._model, self._lpips, self._own = model, judges.lpips, threading.local()
+        assert judges.lpips
+        self._model, self._lpips, self._own = model, judges.lpips[0], threading.local()
         self._extractors = [e for e in judges.extractors if not isinstance(e, TrackFeatures)]
         starts = range(0, count, BATCH)
         self._batches = [

@@ -216,3 +216,22 @@ def run(out: Path, players: dict[str, Any] | None = None, **changes: Any) -> Ben
 
 def mean(report: BenchReport, player: str, column: str, scope: str = "all") -> float:
     return report.rows[scope][player][column].mean
+
+
+# Unpickled in other processes, which cannot import a test
+
+
+class Wrong:
+    """Gives something else than it should."""
+
+    digest, kinds = "wrong", ALL_KINDS
+
+    def __init__(self, made: Callable[[np.ndarray], Any]) -> None:
+        self._made = made
+
+    def play(self, first: np.ndarray, poke: Poke | None, frames: int) -> Any:
+        return self._made(np.repeat(first[None], frames, axis=0))
+
+
+def shorter(clip: np.ndarray) -> np.ndarray:
+    return clip[:-1]

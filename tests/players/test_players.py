@@ -1,7 +1,6 @@
 """Players of PokeBench: references, models, and whoever answers with something that was not asked."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from known_disc import BRIEF, LAST, POKES, SIDE, TINY, Counting, Disc, T, model, poke, run
+from known_disc import BRIEF, LAST, POKES, SIDE, TINY, Counting, Disc, T, Wrong, model, poke, run, shorter
 from torch import Tensor, nn
 
 from poke2vid.evaluate.bench.roles import poke_of, roles_of
@@ -17,10 +16,9 @@ from poke2vid.live.session import Animator
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.players.named import load_players
-from poke2vid.players.player import ALL_KINDS
 from poke2vid.players.references import PATCH_SIGMA, Copy, ShiftPatch
 from poke2vid.players.session_player import SessionPlayer
-from poke2vid.types import InputError, Poke
+from poke2vid.types import InputError
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
 
@@ -109,22 +107,6 @@ def test_players_are_loaded_by_path_and_named_by_their_files(tmp_path: Path) -> 
     assert list(load_players(leaves)) == leaves
     with pytest.raises(InputError, match="given twice"):
         load_players([tree, tree])
-
-
-class Wrong:
-    """Gives something else than it should."""
-
-    digest, kinds = "wrong", ALL_KINDS
-
-    def __init__(self, made: Callable[[np.ndarray], Any]) -> None:
-        self._made = made
-
-    def play(self, first: np.ndarray, poke: Poke | None, frames: int) -> Any:
-        return self._made(np.repeat(first[None], frames, axis=0))
-
-
-def shorter(clip: np.ndarray) -> np.ndarray:
-    return clip[:-1]
 
 
 def test_a_player_that_fails_in_another_process_is_named(tmp_path: Path) -> None:

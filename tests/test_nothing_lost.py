@@ -197,4 +197,7 @@ def test_two_names_that_differ_in_case_are_two_files_where_both_exist(picture: P
     if other.exists():
         pytest.skip("this file system does not tell cases apart")
     other.write_bytes(b"another")
-    keep_apart([picture], [other])
+    keep_apart([picture], [other])  # is not refused
+    with pytest.raises(InputError):
+        keep_apart([picture, other], [other])
+    assert (picture.read_bytes() != b"another") and other.read_bytes() == b"another"

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from films import film
 from torch import Tensor, nn
 
 from poke2vid.measures.extractors import VideoFeatures, find_extractors
-from poke2vid.media.pictures import to_float
 from poke2vid.pretrained import i3d, movinet, weights
 from poke2vid.pretrained.clips import eight_bit_levels
 from poke2vid.pretrained.i3d import I3D, I3DFeatures
@@ -25,21 +24,6 @@ from poke2vid.types import InputError
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-
-
-def scenery(seed: int, side: int) -> np.ndarray:
-    texture = np.random.default_rng(seed).integers(30, 200, (side // 6, side // 6, 3)).astype(np.uint8)
-    return cv2.resize(texture, (side, side), interpolation=cv2.INTER_CUBIC)
-
-
-def film(dx: float, dy: float, steps: int = 10, side: int = 64, seed: int = 0, brighter: int = 0) -> Tensor:
-    """x_0 ... x_T of a textured picture that moves as one by (dx, dy) pixels a frame, `1 t 3 h w`."""
-    wide = scenery(seed, 3 * side)
-    frames = []
-    for step in range(steps + 1):
-        move = np.array([[1, 0, dx * step - side], [0, 1, dy * step - side]], np.float32)
-        frames.append(cv2.warpAffine(wide, move, (side, side)) + np.uint8(brighter))
-    return to_float(np.stack(frames))[None]
 
 
 @pytest.fixture

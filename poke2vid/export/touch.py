@@ -1,6 +1,5 @@
 """Graphs of a model that sees what it touches: one of a picture, one of a touch; all else needs no network."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def programs(
 
 def digest(model: TouchVideo) -> str:
     """Digest of a model's weights and shape."""
-    return digest_of(model.state_dict(), asdict(model.config))
+    return digest_of(model.state_dict(), model.config.to_json())
 
 
 def describe(model: TouchVideo, loaded: LoadedPlayer, opset: int) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def describe(model: TouchVideo, loaded: LoadedPlayer, opset: int) -> dict[str, A
         "max_shift": MAX_SHIFT,
         "default_rest": {"stiffness": rest.stiffness, "momentum": rest.momentum},
         "weights": digest(model),
-        "model": asdict(model.config),
+        "model": model.config.to_json(),
         "origin": origin,
         "units": UNITS,
         "opset": opset,

@@ -79,7 +79,7 @@ def save_model(path: Path, model: PokeVideo, origin: Mapping[str, Any]) -> None:
 
 def save_touch_video(path: Path, model: TouchVideo, origin: Mapping[str, Any]) -> None:
     """Writes a model that sees what it touches, its weights in a byte each (`eight_bits`)."""
-    about = {"format": TOUCH_FORMAT, "version": TOUCH_VERSIONS[-1], "model": asdict(model.config), **origin}
+    about = {"format": TOUCH_FORMAT, "version": TOUCH_VERSIONS[-1], "model": model.config.to_json(), **origin}
     tensors = {MODEL_PREFIX + name: tensor for name, tensor in model.state_dict().items()}
     write_tensors(path, in_eight_bits(tensors), about)
 
@@ -114,7 +114,7 @@ def load_player(path: Path | None = None) -> LoadedPlayer:
         raise InputError(f"{path} has format version {about.get('version')}; install the poke2vid that wrote it.")
     try:
         if about.get("kind") == FIELDS:  # E_phi in training: other names for its config and weights
-            config = {"touch": about["train"]["touch"]}
+            config = {"touch": about["train"]["touch"], "mirrored": True}
             tensors = {
                 MODEL_PREFIX + name.replace("touch/", "touch_encoder."): tensor
                 for name, tensor in tensors.items()

@@ -11,8 +11,8 @@ u = v = 0 is a fixed point: an untouched picture stays as it is, to the bit.
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from poke2vid import geometry
 from poke2vid.geometry import Affine
+from poke2vid.model import mirror
 from poke2vid.model.carry import backward, composed, layers
 from poke2vid.model.response import BASIS, gate, respond
 from poke2vid.model.swing import (
@@ -51,15 +52,29 @@ NUM_CONTEXT = 4  # x_0, o, and the two layers; E_phi's levels follow
 
 @dataclass(frozen=True, kw_only=True)
 class TouchVideoConfig:
-    """Shape of the model: that of E_phi, as nothing else has parameters."""
+    """Shape of the model: that of E_phi, as nothing else has parameters.
+
+    Attributes:
+        touch: the network.
+        mirrored: True takes the mean of what E_phi says of the picture and of its mirror image (`mirror`): twice the cost
+            of a picture and of a touch, and none of a frame.
+    """
 
     touch: TouchConfig = field(default_factory=TouchConfig)
+    mirrored: bool = False
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     @property
     def resolution(self) -> int:
         return self.touch.resolution
+
+    def to_json(self) -> dict[str, Any]:
+        """Settings as files have them; those that are off and that earlier programs do not know are left out."""
+        found = asdict(self)
+        if not self.mirrored:
+            del found["mirrored"]
+        return found
 
 
 def grasp(mask: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b t 2"]) -> Bool[Tensor, "b t"]:
@@ -259,9 +274,13 @@ class TouchVideo(TouchDynamics, nn.Module):
 
     def seen(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 1 s s"], tuple[Tensor, ...]]:
         """o, and E_phi's levels of a picture."""
+        if self.config.mirrored:
+            return mirror.see(self.touch_encoder, x_0)
         features = self.touch_encoder.encode(x_0)
         return features.mask, features.levels
 
     def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
         """E_phi's output for a touch at l in pixels of the field (`packed`)."""
+        if self.config.mirrored:
+            return packed(mirror.touch(self.touch_encoder, levels, at))
         return packed(self.touch_encoder(levels, at))

@@ -65,6 +65,24 @@ def test_what_it_says_of_itself_fits_the_model(file: Path, folder: Path) -> None
     assert about["origin"] == {"trained_on": "nothing"}
 
 
+def test_graphs_of_a_model_that_also_sees_the_mirror_image_say_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = TouchVideo(TouchVideoConfig(touch=SMALL, mirrored=True))
+    for last in (model.touch_encoder.head, model.touch_encoder.swing[1]):
+        torch.nn.init.normal_(last.weight, std=0.01)
+    save_touch_video(tmp_path / "model.safetensors", model, {})
+    export_model(tmp_path / "model.safetensors", tmp_path / "graphs", half=False)
+    about = read_description(tmp_path / "graphs")
+    assert about["model"]["mirrored"] and about["checks"]["fp32"]["rollout"] < 1e-3
+    stored, player = load_player(tmp_path / "model.safetensors").model, player_of(tmp_path / "graphs")
+    assert isinstance(stored, TouchVideo) and isinstance(player, OnnxTouchPlayer)
+    x_0, at = torch.rand(1, 3, 64, 64), torch.tensor([[20.0, 30.5]])
+    with torch.inference_mode():
+        (o, levels), (said, seen) = stored.seen(x_0), player.seen(x_0)
+        assert torch.allclose(o, said, atol=1e-5)
+        assert torch.allclose(stored.touched(levels, at), player.touched(seen, at), atol=1e-4)
+
+
 def test_a_session_on_the_graphs_shows_what_one_on_the_model_does(file: Path, folder: Path) -> None:
     """Pulled, dragged, let go of, pushed, and touched with two fingers, one of which pins."""
     sessions = [Session(player, picture()) for player in (load_player(file).model, player_of(folder))]

@@ -17,7 +17,7 @@ from poke2vid.cli.evaluation import evaluate, tables
 from poke2vid.cli.exporting import export
 from poke2vid.cli.figures import figures
 from poke2vid.cli.impulse import impulse
-from poke2vid.cli.making import prepare, simulate, verify
+from poke2vid.cli.making import datasets, prepare, simulate, verify
 from poke2vid.cli.neighbours import neighbours
 from poke2vid.cli.poking import animate
 from poke2vid.cli.serving import serve
@@ -104,6 +104,7 @@ def _options(
 for command in (
     animate,
     prepare,
+    datasets,
     verify,
     simulate,
     train,

@@ -1,13 +1,17 @@
-"""The commands `prepare`, `verify` and `simulate`, which make and check training data."""
+"""The commands `prepare`, `datasets`, `verify` and `simulate`, which make and check training data."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from poke2vid.cli.options import WeightsOption
+
+if TYPE_CHECKING:
+    from poke2vid.data.sources.dataset import Listing
 
 FamiliesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="FAMILY", help="plants, figures, objects, cabinets.")
@@ -42,6 +46,9 @@ VIDEOS, TEST_VIDEOS, TEST_SCENES, FILMS = 100, 10, 20, 50
 def prepare(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos or of frame folders.")],
     out: Annotated[Path, typer.Option("--out", help="The store to write; a run that was cut off is continued.")],
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="SOURCE is a copy of it; `poke2vid datasets` lists them.")
+    ] = None,
     resolution: Annotated[
         int, typer.Option("--resolution", help="Side of the square frames: 32, 64, 128 or 256.")
     ] = 64,
@@ -54,29 +61,70 @@ def prepare(
     lag: Annotated[
         list[int] | None, typer.Option("--lag", min=1, help="Frames from x_0 to x_T; repeatable; default 3, 6, 10.")
     ] = None,
-    fit: Annotated[str, typer.Option("--fit", help="crop the middle, stretch, or pad to a square.")] = "crop",
+    fit: Annotated[
+        str | None, typer.Option("--fit", help="crop the middle (the default), stretch, or pad to a square.")
+    ] = None,
     test: Annotated[
         list[str] | None, typer.Option("--test", help="Names (globs) of the test videos; default: a fifth, by hash.")
     ] = None,
     test_fraction: Annotated[
-        float, typer.Option("--test-fraction", min=0, max=0.9, help="Share of videos held out.")
-    ] = 0.2,
+        float | None, typer.Option("--test-fraction", min=0, max=0.9, help="Share of videos held out; default 0.2.")
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
-    seed: Annotated[int, typer.Option("--seed", help="Of the split.")] = 0,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the split; default 0.")] = None,
     weights_dir: WeightsOption = None,
 ) -> None:
     """Turn videos into a store that training reads: frames, flow and motion, checked and memory-mapped."""
     from poke2vid.data.manifest import DEFAULT_LAGS
-    from poke2vid.data.prepare.run import PrepareSettings
+    from poke2vid.data.prepare.run import PrepareSettings, prepare_dataset
     from poke2vid.data.prepare.run import prepare as run
+    from poke2vid.data.sources.registry import dataset_named
     from poke2vid.files import keep_apart
 
     keep_apart((source,), (out,))
     settings = PrepareSettings(
-        resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or DEFAULT_LAGS), fit=fit, test=tuple(test or []),
-        test_fraction=test_fraction, workers=workers, seed=seed,
+        resolution=resolution, fps=fps, flow=flow, lags=tuple(lag or DEFAULT_LAGS), fit=fit or "crop",
+        test=tuple(test or []), test_fraction=0.2 if test_fraction is None else test_fraction, workers=workers,
+        seed=seed or 0,
     )  # fmt: skip
-    print(run(source, out, settings, weights_dir=weights_dir).summary)
+    if dataset is None:
+        print(run(source, out, settings, weights_dir=weights_dir).summary)
+        return
+    split = {"--test": test or None, "--test-fraction": test_fraction, "--seed": seed}
+    _refuse({"--fps": fps, "--fit": fit, **split}, f"the data set {dataset}")
+    known = dataset_named(dataset)
+    listing, report = prepare_dataset(known, source, out, settings, weights_dir=weights_dir)
+    print(f"{known.title}: {summary_of(listing)}.")
+    print(report.summary)
+
+
+def datasets(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Holds copies in folders of these names; else POKE2VID_DATA.")
+    ] = None,
+) -> None:
+    """List the published data sets that `prepare --dataset` knows, and what of them is on this disk."""
+    from poke2vid.data.sources.registry import DATASETS
+    from poke2vid.types import InputError
+
+    if folder is None and os.environ.get("POKE2VID_DATA"):
+        folder = Path(os.environ["POKE2VID_DATA"])
+    for known in DATASETS.values():
+        print(f"{known.name}: {known.title}, {known.contents}; licence: {known.licence}\n  {known.page}")
+        print(f"  expected: {known.layout}")
+        if folder is None:
+            continue
+        raw = folder / known.name
+        try:
+            print(f"  {raw}: {summary_of(known.listed(raw))}" if raw.exists() else f"  {raw}: not there")
+        except InputError as error:
+            print(f"  {error}")
+
+
+def summary_of(listing: "Listing") -> str:
+    """What a copy of a data set holds and what is missing from it, in a line."""
+    parts = [f"{len(listing.of('train'))} for training, {len(listing.of('test'))} for tests", *listing.remarks]
+    return "; ".join([*parts, f"{len(listing.passed_over)} passed over"] if listing.passed_over else parts)
 
 
 def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`.")]) -> None:

@@ -5,7 +5,7 @@ import functools
 import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from poke2vid.data.prepare.video import (
     VideoPreparer,
     threads_restored,
 )
+from poke2vid.data.sources.dataset import TEST, DataSet, Listing
 from poke2vid.data.sources.folder import PassedOver, find_videos
 from poke2vid.data.sources.footage import Source
 from poke2vid.data.store import MANIFEST, DamagedRecord, is_whole, read_entry, read_manifest
@@ -107,6 +108,28 @@ def prepare(
     # Built here first, so that missing weights stop the run before any worker starts.
     build_estimator(settings.arrays.flow, weights_dir)
     return fill_store(found.videos, out, settings, weights_dir, quiet, found.passed_over)
+
+
+def prepare_dataset(
+    dataset: DataSet,
+    raw: Path,
+    out: Path,
+    settings: PrepareSettings,
+    weights_dir: Path | None = None,
+    quiet: bool = False,
+) -> tuple[Listing, PrepareReport]:
+    """Prepares a copy of a published data set, at its own rate and in its own split.
+
+    Args:
+        settings: whose `fps`, `fit`, `test`, `test_fraction` and `seed` are replaced by the data set's.
+
+    Raises:
+        InputError: as `prepare`, or if `raw` is no copy of it.
+    """
+    listing = dataset.listed(raw)
+    settings = replace(settings, fps=dataset.fps, fit=dataset.fit, test=(TEST,), test_fraction=0.0, seed=0)
+    build_estimator(settings.arrays.flow, weights_dir)
+    return listing, fill_store(listing.videos, out, settings, weights_dir, quiet, listing.passed_over)
 
 
 def fill_store(

@@ -1,0 +1,47 @@
+"""Human3.6m: seven actors, 50 frames a second thinned out to 6.25, S9 and S11 for tests.
+
+The paper crops the centre, without a size; frames are square but for two pixels, so here the whole square is kept.
+"""
+
+import re
+from pathlib import Path
+
+from poke2vid.data.sources.dataset import DataSet, Listing, files_in, named, stem
+from poke2vid.data.sources.folder import PassedOver, SourceVideo
+
+TRAIN, TEST = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
+NAME = re.compile(r".+\.\d{8}")  # action and take, camera
+OVERVIEW = "_ALL"  # recordings of everything, not of an action
+
+
+def find(raw: Path) -> Listing:
+    videos, rest = files_in(raw)
+    ours, remarks = [], []
+    for video in videos:
+        actor = _actor(raw, video)
+        if actor is None:
+            rest.append(PassedOver(video.name, f"not in a folder of {', '.join((*TRAIN, *TEST))}"))
+        elif stem(video).startswith(OVERVIEW) or not NAME.fullmatch(stem(video)):
+            rest.append(PassedOver(video.name, "not an action seen by one camera"))
+        else:
+            ours.append(named("test" if actor in TEST else "train", video, f"{actor}/{stem(video)}"))
+    if absent := [actor for actor in (*TRAIN, *TEST) if not any(f"/{actor}/" in video.name for video in ours)]:
+        remarks.append(f"no video of {', '.join(absent)}")
+    return Listing(tuple(ours), tuple(rest), tuple(remarks))
+
+
+def _actor(raw: Path, video: SourceVideo) -> str | None:
+    return next((part for part in video.path.relative_to(raw).parts if part in TRAIN or part in TEST), None)
+
+
+HUMAN36M = DataSet(
+    name="human36m",
+    title="Human3.6m",
+    contents="7 actors, 17 actions, 4 cameras",
+    page="http://vision.imar.ro/human3.6m",
+    licence="academic use, with an account",
+    layout="S1, S5, S6, S7, S8, S9 and S11 with Videos/<action>.<camera>.mp4 in each",
+    find=find,
+    fps=6.25,
+    column="h36m",
+)

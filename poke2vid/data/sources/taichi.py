@@ -1,0 +1,81 @@
+"""Tai-Chi-HD: crops of videos of YouTube, 256 x 256, every second frame.
+
+The clips are made by the loading script of its owners, which writes `train/` and `test/` by its table; videos that have
+vanished are missing from everybody's copy, so the table (if it lies in the folder) says how much of it is there.
+"""
+
+import csv
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from poke2vid.data.sources.dataset import DataSet, Listing, count, files_in, named, stem
+from poke2vid.data.sources.folder import PassedOver, SourceVideo
+from poke2vid.files import reason
+from poke2vid.types import InputError, Split
+
+STEP = 2  # the paper downsamples in time by a factor of two
+TABLE = "taichi-metadata*.csv"
+COLUMNS = ("video_id", "start", "end")
+
+
+def find(raw: Path) -> Listing:
+    videos, rest = files_in(raw)
+    rest = [other for other in rest if not fnmatchcase(other.name, TABLE)]
+    table = _table(raw)
+    placed = [(video, _split(raw, video, table)) for video in videos]
+    rest += [
+        PassedOver(video.name, "neither in train/ nor in test/, nor in a table with a column partition")
+        for video, split in placed
+        if split is None
+    ]
+    ours = [(video, split) for video, split in placed if split is not None]
+    remarks = []
+    if table:
+        there = {_row(stem(video)) for video, _ in ours}
+        if absent := [row for row in table if row not in there]:
+            remarks.append(f"{count(len(absent), 'clip')} of the table's {len(table)} are not there")
+    return Listing(tuple(named(split, video, stem(video), STEP) for video, split in ours), tuple(rest), tuple(remarks))
+
+
+def _split(raw: Path, video: SourceVideo, table: dict[tuple[str, int, int], str]) -> Split | None:
+    """The split by the folder that the loading script has chosen, or by its table."""
+    for part in (*video.path.relative_to(raw).parts[:-1], table.get(_row(stem(video)), "")):
+        if part == "train" or part == "test":
+            return part
+    return None
+
+
+def _row(name: str) -> tuple[str, int, int]:
+    """Video, first and last frame in a clip's name, `<video>#<start>#<end>`."""
+    video, _, frames = name.partition("#")
+    start, _, end = frames.partition("#")
+    return (video, int(start), int(end)) if start.isdecimal() and end.isdecimal() else (name, -1, -1)
+
+
+def _table(raw: Path) -> dict[tuple[str, int, int], str]:
+    """Split of every clip in the loading script's table, "" in the version without it; empty without a table."""
+    path = next(iter(sorted(raw.glob(TABLE))), None)
+    if path is None:
+        return {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {
+            (row["video_id"].split("#")[0], int(row["start"]), int(row["end"])): row.get("partition") or ""
+            for row in rows
+        }
+    except (OSError, UnicodeDecodeError, KeyError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else f"its columns must be {', '.join(COLUMNS)} and others"
+        raise InputError(f"cannot read {path}: {why}") from error
+
+
+TAICHI = DataSet(
+    name="taichi",
+    title="Tai-Chi-HD",
+    contents="280 videos, 252 for training, 265,000 frames",
+    page="https://github.com/AliaksandrSiarohin/video-preprocessing",
+    licence="none stated; the videos are their authors', on YouTube",
+    layout="the output of load_videos.py: train/ and test/ with <video>#<start>#<end>.mp4 or folders of frames",
+    find=find,
+    column="taichi",
+)

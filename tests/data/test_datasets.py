@@ -1,0 +1,171 @@
+"""Published data sets, each on a miniature of its own layout: what belongs to it, in which split, at which rate."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from moving_square import moving_square
+
+from poke2vid.data.prepare.run import PrepareSettings, prepare_dataset
+from poke2vid.data.sources.dataset import Excerpt
+from poke2vid.data.sources.folder import find_videos
+from poke2vid.data.sources.registry import DATASETS, dataset_named
+from poke2vid.data.store import Store
+from poke2vid.media.video import write_video
+from poke2vid.types import InputError
+
+SETTINGS = PrepareSettings(resolution=32, lags=(4,), workers=0)
+
+
+def clip(path: Path, frames: int = 14, fps: float = 25, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = path.with_suffix(".mp4")  # a reader goes by the contents
+    write_video(written, moving_square(frames, step=(2, 0), seed=seed), fps)
+    return written.rename(path)
+
+
+def names(raw: Path, name: str) -> tuple[list[str], list[str]]:
+    listing = dataset_named(name).listed(raw)
+    return [[video.name for video in listing.of(split)] for split in ("train", "test")]  # type: ignore[return-value]
+
+
+# Poking-Plants
+
+
+def test_the_last_fifth_of_every_plant_is_held_out_and_no_frame_is_in_both(tmp_path: Path) -> None:
+    for plant, take in ((0, 1), (12, 2)):
+        clip(tmp_path / "raw" / f"VID_{plant}_{take}.mkv", frames=40, seed=plant)
+    clip(tmp_path / "raw" / "holiday.mp4")
+    listing, report = prepare_dataset(DATASETS["plants"], tmp_path / "raw", tmp_path / "store", SETTINGS, quiet=True)
+    assert listing.remarks == ("2 videos instead of 27",)
+    assert [other.name for other in listing.passed_over] == ["holiday"]
+    store = Store.open(tmp_path / "store")
+    lengths = {split: {v.name: len(v.frames) for v in store.split(split)} for split in ("train", "test")}
+    assert lengths["train"] == {"train/VID_0_1": 32, "train/VID_12_2": 32}
+    assert lengths["test"] == {"test/VID_0_1": 8, "test/VID_12_2": 8}
+    whole = tmp_path / "raw" / "VID_0_1.mkv"
+    parts = {v.name: v.frames for split in ("train", "test") for v in store.split(split)}
+    numbers = [number_in(whole, parts[name][k]) for name, k in (("train/VID_0_1", 31), ("test/VID_0_1", 0))]
+    assert numbers == [31, 32]
+    assert (
+        report.digest
+        == prepare_dataset(DATASETS["plants"], tmp_path / "raw", tmp_path / "store", SETTINGS, quiet=True)[1].digest
+    )
+
+
+def number_in(path: Path, frame: np.ndarray) -> int:
+    """Number of the most similar frame of a video; a store's are shrunk in two steps, so not the same to the bit."""
+    (video,) = find_videos(path).videos
+    with video.open() as footage:
+        all_of_it = np.stack([shown.frame for shown in footage.frames(32, "crop", None)]).astype(int)
+    return int(np.abs(all_of_it - frame).mean(axis=(1, 2, 3)).argmin())
+
+
+# iPER
+
+
+def test_iper_is_split_by_its_list_which_may_lie_beside_it(tmp_path: Path) -> None:
+    raw = tmp_path / "iPER_256_video_release"
+    for name in ("001_1_1", "001_1_2", "030_2_1"):
+        clip(raw / f"{name}.mp4")
+    (tmp_path / "train.txt").write_text("001/1/1\n001/1/2\n007/1/1\n")
+    assert names(raw, "iper") == [["train/001_1_1", "train/001_1_2"], ["test/030_2_1"]]
+    remarks = dataset_named("iper").listed(raw).remarks
+    assert remarks[0] == "3 videos instead of 206" and "007_1_1" in remarks[1]
+    (tmp_path / "train.txt").rename(raw / "train.txt")
+    assert not dataset_named("iper").listed(raw).passed_over, "the list is used, not passed over"
+
+
+@pytest.mark.parametrize(("text", "said"), [(None, "no train.txt"), ("", "no list"), ("a/b\n", "no list")])
+def test_iper_without_its_list_is_refused_with_the_place_to_get_it(tmp_path: Path, text: str | None, said: str) -> None:
+    clip(tmp_path / "raw" / "001_1_1.mp4")
+    if text is not None:
+        (tmp_path / "raw" / "train.txt").write_text(text)
+    with pytest.raises(InputError, match=said) as error:
+        dataset_named("iper").listed(tmp_path / "raw")
+    assert "svip-lab" in str(error.value)
+
+
+# Tai-Chi-HD
+
+
+def test_taichi_takes_every_second_frame_of_the_folders_of_its_script(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    clip(raw / "train" / "a-B_c#000080#000300.mp4", frames=30)
+    clip(raw / "test" / "dEf#000001#000200.mp4", frames=24, seed=1)
+    clip(raw / "elsewhere" / "x.mp4")
+    (raw / "taichi-metadata.csv").write_text(
+        "video_id,start,end,bbox,fps,width,height\na-B_c,80,300,1-1-2-2,25,640,480\ngone,0,9,1-1-2-2,25,640,480\n"
+    )
+    listing, _ = prepare_dataset(DATASETS["taichi"], raw, tmp_path / "store", SETTINGS, quiet=True)
+    assert listing.remarks == ("1 clip of the table's 2 are not there",)
+    assert [other.name for other in listing.passed_over] == ["elsewhere/x"]
+    store = Store.open(tmp_path / "store")
+    (train,), (test,) = store.split("train"), store.split("test")
+    assert (train.name, len(train.frames), train.fps) == ("train/a-B_c#000080#000300", 15, 12.5)
+    assert len(test.frames) == 12
+    assert number_in(raw / "test" / "dEf#000001#000200.mp4", test.frames[3]) == 6
+
+
+def test_a_table_with_a_column_of_splits_stands_in_for_the_folders(tmp_path: Path) -> None:
+    for name in ("a#000000#000010", "b#000000#000010", "c#000000#000010"):
+        clip(tmp_path / f"{name}.mp4")
+    (tmp_path / "taichi-metadata-new.csv").write_text(
+        "video_id,start,end,bbox,fps,width,height,partition\na,0,10,,25,1,1,train\nb,0,10,,25,1,1,test\n"
+    )
+    assert names(tmp_path, "taichi") == [["train/a#000000#000010"], ["test/b#000000#000010"]]
+    (tmp_path / "taichi-metadata-new.csv").write_text("video,first\na,0\n")
+    with pytest.raises(InputError, match="columns must be"):
+        dataset_named("taichi").listed(tmp_path)
+
+
+# Human3.6m
+
+
+def test_human36m_is_thinned_out_to_six_and_a_quarter_a_second_and_split_by_actors(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    for seed, actor in enumerate(("S1", "S9")):
+        clip(raw / actor / "Videos" / "Walking 1.54138969.mp4", frames=80, fps=50, seed=seed)
+    clip(raw / "S1" / "Videos" / "_ALL.54138969.mp4")
+    clip(raw / "S2" / "Videos" / "Walking.54138969.mp4")
+    listing, _ = prepare_dataset(DATASETS["human36m"], raw, tmp_path / "store", SETTINGS, quiet=True)
+    assert listing.remarks == ("no video of S5, S6, S7, S8, S11",) and len(listing.passed_over) == 2
+    (train,), (test,) = (Store.open(tmp_path / "store").split(split) for split in ("train", "test"))
+    assert (train.name, test.name) == ("train/S1/Walking 1.54138969", "test/S9/Walking 1.54138969")
+    assert len(train.frames) == 10 and train.fps == pytest.approx(6.25)
+
+
+# Vegetation, and what all share
+
+
+def test_vegetation_is_what_lies_in_folders_named_after_plants(tmp_path: Path) -> None:
+    for k in range(12):
+        clip(tmp_path / "Trees" / f"{k}.mp4", frames=4)
+    clip(tmp_path / "Fire" / "1.mp4", frames=4)
+    train, test = names(tmp_path, "vegetation")
+    assert len(train) + len(test) == 12 and train and test
+    assert all(name.split("/")[1] == "Trees" for name in (*train, *test))
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_folder_that_is_no_copy_is_refused_with_what_was_expected(name: str, tmp_path: Path) -> None:
+    known = dataset_named(name)
+    for raw in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(InputError) as error:
+            known.listed(raw)
+        assert known.layout in str(error.value) and known.page in str(error.value)
+
+
+def test_parts_of_a_video_are_sources_of_their_own(tmp_path: Path) -> None:
+    (video,) = find_videos(clip(tmp_path / "a.mp4", frames=30)).videos
+    whole = Excerpt("whole", video)
+    parts = [Excerpt(name, video, part=part) for name, part in (("one", (0.0, 0.55)), ("two", (0.55, 1.0)))]
+    assert whole.digest() == video.digest() and len({video.digest(), *(part.digest() for part in parts)}) == 3
+    counts = []
+    for part in parts:
+        with part.open() as footage:
+            counts.append(len(list(footage.frames(16, "crop", None))))
+            assert footage.origin.frames == counts[-1]
+    assert counts == [16, 14] and all(
+        abs(part.expected_frames(None) - n) <= 1 for part, n in zip(parts, counts, strict=True)
+    )

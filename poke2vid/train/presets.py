@@ -136,6 +136,7 @@ _TIME_ALONE: dict[str, Any] = {
     "steps": 1000,
     "average": 0.99,
     "lively": 25.0,
+    "motion": 2.0,
 }
 FIELD_PRESETS: dict[str, FieldConfig] = {
     "fields64": FieldConfig(touch=_TOUCH, films=4),

@@ -12,8 +12,8 @@ from poked_discs import ARRIVE, DAMPING, FILM_FRAMES, HERTZ, RELEASE, swing, wri
 
 from poke2vid.data.poke_store import PokeStore, verify_pokes
 from poke2vid.files import read_tensors
-from poke2vid.model.swing import LAW, law_of
-from poke2vid.model.touch_encoder import TouchConfig
+from poke2vid.model.swing import LAW, STAYS, law_of
+from poke2vid.model.touch_encoder import TouchConfig, TouchEncoder
 from poke2vid.train.field_config import FieldConfig, LooksConfig
 from poke2vid.train.field_loop import train_fields
 from poke2vid.train.field_trainer import FieldTrainer
@@ -155,8 +155,23 @@ def test_a_swing_that_may_go_either_way_is_met_in_the_mean(batch: FilmBatch) -> 
         u = true.clone()
         u[:, release:] = share * true[:, release - 1 : release]
         said = Swung(u, u, (u, u), true, inside, torch.ones_like(inside))
-        losses[share] = means_apart(u, said, one, (torch.arange(1, true.shape[1] + 1) > release).float().expand(3, -1))
-    assert losses[1 / 3] < min(losses[0.0], losses[1.0])
+        free = (torch.arange(1, true.shape[1] + 1) > release).float().expand(3, -1)
+        losses[share] = torch.stack(means_apart(u, u, said, one, free))
+    assert (losses[1 / 3] < torch.minimum(losses[0.0], losses[1.0])).all()
+
+
+def test_how_much_moves_as_a_whole_teaches_the_laws_and_not_what_stays(batch: FilmBatch) -> None:
+    """What still swings when a film ends must not be learnt as staying there."""
+    torch.manual_seed(0)
+    net = TouchEncoder(TINY.touch)
+    torch.nn.init.normal_(net.swing[1].weight, std=0.1)
+    said = played(net, batch, TINY)
+    frames = torch.arange(1, said.true.shape[1] + 1)
+    free = (frames <= batch.frames[:, None]).float() - (frames <= batch.release[:, None]).float()
+    _, moves = means_apart(said.told, said.lively[0], said, batch, free)
+    moves.backward()
+    taught = net.swing[1].weight.grad.abs().sum((1, 2, 3))
+    assert taught[:LAW].sum() > 0 and (taught[STAYS] == 0).all()
 
 
 def test_a_run_with_films_goes_on_bit_for_bit_and_scores_them(store: PokeStore, tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# A published data set to its rows in the paper's tables: prepared in its own split, the paper's model trained in both stages,
+# scored, and printed beside the published numbers. plants64.sh, iper128.sh and the others call it.
+#
+#   recipes/dataset.sh NAME RESOLUTION RAW WORK [DEVICE]
+#
+# NAME        plants, iper, taichi or human36m; `poke2vid datasets` says what a copy looks like and where it is to be had
+# RESOLUTION  64 (Table 1 and the ablations' size) or 128 (Table 2)
+# RAW         the copy
+# WORK        where store, runs and tables go; running the script again goes on from there
+# DEVICE      cuda if left out; for a CPU the full size is out of reach: PRESET=ablation64 CLIPS=1000 recipes/... cpu
+#
+# It needs VGG-19's public weights for L_rec, I3D's for FVD and LPIPS's (POKE2VID_WEIGHTS, or they are downloaded).
+set -euo pipefail
+name=$1 resolution=$2 raw=$3 work=$4 device=${5:-cuda}
+case $name in plants) column=pp ;; human36m) column=h36m ;; *) column=$name ;; esac
+case $resolution in 64) suite=1 ;; *) suite=2 ;; esac
+
+poke2vid prepare "$raw" --dataset "$name" --out "$work/store" --resolution "$resolution" --lag 10
+poke2vid tables --suite "$suite" --preset "${PRESET:-paper$resolution}" --seeds 1 --clips "${CLIPS:-8000}" --dataset "$column" \
+    --data "$work/store" --out "$work/tables" --device "$device" ${SETTINGS:-} --download

@@ -22,8 +22,8 @@ POKES = {  # on what moves in each picture
     "robot": Poke((336, 40), (45, -12)),
 }
 
-# Largest motion of the picture's sides, as a share of the poke, and share of the way that is left three seconds after a
-# release: the smaller model has seen a quarter of the films and a third of the fields.
+# Largest motion of the picture's sides, as a share of the poke, and share of the way that is left eight seconds after a
+# release (after three a lively thing still swings): the smaller model has seen a third of the fields.
 BOUNDS = {"touch128": (0.2, 0.15), "touch64": (0.3, 0.3)}
 
 
@@ -93,11 +93,11 @@ def test_opposite_pokes_move_the_point_in_opposite_directions_and_it_comes_back(
             session.step()
         held = session.state.sigma[0].clone()
         session.release(pointer)
-        for _ in range(80):
+        for _ in range(200):
             session.step()
         left = session.state.sigma[0].abs().mean() / held.abs().mean()
         assert left < BOUNDS[f"touch{animator.player.resolution}"][1], (
-            "after three seconds, on the whole; some of it may stay where it was put (decision 022)"
+            "after eight seconds, on the whole; some of it may stay where it was put (decision 022)"
         )
         moved.append(float(held[0, 0].sum()))
     assert moved[0] > 100 and moved[1] < -100

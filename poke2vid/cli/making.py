@@ -122,7 +122,7 @@ def datasets(
 
 
 def summary_of(listing: "Listing") -> str:
-    """What a copy of a data set holds and what is missing from it, in a line."""
+    """Contents of a copy of a data set and what is missing from it, in a line."""
     parts = [f"{len(listing.of('train'))} for training, {len(listing.of('test'))} for tests", *listing.remarks]
     return "; ".join([*parts, f"{len(listing.passed_over)} passed over"] if listing.passed_over else parts)
 

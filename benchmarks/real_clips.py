@@ -1,10 +1,10 @@
 """Pokes of real clips unseen in training: errors of the touched point, of what moves with it, of what stands still.
 
-    python benchmarks/real_clips.py MODEL... --clips FOLDER [--clips FOLDER] [--weights-dir DIR] [--out FILE]
+    python benchmarks/real_clips.py MODEL... --clips FOLDER [--clips FOLDER] [--weights-dir DIR] [--tracker NAME] [--out FILE]
 
 At some moments of every clip, scaled to a given side, the point that moves most is poked with the motion that
-RAFT-small finds there over the lag. Players get x_0 and the poke; their frames are tracked by DIS from frame to frame,
-as are the clip's own (the row "truth"): another tracker than the one that made the pokes. If the truth's row is not
+RAFT-small finds there over the lag. Players get x_0 and the poke; their frames are tracked from frame to frame,
+by DIS or Farneback's, as are the clip's own (the row "truth"): not by what made the pokes. If the truth's row is not
 well below that of a still picture, the numbers at this size and lag mean nothing. A clip shows a hand's effect and
 other motion; the response counts both.
 """
@@ -26,7 +26,7 @@ from poke2vid.measures.statistics import cluster_mean
 from poke2vid.media.video import iterate_frames
 from poke2vid.players.named import load_players, reference_players
 from poke2vid.players.player import PokePlayer
-from poke2vid.tracking.trackers import bench_tracker
+from poke2vid.tracking.trackers import CHAINS, bench_tracker
 from poke2vid.types import InputError, Poke
 
 MOVES, STILL = 0.02, 0.005  # of the side, over the lag: limits of moving and of standing still
@@ -90,10 +90,11 @@ def main() -> None:
     parser.add_argument("--lag", type=int, default=8, help="frames of the clip between x_0 and x_T")
     parser.add_argument("--every", type=int, default=30, help="frames of the clip between moments")
     parser.add_argument("--most", type=int, default=4, help="moments of one clip, those that move most")
+    parser.add_argument("--tracker", default="dis", choices=CHAINS)
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    raft, tracker = RaftFlow(chosen.weights_dir), bench_tracker()
+    raft, tracker = RaftFlow(chosen.weights_dir), bench_tracker(chosen.tracker)
     players: dict[str, PokePlayer] = {**load_players(chosen.models), **reference_players(ARRIVE)}
     rows: dict[str, list[tuple[str, dict[str, float]]]] = {name: [] for name in (*players, "truth")}
     paths = [path for folder in chosen.clips for path in sorted(folder.glob("*.mp4"))]

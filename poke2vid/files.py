@@ -101,6 +101,19 @@ def reason(error: OSError) -> str:
     return f"{(error.strerror or str(error)).lower()}; choose a place that can be written"
 
 
+def read_json(path: Path) -> Any:
+    """Parses a JSON file as editors save it: UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no JSON, in words for the user.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except UnicodeDecodeError as error:
+        raise ValueError("its text is not UTF-8; save it as UTF-8") from error
+
+
 def write_json(path: Path, value: Any) -> None:
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from poke2vid.files import atomic, digest_of, read_about, read_tensors, write_json, write_tensors
+from poke2vid.files import atomic, digest_of, read_about, read_json, read_tensors, write_json, write_tensors
 from poke2vid.types import InputError
 
 ABOUT = {"format": "poke2vid-model", "step": 100, "text": "ü", "nested": {"list": [1, 2.5, None]}}
@@ -214,3 +214,16 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None
     with pytest.raises(TypeError):
         write_json(tmp_path / "report.json", {"new": object()})
     assert json.loads((tmp_path / "report.json").read_text()) == {"old": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_json_is_read_as_any_editor_saves_it(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(ABOUT, ensure_ascii=False).replace(",", ",\r\n"), encoding=encoding)
+    assert read_json(tmp_path / "a.json") == ABOUT
+
+
+def test_text_of_another_encoding_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"text": "ü"}', encoding="latin-1")
+    with pytest.raises(ValueError, match="not UTF-8") as caught:
+        read_json(tmp_path / "a.json")
+    assert "codec" not in str(caught.value)

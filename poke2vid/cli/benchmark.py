@@ -60,6 +60,9 @@ def bench_run(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the result is the same.")] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals' resampling.")] = 0,
+    tracker: Annotated[
+        str, typer.Option("--tracker", help="dis (OpenCV), or farneback: another method, for a cross-check.")
+    ] = "dis",
     weights_dir: WeightsOption = None,
 ) -> None:
     """Score models on a benchmark, beside reference rows, with intervals, plots, grids to look at and a summary."""
@@ -70,6 +73,7 @@ def bench_run(
     from poke2vid.files import keep_apart
     from poke2vid.players.named import REFERENCES, load_players
     from poke2vid.pokebench.disk import Bench
+    from poke2vid.tracking.trackers import bench_tracker
 
     keep_apart((folder, *(player for player in players if player not in REFERENCES)), (out,))
     opened = Bench.open(folder)
@@ -78,6 +82,7 @@ def bench_run(
         stored, loaded, out=out, bench=f"{manifest.name} {manifest.identity[:12]}",
         arrive=manifest.arrive, fps=manifest.fps, weights_dir=weights_dir, seed=seed, per_family=scenes,
         workers=workers, reload=partial(load_players, players), acceptance=manifest.acceptance,
+        make_tracker=partial(bench_tracker, tracker),
     )  # fmt: skip
     report.write(out)
     write_grids(stored, loaded, manifest.arrive, out / "grids", manifest.fps)

@@ -37,6 +37,12 @@ def evaluate(
         bool, typer.Option("--videos", help="Write every predicted clip beside its truth as MP4, too.")
     ] = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
+    tracker: Annotated[
+        str,
+        typer.Option(
+            "--tracker", help="auto: one that did not make the store's pokes; farneback: another, for a cross-check."
+        ),
+    ] = "auto",
     lpips: LpipsOption = None,
     download: DownloadOption = False,
     weights_dir: WeightsOption = None,
@@ -53,6 +59,7 @@ def evaluate(
         load_model(model), data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
         lpips=lpips_named(lpips), device=device, allow_download=download, poke_margin=poke_margin,
+        tracker=tracker,
     )  # fmt: skip
     write_report(report, out)
     print(report.to_markdown())

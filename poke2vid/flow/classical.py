@@ -1,4 +1,4 @@
-"""Optical flow without a network: dense inverse search (Kroeger et al. 2016), by OpenCV."""
+"""Optical flow without a network: dense inverse search (Kroeger et al. 2016) and Farneback's (2003), by OpenCV."""
 
 import math
 from typing import Any
@@ -52,6 +52,27 @@ class DisFlow:
         no_guess: Any = None  # OpenCV's stubs ask for an array, but DIS would use it as an initial flow
         flow = np.asarray(self._dis.calc(first, second, no_guess), dtype=np.float32)
         return np.ascontiguousarray(flow.transpose(2, 0, 1))
+
+
+class FarnebackFlow:
+    """Farneback's flow, by polynomials that two pictures are expanded into: for cross-checks, since no pokes come from it.
+
+    It shares no step with DIS: no patches are compared, and nothing is searched.
+    """
+
+    name = "farneback"
+
+    def __call__(
+        self, first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]
+    ) -> Float32[np.ndarray, "2 h w"]:
+        """Flow (dx, dy) in pixels from `first` to `second`, RGB frames of one size."""
+        cv2.setNumThreads(1)  # as for DIS
+        no_guess: Any = None
+        flow = cv2.calcOpticalFlowFarneback(
+            _grey(first, 1), _grey(second, 1), no_guess,
+            pyr_scale=0.5, levels=4, winsize=15, iterations=3, poly_n=7, poly_sigma=1.5, flags=0,
+        )  # fmt: skip
+        return np.ascontiguousarray(np.asarray(flow, np.float32).transpose(2, 0, 1))
 
 
 def _grey(frame: UInt8[np.ndarray, "h w 3"], factor: int) -> UInt8[np.ndarray, "h2 w2"]:

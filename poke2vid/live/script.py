@@ -1,6 +1,5 @@
 """Poke scripts: pokes as a JSON file, replayed through a Session (format version 1)."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from poke2vid.files import fault_of
+from poke2vid.files import fault_of, read_json
 from poke2vid.live.action import Action
 from poke2vid.live.apply import apply
 from poke2vid.live.canvas import Canvas, Picture
@@ -167,7 +166,7 @@ def read_script(path: Path) -> Script:
         InputError: if the file is missing, is no JSON, or breaks the format; names every wrong field.
     """
     try:
-        return Script.model_validate(json.loads(path.read_text(encoding="utf-8-sig")))
+        return Script.model_validate(read_json(path))
     except FileNotFoundError as error:
         raise InputError(f"there is no poke script {path}; check the path.") from error
     except ValidationError as error:

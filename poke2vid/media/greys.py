@@ -11,7 +11,7 @@ from poke2vid.types import InputError
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
 _WHITE_IS_ZERO, _SIGNED = 0, 2
-_EMPTY_BITS = 4  # a 16-bit TIFF that leaves its four highest bits empty would be all but black
+_EMPTY_BITS = 4  # 16 bits of which the four highest are empty would be all but black
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -38,6 +38,9 @@ def eight_bit_grey(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
         white = _white_of_tiff(values, bits, signed)
         if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns 8 bits round, and no others
             values = white - values
+    most = int(values.max())
+    if white > 255 and 0 < most <= white >> _EMPTY_BITS:
+        raise InputError(f"the brightest pixel is {most} of {white}, so it would look black; stretch its range.")
     return Image.fromarray(scaled(values, white))
 
 
@@ -53,10 +56,7 @@ def _white_of_tiff(values: np.ndarray, bits: int, signed: bool) -> int:
     if bits < 16:
         return int(2**bits - 1)
     if bits == 16:
-        white = 2**15 - 1 if signed else 2**16 - 1
-        if 0 < high <= white >> _EMPTY_BITS:
-            raise InputError(f"the brightest pixel is {high} of {white}, so it would look black; stretch its range.")
-        return white
+        return 2**15 - 1 if signed else 2**16 - 1
     for white in (2**8 - 1, 2**16 - 1):
         if high <= white:
             return white

@@ -13,19 +13,23 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from poke2vid.files import atomic
+from poke2vid.media.code_points import SRGB, of_picture
 from poke2vid.media.greys import eight_bit_grey, is_deep, scaled
+from poke2vid.media.hdr import Primaries, Transfer, to_sdr
 from poke2vid.media.profiles import to_srgb
 from poke2vid.types import InputError
 
 MAX_PIXELS = 64 * 2**20  # of one picture or frame: limits the memory that a hostile file can claim
+_HEAD = 65536  # bytes of a file in which its colours are named
+_COLOURS = "poke2vid colours"  # entry of Pillow's `info`, which copies of a picture keep
 HALF = 128  # level of opacity from which a pixel belongs to the object
 
 
 def read_picture(source: str | Path | bytes | Image.Image | np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
     """Reads a picture as meant to be seen: turned by its EXIF tag, on white where transparent, first frame if animated.
 
-    Colours are brought to sRGB by the picture's ICC profile; deep greys are reduced as `greys` says. Arrays are uint8 or
-    uint16, `h w`, `h w 3` or `h w 4`; 16-bit pictures are reduced to 8 bits.
+    Colours are brought to sRGB by the picture's ICC profile, or else by its code points (HDR, wide gamut); deep greys are
+    reduced as `greys` says. Arrays are uint8 or uint16, `h w`, `h w 3` or `h w 4`; 16-bit pictures are reduced to 8 bits.
 
     Raises:
         InputError: if there is no such file, or it is not a picture, empty, cut short, or larger than MAX_PIXELS; the
@@ -61,6 +65,13 @@ def _decoded(
         return finish(image)
 
 
+def _head(source: str | Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:_HEAD]
+    with Path(source).open("rb") as file:
+        return file.read(_HEAD)
+
+
 @contextlib.contextmanager
 def reading(source: str | Path | bytes) -> Iterator[Image.Image]:
     """Opens a picture; raises InputError, in one sentence that names it, for any fault of the file until it is closed."""
@@ -70,6 +81,7 @@ def reading(source: str | Path | bytes) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # check_size raises a clearer error
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
                 check_size(*image.size, name)
+                image.info[_COLOURS] = of_picture(_head(source))
                 yield image
     except InputError:
         raise
@@ -129,10 +141,25 @@ def _flatten(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The picture in sRGB with 8 bits, with opacity if it has any (mode "RGB" or "RGBA"), turned by its EXIF tag."""
-    profile = image.info.get("icc_profile")
-    tags = getattr(image, "tag_v2", {})  # a turned copy has neither
+    profile, colours = image.info.get("icc_profile"), image.info.get(_COLOURS, SRGB)
+    tags = getattr(image, "tag_v2", {})  # a turned copy has none of these
     image = ImageOps.exif_transpose(image)
-    return to_srgb(eight_bit_grey(image, tags) if is_deep(image) else image, profile)
+    shown = to_srgb(eight_bit_grey(image, tags) if is_deep(image) else image, profile)
+    return shown if profile or colours == SRGB else _to_sdr(shown, *colours)
+
+
+def _to_sdr(image: Image.Image, transfer: Transfer, primaries: Primaries) -> Image.Image:
+    """A picture whose numbers are a signal of HDR or of a wide gamut; in strips, because light takes 20 bytes a pixel."""
+    signal = np.asarray(image)
+    rows = max(1, 2**20 // signal.shape[1])
+    strips = [
+        to_sdr(signal[start : start + rows, :, :3].astype(np.uint16) * 257, transfer, primaries)
+        for start in range(0, len(signal), rows)
+    ]
+    shown = Image.fromarray(np.concatenate(strips))
+    if image.mode == "RGBA":
+        shown.putalpha(image.getchannel("A"))
+    return shown
 
 
 def _eight_bits(array: np.ndarray) -> UInt8[np.ndarray, "..."]:

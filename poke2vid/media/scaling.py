@@ -4,9 +4,10 @@ from typing import Literal
 
 import av
 import numpy as np
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation, VideoReformatter
-from jaxtyping import UInt8
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from jaxtyping import UInt, UInt8
 
+from poke2vid.media.code_points import UNSPECIFIED, colours
 from poke2vid.media.hdr import Primaries, Transfer, to_sdr
 from poke2vid.media.turning import Turn
 from poke2vid.types import InputError
@@ -14,25 +15,12 @@ from poke2vid.types import InputError
 Fit = Literal["crop", "stretch", "pad"]
 
 HD_WIDTH, HD_HEIGHT = 1280, 720  # from one of these on, untagged colours are BT.709, as in every player
-_UNSPECIFIED = 2  # of AVColorSpace, AVColorTransferCharacteristic and AVColorPrimaries alike
 _UNKNOWN_MATRICES = {8: "YCgCo", 10: "BT.2020 of constant luminance", 14: "ICtCp", 15: "IPT"}  # AVColorSpace
-_TRANSFERS: dict[int, Transfer] = {ColorTrc.ARIB_STD_B67: "hlg", ColorTrc.SMPTE2084: "pq"}
-_PRIMARIES: dict[int, Primaries] = {
-    ColorPrimaries.BT2020: "bt2020",
-    ColorPrimaries.SMPTE431: "p3",  # with another white, which is taken for D65
-    ColorPrimaries.SMPTE432: "p3",
-}
 
 
 def colours_of(frame: av.VideoFrame) -> tuple[Transfer, Primaries]:
-    """Transfer function and primaries by the frame's tags; BT.709, BT.601 and untagged ones count as SDR of BT.709.
-
-    HDR without a tag of primaries is BT.2020, which BT.2100 knows alone.
-    """
-    transfer = _TRANSFERS.get(int(frame.color_trc), "sdr")
-    untagged: Primaries = "bt709" if transfer == "sdr" else "bt2020"
-    tag = int(frame.color_primaries)
-    return transfer, untagged if tag == _UNSPECIFIED else _PRIMARIES.get(tag, "bt709")
+    """Transfer function and primaries by the frame's tags."""
+    return colours(int(frame.color_trc), int(frame.color_primaries))
 
 
 def square_pixels(frame: av.VideoFrame, aspect: float) -> tuple[int, int]:
@@ -51,16 +39,19 @@ class Scaler:
         shrinks = height < frame.height or width < frame.width
         transfer, primaries = colours_of(frame)
         plain = transfer == "sdr" and primaries == "bt709"
+        opacity = any(component.is_alpha for component in frame.format.components)
+        kind = ("rgba" if plain else "rgba64le") if opacity else "rgb24" if plain else "rgb48le"
         scaled = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgb24" if plain else "rgb48le",
+            format=kind,
             src_colorspace=_matrix(frame),
             interpolation=Interpolation.AREA if shrinks else Interpolation.BICUBIC,
             threads=1,  # threads cost more than they save on frames this small
         ).to_ndarray()
-        return turn(self._fitted(scaled if plain else to_sdr(scaled, transfer, primaries)))
+        shown = scaled[..., :3] if plain else to_sdr(scaled[..., :3], transfer, primaries)
+        return turn(self._fitted(_on_white(shown, scaled[..., 3]) if opacity else shown))
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
         size = self._size
@@ -85,6 +76,11 @@ class Scaler:
         return padded
 
 
+def _on_white(colours: UInt8[np.ndarray, "h w 3"], opacity: UInt[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    share = (opacity / np.iinfo(opacity.dtype).max)[..., None]
+    return np.rint(colours * share + 255 * (1 - share)).astype(np.uint8)
+
+
 def _matrix(frame: av.VideoFrame) -> Colorspace | None:
     """Matrix from YUV to RGB that swscale would not choose by itself; None for the frame's own.
 
@@ -94,7 +90,8 @@ def _matrix(frame: av.VideoFrame) -> Colorspace | None:
     tag = int(frame.colorspace)
     if tag in _UNKNOWN_MATRICES:
         raise InputError(f"its colours are coded as {_UNKNOWN_MATRICES[tag]}, which cannot be read; export BT.709.")
-    untagged_hd = tag == _UNSPECIFIED and (frame.width >= HD_WIDTH or frame.height >= HD_HEIGHT)
-    if untagged_hd and colours_of(frame)[0] != "sdr":
+    if tag != UNSPECIFIED:
+        return None
+    if colours_of(frame)[0] != "sdr":
         return Colorspace.BT2020
-    return Colorspace.ITU709 if untagged_hd else None
+    return Colorspace.ITU709 if frame.width >= HD_WIDTH or frame.height >= HD_HEIGHT else None

@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 Frame = UInt8[np.ndarray, "h w 3"]
+MISSING_SECONDS, MISSING_SHARE = 0.5, 0.1  # of its length: what a video may lack without a word; sound often is longer
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,8 @@ class _Log:
     shown: int = 0
     held: int = 0
     breaks: int = 0
+    breaks_not_in_time: int = 0  # by damage, or by another size of frame
+    end: float = 0.0  # seconds
 
     def of_damage(self, frames: Iterator[Decoded]) -> Iterator[Timed[Decoded]]:
         """Leaves damaged frames out, and marks the first after them, and the first of another size."""
@@ -187,6 +190,8 @@ class _Log:
                 transfer, primaries = colours_of(decoded.frame)
                 self.colours = "" if (transfer, primaries) == ("sdr", "bt709") else f"{transfer} {primaries}".upper()
             before, bad, self.any = decoded, [], True
+            self.breaks_not_in_time += lost or resized
+            self.end = max(self.end, decoded.time)
             yield Timed(decoded.time, decoded, breaks=lost or resized)
         if bad:
             self.left_out.append((before.time if before else 0.0, bad[-1]))
@@ -213,9 +218,11 @@ class _Log:
                 f"variable frame rate: evened out to {fps:g} a second, where {self.held} of {self.shown} frames repeat "
                 "the one before"
             )
-            gaps = self.breaks - len(self.left_out)
+            gaps = self.breaks - self.breaks_not_in_time
             if gaps > 0:
                 notes.append(f"{gaps} {'gaps' if gaps > 1 else 'gap'} in time, where a new shot begins")
+        if source.seconds - self.end > max(MISSING_SECONDS, MISSING_SHARE * source.seconds):
+            notes.append(f"ends after {self.end:.2f} s, and the file says that it is {source.seconds:.2f} s long")
         return notes
 
 

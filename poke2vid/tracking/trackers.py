@@ -8,13 +8,14 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from poke2vid.flow.chain import FlowChain
-from poke2vid.flow.classical import DisFlow
+from poke2vid.flow.classical import DisFlow, FarnebackFlow
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
 from poke2vid.flow.raft import RaftFlow
 from poke2vid.pretrained.features import Lpips, LpipsName, build_lpips
 from poke2vid.tracking.tracks import track_chain
 from poke2vid.types import InputError
 
+CHAINS = ("dis", "farneback")  # trackers that need no weights
 TRACKED_SIDE = 256  # pixels that small frames are enlarged to: RAFT's error at 64 pixels falls from 0.44 to 0.31
 
 
@@ -66,12 +67,17 @@ class JumpTracker:
         }
 
 
-def tracker_for(flow: str, weights_dir: Path | None) -> tuple[Tracker, str]:
+def tracker_for(flow: str, weights_dir: Path | None, name: str = "auto") -> tuple[Tracker, str]:
     """Picks a tracker that did not make a store's training pokes; returns it with a caution if there is none.
 
     Args:
         flow: the store's estimator; "exact" for flow from a simulator.
+        name: "auto", or "farneback" for a cross-check by another tracker.
     """
+    if name == "farneback":
+        return ChainTracker(bench_tracker(name)), ""
+    if name != "auto":
+        raise InputError(f"there is no tracker {name!r} here; choose auto or farneback.")
     if flow != "dis":
         return ChainTracker(track_chain()), ""
     if (raft := _raft(weights_dir)) is not None:
@@ -94,14 +100,26 @@ def _raft(weights_dir: Path | None) -> RaftFlow | None:
         return None
 
 
-def bench_tracker() -> FlowChain:
+def bench_tracker(name: str = "dis") -> FlowChain:
     """Point tracker of PokeBench, the same on every machine because it needs no weights.
 
-    On true frames at 128 pixels its error is a quarter of RAFT-small's in one jump from the first frame to T
+    On true frames at 128 pixels the error of DIS is a quarter of RAFT-small's in one jump from the first frame to T
     (docs/experiments.md, 2026-11-25). A model whose training pokes came from DIS, the default of `prepare`, was at
     least not trained on flow from frame to frame; one trained on exact flow has never met this tracker.
+
+    Args:
+        name: "dis", or "farneback" for a cross-check: another method, and more noise (docs/pokebench.md).
+
+    Raises:
+        InputError: for an unknown name.
     """
-    return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
+    match name:
+        case "dis":
+            return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
+        case "farneback":
+            return FlowChain(FarnebackFlow(), smallest_side=TRACKED_SIDE)
+        case _:
+            raise InputError(f"there is no tracker {name!r} here; choose one of {', '.join(CHAINS)}.")
 
 
 def lpips_if_found(weights_dir: Path | None, name: LpipsName = "squeeze") -> Lpips | None:

@@ -14,6 +14,7 @@ from poke2vid.data.prepare.shake import Shake
 from poke2vid.data.sources.folder import find_videos
 from poke2vid.data.splits import require_videos
 from poke2vid.data.store import Store, read_entry, verify
+from poke2vid.files import read_json, write_json
 from poke2vid.media.video import write_video
 from poke2vid.types import InputError
 
@@ -62,6 +63,32 @@ def test_every_file_is_a_video_or_passed_over_with_its_reason(tmp_path: Path) ->
         "x.heic": "HEIC",
     }.items():
         assert says in reasons[name]
+
+
+def test_a_name_that_is_not_utf8_costs_only_its_file(tmp_path: Path) -> None:
+    write_square(tmp_path / "in" / "a|b.mp4")
+    for name in (b"bl\xfcte.mp4", b"bl\xfcten/x.mp4"):
+        place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/in/" + name))
+        try:
+            place.parent.mkdir(exist_ok=True)
+            shutil.copy(tmp_path / "in" / "a|b.mp4", place)
+        except OSError:
+            pytest.skip("the file system takes no such name")
+    report = prepare(tmp_path / "in", tmp_path / "store", SETTINGS, quiet=True)
+    assert report.kept == ("a|b",)
+    assert [(other.name, "not UTF-8" in other.reason) for other in report.passed_over] == [
+        ("bl?te.mp4", True),
+        ("bl?ten", True),
+    ]
+    with pytest.raises(InputError, match="not UTF-8"):
+        find_videos(place)
+
+
+def test_names_cannot_break_the_reports_tables(tmp_path: Path) -> None:
+    write_square(tmp_path / "in" / "a.mp4")
+    (tmp_path / "in" / "b|c\nd.txt").write_text("")
+    prepare(tmp_path / "in", tmp_path / "store", SETTINGS, quiet=True)
+    assert "\n| b\\|c d.txt | neither" in (tmp_path / "store" / "report.md").read_text()
 
 
 def test_animated_pictures_are_videos_and_still_ones_are_frames(tmp_path: Path) -> None:
@@ -137,6 +164,17 @@ def test_shots_are_reused_replaced_and_mended(tmp_path: Path) -> None:
     assert prepare(source, out, SETTINGS, quiet=True).digest == first.digest and verify(out) == []
     with_cuts(source / "film.mp4", 0, 5)
     assert prepare(source, out, SETTINGS, quiet=True).kept == ("film", "film#2") and verify(out) == []
+
+
+def test_videos_of_a_version_that_looked_for_no_cuts_are_named_once(tmp_path: Path) -> None:
+    write_square(tmp_path / "in" / "a.mp4")
+    assert "no cuts" not in prepare(tmp_path / "in", tmp_path / "store", SETTINGS, quiet=True).summary
+    report = tmp_path / "store" / "report.json"
+    write_json(report, {name: value for name, value in read_json(report).items() if name != "shots"})  # as they were
+    write_square(tmp_path / "in" / "b.mp4", seed=4)
+    said = prepare(tmp_path / "in", tmp_path / "store", SETTINGS, quiet=True).summary
+    assert said.count("the 1 videos from before were prepared by a version that looked for no cuts") == 1
+    assert "no cuts" not in prepare(tmp_path / "in", tmp_path / "store", SETTINGS, quiet=True).summary
 
 
 def test_a_file_that_is_named_like_a_shot_keeps_its_suffix(tmp_path: Path) -> None:

@@ -43,10 +43,10 @@ pytestmark = pytest.mark.usefixtures("no_public_weights")
 def test_a_second_run_plays_and_tracks_nothing(tmp_path: Path) -> None:
     player, counter = Counting(), CountingTracker()
     tracker = FlowChain(counter)
-    before = run(tmp_path, {"p/q": player}, tracker=tracker, scenes=BRIEF[:2])
+    before = run(tmp_path, {"p/q": player}, make_tracker=lambda: tracker, scenes=BRIEF[:2])
     assert player.asked == 2 * len(FEW)
     calls = counter.calls
-    assert run(tmp_path, {"p/q": player}, tracker=tracker, scenes=BRIEF[:2]) == before
+    assert run(tmp_path, {"p/q": player}, make_tracker=lambda: tracker, scenes=BRIEF[:2]) == before
     assert (player.asked, counter.calls) == (2 * len(FEW), calls)
 
 
@@ -117,14 +117,14 @@ def test_the_drift_over_a_thousand_frames_is_measured_on_two_scenes_of_each_fami
     player, counter = Drifting(), CountingTracker()
     tracker = FlowChain(counter)
     player.asked.clear()
-    found = run(tmp_path, {"p": player}, scenes=scenes, tracker=tracker)
+    found = run(tmp_path, {"p": player}, scenes=scenes, make_tracker=lambda: tracker)
     assert [asked for asked in player.asked if asked[1] > LAST] == [("none", 1000)] * 3
     cell = found.rows["all"]["p"]["long_drift"]
     assert (cell.samples, cell.scenes) == (3, 3) and cell.mean == pytest.approx(4.0, abs=0.3)
     assert sorted(file.stem for file in (tmp_path / "long" / "p").iterdir()) == ["a-1", "a-2", "b-1"]
     assert mean(found, "copy", "long_drift") == mean(found, "shift-patch", "long_drift") == 0.0
     calls, asked = counter.calls, len(player.asked)
-    assert run(tmp_path, {"p": player}, scenes=scenes, tracker=tracker) == found
+    assert run(tmp_path, {"p": player}, scenes=scenes, make_tracker=lambda: tracker) == found
     assert (counter.calls, len(player.asked)) == (calls, asked)
 
 

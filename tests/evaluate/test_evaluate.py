@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.heldout.distances import difference, distances, floors
+from poke2vid.evaluate.heldout.distances import difference, distances, floors, too_few
 from poke2vid.evaluate.heldout.evaluate import evaluate, model_row, reference_rows
 from poke2vid.evaluate.heldout.judges import find_judges
 from poke2vid.evaluate.heldout.report import HeldoutReport, summarised
-from poke2vid.evaluate.heldout.rows import FOLDS, Batched, Measured, Row, fold_of, load, path_of, save
+from poke2vid.evaluate.heldout.rows import FOLDS, Batched, Fewest, Measured, Row, fold_of, load, path_of, save
 from poke2vid.evaluate.heldout.scoring import Plan, features_of, score_row, shared_clips
 from poke2vid.evaluate.report import write_report
 from poke2vid.files import read_tensors
@@ -97,6 +97,9 @@ def test_the_tracker_is_not_the_one_that_made_the_pokes_or_the_report_says_so(
 # What is kept of a row
 
 
+ANY = Fewest(share=0, videos=1)  # small stores have distances, too
+
+
 def with_features(features: Tensor, videos: list[str]) -> Measured:
     return Measured().plus(Batched(videos, features={"F": features}))
 
@@ -134,7 +137,7 @@ def test_moments_in_tenths_are_together_those_of_all_and_a_video_is_in_one_of_th
     assert parts[fold_of("video3")].count == sum(fold_of(v) == fold_of("video3") for v in videos)
     features = torch.cat((some_features(40), some_features(20, seed=1)))
     other = with_features(some_features(50, seed=2) + 0.5, [f"video{k % 23}" for k in range(50)])
-    found = distances(measured, other)["F"]
+    found = distances(measured, other, ANY)["F"]
     expected = frechet_distance(Moments.of(features), Moments.of(some_features(50, seed=2) + 0.5))
     assert found.interval.mean == pytest.approx(expected, rel=1e-9)
     assert found.interval.low < expected < found.interval.high
@@ -161,7 +164,7 @@ def test_a_floor_says_what_real_clips_of_other_videos_are_apart() -> None:
     few = floors(alike, 3)["F"].sentence()
     assert "warning" in few and "dimensions (3)" in few and few.count(f"{floors(alike, 3)['F'].independent:.3g}") == 2
     one = with_features(some_features(20), ["a"] * 20)
-    assert str(distances(one, one)["F"].interval) == "0"  # without any interval
+    assert str(distances(one, one, ANY)["F"].interval) == "0"  # without any interval
     assert math.isnan(floors(one, 20)["F"].halves) and "half of the videos" not in floors(one, 20)["F"].sentence()
 
 
@@ -169,7 +172,7 @@ def test_a_difference_of_distances_is_paired() -> None:
     videos = [f"video{k % 23}" for k in range(60)]
     real = with_features(some_features(60), videos)
     near, far = (with_features(some_features(60, seed=1) + by, videos) for by in (0.5, 0.9))
-    a, b = (distances(row, real)["F"] for row in (far, near))
+    a, b = (distances(row, real, ANY)["F"] for row in (far, near))
     found = difference([a], [b])
     assert found.mean == pytest.approx(a.interval.mean - b.interval.mean)
     assert found.high - found.low < (a.interval.high - a.interval.low) + (b.interval.high - b.interval.low)
@@ -190,12 +193,12 @@ def loaded(*, moving: bool = False, about: dict[str, Any] | None = None) -> Load
 
 @pytest.fixture(scope="module")
 def report(store: Path, no_public_weights: None) -> HeldoutReport:
-    return evaluate(loaded(), store, num_clips=8, quiet=True)
+    return evaluate(loaded(), store, num_clips=8, fewest=ANY, quiet=True)
 
 
 @pytest.fixture(scope="module")
 def moving_report(store: Path, no_public_weights: None) -> HeldoutReport:
-    return evaluate(loaded(moving=True), store, num_clips=8, quiet=True)
+    return evaluate(loaded(moving=True), store, num_clips=8, fewest=ANY, quiet=True)
 
 
 def test_a_report_has_the_copy_the_model_and_the_truth_with_every_column_that_can_be_measured(
@@ -268,19 +271,19 @@ def test_a_report_says_what_was_measured(report: HeldoutReport) -> None:
 
 
 def test_the_same_seed_gives_the_same_report_and_another_other_clips(store: Path, report: HeldoutReport) -> None:
-    assert evaluate(loaded(), store, num_clips=8, quiet=True) == report
-    assert evaluate(loaded(), store, num_clips=8, seed=1, quiet=True).rows["copy"] != report.rows["copy"]
+    assert evaluate(loaded(), store, num_clips=8, fewest=ANY, quiet=True) == report
+    assert evaluate(loaded(), store, num_clips=8, seed=1, fewest=ANY, quiet=True).rows["copy"] != report.rows["copy"]
 
 
 def test_more_clips_than_there_are_is_all_of_them(store: Path) -> None:
-    found = evaluate(loaded(), store, num_clips=500, distribution_clips=3, quiet=True)
+    found = evaluate(loaded(), store, num_clips=500, distribution_clips=3, fewest=ANY, quiet=True)
     assert (found.about["clips"], found.about["distribution_clips"], found.about["real_clips"]) == (32, 3, 3)
     assert found.about["real_clips_that_are_truths_of_generated_ones"] == 0
     assert found.distances["model"]["track Frechet"].generated == 3
 
 
 def test_clips_of_several_videos_give_an_interval(store: Path) -> None:
-    rows = evaluate(loaded(), store, num_clips=8, split="train", quiet=True)
+    rows = evaluate(loaded(), store, num_clips=8, split="train", fewest=ANY, quiet=True)
     assert rows.about["split"] == "train" and rows.about["videos"] > 1
     seen = rows.rows["copy"]["psnr"]
     assert seen.low < seen.mean < seen.high
@@ -311,8 +314,26 @@ def test_the_size_of_batches_and_the_number_of_threads_change_nothing(store: Pat
         for column, values in found[0].values.items():
             # A last bit decides how a pixel is rounded to eight, and that moves what the tracker finds by a hundredth or so.
             assert other.values[column] == pytest.approx(values, rel=2e-2, abs=1e-2, nan_ok=True), column
-        ours, theirs = (distances(m, truth)["track Frechet"].interval.mean for m in (found[0], other))
+        ours, theirs = (distances(m, truth, ANY)["track Frechet"].interval.mean for m in (found[0], other))
         assert ours == pytest.approx(theirs, rel=1e-2)
+
+
+def test_too_few_clips_or_videos_give_no_distance_and_the_reason() -> None:
+    many = with_features(
+        torch.randn(40, 8, generator=torch.Generator().manual_seed(0)), [f"v{k % 12}" for k in range(40)]
+    )
+    few = with_features(torch.randn(3, 8), ["v0", "v1", "v2"])
+    alike = with_features(torch.randn(40, 8), [f"v{k % 9}" for k in range(40)])
+    assert too_few(many, many, Fewest()) == {} and distances(many, many, Fewest()).keys() == {"F"}
+    assert too_few(few, many, Fewest()) == {"F": "too few clips: 3 and 40, where 8 features need 4"}
+    assert "too few videos: clips of 9," in too_few(many, alike, Fewest())["F"]
+    assert distances(many, few, Fewest()) == distances(many, alike, Fewest()) == {}
+
+
+def test_a_small_store_is_evaluated_without_distances_and_says_why(store: Path) -> None:
+    report = evaluate(loaded(), store, num_clips=8, quiet=True)
+    assert set(report.distances["model"]) == set() and report.floors == {} and report.rows["model"]
+    assert "- track Frechet: too few clips: 8 and " in report.to_markdown()
 
 
 def test_real_clips_are_others_than_the_generated_ones_as_far_as_the_split_goes(
@@ -371,8 +392,8 @@ def test_nothing_is_downloaded_unless_it_is_allowed(store: Path, monkeypatch: py
     monkeypatch.setattr(
         "poke2vid.evaluate.heldout.judges.find_extractors", lambda folder, allow: (asked.append(allow), ([], {}))[1]
     )
-    evaluate(loaded(), store, num_clips=1, quiet=True)
-    evaluate(loaded(), store, num_clips=1, allow_download=True, quiet=True)
+    evaluate(loaded(), store, num_clips=1, fewest=ANY, quiet=True)
+    evaluate(loaded(), store, num_clips=1, allow_download=True, fewest=ANY, quiet=True)
     assert asked == [False, True]
 
 
@@ -424,9 +445,9 @@ def test_frames_that_are_not_finite_stop_the_run_and_name_row_and_clip(store: Pa
 def test_clips_are_written_as_videos_where_they_are_asked_for_also_of_what_was_scored_before(
     store: Path, tmp_path: Path
 ) -> None:
-    evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", quiet=True)
+    evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", fewest=ANY, quiet=True)
     assert not (tmp_path / "videos").exists()
-    evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", videos=tmp_path / "videos", quiet=True)
+    evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", videos=tmp_path / "videos", fewest=ANY, quiet=True)
     (place,) = (tmp_path / "videos").iterdir()
     assert sorted(p.name for p in place.iterdir()) == ["00000.mp4", "00001.mp4", "00002.mp4"]
     from poke2vid.media.video import iterate_frames
@@ -435,7 +456,9 @@ def test_clips_are_written_as_videos_where_they_are_asked_for_also_of_what_was_s
     first = to_uint8(EvaluationClips(Store.open(store), 32, SETTINGS, 0)[1].frames[:1])[0]
     assert len(frames) == 5 and frames[0].shape == (32, 64, 3)
     assert np.abs(frames[0][:, :32].astype(float) - first).mean() < 6  # the truth on the left
-    evaluate(loaded(moving=True), store, num_clips=3, videos=tmp_path / "videos", quiet=True)  # another model: its own
+    evaluate(
+        loaded(moving=True), store, num_clips=3, videos=tmp_path / "videos", fewest=ANY, quiet=True
+    )  # another model: its own
     (other,) = set((tmp_path / "videos").iterdir()) - {place}
     assert (other / "00001.mp4").read_bytes() != (place / "00001.mp4").read_bytes()
 
@@ -467,7 +490,7 @@ def test_pixel_errors_of_a_motion_known_by_hand(store: Path, tmp_path: Path) -> 
 
 
 def test_lpips_is_a_column_where_its_weights_are(store: Path, shared: Path) -> None:
-    rows = evaluate(loaded(), store, num_clips=2, weights_dir=shared / "weights", quiet=True).rows
+    rows = evaluate(loaded(), store, num_clips=2, weights_dir=shared / "weights", fewest=ANY, quiet=True).rows
     for column in ("lpips", "lpips_alex", "lpips_vgg"):
         assert column not in rows["truth"]
         assert rows["copy"][column].mean > 0.001
@@ -483,7 +506,7 @@ def test_lpips_is_a_column_where_its_weights_are(store: Path, shared: Path) -> N
 
 def test_a_model_without_a_training_run_is_judged_at_the_papers_horizon(store: Path) -> None:
     with pytest.raises(InputError, match=r"flow at lags \[4\] but this training needs \[10\]"):
-        evaluate(loaded(about={}), store, num_clips=1, quiet=True)
+        evaluate(loaded(about={}), store, num_clips=1, fewest=ANY, quiet=True)
 
 
 def test_a_report_is_written_for_people_and_for_programs(tmp_path: Path, report: HeldoutReport) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.judges import find_judges
+from poke2vid.evaluate.heldout.rows import Fewest
 from poke2vid.evaluate.heldout.scoring import Plan
 from poke2vid.evaluate.tables import run as running
 from poke2vid.evaluate.tables import runs
@@ -107,7 +108,9 @@ def made(
 ) -> tuple[Path, list[Table]]:
     """Tables 3 and 4 of six steps a row, two seeds."""
     out = tmp_path_factory.mktemp("tables")
-    return out, make_tables(Order((3, 4), BASE, 2, Plan(6, 4, batch=4)), store_path, out, quiet=True)
+    return out, make_tables(
+        Order((3, 4), BASE, 2, Plan(6, 4, batch=4, fewest=Fewest(share=0, videos=1))), store_path, out, quiet=True
+    )
 
 
 def test_every_row_is_trained_once_for_every_seed(made: tuple[Path, list[Table]]) -> None:
@@ -157,7 +160,9 @@ def test_what_exists_is_not_made_again(
 
     monkeypatch.setattr(runs, "train", refuse)
     monkeypatch.setattr("poke2vid.evaluate.heldout.scoring._Scorer.score", refuse)
-    again = make_tables(Order((3, 4), BASE, 2, Plan(6, 4, batch=4)), store_path, out, quiet=True)
+    again = make_tables(
+        Order((3, 4), BASE, 2, Plan(6, 4, batch=4, fewest=Fewest(share=0, videos=1))), store_path, out, quiet=True
+    )
     assert [table.to_json() for table in again] == [table.to_json() for table in tables]
 
 

@@ -101,3 +101,10 @@ def test_a_script_replays_as_it_always_did() -> None:
     assert np.abs(found - golden).max() <= 16
     still = np.tile(golden[:, : SIZE[1]], (1, len(SHOWN), 1))
     assert np.abs(golden - still).mean() > 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_script_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    text = (EXAMPLES / "robot-pokes.json").read_text(encoding="utf-8")
+    (tmp_path / "marked.json").write_text(text, encoding=encoding)
+    assert read_script(tmp_path / "marked.json") == read_script(EXAMPLES / "robot-pokes.json")

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from poke2vid.media.code_points import of_picture
 from poke2vid.media.pictures import read_cutout, read_picture
 from poke2vid.types import InputError
 
@@ -103,6 +105,39 @@ def test_a_profile_of_another_kind_of_picture_is_ignored() -> None:
     np.testing.assert_allclose(read_picture(cmyk)[0, 0], (255, 0, 0), atol=2)
 
 
+def with_code_points(picture: Image.Image, primaries: int, transfer: int) -> bytes:
+    """A PNG with a chunk cICP, after its header."""
+    data, body = saved(picture), b"cICP" + bytes([primaries, transfer, 0, 1])
+    return data[:33] + struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:]
+
+
+@pytest.mark.parametrize(("transfer", "signal"), [(16, (122, 83, 75)), (18, (142, 68, 60))])
+def test_a_picture_of_hdr_is_brought_to_sdr(transfer: int, signal: tuple[int, ...]) -> None:
+    # The signals of the SDR colour (198, 48, 55) by BT.2408, as `hdr_signal` of test_video_as_shot.py gives them.
+    data = with_code_points(plain(signal), 9, transfer)
+    np.testing.assert_allclose(read_picture(data)[0, 0], (198, 48, 55), atol=6)
+    half = plain((*signal, 255), "RGBA")
+    half.putpixel((0, 0), (*signal, 0))
+    shown = read_picture(with_code_points(half, 9, transfer))
+    np.testing.assert_array_equal(shown[0, 0], 255)
+    np.testing.assert_array_equal(shown[1, 1], read_picture(data)[0, 0])
+    assert Image.fromarray(shown).size == half.size
+
+
+def test_code_points_of_p3_count_and_those_of_srgb_change_nothing() -> None:
+    np.testing.assert_allclose(
+        read_picture(with_code_points(plain((177, 71, 71)), 12, 13))[0, 0], (192, 61, 67), atol=2
+    )
+    np.testing.assert_array_equal(read_picture(with_code_points(plain((177, 71, 71)), 1, 13))[0, 0], (177, 71, 71))
+
+
+def test_code_points_of_an_avif_are_those_of_its_box() -> None:
+    head = b"\0\0\0\x1cftypavif" + bytes(40) + b"\0\0\0\x13colrnclx" + struct.pack(">HHHB", 9, 16, 9, 0)
+    assert of_picture(head) == ("pq", "bt2020")
+    assert of_picture(head[:-4]) == of_picture(head.replace(b"ftyp", b"free")) == ("sdr", "bt709")
+    assert of_picture(saved(plain((1, 2, 3)), "AVIF")) == of_picture(b"") == ("sdr", "bt709")
+
+
 def test_deep_greys_keep_their_brightness() -> None:
     for name, data in {
         "16 bits": tiff(RAMP.astype("<u2"), 16),
@@ -132,6 +167,8 @@ def test_sixteen_bits_a_colour_are_read() -> None:
     ("data", "says"),
     [
         (tiff((RAMP // 16).astype("<u2"), 16), "brightest pixel is 4095 of 65535"),
+        (tiff((RAMP // 16).astype("<u4"), 32), "brightest pixel is 4095 of 65535"),
+        (saved(Image.fromarray((RAMP // 16).astype(np.uint16))), "brightest pixel is 4095 of 65535"),
         (tiff((RAMP * 16).astype("<u4"), 32), "32-bit numbers up to 1048560"),
         (tiff((RAMP - 5).astype("<i4"), 32, sample_format=2), "negative numbers"),
         (tiff(RAMP.astype("<f4"), 32, sample_format=3), "floating-point"),

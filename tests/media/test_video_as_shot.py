@@ -28,7 +28,8 @@ def encode(path: Path, frames: list[np.ndarray], codec: str = "libx264", **about
     times, options = about.pop("times", None), about.pop("options", {})
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=25, options=options)
-        stream.height, stream.width = frames[0].shape[:2]
+        first: Any = frames[0]
+        stream.height, stream.width = (first.height, first.width) if hasattr(first, "planes") else first.shape[:2]
         stream.pix_fmt = about.pop("pix_fmt", "yuv420p")
         context = stream.codec_context
         if times:
@@ -148,7 +149,8 @@ def test_highlights_of_hdr_do_not_exceed_white_and_stay_apart() -> None:
 
 
 @pytest.mark.parametrize(("transfer", "tag"), [("hlg", 18), ("pq", 16)])
-def test_an_hdr_file_is_brought_to_sdr(tmp_path: Path, transfer: str, tag: int) -> None:
+@pytest.mark.parametrize("rest", [9, 2])  # primaries and matrix of BT.2020, or untagged
+def test_an_hdr_file_is_brought_to_sdr(tmp_path: Path, transfer: str, tag: int, rest: int) -> None:
     r, g, b = hdr_signal((198, 48, 55), transfer)
     y = 0.2627 * r + 0.678 * g + 0.0593 * b
     planes = (64 + 876 * y, 512 + 896 * (b - y) / 1.8814, 512 + 896 * (r - y) / 1.4746)
@@ -161,7 +163,7 @@ def test_an_hdr_file_is_brought_to_sdr(tmp_path: Path, transfer: str, tag: int) 
         stream.height = stream.width = 64
         stream.pix_fmt = "yuv420p10le"
         context = stream.codec_context
-        context.color_trc, context.color_primaries, context.colorspace, context.color_range = tag, 9, 9, 1
+        context.color_trc, context.color_primaries, context.colorspace, context.color_range = tag, rest, rest, 1
         for i in range(3):
             frame.pts, frame.time_base = i, Fraction(1, 25)
             container.mux(stream.encode(frame))
@@ -190,6 +192,19 @@ def test_untagged_colours_are_bt709_from_hd_on(tmp_path: Path, height: int, tag:
         container.mux(stream.encode())
     shown = next(iterate_frames(tmp_path / "a.mp4", 16, "stretch"))
     np.testing.assert_allclose(shown[8, 8], (200, 60, 40), atol=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "kind"),
+    [("a.mov", "qtrle", "argb"), ("a.mov", "prores_ks", "yuva444p10le"), ("a.mkv", "ffv1", "yuva444p")],
+)
+def test_transparent_parts_of_a_video_are_white(tmp_path: Path, name: str, codec: str, kind: str) -> None:
+    picture = np.zeros((64, 64, 4), np.uint8)
+    picture[20:44, 20:44] = (200, 60, 40, 255)
+    frame: Any = av.VideoFrame.from_ndarray(picture, "rgba").reformat(format=kind)
+    shown = next(iterate_frames(encode(tmp_path / name, [frame], codec, pix_fmt=kind)))
+    np.testing.assert_allclose(shown[5, 5], 255, atol=2)
+    np.testing.assert_allclose(shown[32, 32], (200, 60, 40), atol=6)
 
 
 # Time
@@ -250,6 +265,20 @@ def test_no_shot_spans_a_gap(tmp_path: Path) -> None:
     shown, shots, notes = viewed(encode(tmp_path / "gap.mkv", frames, times=times), 32)
     assert Counter(shots) == {0: 15, 1: 15} and [number_of(frame) for frame in shown] == list(range(30))
     assert "1 gap" in notes
+
+
+def test_only_gaps_are_counted_as_gaps(tmp_path: Path) -> None:
+    """Another size of frame begins a shot, and is no gap in time."""
+    data = b"".join(
+        encode(
+            tmp_path / "part.webm", [np.full((side, side, 3), 90, np.uint8)] * len(times), "libvpx", times=times
+        ).read_bytes()
+        for side, times in ((32, range(0, 400, 40)), (48, range(400, 1200, 160)))
+    )
+    path = tmp_path / "two.webm"
+    path.write_bytes(data)
+    _, shots, notes = viewed(path, 32)
+    assert set(shots) == {0, 1} and "variable" in notes and "gap" not in notes
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch", "pad"])
@@ -321,7 +350,8 @@ def test_of_a_file_cut_short_the_rest_is_used(tmp_path: Path) -> None:
     contents = (tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(contents[: int(0.6 * len(contents))])  # its index comes first (faststart)
     shown, _, notes = viewed(tmp_path / "cut.mp4")
-    assert 10 < len(shown) < 40 and "damaged" in notes
+    assert 10 < len(shown) < 40 and "damaged" in notes and "the file says that it is 1.60 s long" in notes
+    assert "the file says" not in viewed(tmp_path / "whole.mp4")[2]
 
 
 # Pictures that are videos

@@ -7,9 +7,10 @@ from pathlib import Path
 from poke2vid.data.manifest import Skipped
 from poke2vid.data.sources.folder import PassedOver
 from poke2vid.data.splits import SPLIT_BY_TIME
-from poke2vid.files import atomic, write_json
+from poke2vid.files import atomic, read_json, write_json
 
 SHOWN = 10  # things to know in the summary
+_REPORT = "report.json"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class PrepareReport:
         shots: number of shots found in each video that has more than one.
         remarks: a video's name and a sentence, for whatever is not as usual with it.
         passed_over: files that are no videos.
+        before_cuts: number reused from a version that looked for no cuts.
     """
 
     kept: tuple[str, ...]
@@ -36,6 +38,7 @@ class PrepareReport:
     shots: dict[str, int] = field(default_factory=dict)
     remarks: tuple[tuple[str, str], ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
+    before_cuts: int = 0
 
     @property
     def summary(self) -> str:
@@ -51,7 +54,7 @@ class PrepareReport:
     def write(self, store: Path) -> None:
         """Writes `report.json` and `report.md`, with the reason for every video or file that is left out."""
         skipped = [video.model_dump(mode="json") for video in self.skipped]
-        write_json(store / "report.json", {**asdict(self), "skipped": skipped})
+        write_json(store / _REPORT, {**asdict(self), "skipped": skipped})
         page = ["# Preparation", "", *self._headline()]
         page += _table("skipped | reason", [(video.name, video.reason) for video in self.skipped])
         page += _table("video | remark", self.remarks)
@@ -65,10 +68,28 @@ class PrepareReport:
         lines = [f"{videos}; {self.frames} frames in {self.seconds:.1f} s: {pace}"]
         if self.shots:
             lines.append(f"{sum(self.shots.values())} shots in {len(self.shots)} videos with cuts; no clip spans a cut")
+        if self.before_cuts:
+            lines.append(
+                f"the {self.before_cuts} videos from before were prepared by a version that looked for no cuts, so clips "
+                "of them may span cuts; prepare them into a new --out to be rid of these"
+            )
         if len(self.kept) == 1:
             lines.append(f"there is nothing to test on: {SPLIT_BY_TIME}")
         return lines
 
 
+def written_before_cuts(store: Path) -> bool:
+    """True if the store's report, which every run replaces, is of a version that looked for no cuts."""
+    try:
+        return "shots" not in read_json(store / _REPORT)
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def _table(header: str, rows: Sequence[tuple[str, str]]) -> list[str]:
-    return ["", f"| {header} |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)] if rows else []
+    lines = [f"| {_cell(name)} | {_cell(text)} |" for name, text in rows]
+    return ["", f"| {header} |", "|---|---|", *lines] if rows else []
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -24,7 +24,7 @@ from poke2vid.data.manifest import (
     safe_id,
     validated,
 )
-from poke2vid.data.prepare.report import PrepareReport
+from poke2vid.data.prepare.report import PrepareReport, written_before_cuts
 from poke2vid.data.prepare.video import (
     WORK_PREFIX,
     Outcome,
@@ -153,6 +153,7 @@ class _Preparation:
         earlier = _earlier_manifest(out, settings)
         self._entries, self._stale = _finished(self._folder, settings.arrays, videos)
         self._reused = len(self._entries)
+        self._before_cuts = self._reused if settings.arrays.flow != "exact" and written_before_cuts(out) else 0
         self._skipped = {
             skipped.name: skipped
             for video in videos
@@ -191,6 +192,7 @@ class _Preparation:
         report = PrepareReport(
             kept=tuple(names),
             reused=self._reused,
+            before_cuts=self._before_cuts,
             skipped=skipped,
             frames=watch.frames,
             decode_ms=1000 * watch.decoding / frames,

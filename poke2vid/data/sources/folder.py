@@ -40,7 +40,7 @@ class SourceVideo:
         try:
             for file in pictures_in(self.path) if self.path.is_dir() else [self.path]:
                 if self.path.is_dir():
-                    total.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+                    total.update(f"{file.name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
                 with file.open("rb") as stream:
                     while block := stream.read(1 << 20):
                         total.update(block)
@@ -107,6 +107,8 @@ def find_videos(source: Path) -> Found:
     """
     if not source.exists():
         raise InputError(f"there is no file or folder {source}; check the path.")
+    if not _is_text(str(source)):
+        raise InputError(f"the name of {str(source).encode(errors='replace').decode()} is not UTF-8; rename it.")
     if source.is_file():
         return Found((SourceVideo(source.stem, source),), ())
     search = _Search(source)
@@ -149,14 +151,18 @@ class _Search:
         files = [entry for entry in entries if entry.is_file()]
         pictures = [file for file in files if file.suffix.lower() in PICTURES]
         animations = {file for file in pictures if is_animated(file)}
-        videos = [file for file in files if file.suffix.lower() in VIDEOS or file in animations]
+        videos = [
+            file for file in files if _is_text(file.name) and (file.suffix.lower() in VIDEOS or file in animations)
+        ]
         stills = [file for file in pictures if file not in animations]
         known, still = set(files), set(stills)
         used = still.union(videos)
         one_video = not videos and len(stills) >= 2
         self.videos += [folder] if one_video else videos
         for entry in entries:
-            if entry.is_dir():
+            if not _is_text(entry.name) and entry not in still:  # a frame's name is written nowhere
+                self._pass(entry, "its name is not UTF-8, so no store can hold it; rename it")
+            elif entry.is_dir():
                 self.folder(entry)
             elif entry.is_symlink() and not entry.exists():
                 self._pass(entry, f"a broken link to {entry.readlink()}")
@@ -171,7 +177,16 @@ class _Search:
 
     def _pass(self, path: Path, why: str) -> None:
         name = path.relative_to(self._source).as_posix() if path != self._source else path.name
-        self.passed_over.append(PassedOver(name, why))
+        self.passed_over.append(PassedOver(name.encode(errors="replace").decode(), why))
+
+
+def _is_text(name: str) -> bool:
+    """False for bytes of an old encoding, which Python carries in names as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _looks_like_a_shot(name: str, names: Counter[str]) -> bool:

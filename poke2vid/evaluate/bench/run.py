@@ -56,7 +56,7 @@ class _Job:
 
 def run_bench(
     scenes: Sequence[TrueScene], players: Players, *, out: Path, bench: str, arrive: int, fps: float,
-    weights_dir: Path | None = None, tracker: FlowChain | None = None, seed: int = 0, quiet: bool = False,
+    weights_dir: Path | None = None, make_tracker: Callable[[], FlowChain] = bench_tracker, seed: int = 0, quiet: bool = False,
     per_family: int | None = None, workers: int = 1, reload: Callable[[], Players] | None = None, acceptance: str = "",
 ) -> BenchReport:  # fmt: skip
     """Scores players and the reference rows `players.REFERENCES` on every scene.
@@ -71,12 +71,12 @@ def run_bench(
         arrive: T, the frame at which shifts arrive, at least 2 and at most the number of frames.
         fps: frames a second of the scenes; for the report.
         weights_dir: folder to search first for the weights of LPIPS, see `weights.find`.
-        tracker: None takes `tracking.bench_tracker`; it sees the frames and nothing else.
+        make_tracker: builds the tracker, which sees the frames and nothing else, in every process.
         seed: of the intervals.
         per_family: number of scenes to take of each family, the first by name; None for all.
         workers: number of processes. The result is the same, to the last bit.
         reload: makes the same players again in a worker process; needed for more than one worker, and picklable, as
-            scenes and `tracker` must be then.
+            scenes and `make_tracker` must be then.
         acceptance: summary of the scenes tried for the bench; for the report.
 
     Raises:
@@ -86,7 +86,7 @@ def run_bench(
     # Rows, jobs and their worker
     chosen = first_of_each_family(scenes, per_family)
     timing = _timing(chosen, arrive)
-    used, lpips = tracker or bench_tracker(), lpips_if_found(weights_dir)
+    used, lpips = make_tracker(), lpips_if_found(weights_dir)
     rows = _rows(players, timing)
     common = {
         "version": measure.VERSION, "bench": bench, "tracker": used.name, "lpips": lpips is not None, **asdict(timing),
@@ -96,7 +96,7 @@ def run_bench(
     if workers > 1:
         if reload is None:
             raise InputError(f"{workers} processes cannot share these players; give `reload`, or take 1 worker.")
-        make = partial(_make_worker, reload, timing, tracker, weights_dir)
+        make = partial(_make_worker, reload, timing, make_tracker, weights_dir)
     with tqdm(total=len(jobs), unit="result", disable=True if quiet else None) as bar:
         # Reuse results of earlier runs
         for job in jobs:
@@ -162,10 +162,10 @@ def _scores(job: _Job, result: list[Scores] | str | Died) -> list[Scores]:
 
 
 def _make_worker(
-    reload: Callable[[], Players], timing: Timing, tracker: FlowChain | None, weights_dir: Path | None
+    reload: Callable[[], Players], timing: Timing, make_tracker: Callable[[], FlowChain], weights_dir: Path | None
 ) -> "_Worker":  # fmt: skip
     """Builds a worker in its own process."""
-    return _Worker(_rows(reload(), timing), timing, tracker or bench_tracker(), lpips_if_found(weights_dir))
+    return _Worker(_rows(reload(), timing), timing, make_tracker(), lpips_if_found(weights_dir))
 
 
 class _SceneCache:

@@ -1,12 +1,11 @@
 """User pokes for the figures, read from a JSON file: [{"clip": 1, "at": [x, y], "shift": [dx, dy]}, ...]."""
 
-import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from poke2vid import pokes as poking
-from poke2vid.files import fault_of
+from poke2vid.files import fault_of, read_json
 from poke2vid.live.script import Pixels
 from poke2vid.types import InputError, Poke, PokeKind
 
@@ -34,7 +33,7 @@ def read_pokes(path: Path, num_clips: int, side: int, kind: PokeKind) -> dict[in
             outside the frame or belongs to no clip.
     """
     try:
-        entries = TypeAdapter(list[UserPoke]).validate_python(json.loads(path.read_text(encoding="utf-8")))
+        entries = TypeAdapter(list[UserPoke]).validate_python(read_json(path))
     except FileNotFoundError as error:
         raise InputError(f"there is no file of pokes {path}; check the path.") from error
     except ValidationError as error:

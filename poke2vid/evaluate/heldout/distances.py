@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 
-from poke2vid.evaluate.heldout.rows import FOLDS, Measured
+from poke2vid.evaluate.heldout.rows import FOLDS, Fewest, Measured
 from poke2vid.measures.moments import FEWEST, Moments, frechet_bias, frechet_distance
 from poke2vid.measures.statistics import Interval, jackknife, shown
 
@@ -68,12 +68,28 @@ class Floor:
         )
 
 
-def distances(row: Measured, real: Measured) -> dict[str, Distance]:
-    """Distances by extractor; extractors with fewer than two clips on either side are left out."""
+def too_few(row: Measured, real: Measured, fewest: Fewest) -> dict[str, str]:
+    """Reasons to give no distance, by extractor; those with enough clips and videos are left out."""
     found = {}
     for name, parts in row.moments.items():
+        sides = merged(parts), merged(real.moments[name])
+        # The first clips of a row are those that have features.
+        videos = min(len(set(row.videos[: sides[0].count])), len(set(real.videos[: sides[1].count])))
+        clips = max(FEWEST, fewest.clips(sides[0].dimensions))
+        if min(side.count for side in sides) < clips:
+            counts = " and ".join(str(side.count) for side in sides)
+            found[name] = f"too few clips: {counts}, where {sides[0].dimensions} features need {clips}"
+        elif videos < fewest.videos:
+            found[name] = f"too few videos: clips of {videos}, where a distance and its interval need {fewest.videos}"
+    return found
+
+
+def distances(row: Measured, real: Measured, fewest: Fewest) -> dict[str, Distance]:
+    """Distances by extractor, but for those of `too_few`."""
+    found, reasons = {}, too_few(row, real, fewest)
+    for name, parts in row.moments.items():
         generated, true = merged(parts), merged(real.moments[name])
-        if min(generated.count, true.count) < FEWEST:
+        if name in reasons:
             continue
         filled = [fold for fold in range(FOLDS) if parts[fold].count or real.moments[name][fold].count]
         left = [(merged(parts, {fold}), merged(real.moments[name], {fold})) for fold in filled]

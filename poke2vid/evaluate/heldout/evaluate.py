@@ -18,10 +18,10 @@ from tqdm import tqdm
 from poke2vid import __version__
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips, split_named, trained_data
-from poke2vid.evaluate.heldout.distances import Distance, Floor, distances, floors
+from poke2vid.evaluate.heldout.distances import Distance, Floor, distances, floors, too_few
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.report import HeldoutReport, summarised
-from poke2vid.evaluate.heldout.rows import Measured, Row
+from poke2vid.evaluate.heldout.rows import Fewest, Measured, Row
 from poke2vid.evaluate.heldout.scoring import Plan, features_of, predicted, score_row, shared_clips
 from poke2vid.files import digest_of
 from poke2vid.measures.table import REPORTS
@@ -38,7 +38,7 @@ def evaluate(
     loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
     batch: int = 16, lpips: tuple[LpipsName, ...] | None = None, device: str = "cpu", allow_download: bool = False,
-    poke_margin: float | None = None, quiet: bool = False,
+    poke_margin: float | None = None, tracker: str = "auto", fewest: Fewest | None = None, quiet: bool = False,
 ) -> HeldoutReport:  # fmt: skip
     """Scores a model, beside copy-the-first-frame and the truth.
 
@@ -49,6 +49,8 @@ def evaluate(
         lpips: networks of LPIPS, whose weights must exist; None takes all whose weights are found.
         allow_download: fetch missing public weights where they can be downloaded.
         poke_margin: least distance of a poke from the rim of what moves, as a share of the side; None as in training.
+        tracker: "auto", one that did not make the store's pokes, or "farneback", for a cross-check.
+        fewest: least clips and videos of a distance; None as `Fewest` says.
         videos: folder for an MP4 of every predicted clip beside its truth; None writes none.
 
     Raises:
@@ -60,8 +62,11 @@ def evaluate(
     )
     settings = settings if poke_margin is None else replace(settings, poke_margin=poke_margin)
     clips = EvaluationClips(store, loaded.model.resolution, settings, seed)
-    judges = find_judges(store, weights_dir, lpips, place, allow_download).for_clips_of(settings.horizon)
-    row, plan = model_row("model", loaded.model, place), Plan(num_clips, distribution_clips, batch)
+    judges = find_judges(store, weights_dir, lpips, place, allow_download, tracker).for_clips_of(settings.horizon)
+    row, plan = (
+        model_row("model", loaded.model, place),
+        Plan(num_clips, distribution_clips, batch, fewest=fewest or Fewest()),
+    )
     with TemporaryDirectory() as temporary:
         rows = (*reference_rows(), row)
         found = compare(rows, clips, plan, judges, work or Path(temporary), quiet)
@@ -72,7 +77,10 @@ def evaluate(
         "model_step": loaded.about.get("step", "unknown"), "code": __version__,
     }  # fmt: skip
     scores = {name: summarised(measured, seed) for name, measured in found.rows.items()}
-    families = {**judges.missing, **{extractor.name: extractor.family for extractor in judges.extractors}}
+    families = {
+        **judges.missing,
+        **{e.name: found.left_out.get(e.name) or e.family for e in judges.extractors},
+    }
     return HeldoutReport(scores, found.distances, families, found.floors, found.about | about)
 
 
@@ -81,6 +89,7 @@ class Compared:
     """Measured rows by name, the truth last; their distances, and the floors of these.
 
     Attributes:
+        left_out: column of distances -> the reason that no row has any.
         about: everything but the rows that decides the numbers, so that they can be repeated.
     """
 
@@ -88,6 +97,7 @@ class Compared:
     distances: dict[str, dict[str, Distance]]
     floors: dict[str, Floor]
     about: dict[str, Any]
+    left_out: dict[str, str]
 
 
 def compare(
@@ -116,8 +126,10 @@ def compare(
         "truth": judges.floor, "lpips": ", ".join(judge.name for judge in judges.lpips) or "no weights found",
         "store": clips.key["store"][:12], "judges": judges.key, "batch": plan.batch,
     }  # fmt: skip
-    apart = {name: distances(row, real) for name, row in measured.items()}
-    return Compared(measured, apart, floors(real, count, clips.seed), about)
+    apart = {name: distances(row, real, plan.fewest) for name, row in measured.items()}
+    left_out = too_few(measured[name], real, plan.fewest)
+    floor = {column: one for column, one in floors(real, count, clips.seed).items() if column not in left_out}
+    return Compared(measured, apart, floor, about, left_out)
 
 
 def reference_rows() -> tuple[Row, Row]:

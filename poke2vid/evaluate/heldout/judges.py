@@ -101,26 +101,29 @@ class Judges:
 
 def find_judges(
     store: Store, weights_dir: Path | None, lpips: tuple[LpipsName, ...] | None = None, device: torch.device | None = None,
-    allow_download: bool = False,
+    allow_download: bool = False, tracker: str = "auto",
 ) -> Judges:  # fmt: skip
     """Finds LPIPS, feature extractors, and a tracker that did not make the store's pokes, as far as available here.
 
+    Args:
+        tracker: see `tracker_for`.
+
     Raises:
-        InputError: if the weights of an LPIPS that was asked for are missing.
+        InputError: if the weights of an LPIPS that was asked for are missing, or the tracker is unknown.
     """
     flow, place = store.manifest.settings.flow, device or torch.device("cpu")
-    tracker, caution = tracker_for(flow, weights_dir)
+    found_tracker, caution = tracker_for(flow, weights_dir, tracker)
     extractors, missing = find_extractors(weights_dir, allow_download)
     if lpips is None:
         found = [judge for name in LPIPS_NETS if (judge := lpips_if_found(weights_dir, name)) is not None]
     else:
         found = [build_lpips(weights_dir, allow_download, name) for name in lpips]
     return Judges(
-        partial(_tracker, flow, weights_dir), tracker.name, caution, flow,
+        partial(_tracker, flow, weights_dir, tracker), found_tracker.name, caution, flow,
         tuple(judge.to(place) for judge in found),
-        tuple(extractors), missing, place, tracker.parallel,
+        tuple(extractors), missing, place, found_tracker.parallel,
     )  # fmt: skip
 
 
-def _tracker(flow: str, weights_dir: Path | None) -> Tracker:
-    return tracker_for(flow, weights_dir)[0]
+def _tracker(flow: str, weights_dir: Path | None, name: str) -> Tracker:
+    return tracker_for(flow, weights_dir, name)[0]

@@ -1,5 +1,6 @@
 """Measurements of one table row: scores of every clip and moments of its features; kept in a file and resumable."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,25 @@ from poke2vid.types import InputError
 
 FOLDS = 10  # parts of the videos, each with its own moments: give a distance its interval without keeping features
 _VALUES, _MOMENTS = "values/", "moments/"
+
+
+@dataclass(frozen=True)
+class Fewest:
+    """Least data of a Frechet distance; with less it is left out.
+
+    N clips give a covariance N - 1 directions. With fewer clips than half of the features' dimensions d, most directions
+    have no variance on either side, and the distance is that of the samples, not of what they are samples of.
+
+    Attributes:
+        share: of d, that the clips on either side must reach.
+        videos: on either side; each of the jackknife's parts then holds one on average.
+    """
+
+    share: float = 0.5
+    videos: int = FOLDS
+
+    def clips(self, dimensions: int) -> int:
+        return math.ceil(self.share * dimensions)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tqdm import tqdm
 from poke2vid import pokes as poking
 from poke2vid.evaluate.heldout.clips import EvaluationClips
 from poke2vid.evaluate.heldout.judges import Judges
-from poke2vid.evaluate.heldout.rows import Batched, Measured, Row, load, path_of, save
+from poke2vid.evaluate.heldout.rows import Batched, Fewest, Measured, Row, load, path_of, save
 from poke2vid.measures import motion
 from poke2vid.measures.table import of_frames
 from poke2vid.media.pictures import to_uint8
@@ -44,12 +44,14 @@ class Plan:
         distribution_clips: number of first clips used for distances (paper: 1000).
         batch: clips at a time.
         threads: tracking threads; None takes one per core, or one if the tracker is a network.
+        fewest: least clips and videos of a distance.
     """
 
     clips: int
     distribution_clips: int = 1000
     batch: int = 16
     threads: int | None = None
+    fewest: Fewest = field(default_factory=Fewest)
 
     def threads_for(self, judges: Judges) -> int:
         """Number of tracking threads; a container may have fewer cores than the machine."""

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from poke2vid import pokes as poking
 from poke2vid.evaluate.structure.maps import CorrelationMap, Settings, map_of, random_shifts
 from poke2vid.flow.chain import FlowChain
-from poke2vid.flow.classical import DisFlow
+from poke2vid.flow.classical import DisFlow, FarnebackFlow
 from poke2vid.flow.raft import RaftFlow
 from poke2vid.geometry import Affine
 from poke2vid.live.canvas import Canvas
@@ -124,9 +124,9 @@ class FrameCorrelator(Correlator):
 
 
 def build_tracker(name: str, weights_dir: Path | None = None) -> FlowChain:
-    """Tracker from x_0 to x_{T/2} to x_T: DIS on frames of `MAP_SIDE` and more, or RAFT-small. One per thread."""
-    if name == "dis":
-        return FlowChain(DisFlow(), smallest_side=MAP_SIDE)
+    """Tracker from x_0 to x_{T/2} to x_T: DIS or Farneback's on frames of `MAP_SIDE` and more, or RAFT-small. One a thread."""
+    if name in ("dis", "farneback"):
+        return FlowChain(DisFlow() if name == "dis" else FarnebackFlow(), smallest_side=MAP_SIDE)
     return FlowChain(RaftFlow(weights_dir, smallest_side=TRACKED_SIDE))
 
 

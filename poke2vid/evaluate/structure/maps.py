@@ -14,7 +14,7 @@ from poke2vid.train.config import from_json
 from poke2vid.types import InputError, Pair
 
 MEASURE = "mean-square"  # it holds where motion is tracked (docs/decisions/017); `variance` is the paper's
-TRACKERS = ("dis", "raft")
+TRACKERS = ("dis", "farneback", "raft")
 MAX_POKES = 1000  # their flows are all kept in memory, 0.5 MB each
 SHORTEST = 0.1  # of the longest poke
 LONGEST = 0.1  # of the picture's longer side: real clips' pokes go no farther (types.POKE_GAIN)

@@ -183,7 +183,8 @@ def _cell(results: _Results, name: str | None, column: str) -> Cell:
     if column in REPORTS["distances"]:
         found = [row[column] for row in results.distances(name or "") if column in row]
         if not found:
-            return Cell(note=results.judges.missing.get(column, "too few clips").split(":")[0])
+            why = {**results.compared.left_out, **results.judges.missing}
+            return Cell(note=why.get(column, "too few clips").split(":")[0])
         return Cell(mean_interval(found), tuple(d.interval.mean for d in found), found[0].generated)
     if column not in rows[0].values:
         return Cell()
@@ -227,7 +228,8 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
     ]
     for extractor in judges.extractors:
         floor = results.compared.floors.get(extractor.name)
-        notes.append(f"{extractor.name}: {extractor.family}" + (f"; {floor.sentence()}" if floor else ""))
+        why = results.compared.left_out.get(extractor.name) or (floor.sentence() if floor else "")
+        notes.append(f"{extractor.name}: {extractor.family}" + (f"; {why}" if why else ""))
     if shared := about["real_clips_that_are_truths_of_generated_ones"]:
         notes.append(
             f"{shared} of the real clips that distances are taken to are also truths of generated ones, since the split has no "

@@ -12,10 +12,10 @@ from jaxtyping import UInt8
 
 from poke2vid.files import write_json
 from poke2vid.flow.estimator import build_estimator
+from poke2vid.live.animator import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.live.canvas import MAX_SIDE, Canvas, Picture, resize
 from poke2vid.live.law_of_rest import live
 from poke2vid.live.script import Moment, PokeEvent, Script, name_of_event, parse_pairs, read_script, replay
-from poke2vid.live.session import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.measures import motion as scores
 from poke2vid.media import viz
 from poke2vid.media.pictures import read_picture, write_picture

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import UInt8
 
 from poke2vid.files import digest_of
+from poke2vid.live.animator import Animator
 from poke2vid.live.canvas import resize
 from poke2vid.live.law_of_rest import live
-from poke2vid.live.session import Animator
 from poke2vid.players.player import ALL_KINDS
 from poke2vid.types import Frame, InputError, LivePlayer, Poke, PokeKind, TouchPlayer
 

@@ -12,7 +12,7 @@ from poke2vid.evaluate.bench.measure import (
     Scores,
 )
 from poke2vid.evaluate.bench.report import BenchReport, read_report, summarise
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.measures import motion as scores
 from poke2vid.measures.table import REPORTS, columns
 from poke2vid.media.pictures import read_picture

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import poke2vid
+from poke2vid.live.animator import load
 from poke2vid.live.law_of_rest import LiveModel
-from poke2vid.live.session import load
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import rasterise

@@ -16,7 +16,7 @@ from poke2vid.evaluate.heldout.clips import trained_data
 from poke2vid.evaluate.neighbours.generalisation import generalisation_grid, unseen_videos
 from poke2vid.evaluate.report import table, write_text
 from poke2vid.flow.estimator import FlowEstimator
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
 from poke2vid.model.files import LoadedModel

@@ -13,7 +13,7 @@ from poke2vid.evaluate.impulse.figures import plot, write_clips
 from poke2vid.evaluate.impulse.scenes import DIRECTIONS, POINTS, ImpulseScene, impulse_scenes
 from poke2vid.evaluate.report import write_report
 from poke2vid.flow.chain import FlowChain
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.model.files import LoadedModel
 from poke2vid.players.session_player import SessionPlayer
 from poke2vid.simulator.world import FPS, PHYSICS

@@ -13,7 +13,7 @@ from poke2vid import pokes as poking
 from poke2vid.data.store import Store, StoredVideo
 from poke2vid.evaluate.neighbours.index import SIDE, FrameIndex, captioned, fitted, open_index
 from poke2vid.geometry import Affine, transform
-from poke2vid.live.session import DEFAULT_FRAMES, Animator
+from poke2vid.live.animator import DEFAULT_FRAMES, Animator
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.video import write_video
 from poke2vid.media.viz import draw_pokes, grid

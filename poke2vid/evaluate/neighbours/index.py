@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from poke2vid.data.store import Store, StoredVideo, hash_file
 from poke2vid.files import atomic, digest_of, write_json
+from poke2vid.live.animator import PictureSource
 from poke2vid.live.canvas import MAX_SIDE, Canvas, resize
-from poke2vid.live.session import PictureSource
 from poke2vid.media.pictures import read_picture, to_float, write_picture
 from poke2vid.media.viz import grid
 from poke2vid.model.files import LoadedModel

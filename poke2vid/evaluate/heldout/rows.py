@@ -94,7 +94,7 @@ def save(path: Path, measured: Measured, key: Mapping[str, Any], complete: bool)
     tensors = {_VALUES + column: torch.from_numpy(values) for column, values in measured.values.items()}
     for extractor, parts in measured.moments.items():
         for fold, moments in enumerate(parts):
-            tensors |= {f"{_MOMENTS}{extractor}/{fold}/{name}": t for name, t in moments.state().items()}
+            tensors |= {f"{_MOMENTS}{extractor}/{fold}/{k}": torch.as_tensor(v) for k, v in vars(moments).items()}
     write_tensors(path, tensors, {"key": dict(key), "videos": measured.videos, "complete": complete})
 
 
@@ -105,14 +105,14 @@ def load(path: Path, key: Mapping[str, Any]) -> tuple[Measured, bool]:
         if about["key"] != dict(key):
             return Measured(), False
         values: dict[str, np.ndarray] = {}
-        states: dict[str, list[dict[str, Tensor]]] = {}
+        states: dict[str, list[dict[str, Any]]] = {}
         for name, tensor in tensors.items():
             if name.startswith(_VALUES):
                 values[name.removeprefix(_VALUES)] = tensor.numpy()
                 continue
             extractor, fold, part = name.removeprefix(_MOMENTS).rsplit("/", 2)
             states.setdefault(extractor, [{} for _ in range(FOLDS)])[int(fold)][part] = tensor
-        moments = {name: [Moments.from_state(s) for s in parts] for name, parts in states.items()}
+        moments = {k: [Moments(**{**s, "count": int(s["count"])}) for s in parts] for k, parts in states.items()}
         return Measured(values, list(about["videos"]), moments), bool(about["complete"])
     except (InputError, KeyError, ValueError, TypeError, IndexError):  # damaged in any way: measure again
         return Measured(), False

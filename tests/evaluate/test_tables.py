@@ -33,9 +33,9 @@ BASE = replace(preset("tiny"), stage_1_steps=2, stage_2_steps=4, checkpoint_ever
 def test_every_row_of_every_table_has_the_papers_numbers_for_its_data_sets() -> None:
     for number, suite in SUITES.items():
         known = {"pp", "iper", "taichi", "h36m"} if number < 3 else {"pp", "iper"}
-        for row in suite.rows:
+        for label in suite.rows:
             for column in suite.columns:
-                assert PUBLISHED[number, row.label, column].keys() == known, (number, row.label, column)
+                assert PUBLISHED[number, label, column].keys() == known, (number, label, column)
     assert len(PUBLISHED) == sum(len(suite.rows) * len(suite.columns) for suite in SUITES.values())
 
 
@@ -67,9 +67,8 @@ def test_the_option_names_tables_that_exist() -> None:
 
 def test_a_row_takes_one_thing_away_and_keeps_the_number_of_steps() -> None:
     base = preset("ablation64")
-    found = {
-        row.variant: variant_config(base, row.variant, 1) for s in SUITES.values() for row in s.rows if row.variant
-    }
+    wanted = {variant for suite in SUITES.values() for variant in suite.rows.values() if variant}
+    found = {variant: variant_config(base, variant, 1) for variant in wanted}
     assert {config.num_steps for config in found.values()} == {base.num_steps}
     assert {config.seed for config in found.values()} == {1}
     assert found["full"] == found["depth3"] == replace(base, seed=1)  # at 64 pixels N is 3
@@ -118,7 +117,7 @@ def test_every_row_is_trained_once_for_every_seed(made: tuple[Path, list[Table]]
 
 def test_a_table_says_how_far_it_is_to_be_trusted(made: tuple[Path, list[Table]]) -> None:
     third, fourth, differences, *_ = made[1]
-    assert [line.label for line in third.lines[:4]] == [row.label for row in SUITES[3].rows]
+    assert [line.label for line in third.lines[:4]] == [*SUITES[3].rows]
     assert all("6 steps, not converged" in line.marks for line in third.lines[:4])
     for line in third.lines[:4]:
         cell = line.cells["psnr"]

@@ -109,12 +109,12 @@ class ClipBatches(Dataset[Batch]):
         if store.resolution != model.resolution:
             raise InputError(
                 f"the store holds frames of {store.resolution} pixels and the model takes {model.resolution}; "
-                f"prepare the videos with --resolution {model.resolution} or choose another preset."
+                f"prepare the videos with --resolution {model.resolution} or choose another model or preset."
             )
         needed = (*config.waypoints, config.horizon)
         if not set(needed) <= set(store.lags):
             raise InputError(
-                f"the store holds flow at lags {list(store.lags)} but this training needs {list(needed)}; "
+                f"the store holds flow at lags {list(store.lags)} but {list(needed)} are needed; "
                 f"prepare the videos with {' '.join(f'--lag {lag}' for lag in needed)}."
             )
         self.config, self.seed, self.split = config, seed, split

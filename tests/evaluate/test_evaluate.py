@@ -482,7 +482,7 @@ def test_lpips_is_a_column_where_its_weights_are(store: Path, shared: Path) -> N
 
 
 def test_a_model_without_a_training_run_is_judged_at_the_papers_horizon(store: Path) -> None:
-    with pytest.raises(InputError, match=r"flow at lags \[4\] but this training needs \[10\]"):
+    with pytest.raises(InputError, match=r"flow at lags \[4\] but \[10\] are needed"):
         evaluate(loaded(about={}), store, num_clips=1, quiet=True)
 
 

@@ -300,10 +300,10 @@ def test_wrong_fields_of_a_file_of_pokes_are_named_in_plain_words(tmp_path: Path
 def test_a_store_that_does_not_fit_the_model_is_refused(store: Store, tmp_path: Path) -> None:
     other = loaded()
     other = replace(other, model=PokeVideo(replace(TINY.model, resolution=64, channels=4)))
-    with pytest.raises(InputError, match="frames of 32 pixels and the model makes 64"):
+    with pytest.raises(InputError, match="frames of 32 pixels and the model takes 64"):
         write_figures(other, store.path, tmp_path / "out")
     far = LoadedModel(loaded().model, {}, Path("x"))  # the paper's horizon, which the store has no flow for
-    with pytest.raises(InputError, match="arrive after 10 frames"):
+    with pytest.raises(InputError, match=r"lags \[4\] but \[10\] are needed"):
         write_figures(far, store.path, tmp_path / "out")
 
 

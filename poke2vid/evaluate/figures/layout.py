@@ -6,6 +6,7 @@ Works on frames, pokes and flow from any source.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -134,18 +135,15 @@ def _key(largest: float, width: int) -> LargePicture:
     return _beside([said, flow_key(_KEY)])
 
 
-def _beside(pictures: Sequence[LargePicture]) -> LargePicture:
-    """Joins pictures of one height from left to right."""
-    gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
+def _joined(pictures: Sequence[LargePicture], axis: int) -> LargePicture:
+    """Joins pictures with white between them: of one width from top to bottom (0), or of one height side by side (1)."""
+    height, width = pictures[0].shape[:2]
+    gap = np.full((_GAP, width, 3) if axis == 0 else (height, _GAP, 3), 255, np.uint8)
     parts = [part for picture in pictures for part in (picture, gap)]
-    return np.concatenate(parts[:-1], axis=1)
+    return np.concatenate(parts[:-1], axis=axis)
 
 
-def _below(pictures: Sequence[LargePicture]) -> LargePicture:
-    """Joins pictures of one width from top to bottom."""
-    gap = np.full((_GAP, pictures[0].shape[1], 3), 255, np.uint8)
-    parts = [part for picture in pictures for part in (picture, gap)]
-    return np.concatenate(parts[:-1], axis=0)
+_beside, _below = partial(_joined, axis=1), partial(_joined, axis=0)
 
 
 def _framed(picture: LargePicture) -> LargePicture:

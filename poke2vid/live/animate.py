@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from poke2vid.files import write_json
+from poke2vid.files import check_suffixes, write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.live.animator import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.live.canvas import MAX_SIDE, Canvas, Picture, resize
@@ -84,9 +84,7 @@ def animate(
     Raises:
         InputError: before anything is computed if a suffix is unknown; then as `Session` and `write_video`.
     """
-    for path in outputs:
-        if path.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{path} has no known kind; let the name end in {', '.join(SUFFIXES)}.")
+    check_suffixes(outputs, SUFFIXES)
     session = animator.open(image, max_side=max_side)
     began = time.perf_counter()
     moments = replay(script, session, name)

@@ -133,19 +133,13 @@ def _played(loaded: LoadedModel, item: Unseen, frames: int) -> list[list[Sheet]]
     for poke in item.pokes:
         played = Animator(loaded.model).animate(item.picture, [poke], frames, max_side=SIDE)
         shown = [fitted(picture) for picture in played.frames]
-        to_large = Affine.resize(_size(played.frames[0]), _size(shown[0]))
+        to_large = Affine.resize(played.frames.shape[1:3], shown[0].shape[:2])
         drawn = draw_pokes(shown, [transform(p, to_large) for p in played.pokes])
         share = float(np.hypot(*poke.shift)) / max(item.picture.shape[:2])
         clips.append([captioned(picture, item.name, f"{poke.kind}, {share:.0%} of the side") for picture in drawn])
     return clips
 
 
-def _size(picture: Picture) -> tuple[int, int]:
-    return picture.shape[0], picture.shape[1]
-
-
 def _neighbour(index: FrameIndex, loaded: LoadedModel, item: Unseen) -> Sheet:
     (nearest,) = index.nearest(Animator(loaded.model).open(item.picture).canvas.x_0)
-    return captioned(
-        index.picture(nearest), f"nearest: {nearest.video}", f"frame {nearest.frame}, distance {nearest.distance:.3f}"
-    )
+    return captioned(index.picture(nearest), f"nearest: {nearest.video}", nearest.caption)

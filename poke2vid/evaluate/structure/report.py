@@ -21,12 +21,11 @@ from tqdm import tqdm
 
 from poke2vid.evaluate.report import legend, row_table, write_text
 from poke2vid.evaluate.structure import scene as simulated
-from poke2vid.evaluate.structure.correlate import check_suffixes
 from poke2vid.evaluate.structure.correlators import Correlator, FieldCorrelator, correlator_for
 from poke2vid.evaluate.structure.drawing import colour_bar, larger, marked, overlay
 from poke2vid.evaluate.structure.maps import CorrelationMap, Settings, map_of
 from poke2vid.evaluate.structure.scene import SIDE, TrueObject
-from poke2vid.files import write_json
+from poke2vid.files import check_suffixes, write_json
 from poke2vid.measures import correlation
 from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
 from poke2vid.measures.table import MEASURES, REPORTS, columns

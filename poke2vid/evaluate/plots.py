@@ -65,11 +65,7 @@ class _Sheet:
 def bars(values: Mapping[str, Interval], title: str, width: int = 760) -> Picture:
     """Bar plot: one bar per row, from 0, with its interval as a whisker and its mean as a number."""
     highest = max(value.high if np.isfinite(value.high) else value.mean for value in values.values())
-    sheet, step, bottom = (
-        _Sheet(title, highest, (), width - 20, width),
-        (width - _LEFT - 20) / len(values),
-        HEIGHT - _BOTTOM,
-    )
+    sheet, step = _Sheet(title, highest, (), width - 20, width), (width - _LEFT - 20) / len(values)
     for number, (name, value) in enumerate(values.items()):
         left, right = round(_LEFT + (number + 0.2) * step), round(_LEFT + (number + 0.8) * step)
         colour, middle = COLOURS[number % len(COLOURS)], (left + right) // 2
@@ -79,8 +75,8 @@ def bars(values: Mapping[str, Interval], title: str, width: int = 760) -> Pictur
             cv2.line(sheet.picture, (middle, low), (middle, high), _INK, 2)
             for end in (low, high):
                 cv2.line(sheet.picture, (middle - 6, end), (middle + 6, end), _INK, 2)
-        sheet.text(_cut(name, step), left, bottom + 20)
-        sheet.text(f"{value.mean:.3g}", left, bottom + 38)
+        sheet.text(_cut(name, step), left, sheet.y(0) + 20)
+        sheet.text(f"{value.mean:.3g}", left, sheet.y(0) + 38)
     return sheet.picture
 
 

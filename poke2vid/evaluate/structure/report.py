@@ -157,6 +157,7 @@ def structure_report(
     """
     if correlator.player.poke_kind == "impulse":
         raise InputError("this model was trained on impulses, and scenes are pulled by shifts; give it a picture.")
+    # Ask simulator and model about every point of every scene
     named, settings = [simulated.parse_scene(scene) for scene in scenes], correlator.settings
     asked = list[Asked]()
     total = 2 * settings.pokes * len(named) * (len(at) or points)
@@ -165,6 +166,7 @@ def structure_report(
             scene = simulated.find_object(family, number)
             chosen = simulated.given_points(scene, at) if at else simulated.choose_points(scene, points, settings.seed)
             asked += [ask(scene, location, touch, correlator, bar) for location, touch in chosen]
+    # Means with intervals over scenes
     clusters, shown = [one.scene.name for one in asked], REPORTS["structure"]
     rows = {
         row: {
@@ -176,6 +178,7 @@ def structure_report(
     for row in [name for name in rows if name.startswith("model")]:  # paired difference to the baseline, scene by scene
         apart = {c: [one.scores[row][c] - one.scores[DISTANCE][c] for one in asked] for c in shown}
         rows[f"{row} minus {DISTANCE}"] = {c: cluster_mean(apart[c], clusters, settings.seed) for c in shown}
+    # Every point on its own, and the settings
     numbers = [
         {
             "scene": one.scene.name, "scene_seed": one.scene.seed, "rejected": one.scene.rejected, "at": list(one.location),

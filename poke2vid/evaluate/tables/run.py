@@ -201,6 +201,7 @@ def _marks(runs: Sequence[Run]) -> str:
 
 
 def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order) -> list[str]:
+    # Data and size of the frames
     base, about, judges = order.base, results.compared.about, results.judges
     data = "not a data set of the paper: no number of its beside"
     if order.dataset:
@@ -208,6 +209,7 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
     size = f"{about['resolution']} pixels"
     if about["resolution"] != suite.resolution:
         size += f" (the paper: {suite.resolution})"
+    # Measurement, training and judges
     lpips = ", ".join(judge.name for judge in judges.lpips) or "no network, since no weights were found"
     counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
     notes = [
@@ -224,6 +226,7 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
         f"LPIPS v0.1 on {lpips}; the paper's is on vgg (VGG-16)",
         *(f"{MEASURES[name].title}: {reason}" for name, reason in judges.missing.items()),
     ]
+    # Distances, and what cannot be compared
     for extractor in judges.extractors:
         floor = results.compared.floors.get(extractor.name)
         notes.append(f"{extractor.name}: {extractor.family}" + (f"; {floor.sentence()}" if floor else ""))

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
 from poke2vid.measures.statistics import Interval
+from poke2vid.media.viz import Picture
 
-Picture = UInt8[np.ndarray, "h w 3"]
 Points = Sequence[tuple[float, float]]  # (x, y) in the plot's units
 Colour = tuple[int, int, int]
 HEIGHT = 440  # of a plot, in pixels

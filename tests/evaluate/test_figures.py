@@ -15,13 +15,13 @@ from torch import nn
 
 from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
-from poke2vid.evaluate.figures.layout import Strip, cycled, enlargement, enrolment, flow_scale, moments
+from poke2vid.evaluate.figures.layout import Strip, cycled, enrolment, flow_scale, moments
 from poke2vid.evaluate.figures.poke_file import read_pokes
 from poke2vid.evaluate.figures.selection import background_poke, choose_clips, user_pokes
 from poke2vid.evaluate.figures.write import write_figures
 from poke2vid.evaluate.neighbours.generalisation import unseen_videos
 from poke2vid.media.video import iterate_frames
-from poke2vid.media.viz import ARROW
+from poke2vid.media.viz import ARROW, enlargement
 from poke2vid.model.files import PAPER_BASE, LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.players.named import load_beside
@@ -56,7 +56,8 @@ def columns_of(picture: np.ndarray, count: int, factor: int) -> list[np.ndarray]
 
 
 def test_small_frames_are_enlarged_and_large_ones_are_not() -> None:
-    assert (enlargement(64, 64), enlargement(32, 32), enlargement(128, 128), enlargement(512, 300)) == (3, 6, 2, 1)
+    for size, factor in (((64, 64), 3), ((32, 32), 6), ((128, 128), 2), ((512, 300), 1)):
+        assert enlargement(np.zeros((*size, 3), np.uint8), 192) == factor
 
 
 @pytest.mark.parametrize(
@@ -229,8 +230,9 @@ def test_clips_are_of_the_test_split_and_their_own_flow_pokes_them(store: Store)
         assert clip.video in names and clip.frames.shape == (5, 32, 32, 3)
         video = next(v for v in store.split("test") if v.name == clip.video)
         assert (clip.frames == np.array(video.frames[clip.start : clip.start + 5])).all()
-        x, y = (round(c) for c in clip.simulated.location)
-        assert video.flow(4, clip.start)[:, y, x].tolist() == pytest.approx(clip.simulated.shift)
+        simulated = clip.pokes["simulated poke"]
+        x, y = (round(c) for c in simulated.location)
+        assert video.flow(4, clip.start)[:, y, x].tolist() == pytest.approx(simulated.shift)
     users = ["user poke 1", "user poke 2", "user poke 3"]
     assert list(clips[0].pokes) == ["simulated poke", *users, "background poke"]
     assert list(clips[1].pokes) == ["simulated poke", "user poke 1", "background poke"]

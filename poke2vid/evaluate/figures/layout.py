@@ -11,10 +11,19 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from poke2vid.media.viz import caption, caption_width, draw_pokes, enlarge, enlarged_poke, flow_colours, flow_key
+from poke2vid.media.viz import (
+    LargePicture,
+    caption,
+    caption_width,
+    draw_pokes,
+    enlarge,
+    enlarged_poke,
+    enlargement,
+    flow_colours,
+    flow_key,
+)
 from poke2vid.types import Poke
 
-LargePicture = UInt8[np.ndarray, "_ _ 3"]  # enlarged, or several beside each other
 COLUMNS = 6  # of an enrolment, after that of x_0, at most
 _SIDE = 192  # pixels of a shown frame's longer side, up to the nearest whole multiple of its own
 _LINE, _GAP = 24, 4  # pixels: the height of a line of text, and the white between two pictures
@@ -41,11 +50,6 @@ class Strip:
     flow: Float32[np.ndarray, "2 h w"] | None = None
 
 
-def enlargement(height: int, width: int) -> int:
-    """Factor by which frames of this size are enlarged for viewing."""
-    return max(1, round(_SIDE / max(height, width)))
-
-
 def moments(T: int) -> list[int]:
     """Frames of 1 ... T that an enrolment shows: at most `COLUMNS`, at equal steps, and the last: 1, 3, 5, 7, 9, 10."""
     step = max(1, math.ceil(T / (COLUMNS - 1))) if T > COLUMNS else 1
@@ -64,7 +68,8 @@ def enrolment(rows: Sequence[Strip]) -> LargePicture:
     Frame numbers stand above; below the flow, its colour disc and the length of a full colour.
     """
     _require_alike(rows)
-    (length, height, width), factor = rows[0].frames.shape[:3], enlargement(*rows[0].frames.shape[1:3])
+    length, height, width = rows[0].frames.shape[:3]
+    factor = enlargement(rows[0].frames[0], _SIDE)
     shown = [0, *moments(length - 1)]
     label_width = max(caption_width(row.label) for row in rows)
     cell = (_LINE, width * factor)
@@ -96,7 +101,7 @@ def cycled(rows: Sequence[Sequence[Strip]], fps: float, cycles: int = 3) -> list
     first = rows[0]
     _require_alike([column for row in rows for column in row])
     assert all([c.label for c in row] == [c.label for c in first] for row in rows), "one header for all lines"
-    length, width, factor = len(first[0].frames), first[0].frames.shape[2], enlargement(*first[0].frames.shape[1:3])
+    length, width, factor = len(first[0].frames), first[0].frames.shape[2], enlargement(first[0].frames[0], _SIDE)
     header = _beside([caption(column.label, _LINE, width * factor, "centre") for column in first])
     drawn = [[_drawn(column, range(length), factor) for column in row] for row in rows]
     bodies = [_below([header, *(_beside([column[i] for column in row]) for row in drawn)]) for i in range(length)]

@@ -45,10 +45,6 @@ class FigureClip:
     frames: UInt8[np.ndarray, "t h w 3"]
     pokes: dict[str, Poke]
 
-    @property
-    def simulated(self) -> Poke:
-        return self.pokes["simulated poke"]
-
 
 def choose_clips(
     loaded: LoadedModel, store: Store, num_clips: int, seed: int, length: int, chosen: Mapping[int, Sequence[Poke]]

@@ -130,7 +130,10 @@ def _write_comparison(
     """Writes truth and players on the clips' simulated pokes; no arrows, since looks are compared (App. A.5)."""
     lines = []
     for clip in clips:
-        made = [Strip(label, _played(player, label, clip, clip.simulated)) for label, player in players.items()]
+        made = [
+            Strip(label, _played(player, label, clip, clip.pokes["simulated poke"]))
+            for label, player in players.items()
+        ]
         lines.append([Strip("truth", clip.frames), *made])
     name = f"comparison_{(clips[0].number - 1) // COMPARED + 1}"
     enrolled = [

@@ -10,10 +10,9 @@ from poke2vid.evaluate.impulse.curves import Curve, ImpulseReport
 from poke2vid.evaluate.plots import RISING, curves
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.video import write_video
-from poke2vid.media.viz import draw_arrow, enlarge, enlarged_poke, grid
+from poke2vid.media.viz import Picture, draw_arrow, enlarge, enlarged_poke, enlargement, grid
 from poke2vid.types import Poke
 
-Picture = UInt8[np.ndarray, "h w 3"]
 _WIDTH = 640  # of one panel, in pixels
 _SMALLEST = 192  # pixels per side that small frames are enlarged to, about
 _HELD = 15  # video frames for which x_0 stands still, so that its arrow can be seen
@@ -52,7 +51,7 @@ def write_clips(
         pokes: one per column, in pixels of `first`.
         rows: name -> for every poke its frames 1 ... T.
     """
-    factor = max(1, round(_SMALLEST / max(first.shape[:2])))
+    factor = enlargement(first, _SMALLEST)
     arrows = [enlarged_poke(poke, factor) for poke in pokes]
     length = len(next(iter(rows.values()))[0])
     start = grid([[draw_arrow(enlarge(first, factor), arrow) for arrow in arrows] for _ in rows], gap=4)

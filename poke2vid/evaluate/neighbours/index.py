@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 from torch import Tensor
 from tqdm import tqdm
 
@@ -24,12 +24,11 @@ from poke2vid.data.store import Store, StoredVideo, hash_file
 from poke2vid.files import atomic, digest_of, write_json
 from poke2vid.live.canvas import MAX_SIDE, Canvas, resize
 from poke2vid.media.pictures import read_picture, to_float, write_picture
-from poke2vid.media.viz import grid
+from poke2vid.media.viz import LargePicture, Picture, grid
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.types import InputError, Split
 
-Picture = UInt8[np.ndarray, "h w 3"]
 FORMAT, VERSION = "poke2vid-neighbours", 1
 METRIC = "Euclidean distance of E_sigma(x)^1 scaled to length 1: 0 the same, 1.41 at a right angle, 2 opposite"
 LARGE = 2**28  # bytes of float32 features; larger indexes are kept in half precision
@@ -137,7 +136,8 @@ def open_index(
         raise InputError(f"an index cannot be kept in {path}; give it a name that ends in {INDEX_SUFFIX}.")
     frames = sum(video.num_frames for video in videos)
     key = _key(model, store, split, frames)
-    path = path or cache_folder() / f"{digest_of({}, key)[:20]}{INDEX_SUFFIX}"
+    cache = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "poke2vid") / "neighbours"
+    path = path or cache / f"{digest_of({}, key)[:20]}{INDEX_SUFFIX}"
     if (index := _read(path, key)) is not None:
         return FrameIndex(model, videos, index, reused=True)
     index = _build(model, videos, bool(key["half"]), batch, quiet)
@@ -154,12 +154,6 @@ def require_faiss() -> Any:
             "nearest neighbours are searched by faiss; install it with: pip install 'poke2vid[neighbours]'."
         ) from error
     return faiss
-
-
-def cache_folder() -> Path:
-    """Default folder of indexes."""
-    chosen = os.environ.get(CACHE)
-    return (Path(chosen) if chosen else Path.home() / ".cache" / "poke2vid") / "neighbours"
 
 
 def _key(model: PokeVideo, store: Store, split: Split, frames: int) -> dict[str, Any]:
@@ -226,7 +220,7 @@ class Answer:
 
     name: str
     picture: Picture
-    neighbours: tuple[tuple[Neighbour, UInt8[np.ndarray, "h2 w2 3"]], ...]
+    neighbours: tuple[tuple[Neighbour, LargePicture], ...]
 
 
 def ask(index: FrameIndex, images: Sequence[Path], count: int, resolution: int) -> list[Answer]:
@@ -250,7 +244,7 @@ def to_json(answers: Sequence[Answer], loaded: LoadedModel, store: Store, split:
     return {**about, "pictures": pictures}
 
 
-def draw_answers(answers: Sequence[Answer]) -> UInt8[np.ndarray, "h2 w2 3"]:
+def draw_answers(answers: Sequence[Answer]) -> LargePicture:
     """Grid with one row per picture: itself, then its neighbours with distance, name and frame below."""
     rows = []
     for answer in answers:
@@ -259,7 +253,7 @@ def draw_answers(answers: Sequence[Answer]) -> UInt8[np.ndarray, "h2 w2 3"]:
     return grid(rows, gap=6)
 
 
-def fitted(picture: Picture, side: int = SIDE) -> UInt8[np.ndarray, "h2 w2 3"]:
+def fitted(picture: Picture, side: int = SIDE) -> LargePicture:
     """Resizes a picture to a longer side of `side` pixels: averaged if it shrinks, pixels repeated if it grows."""
     height, width = picture.shape[:2]
     scale = side / max(height, width)
@@ -269,7 +263,7 @@ def fitted(picture: Picture, side: int = SIDE) -> UInt8[np.ndarray, "h2 w2 3"]:
     return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
 
 
-def captioned(picture: Picture, *lines: str, side: int = SIDE) -> UInt8[np.ndarray, "h2 w2 3"]:
+def captioned(picture: Picture, *lines: str, side: int = SIDE) -> LargePicture:
     """A picture fitted into a white square of `side` pixels, with up to two lines below it.
 
     A line that is too long loses its beginning: names and paths differ at their end.

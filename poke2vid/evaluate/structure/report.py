@@ -16,7 +16,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, Int32, UInt8
+from jaxtyping import Float64, Int32
 from tqdm import tqdm
 
 from poke2vid.evaluate.report import legend, row_table, write_text
@@ -30,11 +30,10 @@ from poke2vid.measures import correlation
 from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
 from poke2vid.measures.table import MEASURES, REPORTS, columns
 from poke2vid.media.pictures import write_picture
-from poke2vid.media.viz import flow_colours, grid
+from poke2vid.media.viz import LargePicture, Picture, flow_colours, grid
 from poke2vid.simulator.actions import Touch
 from poke2vid.types import InputError, Pair, Player
 
-Picture = UInt8[np.ndarray, "h w 3"]
 SUFFIXES = (".png", ".md", ".json")
 DISTANCE = "distance to l"  # the baseline row of nearness alone
 LARGEST = 1.5  # cap on disagreement before E_phi's two outputs are added: more than a still one's says no more
@@ -142,7 +141,7 @@ class StructureReport:
 
 def structure_report(
     correlator: Correlator, scenes: Sequence[str], points: int, model: str, at: Sequence[Pair] = (), quiet: bool = False
-) -> tuple[StructureReport, UInt8[np.ndarray, "h w 3"]]:
+) -> tuple[StructureReport, LargePicture]:
     """Scores a model's maps on simulated scenes beside the exact ones; returns the report and a sheet to look at.
 
     Args:
@@ -220,7 +219,7 @@ def correlate_scenes(
     return report.to_markdown()
 
 
-def sheet(asked: Sequence[Asked]) -> UInt8[np.ndarray, "h2 w2 3"]:
+def sheet(asked: Sequence[Asked]) -> LargePicture:
     """Sheet with one row per point: the picture with l, true parts, the exact map, the model's, and a colour bar."""
     rows = []
     for one in asked:

@@ -194,7 +194,7 @@ def test_pokes_of_a_file_are_read_by_clip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("nothing", "is not a JSON file of pokes"),
+        ("nothing", "the file of pokes .* is not a JSON file"),
         ('[{"clip": 0, "at": [1, 1], "shift": [1, 1]}]', "0.clip"),
         ('[{"clip": 1, "at": [1, 1], "shift": [1, 1], "kind": "x"}]', "kind"),
         ('[{"clip": 3, "at": [1, 1], "shift": [1, 1]}]', "there are clips 1 to 2"),
@@ -294,7 +294,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(
 
 def test_wrong_fields_of_a_file_of_pokes_are_named_in_plain_words(tmp_path: Path) -> None:
     (tmp_path / "pokes.json").write_text('[{"clip": 0, "at": [1, null], "shift": [2, 1], "more": 1}]')
-    with pytest.raises(InputError, match=r"are wrong: 0\.clip: .*; 0\.at\.1: .*; 0\.more: ") as refused:
+    with pytest.raises(InputError, match=r"is wrong: 0\.clip: .*; 0\.at\.1: .*; 0\.more: ") as refused:
         read_pokes(tmp_path / "pokes.json", 1, 32, "shift")
     assert "Value error" not in str(refused.value)
 

@@ -305,7 +305,7 @@ def test_a_store_that_does_not_fit_the_model_is_refused(store: Store, tmp_path: 
     with pytest.raises(InputError, match="frames of 32 pixels and the model takes 64"):
         write_figures(other, store.path, tmp_path / "out")
     far = LoadedModel(loaded().model, {}, Path("x"))  # the paper's horizon, which the store has no flow for
-    with pytest.raises(InputError, match=r"lags \[4\] but \[10\] are needed"):
+    with pytest.raises(InputError, match=r"lags \[2, 4\] but \[10\] are needed"):
         write_figures(far, store.path, tmp_path / "out")
 
 

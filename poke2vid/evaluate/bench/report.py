@@ -195,10 +195,10 @@ def _values(scenes: Scenes, column: str) -> Values:
     }
 
 
-def _averages(columns: Mapping[str, Values], seed: int, differences: bool = False) -> Averages:
+def _averages(found: Mapping[str, Values], seed: int, differences: bool = False) -> Averages:
     """Averages by column of values, or of differences; a column without any is left out."""
     row = {}
-    for column, values in columns.items():
+    for column, values in found.items():
         if values:
             scenes = [scene for scene, _ in values]
             mean = cluster_mean([*values.values()], scenes, seed)

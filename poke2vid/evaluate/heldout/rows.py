@@ -105,14 +105,16 @@ def load(path: Path, key: Mapping[str, Any]) -> tuple[Measured, bool]:
         if about["key"] != dict(key):
             return Measured(), False
         values: dict[str, np.ndarray] = {}
-        states: dict[str, list[dict[str, Any]]] = {}
+        states: dict[str, list[dict[str, Tensor]]] = {}
         for name, tensor in tensors.items():
             if name.startswith(_VALUES):
                 values[name.removeprefix(_VALUES)] = tensor.numpy()
                 continue
             extractor, fold, part = name.removeprefix(_MOMENTS).rsplit("/", 2)
             states.setdefault(extractor, [{} for _ in range(FOLDS)])[int(fold)][part] = tensor
-        moments = {k: [Moments(**{**s, "count": int(s["count"])}) for s in parts] for k, parts in states.items()}
+        moments = dict[str, list[Moments]]()
+        for extractor, parts in states.items():
+            moments[extractor] = [Moments(int(part["count"]), part["mean"], part["scatter"]) for part in parts]
         return Measured(values, list(about["videos"]), moments), bool(about["complete"])
     except (InputError, KeyError, ValueError, TypeError, IndexError):  # damaged in any way: measure again
         return Measured(), False

@@ -10,7 +10,7 @@ from poke2vid.media.viz import Picture
 
 Points = Sequence[tuple[float, float]]  # (x, y) in the plot's units
 Colour = tuple[int, int, int]
-HEIGHT = 440  # of a plot, in pixels
+HEIGHT, WIDTH = 440, 760  # of a plot, in pixels
 _LEFT, _TOP, _BOTTOM, _EDGE = 64, 44, 56, 16  # margins
 _LEGEND = 174  # width of the names to the right
 _INK, _FAINT = (40, 40, 40), (215, 215, 215)
@@ -61,10 +61,10 @@ class _Sheet:
         cv2.putText(self.picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.48, _INK, 1, cv2.LINE_AA)
 
 
-def bars(values: Mapping[str, Interval], title: str, width: int = 760) -> Picture:
+def bars(values: Mapping[str, Interval], title: str) -> Picture:
     """Bar plot: one bar per row, from 0, with its interval as a whisker and its mean as a number."""
     highest = max(value.high if np.isfinite(value.high) else value.mean for value in values.values())
-    sheet, step = _Sheet(title, highest, (), width - 20, width), (width - _LEFT - 20) / len(values)
+    sheet, step = _Sheet(title, highest, (), WIDTH - 20, WIDTH), (WIDTH - _LEFT - 20) / len(values)
     for number, (name, value) in enumerate(values.items()):
         left, right = round(_LEFT + (number + 0.2) * step), round(_LEFT + (number + 0.8) * step)
         colour, middle = COLOURS[number % len(COLOURS)], (left + right) // 2
@@ -81,7 +81,7 @@ def bars(values: Mapping[str, Interval], title: str, width: int = 760) -> Pictur
 
 def curves(
     lines: Mapping[str, Points], x_title: str, title: str, bands: Mapping[str, tuple[Points, Points]] | None = None,
-    palette: Sequence[Colour] = COLOURS, width: int = 760,
+    palette: Sequence[Colour] = COLOURS, width: int = WIDTH,
 ) -> Picture:  # fmt: skip
     """Line plot: one line per row through its (x, y), both axes from 0, and the rows' names to the right.
 

@@ -25,6 +25,7 @@ from poke2vid.media.viz import (
 from poke2vid.types import Poke
 
 COLUMNS = 6  # of an enrolment, after that of x_0, at most
+CYCLES = 3  # of a video
 _SIDE = 192  # pixels of a shown frame's longer side, up to the nearest whole multiple of its own
 _LINE, _GAP = 24, 4  # pixels: the height of a line of text, and the white between two pictures
 _KEY = 48  # pixels, the side of the disc that explains flow colours
@@ -89,8 +90,8 @@ def enrolment(rows: Sequence[Strip]) -> LargePicture:
     return _framed(_below(lines))
 
 
-def cycled(rows: Sequence[Sequence[Strip]], fps: float, cycles: int = 3) -> list[LargePicture]:
-    """Frames of a video in which sequences move side by side, all of them `cycles` times (App., "Preliminaries").
+def cycled(rows: Sequence[Sequence[Strip]], fps: float) -> list[LargePicture]:
+    """Frames of a video in which sequences move side by side, all of them three times (App., "Preliminaries").
 
     Labels stand above each column, "cycle 1/3" at the bottom left and the rate at the bottom right.
 
@@ -107,8 +108,8 @@ def cycled(rows: Sequence[Sequence[Strip]], fps: float, cycles: int = 3) -> list
     bodies = [_below([header, *(_beside([column[i] for column in row]) for row in drawn)]) for i in range(length)]
     half = header.shape[1] // 2
     frames = []
-    for cycle in range(cycles):
-        said = caption(f"cycle {cycle + 1}/{cycles}", _LINE, half)
+    for cycle in range(1, CYCLES + 1):
+        said = caption(f"cycle {cycle}/{CYCLES}", _LINE, half)
         rate = caption(f"{fps:g} fps", _LINE, header.shape[1] - half, "right")
         frames += [_framed(_below([body, np.concatenate((said, rate), axis=1)])) for body in bodies]
     return frames

@@ -253,31 +253,31 @@ def draw_answers(answers: Sequence[Answer]) -> LargePicture:
     return grid(rows, gap=6)
 
 
-def fitted(picture: Picture, side: int = SIDE) -> LargePicture:
-    """Resizes a picture to a longer side of `side` pixels: averaged if it shrinks, pixels repeated if it grows."""
+def fitted(picture: Picture) -> LargePicture:
+    """Resizes a picture to a longer side of `SIDE` pixels: averaged if it shrinks, pixels repeated if it grows."""
     height, width = picture.shape[:2]
-    scale = side / max(height, width)
+    scale = SIDE / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     if scale <= 1:
         return resize(picture, size)
     return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
 
 
-def captioned(picture: Picture, *lines: str, side: int = SIDE) -> LargePicture:
-    """A picture fitted into a white square of `side` pixels, with up to two lines below it.
+def captioned(picture: Picture, *lines: str) -> LargePicture:
+    """A picture fitted into a white square of `SIDE` pixels, with up to two lines below it.
 
     A line that is too long loses its beginning: names and paths differ at their end.
     """
-    shown = fitted(picture, side)
-    sheet = np.full((side + _CAPTION, side, 3), 255, np.uint8)
+    shown = fitted(picture)
+    sheet = np.full((SIDE + _CAPTION, SIDE, 3), 255, np.uint8)
     height, width = shown.shape[:2]
-    top, left = (side - height) // 2, (side - width) // 2
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
     sheet[top : top + height, left : left + width] = shown
     for number, line in enumerate(lines):
         text, font = line, cv2.FONT_HERSHEY_SIMPLEX
-        while len(text) > 4 and cv2.getTextSize(text, font, 0.38, 1)[0][0] > side - 4:
+        while len(text) > 4 and cv2.getTextSize(text, font, 0.38, 1)[0][0] > SIDE - 4:
             text = f"..{text[3:]}"
-        cv2.putText(sheet, text, (2, side + 15 + 17 * number), font, 0.38, (40, 40, 40), 1, cv2.LINE_AA)
+        cv2.putText(sheet, text, (2, SIDE + 15 + 17 * number), font, 0.38, (40, 40, 40), 1, cv2.LINE_AA)
     return sheet
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import typer
-from command_line import FRAMES, POKE, Run, assert_refused, files_below, numbers, video
+from command_line import FRAMES, POKE, Run, assert_refused, files_below, numbers, one_flipped_byte, video
 from torch import nn
 
 from poke2vid import __version__

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import FRAMES, POKE, Run, assert_refused, files_below, pixels, subprocess_run
+from command_line import FRAMES, POKE, Run, assert_refused, files_below, one_flipped_byte, pixels, subprocess_run
 from PIL import Image
+
+from poke2vid.media.video import iterate_frames
 
 
 def png_of_size(width: int, height: int) -> bytes:
@@ -113,12 +115,6 @@ def foreign_tensors(path: Path) -> None:
 
 def cut_short(path: Path, model_file: Path) -> None:
     path.write_bytes(model_file.read_bytes()[:-1000])
-
-
-def one_flipped_byte(path: Path, model_file: Path) -> None:
-    content = bytearray(model_file.read_bytes())
-    content[-1000] ^= 1
-    path.write_bytes(content)
 
 
 MODELS: dict[str, tuple[Callable[[Path, Path], object], str]] = {

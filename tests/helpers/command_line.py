@@ -59,3 +59,9 @@ def video(path: Path) -> np.ndarray:
 
 def numbers(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
+
+
+def one_flipped_byte(path: Path, model_file: Path) -> None:
+    content = bytearray(model_file.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)

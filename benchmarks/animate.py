@@ -29,11 +29,7 @@ from poke2vid.types import Player, Poke
 FRAMES = 10
 SHOWN_SIDE = 512  # pixels of the picture that a session renders
 RESOLUTIONS = (64, 128)
-TARGETS = {
-    "paper64": 8.0,
-    "paper128": 4.0,
-    "small128": 12.0,
-}  # times faster than the released model (DESIGN.md section 10)
+TARGETS = {"paper64": 8.0, "paper128": 4.0, "small128": 12.0}  # our aims: times faster than the released model
 MEMORY_TARGET = 600  # MB, of `poke2vid animate` as a process
 REFERENCE = "released, eager"
 

@@ -13,8 +13,9 @@ from timing import RESULTS, Machine, table, write_results
 from tqdm import tqdm
 
 import poke2vid
+from poke2vid.live.animator import Animator, load
 from poke2vid.live.law_of_rest import STEADY
-from poke2vid.live.session import Animator, Session, load
+from poke2vid.live.session import Session
 from poke2vid.types import AS_TRAINED, Frame, Rest
 
 PICTURES = Path(poke2vid.__file__).parent / "assets" / "examples"

@@ -21,7 +21,7 @@ from poke2vid.evaluate.bench.measure import Measurement, Scores, Timing
 from poke2vid.evaluate.bench.run import first_of_each_family
 from poke2vid.files import atomic
 from poke2vid.geometry import resize_flow
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.measures.statistics import cluster_mean
 from poke2vid.model.files import load_player
 from poke2vid.model.touch_video import TouchVideo

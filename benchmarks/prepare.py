@@ -22,7 +22,7 @@ from poke2vid.data.sources.folder import FileFootage, SourceVideo
 from poke2vid.flow.estimator import FlowEstimator, build_estimator
 from poke2vid.media.video import iterate_frames
 
-TARGET_FPS = 40.0  # DESIGN.md section 10: frames a second and core at 128 pixels with both flows
+TARGET_FPS = 40.0  # our aim: frames a second and core at 128 pixels with both flows
 DECODE, FLOW, MOTION = "decode and resize", "flow over the lag", "flow between neighbours (motion)"
 
 
@@ -61,7 +61,7 @@ def main(
 def measure(path: Path, side: int, work: Path, rounds: int) -> dict[str, Any]:
     """Frames a second and core of `prepare` and of decoding alone at one resolution, and the stages of `prepare`."""
     # Preparers with and without timers
-    settings = ArraySettings(resolution=side, lags=(10,))  # DESIGN.md's target is for one lag and the neighbours
+    settings = ArraySettings(resolution=side, lags=(10,))  # the aim is for one lag and the neighbours
     working = max(side, SMALLEST_WORKING_SIDE)
     stages, videos = Stages(), work / "videos"
     videos.mkdir(parents=True)

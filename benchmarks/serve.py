@@ -28,7 +28,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 import poke2vid
-from poke2vid.live.session import Session, load
+from poke2vid.live.animator import load
+from poke2vid.live.session import Session
 from poke2vid.media.pictures import read_picture, to_uint8
 
 PICTURE = Path(poke2vid.__file__).parent / "assets" / "examples" / "flower.jpg"

@@ -13,10 +13,7 @@ from poke2vid.simulator.families.registry import FAMILIES
 from poke2vid.simulator.film import Order, Take, take
 from poke2vid.simulator.world import FPS
 
-TARGETS = {
-    "frames": 12.0,
-    "with flow, masks, part ids": 8.0,
-}  # DESIGN.md section 10: clips of ten frames a second and core
+TARGETS = {"frames": 12.0, "with flow, masks, part ids": 8.0}  # our aims: clips of ten frames a second and core
 CLIP = 10  # frames
 SIDE = 128
 

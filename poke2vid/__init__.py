@@ -12,10 +12,10 @@ _HOMES = {  # public name -> the module it lives in, imported when first used
     "Rest": "types",
     "Rollout": "types",
     "State": "types",
-    "Animation": "live.session",
-    "Animator": "live.session",
+    "Animation": "live.animator",
+    "Animator": "live.animator",
     "Session": "live.session",
-    "load": "live.session",
+    "load": "live.animator",
 }
 __all__ = [*_HOMES, "__version__"]
 

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,13 @@ def keep_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | Non
         for other in wanted[:number]:
             if _same(output, other):
                 raise InputError(f"{output} is named as an output twice (the other is {other}); choose another name.")
+
+
+def check_suffixes(paths: Iterable[Path], known: Sequence[str]) -> None:
+    """Raises InputError for the first path with another suffix, in any case."""
+    for path in paths:
+        if path.suffix.lower() not in known:
+            raise InputError(f"{path} has no known kind; let the name end in {', '.join(known)}.")
 
 
 def _same(one: Path, other: Path) -> bool:

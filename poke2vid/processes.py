@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
+import torch
+
 from poke2vid.types import InputError
 
 try:
@@ -111,6 +113,17 @@ class _Crew(Generic[Job, Result]):
             process.terminate()
         for process in self._processes.values():
             process.join()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Limits torch to one thread for the duration of a block: in their last bits, sums depend on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

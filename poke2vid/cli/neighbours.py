@@ -28,11 +28,11 @@ def neighbours(
     """Find the training frames that a picture is nearest to, as the object encoder sees them."""
     from poke2vid.data.store import Store
     from poke2vid.evaluate.heldout.clips import split_named
-    from poke2vid.evaluate.neighbours.index import ask, check_outputs, open_index, write_answers
-    from poke2vid.files import keep_apart
+    from poke2vid.evaluate.neighbours.index import SUFFIXES, ask, open_index, write_answers
+    from poke2vid.files import check_suffixes, keep_apart
     from poke2vid.model.files import load_model, use_suitable_threads
 
-    check_outputs(output)
+    check_suffixes(output, SUFFIXES)
     keep_apart((*images, data, model), output)
     if index is not None and index.suffix == ".faiss":  # another name is refused later; a description lies beside it
         keep_apart((*images, model), (index,))

@@ -55,8 +55,8 @@ def animate(
     from poke2vid.files import keep_apart
     from poke2vid.live.animate import animate as run
     from poke2vid.live.animate import choose_script, oversized, remarks_on
+    from poke2vid.live.animator import Animator, load
     from poke2vid.live.canvas import LARGEST_SIDE, MAX_SIDE
-    from poke2vid.live.session import Animator, load
     from poke2vid.model.files import use_suitable_threads
     from poke2vid.model.subject import with_subject
 

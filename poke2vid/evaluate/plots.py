@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
 from poke2vid.measures.statistics import Interval
+from poke2vid.media.viz import Picture
 
-Picture = UInt8[np.ndarray, "h w 3"]
 Points = Sequence[tuple[float, float]]  # (x, y) in the plot's units
 Colour = tuple[int, int, int]
-HEIGHT = 440  # of a plot, in pixels
+HEIGHT, WIDTH = 440, 760  # of a plot, in pixels
 _LEFT, _TOP, _BOTTOM, _EDGE = 64, 44, 56, 16  # margins
 _LEGEND = 174  # width of the names to the right
 _INK, _FAINT = (40, 40, 40), (215, 215, 215)
@@ -62,14 +61,10 @@ class _Sheet:
         cv2.putText(self.picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.48, _INK, 1, cv2.LINE_AA)
 
 
-def bars(values: Mapping[str, Interval], title: str, width: int = 760) -> Picture:
+def bars(values: Mapping[str, Interval], title: str) -> Picture:
     """Bar plot: one bar per row, from 0, with its interval as a whisker and its mean as a number."""
     highest = max(value.high if np.isfinite(value.high) else value.mean for value in values.values())
-    sheet, step, bottom = (
-        _Sheet(title, highest, (), width - 20, width),
-        (width - _LEFT - 20) / len(values),
-        HEIGHT - _BOTTOM,
-    )
+    sheet, step = _Sheet(title, highest, (), WIDTH - 20, WIDTH), (WIDTH - _LEFT - 20) / len(values)
     for number, (name, value) in enumerate(values.items()):
         left, right = round(_LEFT + (number + 0.2) * step), round(_LEFT + (number + 0.8) * step)
         colour, middle = COLOURS[number % len(COLOURS)], (left + right) // 2
@@ -79,14 +74,14 @@ def bars(values: Mapping[str, Interval], title: str, width: int = 760) -> Pictur
             cv2.line(sheet.picture, (middle, low), (middle, high), _INK, 2)
             for end in (low, high):
                 cv2.line(sheet.picture, (middle - 6, end), (middle + 6, end), _INK, 2)
-        sheet.text(_cut(name, step), left, bottom + 20)
-        sheet.text(f"{value.mean:.3g}", left, bottom + 38)
+        sheet.text(_cut(name, step), left, sheet.y(0) + 20)
+        sheet.text(f"{value.mean:.3g}", left, sheet.y(0) + 38)
     return sheet.picture
 
 
 def curves(
     lines: Mapping[str, Points], x_title: str, title: str, bands: Mapping[str, tuple[Points, Points]] | None = None,
-    palette: Sequence[Colour] = COLOURS, width: int = 760,
+    palette: Sequence[Colour] = COLOURS, width: int = WIDTH,
 ) -> Picture:  # fmt: skip
     """Line plot: one line per row through its (x, y), both axes from 0, and the rows' names to the right.
 

@@ -4,8 +4,6 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from poke2vid.export.check import Check, check, check_touch
 from poke2vid.export.engine import OnnxPlayer, Precision, read_description
 from poke2vid.export.folder import FILES, replacing
@@ -20,6 +18,7 @@ from poke2vid.live.law_of_rest import LiveModel
 from poke2vid.model.files import ASSETS, LoadedPlayer, load_player
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.model.touch_video import TouchVideo
+from poke2vid.processes import one_thread
 from poke2vid.types import InputError
 
 SKELETONS = (ASSETS / "touch128-onnx", ASSETS / "touch64-onnx")  # graphs in the package, without their weights
@@ -45,15 +44,11 @@ def _written(loaded: LoadedPlayer, folder: Path, *, half: bool) -> dict[str, Any
     write_json(folder / DESCRIPTION, about)
     precisions: tuple[Precision, ...] = ("fp32", "fp16") if half else ("fp32",)
     about["checks"] = {}
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that the numbers do not depend on the program that exports
-    try:
+    with one_thread():  # so that the numbers do not depend on the program that exports
         for precision in precisions:
             found = _checked(loaded.model, folder, precision)
             _require_passed(found, loaded.path)
             about["checks"][precision] = found.to_json()
-    finally:
-        torch.set_num_threads(before)
     write_json(folder / DESCRIPTION, about)
     return about
 

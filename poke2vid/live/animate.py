@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from poke2vid.files import write_json
+from poke2vid.files import check_suffixes, write_json
 from poke2vid.flow.estimator import build_estimator
+from poke2vid.live.animator import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.live.canvas import MAX_SIDE, Canvas, Picture, resize
 from poke2vid.live.law_of_rest import live
 from poke2vid.live.script import Moment, PokeEvent, Script, name_of_event, parse_pairs, read_script, replay
-from poke2vid.live.session import DEFAULT_FRAMES, Animator, PictureSource
 from poke2vid.measures import motion as scores
 from poke2vid.media import viz
 from poke2vid.media.pictures import read_picture, write_picture
@@ -84,9 +84,7 @@ def animate(
     Raises:
         InputError: before anything is computed if a suffix is unknown; then as `Session` and `write_video`.
     """
-    for path in outputs:
-        if path.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{path} has no known kind; let the name end in {', '.join(SUFFIXES)}.")
+    check_suffixes(outputs, SUFFIXES)
     session = animator.open(image, max_side=max_side)
     began = time.perf_counter()
     moments = replay(script, session, name)

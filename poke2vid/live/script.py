@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +16,7 @@ from poke2vid.live.session import Session
 from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Pair, Poke, Rest
 
 _MAX_FRAMES = 10_000
+Form = TypeVar("Form")
 Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
 
 
@@ -165,17 +166,22 @@ def read_script(path: Path) -> Script:
     Raises:
         InputError: if the file is missing, is no JSON, or breaks the format; names every wrong field.
     """
+    return read_written(path, "poke script", Script.model_validate)
+
+
+def read_written(path: Path, what: str, parse: Callable[[Any], Form]) -> Form:
+    """Reads a JSON file that a person may have written, and is called `what`. Raises as `read_script`."""
     try:
-        return Script.model_validate(read_json(path))
+        return parse(read_json(path))
     except FileNotFoundError as error:
-        raise InputError(f"there is no poke script {path}; check the path.") from error
+        raise InputError(f"there is no {what} {path}; check the path.") from error
     except ValidationError as error:
         problems = [fault_of(e) for e in error.errors()]
-        raise InputError(f"the poke script {path} is wrong: {'; '.join(problems)}.") from error
+        raise InputError(f"the {what} {path} is wrong: {'; '.join(problems)}.") from error
     except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder, not a poke script; name a JSON file in it.") from error
+        raise InputError(f"{path} is a folder, not a {what}; name a JSON file in it.") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"the poke script {path} is not a JSON file that can be read ({error}).") from error
+        raise InputError(f"the {what} {path} is not a JSON file that can be read ({error}).") from error
 
 
 @dataclass(frozen=True)

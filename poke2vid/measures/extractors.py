@@ -15,27 +15,21 @@ from poke2vid.types import InputError
 
 @runtime_checkable
 class VideoFeatures(Protocol):
-    """Feature extractor behind one Frechet distance, a column of a report."""
+    """Feature extractor behind one Frechet distance, a column of a report.
 
-    @property
-    def name(self) -> str:
-        """Name of the column."""
+    Attributes:
+        name: of the column.
+        family: description for reports: the column's numbers, and published ones that they can be compared with.
+        dimensions: number of features, d; with fewer clips than d a distance says little, see `distances.Floor`.
+        shortest: fewest frames beside x_0 that a clip must have.
+        digest: hash of the weights and all processing of frames: equal if the features are, up to rounding.
+    """
 
-    @property
-    def family(self) -> str:
-        """Description for reports: the column's numbers, and published ones that they can be compared with."""
-
-    @property
-    def dimensions(self) -> int:
-        """Feature dimensions d; with fewer clips than d a distance says little, see `distances.Floor`."""
-
-    @property
-    def shortest(self) -> int:
-        """Fewest frames beside x_0 that a clip must have."""
-
-    @property
-    def digest(self) -> str:
-        """Hash of the weights and all processing of frames: equal if the features are, up to rounding."""
+    name: str
+    family: str
+    dimensions: int
+    shortest: int
+    digest: str
 
     def __call__(self, x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"]) -> Float64[Tensor, "b d"]:
         """Features of the clips x_1 ... x_T on the CPU; they do not depend on the other clips of the batch.

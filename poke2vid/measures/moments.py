@@ -85,26 +85,6 @@ class Moments:
             )
         return self.scatter / (self.count - 1)
 
-    def state(self) -> dict[str, Tensor]:
-        """Tensors to save, from which `from_state` restores the same moments."""
-        return {"count": torch.tensor(self.count), "mean": self.mean.clone(), "scatter": self.scatter.clone()}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Tensor]) -> "Moments":
-        """The inverse of `state`.
-
-        Raises:
-            InputError: if the tensors are no such state.
-        """
-        wanted = {"count", "mean", "scatter"}
-        if state.keys() != wanted or state["scatter"].shape != 2 * state["mean"].shape or state["mean"].ndim != 1:
-            found = ", ".join(f"{key} {tuple(value.shape)}" for key, value in state.items())
-            raise InputError(
-                f"These are not moments but {found or 'nothing'}, where count, mean (d) and scatter (d, d) were written: "
-                "start this part of the evaluation anew."
-            )
-        return cls(int(state["count"]), state["mean"].double().clone(), state["scatter"].double().clone())
-
 
 def frechet_distance(a: Moments, b: Moments) -> float:
     """The squared Frechet distance of two Gaussians, which is what FID and FVD report.

@@ -1,7 +1,7 @@
 """Scores of motion: where the poked point goes, what moves along, and how one poke differs from another.
 
 Pure functions of flows from frame 0, in pixels, measured on frames or exact. The truth itself scores 0 or perfect, and
-what cannot be measured is NaN. Definitions: DESIGN.md section 7; names and units: `measures.table`.
+what cannot be measured is NaN. Their names, units and definitions in reports: `measures.table`.
 """
 
 import numpy as np

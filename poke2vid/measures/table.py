@@ -18,13 +18,8 @@ from poke2vid.pretrained.movinet import MoViNetFeatures
 from poke2vid.tracking.tracks import TrackFeatures
 
 ReportName = Literal["heldout", "distances", "bench", "structure", "maps", "impulse"]
-LONG_FRAMES, LONG_SCENES = (
-    1000,
-    2,
-)  # of `long_drift`: frames played, and scenes of a family, since they take long to play
+LONG_FRAMES, LONG_SCENES = 1000, 2  # of `long_drift`: frames played, and scenes of a family, since they take long
 LATE, RETURNED = 5, 0.1  # of impulses: frames at the end, and the share of the peak below which an object is at rest
-
-
 SHARE = (0.0, 1.0)
 
 

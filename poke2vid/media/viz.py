@@ -11,6 +11,7 @@ from poke2vid.geometry import Affine, transform
 from poke2vid.types import Pair, Poke
 
 Picture = UInt8[np.ndarray, "h w 3"]
+LargePicture = UInt8[np.ndarray, "_ _ 3"]  # enlarged for viewing, or several beside each other
 ARROW = (230, 30, 30)  # the paper's red
 _OUTLINE = (255, 255, 255)
 _SUBPIXEL_BITS = 4  # cv2 draws at sixteenths of a pixel when told so
@@ -88,7 +89,12 @@ def flow_key(side: int) -> UInt8[np.ndarray, "{side} {side} 3"]:
     return disc
 
 
-def enlarge(picture: Picture, factor: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+def enlargement(picture: Picture, side: int) -> int:
+    """Factor by which a picture is enlarged to a longer side of about `side` pixels; at least 1."""
+    return max(1, round(side / max(picture.shape[:2])))
+
+
+def enlarge(picture: Picture, factor: int) -> LargePicture:
     """Enlarges a picture without smoothing: every pixel becomes a square of `factor`."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
@@ -116,7 +122,7 @@ def caption(
     return empty
 
 
-def grid(rows: Sequence[Sequence[Picture]], gap: int = 2) -> UInt8[np.ndarray, "h2 w2 3"]:
+def grid(rows: Sequence[Sequence[Picture]], gap: int = 2) -> LargePicture:
     """Pictures of equal size in rows on white; a short row is filled with white."""
     height, width = rows[0][0].shape[:2]
     columns = max(len(row) for row in rows)

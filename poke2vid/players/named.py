@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from poke2vid.live.session import load
+from poke2vid.live.animator import load
 from poke2vid.players.player import PokePlayer, ReferencePlayer
 from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.players.session_player import SessionPlayer
@@ -23,10 +23,7 @@ TRUTHS = {  # rows of a bench that no player makes -> what they are
     "oracle": "the true frames through the same tracker: the noise floor",
     "exact": "the exact flow instead of a tracked one: 0 where a column is an error, and elsewhere the truth's own value",
 }
-REFERENCES = (
-    *reference_players(arrive=1),
-    *TRUTHS,
-)  # rows that every report of a bench has; no player may take their names
+REFERENCES = (*reference_players(arrive=1), *TRUTHS)  # rows of every report of a bench; no player may take their names
 
 
 def load_players(names: Sequence[str]) -> dict[str, PokePlayer]:

@@ -7,18 +7,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from poke2vid.players.player import ALL_KINDS
-from poke2vid.types import Poke, PokeKind
+from poke2vid.types import Poke
 
 PATCH_SIGMA = 0.1  # of the side: below 15 % / sqrt(e), so that the longest poke of PokeBench folds nothing
 
 
-@dataclass(frozen=True)
 class Copy:
     """The first frame, repeated: the score of doing nothing."""
 
-    digest: str = "copy 1"
-    kinds: frozenset[PokeKind] = ALL_KINDS
-    about: str = "the first frame, repeated"
+    digest = "copy 1"
+    kinds = ALL_KINDS
+    about = "the first frame, repeated"
 
     def play(
         self, first: UInt8[np.ndarray, "h w 3"], poke: Poke | None, frames: int
@@ -40,8 +39,8 @@ class ShiftPatch:
     """
 
     arrive: int
-    kinds: frozenset[PokeKind] = ALL_KINDS
-    about: str = "the pixels around the poke, dragged along (a Gaussian, sigma 10 % of the side)"
+    kinds = ALL_KINDS
+    about = "the pixels around the poke, dragged along (a Gaussian, sigma 10 % of the side)"
 
     @property
     def digest(self) -> str:
@@ -64,10 +63,5 @@ class ShiftPatch:
         dx, dy = share * poke.shift[0], share * poke.shift[1]
         squared = (x - poke.location[0] - dx) ** 2 + (y - poke.location[1] - dy) ** 2
         weight = np.exp(-squared / (2 * (PATCH_SIGMA * max(height, width)) ** 2)).astype(np.float32)
-        return cv2.remap(
-            first,
-            x - np.float32(dx) * weight,
-            y - np.float32(dy) * weight,
-            interpolation=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        x, y = x - np.float32(dx) * weight, y - np.float32(dy) * weight
+        return cv2.remap(first, x, y, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import UInt8
 
 from poke2vid.files import digest_of
+from poke2vid.live.animator import Animator
 from poke2vid.live.canvas import resize
 from poke2vid.live.law_of_rest import live
-from poke2vid.live.session import Animator
 from poke2vid.players.player import ALL_KINDS
-from poke2vid.types import Frame, InputError, LivePlayer, Poke, PokeKind, TouchPlayer
+from poke2vid.types import InputError, LivePlayer, Poke, PokeKind, TouchPlayer
 
 
 class SessionPlayer:
@@ -45,13 +45,9 @@ class SessionPlayer:
         for number in range(1, frames + 1):
             with np.errstate(invalid="ignore"):  # frames that are not finite are rejected below
                 picture = session.step()
-            _require_finite(session.frame, number)
+            frame = session.frame
+            assert frame is not None
+            if not all(part is None or part.isfinite().all() for part in (frame.x_hat, frame.flow, frame.repaint)):
+                raise InputError(f"frame {number} holds numbers that are not finite")
             pictures.append(resize(picture, (height, width)))  # a model above the picture's size gives larger frames
         return np.stack(pictures)
-
-
-def _require_finite(frame: Frame | None, number: int) -> None:
-    assert frame is not None
-    parts = (frame.x_hat, frame.flow, frame.repaint)
-    if not all(bool(part.isfinite().all()) for part in parts if part is not None):
-        raise InputError(f"frame {number} holds numbers that are not finite")

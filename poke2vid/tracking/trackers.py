@@ -40,8 +40,10 @@ class Tracker(Protocol):
 class ChainTracker:
     """Tracker that goes from frame to frame, each step corrected against the first frame."""
 
+    parallel = True
+
     def __init__(self, chain: FlowChain) -> None:
-        self._chain, self.name, self.parallel = chain, chain.name, True
+        self._chain, self.name = chain, chain.name
 
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
@@ -53,9 +55,11 @@ class ChainTracker:
 class JumpTracker:
     """Tracker that goes from the first frame to each wanted one directly."""
 
-    def __init__(self, estimator: FlowEstimator, settings: str) -> None:
-        self._estimator, self.parallel = estimator, False
-        self.name = f"{estimator.name} from the first frame, {settings}"
+    parallel = False
+
+    def __init__(self, estimator: FlowEstimator) -> None:
+        self._estimator = estimator
+        self.name = f"{estimator.name} from the first frame, frames of at least {TRACKED_SIDE}"
 
     def __call__(
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], wanted: Sequence[int]
@@ -81,7 +85,7 @@ def tracker_for(flow: str, weights_dir: Path | None, name: str = "auto") -> tupl
     if flow != "dis":
         return ChainTracker(track_chain()), ""
     if (raft := _raft(weights_dir)) is not None:
-        return JumpTracker(raft, f"frames of at least {TRACKED_SIDE}"), ""
+        return JumpTracker(raft), ""
     return ChainTracker(track_chain()), (
         "the tracker is built on the estimator that made the training pokes, since the weights raft_small were not found; "
         "errors common to both do not show"

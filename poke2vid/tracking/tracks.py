@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn import functional
 
@@ -87,14 +87,6 @@ def track_chain() -> FlowChain:
     return FlowChain(DisFlow(fine_up_to=TRACKED_SIDE, fast=True), smallest_side=TRACKED_SIDE)
 
 
-def track_flows(
-    x_0: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b t 3 h w"], tracker: FlowChain
-) -> Float32[Tensor, "b t 2 h w"]:
-    """Input of `track_features`, measured on frames in [-1, 1]: flow from x_0 to each frame, in pixels, on the CPU."""
-    clips = to_uint8(torch.cat((x_0[:, None], frames), dim=1))
-    return torch.from_numpy(np.stack([np.stack(list(tracker(list(clip)))) for clip in clips]))
-
-
 class TrackFeatures:
     """`track_features` of measured flow, as a `VideoFeatures`. Not safe to share between threads."""
 
@@ -102,8 +94,8 @@ class TrackFeatures:
     dimensions = DIMENSIONS
     shortest = SHORTEST
 
-    def __init__(self, tracker: FlowChain | None = None) -> None:
-        self._tracker = track_chain() if tracker is None else tracker
+    def __init__(self) -> None:
+        self._tracker = track_chain()
         self.family = (
             "Frechet distance on track velocity and acceleration (not comparable with published FVD), in percent of the "
             f"frame's side, tracks from x_0 through x_1..x_T by {self._tracker.name}"
@@ -117,4 +109,5 @@ class TrackFeatures:
             InputError: if there are fewer than two frames, or they are not finite or not in [-1, 1].
         """
         check_clips(x_0, frames, self.shortest, self.name)
-        return track_features(track_flows(x_0, frames, self._tracker))
+        clips = to_uint8(torch.cat((x_0[:, None], frames), dim=1))
+        return track_features(torch.from_numpy(np.stack([np.stack(list(self._tracker([*clip]))) for clip in clips])))

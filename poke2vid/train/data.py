@@ -106,17 +106,19 @@ class ClipBatches(Dataset[Batch]):
         full_motion: float | None = None,
         share: range | None = None,
     ) -> None:
+        # Check that store and model fit
         if store.resolution != model.resolution:
             raise InputError(
                 f"the store holds frames of {store.resolution} pixels and the model takes {model.resolution}; "
-                f"prepare the videos with --resolution {model.resolution} or choose another preset."
+                f"prepare the videos with --resolution {model.resolution} or choose another model or preset."
             )
         needed = (*config.waypoints, config.horizon)
         if not set(needed) <= set(store.lags):
             raise InputError(
-                f"the store holds flow at lags {list(store.lags)} but this training needs {list(needed)}; "
+                f"the store holds flow at lags {list(store.lags)} but {list(needed)} are needed; "
                 f"prepare the videos with {' '.join(f'--lag {lag}' for lag in needed)}."
             )
+        # Find the clips, and the unit of impulses
         self.config, self.seed, self.split = config, seed, split
         self.share = share if share is not None else range(batch)
         self.impulse = model.poke_kind == "impulse"

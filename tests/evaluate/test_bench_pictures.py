@@ -8,7 +8,7 @@ from known_disc import LAST, POKES, SIDE, Disc, T, model
 
 from poke2vid.evaluate.bench.grid import predictions, write_grid, write_grids
 from poke2vid.evaluate.plots import bars, curves
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.measures.statistics import Interval
 from poke2vid.media.pictures import read_picture
 from poke2vid.media.video import iterate_frames

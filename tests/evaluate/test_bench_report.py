@@ -11,8 +11,8 @@ from known_disc import ERRORS, FEW, POKES, SHIFTS, Disc, mean, model, run
 from poke2vid.evaluate.bench.measure import (
     Scores,
 )
-from poke2vid.evaluate.bench.report import BenchReport, read_report, summarise
-from poke2vid.live.session import Animator
+from poke2vid.evaluate.bench.report import BenchReport, summarise
+from poke2vid.live.animator import Animator
 from poke2vid.measures import motion as scores
 from poke2vid.measures.table import REPORTS, columns
 from poke2vid.media.pictures import read_picture
@@ -20,7 +20,6 @@ from poke2vid.players.named import REFERENCES
 from poke2vid.players.references import PATCH_SIGMA, Copy
 from poke2vid.players.session_player import SessionPlayer
 from poke2vid.tracking.trackers import bench_tracker
-from poke2vid.types import InputError
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
 
@@ -132,7 +131,7 @@ def test_pokes_that_the_tracker_cannot_follow_are_left_out_for_every_player_alik
 
 def test_a_report_survives_being_written(tmp_path: Path, report: BenchReport) -> None:
     report.write(tmp_path / "new")
-    assert read_report(tmp_path / "new") == report
+    assert json.loads((tmp_path / "new" / "report.json").read_text()) == json.loads(json.dumps(report.to_json()))
     text = (tmp_path / "new" / "report.md").read_text()
     assert str(report.rows["all"]["copy"]["poke_epe"]) in text
     assert str(report.differences["tiny"]["copy"]["response_epe"]) in text
@@ -180,13 +179,6 @@ def test_a_player_that_was_asked_no_shift_has_a_sentence_too() -> None:
     rest = {"s": [Scores((1,), "none", 0.0, {"rest_drift": 0.5})]}
     results = {"pushed": rest, "shift-patch": shift, "copy": shift, "oracle": shift}
     assert summarise(results, {"s": "f"}, {}, 0).verdict("pushed") == "`pushed`: was not asked any shift."
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"about": {}, "rows": {"all": {"copy": {"psnr": {}}}}}'])
-def test_a_damaged_report_is_a_sentence(tmp_path: Path, text: str) -> None:
-    (tmp_path / "report.json").write_text(text)
-    with pytest.raises(InputError, match=r"report\.json is missing or damaged"):
-        read_report(tmp_path)
 
 
 def test_the_summary_is_one_line_with_the_headlines(report: BenchReport) -> None:

@@ -8,8 +8,10 @@ import torch
 from known_disc import ERRORS, GRID, POKES, SHIFTS, SIDE, Disc, Flows, T, length, measured
 from torch import Tensor
 
-from poke2vid.evaluate.bench.measure import ExactFlow
+from poke2vid.evaluate.bench.measure import ExactFlow, long_drift
 from poke2vid.evaluate.bench.roles import ALL_ROLES
+from poke2vid.flow.chain import FlowChain
+from poke2vid.flow.classical import DisFlow
 from poke2vid.measures import motion as scores
 from poke2vid.measures.statistics import rank_correlation
 from poke2vid.pokebench.scene import TrueScene
@@ -223,3 +225,16 @@ def test_an_error_over_no_pixels_is_not_a_number() -> None:
     where, truth = stem()
     assert math.isnan(scores.endpoint_error(truth, truth, where & False))
     assert math.isnan(scores.mean_motion(truth, where & False))
+
+
+def test_what_no_pixel_shows_is_left_out_of_a_report() -> None:
+    class Bare(Disc):
+        """A scene without an object."""
+
+        part_ids = np.zeros((SIDE, SIDE), np.int32)
+
+    scene = Bare()
+    tracker = FlowChain(DisFlow(fast=True))
+    assert long_drift(scene, 8, scene.first, tracker).values == {}
+    assert long_drift(Disc(), 8, scene.first, tracker).values == {"long_drift": 0.0}
+    assert "rest_drift" not in measured(ExactFlow(scene), scene)

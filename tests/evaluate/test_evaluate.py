@@ -1,60 +1,30 @@
-"""Reports whose reference rows say what they must, and runs that are cut off and go on."""
+"""Reports whose reference rows say what they must, on clips of videos that were not trained on."""
 
 import json
-import math
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from moving_square import write_square
-from torch import Tensor, nn
+from held_out import ANY, SETTINGS, loaded, moving_squares
 
-from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
-from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.heldout.distances import difference, distances, floors, too_few
-from poke2vid.evaluate.heldout.evaluate import evaluate, model_row, reference_rows
-from poke2vid.evaluate.heldout.judges import find_judges
-from poke2vid.evaluate.heldout.report import HeldoutReport, summarised
-from poke2vid.evaluate.heldout.rows import FOLDS, Batched, Fewest, Measured, Row, fold_of, load, path_of, save
-from poke2vid.evaluate.heldout.scoring import Plan, features_of, score_row, shared_clips
+from poke2vid.evaluate.heldout.clips import EvaluationClips
+from poke2vid.evaluate.heldout.evaluate import evaluate
+from poke2vid.evaluate.heldout.report import HeldoutReport
 from poke2vid.evaluate.report import write_report
-from poke2vid.files import read_tensors
-from poke2vid.measures.moments import Moments, frechet_distance
-from poke2vid.measures.statistics import Interval
 from poke2vid.measures.table import REPORTS, columns
-from poke2vid.media.pictures import to_uint8
-from poke2vid.model.files import LoadedModel
-from poke2vid.model.poke_video import PokeVideo
 from poke2vid.tracking.trackers import tracker_for
-from poke2vid.train.config import to_json
-from poke2vid.train.presets import preset
 from poke2vid.types import InputError
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
 
 
-TINY = preset("tiny")
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return moving_squares(tmp_path_factory.mktemp("evaluate"))
 
 
 # The clips
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five videos of a moving square at 32 pixels, the second and the last held out."""
-    folder = tmp_path_factory.mktemp("evaluate")
-    for k, step in enumerate([(1, 0), (2, 1), (-1, 2), (2, 0), (1, 2)]):
-        write_square(folder / "videos" / f"square{k}.mp4", 20, seed=k, step=step)
-    settings = PrepareSettings(resolution=32, lags=(4,), workers=0, test=("square1", "square4"))
-    prepare(folder / "videos", folder / "store", settings, quiet=True)
-    return folder / "store"
-
-
-SETTINGS = ClipSettings(horizon=4)
 
 
 def test_no_clip_comes_twice_and_the_first_ones_are_the_same_for_any_number(store: Path) -> None:
@@ -94,101 +64,7 @@ def test_the_tracker_is_not_the_one_that_made_the_pokes_or_the_report_says_so(
     assert tracker.name.startswith("dis (fast) from frame to frame")
 
 
-# What is kept of a row
-
-
-ANY = Fewest(share=0, videos=1)  # small stores have distances, too
-
-
-def with_features(features: Tensor, videos: list[str]) -> Measured:
-    return Measured().plus(Batched(videos, features={"F": features}))
-
-
-def some_features(count: int, seed: int = 0) -> Tensor:
-    return torch.randn(count, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def test_a_row_that_was_written_is_the_row_that_is_read(tmp_path: Path) -> None:
-    measured = Measured().plus(Batched(["a", "b"], {"psnr": [1.0, 2.0]}, {"F": some_features(2)}))
-    measured = measured.plus(Batched(["a"], {"psnr": [3.0], "pck": [1.0]}))
-    path, key = path_of(tmp_path, "a/row of any name", {"k": 1}), {"k": 1}
-    save(path, measured, key, complete=False)
-    found, complete = load(path, key)
-    assert not complete and found.videos == ["a", "b", "a"]
-    assert found.values["psnr"].tolist() == [1, 2, 3]
-    assert np.isnan(found.values["pck"][:2]).all() and found.values["pck"][2] == 1
-    for before, after in zip(measured.moments["F"], found.moments["F"], strict=True):
-        assert torch.equal(before.scatter, after.scatter) and before.count == after.count
-    assert len(load(path, {"k": 2})[0]) == 0  # other settings: nothing is known
-    assert path_of(tmp_path, "a/row of any name", {"k": 2}) != path
-    path.write_bytes(path.read_bytes()[:-9])
-    assert len(load(path, key)[0]) == 0  # damaged: measured anew
-
-
-def test_moments_in_tenths_are_together_those_of_all_and_a_video_is_in_one_of_them() -> None:
-    videos = [f"video{k % 23}" for k in range(60)]
-    measured = with_features(some_features(40), videos[:40])
-    before = [part.count for part in measured.moments["F"]]
-    more = measured.plus(Batched(videos[40:], features={"F": some_features(20, seed=1)}))
-    assert [part.count for part in measured.moments["F"]] == before  # whoever is interrupted has the one or the other
-    measured = more
-    parts = measured.moments["F"]
-    assert len(parts) == FOLDS and sum(part.count for part in parts) == 60
-    assert parts[fold_of("video3")].count == sum(fold_of(v) == fold_of("video3") for v in videos)
-    features = torch.cat((some_features(40), some_features(20, seed=1)))
-    other = with_features(some_features(50, seed=2) + 0.5, [f"video{k % 23}" for k in range(50)])
-    found = distances(measured, other, ANY)["F"]
-    expected = frechet_distance(Moments.of(features), Moments.of(some_features(50, seed=2) + 0.5))
-    assert found.interval.mean == pytest.approx(expected, rel=1e-9)
-    assert found.interval.low < expected < found.interval.high
-    assert (found.generated, found.real) == (60, 50)
-    assert all(value > 0 for value in found.without) and len(found.without) == len({fold_of(v) for v in videos})
-
-
-def test_a_floor_says_what_real_clips_of_other_videos_are_apart() -> None:
-    """Clips of one video are alike: halves of the videos differ by more than as many independent clips would."""
-    generator = torch.Generator().manual_seed(0)
-    names = [f"video{k}" for k in range(40)]
-    own = {name: torch.randn(3, generator=generator, dtype=torch.float64) for name in names}
-    alike, free = Measured(), Measured()
-    for _ in range(10):
-        noise = torch.randn(40, 3, generator=generator, dtype=torch.float64)
-        same = torch.stack([own[name] for name in names]) + 0.1 * noise
-        alike = alike.plus(Batched(names, features={"F": same}))
-        free = free.plus(Batched([f"{name}/{k}" for k, name in enumerate(names)], features={"F": noise}))
-    clustered, independent = floors(alike, 400)["F"], floors(free, 400)["F"]
-    assert clustered.half > 100 and (clustered.generated, clustered.real, clustered.dimensions) == (400, 400, 3)
-    assert clustered.halves > 5 * clustered.independent
-    assert independent.halves < 5 * 2 * independent.independent  # halves have half as many clips
-    assert "warning" not in clustered.sentence()
-    few = floors(alike, 3)["F"].sentence()
-    assert "warning" in few and "dimensions (3)" in few and few.count(f"{floors(alike, 3)['F'].independent:.3g}") == 2
-    one = with_features(some_features(20), ["a"] * 20)
-    assert str(distances(one, one, ANY)["F"].interval) == "0"  # without any interval
-    assert math.isnan(floors(one, 20)["F"].halves) and "half of the videos" not in floors(one, 20)["F"].sentence()
-
-
-def test_a_difference_of_distances_is_paired() -> None:
-    videos = [f"video{k % 23}" for k in range(60)]
-    real = with_features(some_features(60), videos)
-    near, far = (with_features(some_features(60, seed=1) + by, videos) for by in (0.5, 0.9))
-    a, b = (distances(row, real, ANY)["F"] for row in (far, near))
-    found = difference([a], [b])
-    assert found.mean == pytest.approx(a.interval.mean - b.interval.mean)
-    assert found.high - found.low < (a.interval.high - a.interval.low) + (b.interval.high - b.interval.low)
-    assert difference([a, a], [a, a]) == Interval(0.0, 0.0, 0.0)
-
-
 # The report
-
-
-def loaded(*, moving: bool = False, about: dict[str, Any] | None = None) -> LoadedModel:
-    """An untrained model of the tiny preset; `moving`: with a last layer that is not zero."""
-    torch.manual_seed(0)
-    model = PokeVideo(replace(TINY.model, channels=4)).eval()
-    if moving:
-        nn.init.normal_(model.decoder.head.weight, std=0.3)
-    return LoadedModel(model, {"train": to_json(TINY)} if about is None else about, Path("model.safetensors"))
 
 
 @pytest.fixture(scope="module")
@@ -289,206 +165,6 @@ def test_clips_of_several_videos_give_an_interval(store: Path) -> None:
     assert seen.low < seen.mean < seen.high
 
 
-# Batches, and going on
-
-
-class CutOffError(Exception):
-    pass
-
-
-def judged(store: Path) -> tuple[EvaluationClips, Any]:
-    opened = Store.open(store)
-    return EvaluationClips(opened, 32, SETTINGS, seed=0), find_judges(opened, None)
-
-
-def test_the_size_of_batches_and_the_number_of_threads_change_nothing(store: Path, tmp_path: Path) -> None:
-    clips, judges = judged(store)
-    row = model_row("moving", loaded(moving=True).model)
-    truth = score_row(reference_rows()[0], clips, judges, Plan(11), tmp_path, quiet=True)
-    found = [
-        score_row(row, clips, judges, Plan(11, batch=batch, threads=threads), tmp_path / str(batch), truth, quiet=True)
-        for batch, threads in ((1, 1), (4, 3), (16, 1))
-    ]
-    for other in found[1:]:
-        assert other.videos == found[0].videos
-        for column, values in found[0].values.items():
-            # A last bit decides how a pixel is rounded to eight, and that moves what the tracker finds by a hundredth or so.
-            assert other.values[column] == pytest.approx(values, rel=2e-2, abs=1e-2, nan_ok=True), column
-        ours, theirs = (distances(m, truth, ANY)["track Frechet"].interval.mean for m in (found[0], other))
-        assert ours == pytest.approx(theirs, rel=1e-2)
-
-
-def test_too_few_clips_or_videos_give_no_distance_and_the_reason() -> None:
-    many = with_features(
-        torch.randn(40, 8, generator=torch.Generator().manual_seed(0)), [f"v{k % 12}" for k in range(40)]
-    )
-    few = with_features(torch.randn(3, 8), ["v0", "v1", "v2"])
-    alike = with_features(torch.randn(40, 8), [f"v{k % 9}" for k in range(40)])
-    assert too_few(many, many, Fewest()) == {} and distances(many, many, Fewest()).keys() == {"F"}
-    assert too_few(few, many, Fewest()) == {"F": "too few clips: 3 and 40, where 8 features need 4"}
-    assert "too few videos: clips of 9," in too_few(many, alike, Fewest())["F"]
-    assert distances(many, few, Fewest()) == distances(many, alike, Fewest()) == {}
-
-
-def test_a_small_store_is_evaluated_without_distances_and_says_why(store: Path) -> None:
-    report = evaluate(loaded(), store, num_clips=8, quiet=True)
-    assert set(report.distances["model"]) == set() and report.floors == {} and report.rows["model"]
-    assert "- track Frechet: too few clips: 8 and " in report.to_markdown()
-
-
-def test_real_clips_are_others_than_the_generated_ones_as_far_as_the_split_goes(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clips, judges = judged(store)
-    asked: list[int] = []
-    take = EvaluationClips.__getitem__
-    monkeypatch.setattr(EvaluationClips, "__getitem__", lambda self, k: (asked.append(k), take(self, k))[1])
-    features_of(clips, judges, Plan(9, distribution_clips=5, batch=2), tmp_path, quiet=True)
-    assert sorted(asked) == list(range(len(clips) - 5, len(clips)))
-    assert [shared_clips(clips, 5, 5), shared_clips(clips, 20, 20), shared_clips(clips, 99, 99)] == [0, 8, 32]
-
-
-def test_an_extractor_that_needs_longer_clips_is_left_out_and_says_so(store: Path) -> None:
-    class Long:
-        name, family, dimensions, shortest, digest = "FVD", "a family", 3, 9, "x"
-
-        def __call__(self, x_0: Tensor, frames: Tensor) -> Tensor:
-            raise AssertionError("clips are too short for it")
-
-    _, judges = judged(store)
-    found = replace(judges, extractors=(Long(), *judges.extractors)).for_clips_of(4)
-    assert [e.name for e in found.extractors] == ["track Frechet"]
-    assert found.missing["FVD"] == "no clips of 9 frames: these have 4"
-    assert [e.name for e in replace(judges, extractors=(Long(),)).for_clips_of(10).extractors] == ["FVD"]
-
-
-def test_a_worker_that_fails_ends_the_run_with_its_error_and_what_was_whole_is_kept(
-    store: Path, tmp_path: Path
-) -> None:
-    clips, judges = judged(store)
-    followed: list[int] = []
-
-    class Failing:
-        name, parallel = "another", True
-
-        def __call__(self, frames: Any, wanted: Any) -> Any:
-            followed.append(1)
-            if len(followed) > 5:
-                raise CutOffError
-            return {k: np.zeros((2, 32, 32), np.float32) for k in range(1, 5)}
-
-    failing = replace(judges, make_tracker=Failing, tracker="another", extractors=())
-    row, plan = reference_rows()[0], Plan(12, batch=4, threads=2)
-    with pytest.raises(CutOffError):
-        score_row(row, clips, failing, plan, tmp_path, quiet=True)
-    (kept,) = tmp_path.iterdir()
-    tensors, about = read_tensors(kept)
-    assert len(about["videos"]) == 4 and not about["complete"]
-    assert tensors["values/poke_epe"].shape == (4,)
-
-
-def test_nothing_is_downloaded_unless_it_is_allowed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
-    monkeypatch.setattr(
-        "poke2vid.evaluate.heldout.judges.find_extractors", lambda folder, allow: (asked.append(allow), ([], {}))[1]
-    )
-    evaluate(loaded(), store, num_clips=1, fewest=ANY, quiet=True)
-    evaluate(loaded(), store, num_clips=1, allow_download=True, fewest=ANY, quiet=True)
-    assert asked == [False, True]
-
-
-def test_a_run_that_was_cut_off_goes_on_and_ends_with_the_same_numbers(store: Path, tmp_path: Path) -> None:
-    clips, judges = judged(store)
-    model, asked = loaded(moving=True).model, []
-
-    def predict(batch: Any) -> Tensor:
-        asked.append(len(batch.frames))
-        if len(asked) == limit:
-            raise CutOffError
-        return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
-
-    row, plan = Row("cut", "a digest", predict), Plan(12, batch=4, threads=1)
-    limit = 5  # in the third batch: each asks twice, once for the ignored poke
-    with pytest.raises(CutOffError):
-        score_row(row, clips, judges, plan, tmp_path / "a", quiet=True)
-    asked.clear()
-    limit = 0
-    resumed = score_row(row, clips, judges, plan, tmp_path / "a", quiet=True)
-    assert asked == [4, 4]  # the third batch alone
-    whole = score_row(row, clips, judges, plan, tmp_path / "b", quiet=True)
-    assert resumed.values.keys() == whole.values.keys()
-    for column, values in whole.values.items():
-        np.testing.assert_array_equal(resumed.values[column], values)
-    assert torch.equal(resumed.moments["track Frechet"][0].scatter, whole.moments["track Frechet"][0].scatter)
-    asked.clear()
-    score_row(row, clips, judges, plan, tmp_path / "b", quiet=True)
-    assert asked == []  # it is all there
-
-
-def test_what_is_kept_does_not_grow_with_frames_and_no_frame_is_written(store: Path, tmp_path: Path) -> None:
-    clips, judges = judged(store)
-    sizes = []
-    for count in (4, 24):
-        score_row(reference_rows()[1], clips, judges, Plan(count), tmp_path / str(count), quiet=True)
-        (kept,) = (tmp_path / str(count)).iterdir()
-        sizes.append(kept.stat().st_size)
-    assert sizes[1] - sizes[0] < 20 * 200  # numbers and names; a clip's frames are 15 kB
-
-
-def test_frames_that_are_not_finite_stop_the_run_and_name_row_and_clip(store: Path, tmp_path: Path) -> None:
-    clips, judges = judged(store)
-    broken = Row("broken", "x", lambda batch: torch.where(batch.frames[:, 1:] > 2, 0.0, float("nan")))
-    with pytest.raises(InputError, match=r"^broken predicts frames that are not finite numbers on clip 0"):
-        score_row(broken, clips, judges, Plan(4), tmp_path, quiet=True)
-
-
-def test_clips_are_written_as_videos_where_they_are_asked_for_also_of_what_was_scored_before(
-    store: Path, tmp_path: Path
-) -> None:
-    evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", fewest=ANY, quiet=True)
-    assert not (tmp_path / "videos").exists()
-    evaluate(loaded(), store, num_clips=3, work=tmp_path / "work", videos=tmp_path / "videos", fewest=ANY, quiet=True)
-    (place,) = (tmp_path / "videos").iterdir()
-    assert sorted(p.name for p in place.iterdir()) == ["00000.mp4", "00001.mp4", "00002.mp4"]
-    from poke2vid.media.video import iterate_frames
-
-    frames = list(iterate_frames(place / "00001.mp4"))
-    first = to_uint8(EvaluationClips(Store.open(store), 32, SETTINGS, 0)[1].frames[:1])[0]
-    assert len(frames) == 5 and frames[0].shape == (32, 64, 3)
-    assert np.abs(frames[0][:, :32].astype(float) - first).mean() < 6  # the truth on the left
-    evaluate(
-        loaded(moving=True), store, num_clips=3, videos=tmp_path / "videos", fewest=ANY, quiet=True
-    )  # another model: its own
-    (other,) = set((tmp_path / "videos").iterdir()) - {place}
-    assert (other / "00001.mp4").read_bytes() != (place / "00001.mp4").read_bytes()
-
-
-def test_pixel_errors_of_a_motion_known_by_hand(store: Path, tmp_path: Path) -> None:
-    """A row that shows x_0 shifted as a whole by the poke: it arrives, and its response is the poke's shift everywhere."""
-    clips, judges = judged(store)
-
-    def shifted(batch: Any) -> Tensor:
-        moved = []
-        for frames, (poke,) in zip(batch.frames, batch.pokes, strict=True):
-            steps = [
-                torch.roll(frames[0], tuple(round(c * t / 4) for c in poke.shift[::-1]), (1, 2)) for t in (1, 2, 3, 4)
-            ]
-            moved.append(torch.stack(steps))
-        return torch.stack(moved)
-
-    row = score_row(Row("shifted", "s", shifted), clips, judges, Plan(10), tmp_path, quiet=True)
-    found, copy = (
-        summarised(row),
-        summarised(score_row(reference_rows()[1], clips, judges, Plan(10), tmp_path, quiet=True)),
-    )
-    assert found["poke_epe"].mean < 0.5 * copy["poke_epe"].mean
-    assert found["background"].mean > 0.5 * found["poke_length"].mean  # all of the wall goes along
-    assert copy["background"].mean == 0
-    assert copy["response_epe"].mean == pytest.approx(
-        row.values["response_length"][~np.isnan(row.values["response_length"])].mean()
-    )
-
-
 def test_lpips_is_a_column_where_its_weights_are(store: Path, shared: Path) -> None:
     rows = evaluate(loaded(), store, num_clips=2, weights_dir=shared / "weights", fewest=ANY, quiet=True).rows
     for column in ("lpips", "lpips_alex", "lpips_vgg"):
@@ -497,7 +173,7 @@ def test_lpips_is_a_column_where_its_weights_are(store: Path, shared: Path) -> N
     (chosen,) = {
         c
         for c in evaluate(
-            loaded(), store, num_clips=2, weights_dir=shared / "weights", lpips=("alex",), quiet=True
+            loaded(), store, num_clips=2, weights_dir=shared / "weights", lpips=("alex",), fewest=ANY, quiet=True
         ).rows["copy"]
         if "lpips" in c
     }
@@ -505,7 +181,7 @@ def test_lpips_is_a_column_where_its_weights_are(store: Path, shared: Path) -> N
 
 
 def test_a_model_without_a_training_run_is_judged_at_the_papers_horizon(store: Path) -> None:
-    with pytest.raises(InputError, match=r"flow at lags \[4\] but this training needs \[10\]"):
+    with pytest.raises(InputError, match=r"flow at lags \[4\] but \[10\] are needed"):
         evaluate(loaded(about={}), store, num_clips=1, fewest=ANY, quiet=True)
 
 
@@ -524,3 +200,9 @@ def test_a_report_is_written_for_people_and_for_programs(tmp_path: Path, report:
     assert all(line.count("|") == header.count("|") for line in rows)
     for column in report.rows["model"]:
         assert f"- `{column}`: {columns('heldout')[column]}" in text
+
+
+def test_a_small_store_is_evaluated_without_distances_and_says_why(store: Path) -> None:
+    report = evaluate(loaded(), store, num_clips=8, quiet=True)
+    assert report.distances["model"] == {} and report.floors == {} and report.rows["model"]
+    assert "- track Frechet: too few clips: 8 and " in report.to_markdown()

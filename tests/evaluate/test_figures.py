@@ -15,13 +15,13 @@ from torch import nn
 
 from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
-from poke2vid.evaluate.figures.layout import Strip, cycled, enlargement, enrolment, flow_scale, moments
+from poke2vid.evaluate.figures.layout import Strip, cycled, enrolment, flow_scale, moments
 from poke2vid.evaluate.figures.poke_file import read_pokes
 from poke2vid.evaluate.figures.selection import background_poke, choose_clips, user_pokes
 from poke2vid.evaluate.figures.write import write_figures
 from poke2vid.evaluate.neighbours.generalisation import unseen_videos
 from poke2vid.media.video import iterate_frames
-from poke2vid.media.viz import ARROW
+from poke2vid.media.viz import ARROW, enlargement
 from poke2vid.model.files import PAPER_BASE, LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.players.named import load_beside
@@ -56,7 +56,8 @@ def columns_of(picture: np.ndarray, count: int, factor: int) -> list[np.ndarray]
 
 
 def test_small_frames_are_enlarged_and_large_ones_are_not() -> None:
-    assert (enlargement(64, 64), enlargement(32, 32), enlargement(128, 128), enlargement(512, 300)) == (3, 6, 2, 1)
+    for size, factor in (((64, 64), 3), ((32, 32), 6), ((128, 128), 2), ((512, 300), 1)):
+        assert enlargement(np.zeros((*size, 3), np.uint8), 192) == factor
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_pokes_of_a_file_are_read_by_clip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("nothing", "is not a JSON file of pokes"),
+        ("nothing", "the file of pokes .* is not a JSON file"),
         ('[{"clip": 0, "at": [1, 1], "shift": [1, 1]}]', "0.clip"),
         ('[{"clip": 1, "at": [1, 1], "shift": [1, 1], "kind": "x"}]', "kind"),
         ('[{"clip": 3, "at": [1, 1], "shift": [1, 1]}]', "there are clips 1 to 2"),
@@ -229,8 +230,9 @@ def test_clips_are_of_the_test_split_and_their_own_flow_pokes_them(store: Store)
         assert clip.video in names and clip.frames.shape == (5, 32, 32, 3)
         video = next(v for v in store.split("test") if v.name == clip.video)
         assert (clip.frames == np.array(video.frames[clip.start : clip.start + 5])).all()
-        x, y = (round(c) for c in clip.simulated.location)
-        assert video.flow(4, clip.start)[:, y, x].tolist() == pytest.approx(clip.simulated.shift)
+        simulated = clip.pokes["simulated poke"]
+        x, y = (round(c) for c in simulated.location)
+        assert video.flow(4, clip.start)[:, y, x].tolist() == pytest.approx(simulated.shift)
     users = ["user poke 1", "user poke 2", "user poke 3"]
     assert list(clips[0].pokes) == ["simulated poke", *users, "background poke"]
     assert list(clips[1].pokes) == ["simulated poke", "user poke 1", "background poke"]
@@ -292,7 +294,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(
 
 def test_wrong_fields_of_a_file_of_pokes_are_named_in_plain_words(tmp_path: Path) -> None:
     (tmp_path / "pokes.json").write_text('[{"clip": 0, "at": [1, null], "shift": [2, 1], "more": 1}]')
-    with pytest.raises(InputError, match=r"are wrong: 0\.clip: .*; 0\.at\.1: .*; 0\.more: ") as refused:
+    with pytest.raises(InputError, match=r"is wrong: 0\.clip: .*; 0\.at\.1: .*; 0\.more: ") as refused:
         read_pokes(tmp_path / "pokes.json", 1, 32, "shift")
     assert "Value error" not in str(refused.value)
 
@@ -300,10 +302,10 @@ def test_wrong_fields_of_a_file_of_pokes_are_named_in_plain_words(tmp_path: Path
 def test_a_store_that_does_not_fit_the_model_is_refused(store: Store, tmp_path: Path) -> None:
     other = loaded()
     other = replace(other, model=PokeVideo(replace(TINY.model, resolution=64, channels=4)))
-    with pytest.raises(InputError, match="frames of 32 pixels and the model makes 64"):
+    with pytest.raises(InputError, match="frames of 32 pixels and the model takes 64"):
         write_figures(other, store.path, tmp_path / "out")
     far = LoadedModel(loaded().model, {}, Path("x"))  # the paper's horizon, which the store has no flow for
-    with pytest.raises(InputError, match="arrive after 10 frames"):
+    with pytest.raises(InputError, match=r"lags \[2, 4\] but \[10\] are needed"):
         write_figures(far, store.path, tmp_path / "out")
 
 

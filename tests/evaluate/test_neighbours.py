@@ -241,7 +241,7 @@ def test_wrong_input_is_told_in_one_sentence(
         neighbours([picture], tmp_path, output, model)
     with pytest.raises(InputError, match=r"no split 'validation'; choose one of train, test"):
         neighbours([picture], store.path, output, model, split="validation")
-    with pytest.raises(InputError, match=r"suffix must be one of \.png, \.json"):
+    with pytest.raises(InputError, match=r"no known kind; let the name end in \.png, \.json"):
         neighbours([picture], store.path, [tmp_path / "grid.mp4"], model)
     with pytest.raises(InputError, match=r"name that ends in \.faiss"):
         neighbours([picture], store.path, output, model, index=picture)

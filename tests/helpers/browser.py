@@ -83,7 +83,7 @@ def opened(browser: Any, url: str, **context: Any) -> Any:
     return page
 
 
-AS_OPENED = """async () => {
+AS_OPENED = """async (patience) => {
     const { engine, player, stage } = poke2vid;
     for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
     delete engine.step; // what a test put in their place
@@ -93,9 +93,12 @@ AS_OPENED = """async () => {
     player.rate = 25;
     document.getElementById('mode-pull').click();
     stage.nextPointer = 0;
-    const before = stage.picture;
+    const before = stage.picture, end = performance.now() + patience;
     document.querySelector('#examples button').click();
-    while (stage.picture === before) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (stage.picture === before) {
+        if (performance.now() > end) throw new Error('the example was never shown');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     player.setRest(engine.info.defaultRest);
     await player.reset();
     document.getElementById('toast').hidden = true;
@@ -117,8 +120,10 @@ class SharedPage:
         """The page for one test; what it complains of meanwhile fails that test."""
         if self._page is None:
             self._page = self._open_page()
+            self._viewport = self._page.viewport_size
         else:
-            self._page.evaluate(AS_OPENED)
+            self._page.set_viewport_size(self._viewport)
+            self._page.evaluate(AS_OPENED, PATIENCE_MS)
         page, failed = self._page, session.testsfailed
         yield page
         complaints = list(page.complaints)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import poke2vid
+from poke2vid.live.animator import load
 from poke2vid.live.law_of_rest import LiveModel
-from poke2vid.live.session import load
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import rasterise
@@ -71,7 +71,9 @@ def test_what_nothing_touches_stays_to_the_bit_and_the_trained_dynamics_alone_wo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("picture", "steps"), [("robot", 100), ("flower", LONG), ("person", 100)])
-def test_the_base_model_leaves_a_picture_alone_for_a_thousand_steps(picture: str, steps: int) -> None:
+def test_a_trained_model_leaves_a_picture_alone_for_a_hundred_steps_and_for_a_thousand(
+    picture: str, steps: int
+) -> None:
     animator = load("small64")
     session = animator.open(EXAMPLES / f"{picture}.jpg")
     for _ in range(steps):

@@ -14,9 +14,9 @@ import pytest
 
 import poke2vid
 from poke2vid.files import write_json
+from poke2vid.live.animator import load
 from poke2vid.live.canvas import resize
 from poke2vid.live.script import Script, read_script, replay, schema
-from poke2vid.live.session import load
 from poke2vid.media.pictures import read_picture, write_picture
 
 PACKAGE = Path(poke2vid.__file__).parent

@@ -8,8 +8,9 @@ import pytest
 from small_session import Slider, frames, model, moves, picture
 
 from poke2vid.files import read_tensors, write_tensors
+from poke2vid.live.animator import Animator, load
 from poke2vid.live.script import Script, recorded, replay
-from poke2vid.live.session import Animator, Session, load
+from poke2vid.live.session import Session
 from poke2vid.model.files import save_model
 from poke2vid.types import InputError, Rest
 

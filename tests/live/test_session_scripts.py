@@ -10,8 +10,9 @@ import pytest
 import torch
 from small_session import RESOLUTION, Slider, frames, model, moves, picture
 
+from poke2vid.live.animator import Animator
 from poke2vid.live.script import Script, read_script, replay
-from poke2vid.live.session import Animator, Session
+from poke2vid.live.session import Session
 from poke2vid.pokes import rasterise
 from poke2vid.types import InputError, Poke
 

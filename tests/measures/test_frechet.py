@@ -139,31 +139,6 @@ def test_merging_counts_both_and_changes_neither():
     assert torch.equal(a.scatter, before[2])
 
 
-def test_what_was_interrupted_goes_on_as_if_nothing_had_happened(tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    features = correlated(60, 5, seed=4)
-    whole, first = Moments.empty(5), Moments.empty(5)
-    for part in features.split(20):
-        whole = whole.merge(Moments.of(part))
-    first = first.merge(Moments.of(features[:20]))
-    save_file(first.state(), tmp_path / "moments.safetensors")
-    resumed = Moments.from_state(load_file(tmp_path / "moments.safetensors"))
-    for part in features[20:].split(20):
-        resumed = resumed.merge(Moments.of(part))
-    assert resumed.count == 60
-    assert torch.equal(resumed.mean, whole.mean)
-    assert torch.equal(resumed.scatter, whole.scatter)
-
-
-def test_a_saved_state_is_a_copy():
-    moments = Moments.of(correlated(5, 3, 1))
-    state = moments.state()
-    moments = moments.merge(Moments.of(correlated(5, 3, 2)))
-    assert Moments.from_state(state).count == 5
-    assert close(Moments.from_state(state), Moments.of(correlated(5, 3, 1)))
-
-
 # Refusals
 
 
@@ -192,13 +167,6 @@ def test_features_of_two_extractors_are_not_compared():
         frechet_distance(Moments.empty(400), Moments.empty(600))
     with pytest.raises(InputError, match="3 and of 4"):
         Moments.empty(3).merge(Moments.of(normal(5, 4)))
-
-
-def test_what_is_no_state_is_refused():
-    good = Moments.of(normal(5, 3)).state()
-    for bad in ({}, good | {"scatter": torch.zeros(3, 4)}, {"mean": torch.zeros(3)}):
-        with pytest.raises(InputError, match="not moments"):
-            Moments.from_state(bad)
 
 
 # Bias

@@ -11,7 +11,7 @@ import poke2vid
 from poke2vid.cli import main
 from poke2vid.evaluate.structure.correlators import FieldCorrelator, correlator_for
 from poke2vid.evaluate.structure.maps import Settings
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.model.files import load_player, save_touch_video
 from poke2vid.model.subject import U2Net, WithSubject, with_subject
 from poke2vid.model.touch_encoder import TouchConfig

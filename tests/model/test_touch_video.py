@@ -8,8 +8,9 @@ import pytest
 import torch
 from knowing import SMALL, Knows, picture
 
+from poke2vid.live.animator import load
 from poke2vid.live.canvas import Canvas
-from poke2vid.live.session import Session, load
+from poke2vid.live.session import Session
 from poke2vid.model.carry import background, backward, composed, filled, layers, scatter
 from poke2vid.model.files import load_model, load_player, save_touch_video
 from poke2vid.model.swing import FPS, rest_of

@@ -12,7 +12,7 @@ from known_disc import BRIEF, LAST, POKES, SIDE, TINY, Counting, Disc, T, Wrong,
 from torch import Tensor, nn
 
 from poke2vid.evaluate.bench.roles import poke_of, roles_of
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.players.named import load_players

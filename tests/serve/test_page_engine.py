@@ -30,9 +30,10 @@ from page_probe import (
 
 from poke2vid.export.run import export_model, graphs_of
 from poke2vid.export.site import STATIC, Files, site_files
+from poke2vid.live.animator import load
 from poke2vid.live.canvas import Canvas
 from poke2vid.live.law_of_rest import LiveModel
-from poke2vid.live.session import Session, load
+from poke2vid.live.session import Session
 from poke2vid.measures import correlation
 from poke2vid.media.pictures import read_picture
 from poke2vid.model.config import ModelConfig

@@ -26,8 +26,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from poke2vid.cli import app
+from poke2vid.live.animator import load
 from poke2vid.live.script import read_script, replay
-from poke2vid.live.session import load
 from poke2vid.media.pictures import read_picture
 
 pytestmark = pytest.mark.slow

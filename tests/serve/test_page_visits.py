@@ -20,8 +20,8 @@ from page_actions import (
     wait_for_frames,
 )
 
+from poke2vid.live.animator import load
 from poke2vid.live.script import Script, replay
-from poke2vid.live.session import load
 
 pytestmark = pytest.mark.slow
 

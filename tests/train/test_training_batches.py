@@ -177,7 +177,7 @@ def test_waypoints_are_the_flow_to_earlier_frames_and_turn_with_the_clip(store: 
 
 
 def test_a_store_without_the_waypoints_lags_says_how_to_prepare_it(store: Store) -> None:
-    with pytest.raises(InputError, match=r"lags \[2, 4\] but this training needs \[3, 4\]; .* --lag 3 --lag 4"):
+    with pytest.raises(InputError, match=r"lags \[2, 4\] but \[3, 4\] are needed; .* --lag 3 --lag 4"):
         clips(store, waypoints=(3,))
 
 

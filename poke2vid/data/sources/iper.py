@@ -38,8 +38,10 @@ def _names(raw: Path, file: str) -> frozenset[str]:
         raise InputError(f"there is no {file}, the list of the training videos, in it or beside it")
     try:
         lines = path.read_text(encoding="utf-8-sig").split()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError(f"cannot read {path}: {reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text") from error
     names = frozenset(line.strip("/").replace("/", "_") for line in lines)
     if not names or not all(NAME.fullmatch(name) for name in names):
         raise InputError(f"{path} is no list of lines like 001/1/1")

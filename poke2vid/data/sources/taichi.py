@@ -7,6 +7,7 @@ vanished are missing from everybody's copy, so the table (if it lies in the fold
 import csv
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import cast, get_args
 
 from poke2vid.data.sources.dataset import DataSet, Listing, count, files_in, named, stem
 from poke2vid.data.sources.folder import PassedOver, SourceVideo
@@ -40,8 +41,8 @@ def find(raw: Path) -> Listing:
 def _split(raw: Path, video: SourceVideo, table: dict[tuple[str, int, int], str]) -> Split | None:
     """The split by the folder that the loading script has chosen, or by its table."""
     for part in (*video.path.relative_to(raw).parts[:-1], table.get(_row(stem(video)), "")):
-        if part == "train" or part == "test":
-            return part
+        if part in get_args(Split):
+            return cast(Split, part)
     return None
 
 

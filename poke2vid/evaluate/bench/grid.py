@@ -12,14 +12,12 @@ from poke2vid.evaluate.bench.roles import play, poke_of, roles_of
 from poke2vid.evaluate.bench.run import first_of_each_family
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
-from poke2vid.media.viz import draw_pokes, enlarge, enlarged_poke, grid
+from poke2vid.media.viz import LargePicture, Picture, draw_pokes, enlarge, enlarged_poke, enlargement, grid
 from poke2vid.players.player import PokePlayer
 from poke2vid.players.references import ShiftPatch
 from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
 
-Picture = UInt8[np.ndarray, "h w 3"]
-LargePicture = UInt8[np.ndarray, "h2 w2 3"]  # enlarged for viewing
 COLUMNS = 6  # of a sheet: the first frame and five moments, the last frame among them
 _SMALLEST = 128  # pixels per side that small frames are enlarged to, about
 
@@ -84,7 +82,7 @@ def write_grid(
 
 def _drawn(first: Picture, frames: UInt8[np.ndarray, "t h w 3"], record: PokeRecord) -> list[LargePicture]:
     """Frame 0 and those after it, enlarged, with arrow and target."""
-    factor = max(1, round(_SMALLEST / max(first.shape[:2])))
+    factor = enlargement(first, _SMALLEST)
     pictures = [enlarge(picture, factor) for picture in (first, *frames)]
     poke = poke_of(record)
     return pictures if poke is None else draw_pokes(pictures, [enlarged_poke(poke, factor)])

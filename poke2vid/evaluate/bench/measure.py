@@ -158,7 +158,7 @@ class Measurement:
                     values = {"rest_drift": self._end_motion(number, self._object)}
             found.append(Scores((number,), poke.role, poke.length, values))
         found += self._differences(arrived) + self._ranks(arrived)
-        return [replace(s, values={k: v for k, v in s.values.items() if v == v}) for s in found]
+        return [replace(scores, values=_known(scores.values)) for scores in found]
 
     def _after_shift(self, number: int, poke: PokeRecord, flow: Float[Tensor, "2 h w"]) -> dict[str, float]:
         assert poke.at is not None
@@ -242,8 +242,13 @@ class Measurement:
         return torch.from_numpy(np.array(self._scene.visible(number, frame)))
 
 
+def _known(values: dict[str, float]) -> dict[str, float]:
+    """Values that could be measured: what is NaN, such as the motion of no pixels, is left out."""
+    return {column: value for column, value in values.items() if value == value}
+
+
 def long_drift(scene: TrueScene, poke: int, late: UInt8[np.ndarray, "h w 3"], tracker: FlowChain) -> Scores:
     """Drift of the object from its place by the frame `late`, long after the poke `poke`, of role "none"."""
     (flow,) = tracker([scene.first, late])  # skips the frames between
     drift = motion.mean_motion(torch.from_numpy(flow), torch.from_numpy(np.array(scene.part_ids)) > 0)
-    return Scores((poke,), "none", 0.0, {"long_drift": drift})
+    return Scores((poke,), "none", 0.0, _known({"long_drift": drift}))

@@ -1,6 +1,5 @@
 """Report of a benchmark: every column for every player, over all scenes and by family, with intervals over scenes."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,14 +14,15 @@ from poke2vid.measures.statistics import Interval, cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS, columns
 from poke2vid.media.pictures import write_picture
 from poke2vid.players.named import REFERENCES, TRUTHS, reference_players
-from poke2vid.types import InputError
 
 OVERALL = "all"  # the scope of all families together
 PAIRED = ("poke_epe", "followed_epe", "response_epe")  # columns in which players are compared poke by poke
 FOLLOWED = 100 / 3  # % of a poke's length: a point that the tracker misses by more in the true frames is not followed
 BEATEN = tuple(sorted(reference_players(arrive=1)))  # references that every other row is compared with
 _TRUTH = {"oracle": "truth, tracked", "exact": "truth"}  # names of those rows in plots
-Results = Mapping[str, Mapping[str, Sequence[Scores]]]  # player -> scene -> scores
+Scenes = Mapping[str, Sequence[Scores]]  # scene -> scores of a player
+Results = Mapping[str, Scenes]  # by player
+Values = Mapping[tuple[str, tuple[int, ...]], float]  # (scene, pokes) -> value of a column
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,13 @@ class BenchReport:
         """One line for a log."""
         rows, shown = self.rows[OVERALL], self.players
         named = [*shown, *(name for name in (*BEATEN, "oracle") if name not in shown)]
-        obeyed, understood = (
-            ", ".join(
-                f"{name} {rows[name][column].mean:.3g}" if column in rows[name] else f"{name} -" for name in named
-            )
-            for column in ("poke_epe", "response_epe")
-        )
-        scenes = self.about["scenes"]
-        return f"{self.about['bench']}, {scenes} scenes: poke-EPE {obeyed} px; response-EPE {understood} px"
+
+        def means(column: str) -> str:
+            cells = {name: rows[name].get(column) for name in named}
+            return ", ".join(f"{name} {cell.mean:.3g}" if cell else f"{name} -" for name, cell in cells.items())
+
+        measured = f"poke-EPE {means('poke_epe')} px; response-EPE {means('response_epe')} px"
+        return f"{self.about['bench']}, {self.about['scenes']} scenes: {measured}"
 
     def to_json(self) -> dict[str, Any]:
         return {"about": self.about, "columns": columns("bench"), **asdict(self)}
@@ -147,27 +146,6 @@ class BenchReport:
                 write_picture(folder / f"{column}{end}.png", bars(shown, title))
 
 
-def read_report(folder: Path) -> BenchReport:
-    """Reads the report that `BenchReport.write` wrote; raises InputError if there is none or it is damaged."""
-    file = folder / "report.json"
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-        rows, differences = (
-            {
-                part: {name: {column: Average(**cell) for column, cell in row.items()} for name, row in named.items()}
-                for part, named in values[field].items()
-            }
-            for field in ("rows", "differences")
-        )
-        responses = {
-            scope: {player: [(x, y) for x, y in points] for player, points in named.items()}
-            for scope, named in values["responses"].items()
-        }
-        return BenchReport(dict(values["about"]), rows, differences, responses)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is missing or damaged; run `poke2vid bench run` again.") from error
-
-
 def summarise(results: Results, families: Mapping[str, str], about: Mapping[str, Any], seed: int) -> BenchReport:
     """Report of all results; `families` maps scene names to families."""
     results, scopes = _with_followed(results), {OVERALL: set(families)}
@@ -207,8 +185,8 @@ def _with_followed(results: Results) -> Results:
     }
 
 
-def _values(scenes: Mapping[str, Sequence[Scores]], column: str) -> dict[tuple[str, tuple[int, ...]], float]:
-    """Values of a column where it was measured: (scene, pokes) -> value."""
+def _values(scenes: Scenes, column: str) -> Values:
+    """Values of a column where it was measured."""
     return {
         (scene, sample.pokes): sample.values[column]
         for scene, samples in scenes.items()
@@ -217,41 +195,33 @@ def _values(scenes: Mapping[str, Sequence[Scores]], column: str) -> dict[tuple[s
     }
 
 
-def _averages(values: Mapping[str, Sequence[tuple[str, float]]], seed: int, differences: bool = False) -> Averages:
-    """Averages by column of (scene, value) pairs, or of differences; a column without any is left out."""
+def _averages(found: Mapping[str, Values], seed: int, differences: bool = False) -> Averages:
+    """Averages by column of values, or of differences; a column without any is left out."""
     row = {}
-    for column, pairs in values.items():
-        if pairs:
-            scenes = [scene for scene, _ in pairs]
-            mean = cluster_mean([value for _, value in pairs], scenes, seed)
+    for column, values in found.items():
+        if values:
+            scenes = [scene for scene, _ in values]
+            mean = cluster_mean([*values.values()], scenes, seed)
             mean = mean if differences else mean.within(MEASURES[column].span)
-            row[column] = Average(mean.mean, mean.low, mean.high, len(pairs), len(set(scenes)))
+            row[column] = Average(mean.mean, mean.low, mean.high, len(values), len(set(scenes)))
     return row
 
 
-def _row(scenes: Mapping[str, Sequence[Scores]], within: set[str], seed: int) -> Averages:
-    found = {column: _values(scenes, column).items() for column in REPORTS["bench"]}
-    return _averages(
-        {c: [(scene, v) for (scene, _), v in pairs if scene in within] for c, pairs in found.items()}, seed
-    )
+def _row(scenes: Scenes, within: set[str], seed: int) -> Averages:
+    kept = {scene: scores for scene, scores in scenes.items() if scene in within}
+    return _averages({column: _values(kept, column) for column in REPORTS["bench"]}, seed)
 
 
-def _difference(
-    player: Mapping[str, Sequence[Scores]], reference: Mapping[str, Sequence[Scores]], seed: int
-) -> Averages:  # fmt: skip
+def _difference(player: Scenes, reference: Scenes, seed: int) -> Averages:
     """Player minus reference over the pokes that both played; pairs stay together when scenes are resampled."""
-    found = {column: (_values(player, column), _values(reference, column)) for column in PAIRED}
-    return _averages(
-        {
-            c: [(key[0], ours[key] - theirs[key]) for key in ours if key in theirs]
-            for c, (ours, theirs) in found.items()
-        },
-        seed,
-        differences=True,
-    )
+    found = {}
+    for column in PAIRED:
+        ours, theirs = _values(player, column), _values(reference, column)
+        found[column] = {key: ours[key] - theirs[key] for key in ours if key in theirs}
+    return _averages(found, seed, differences=True)
 
 
-def _responses(scenes: Mapping[str, Sequence[Scores]], within: set[str]) -> list[tuple[float, float]]:
+def _responses(scenes: Scenes, within: set[str]) -> list[tuple[float, float]]:
     """Pairs (mean length, mean response) of the shifts of every asked length, in pixels, shortest first."""
     groups: dict[float, list[tuple[float, float]]] = {}
     for sample in (sample for scene in sorted(within) for sample in scenes[scene]):

@@ -8,24 +8,25 @@ from jaxtyping import UInt8
 from poke2vid.players.player import PokePlayer, checked_frames
 from poke2vid.pokebench.records import PokeRecord, PokeRole
 from poke2vid.pokebench.scene import TrueScene
-from poke2vid.types import Poke
+from poke2vid.types import Poke, PokeKind
 
 ALL_ROLES: frozenset[PokeRole] = frozenset(get_args(PokeRole))
 
 
 def roles_of(player: PokePlayer) -> frozenset[PokeRole]:
     """Roles that a player can be asked for; the columns of others stay empty."""
-    impulses: frozenset[PokeRole] = frozenset({"impulse"})
-    shifts = ALL_ROLES - impulses - {"none"}
-    known = {"shift": shifts, "impulse": impulses}
-    return frozenset[PokeRole]({"none"}).union(*(known[kind] for kind in player.kinds))
+    return frozenset(role for role in ALL_ROLES if role == "none" or _kind_of(role) in player.kinds)
 
 
 def poke_of(record: PokeRecord) -> Poke | None:
     """The poke of a record; None for the role without one."""
     if record.at is None:
         return None
-    return Poke(record.at, record.shift, "impulse" if record.role == "impulse" else "shift")
+    return Poke(record.at, record.shift, _kind_of(record.role))
+
+
+def _kind_of(role: PokeRole) -> PokeKind:
+    return "impulse" if role == "impulse" else "shift"
 
 
 def play(

@@ -6,13 +6,12 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from poke2vid.evaluate.bench import measure
@@ -26,7 +25,7 @@ from poke2vid.players.named import REFERENCES, TRUTHS, reference_players
 from poke2vid.players.player import PokePlayer
 from poke2vid.pokebench.scene import TrueScene
 from poke2vid.pretrained.features import Lpips
-from poke2vid.processes import Died, Tick, run_jobs
+from poke2vid.processes import Died, Tick, one_thread, run_jobs
 from poke2vid.tracking.trackers import bench_tracker, lpips_if_found
 from poke2vid.types import InputError
 
@@ -190,7 +189,7 @@ class _Worker:
         if self._scene is None or self._scene.name != job.scene.name:
             self._scene = _SceneCache(job.scene)
         try:
-            with _one_thread():
+            with one_thread():  # several cores are for several workers
                 scores = (self._long_drift if job.long else self._scores)(job.row, self._scene)
             write_json(job.file, {"key": job.key, "samples": [asdict(one) for one in scores]})
         except InputError as error:
@@ -215,17 +214,6 @@ class _Worker:
                 late = play(row, player, scene, number, LONG_FRAMES)[-1]
                 return [measure.long_drift(scene, number, late, self._tracker)]
         return []
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Limits torch to one thread: sums depend on it in the last bits; several cores are for several workers."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _timing(scenes: Sequence[TrueScene], arrive: int) -> Timing:

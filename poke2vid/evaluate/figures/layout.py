@@ -6,15 +6,26 @@ Works on frames, pokes and flow from any source.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from poke2vid.media.viz import caption, caption_width, draw_pokes, enlarge, enlarged_poke, flow_colours, flow_key
+from poke2vid.media.viz import (
+    LargePicture,
+    caption,
+    caption_width,
+    draw_pokes,
+    enlarge,
+    enlarged_poke,
+    enlargement,
+    flow_colours,
+    flow_key,
+)
 from poke2vid.types import Poke
 
-LargePicture = UInt8[np.ndarray, "_ _ 3"]  # enlarged, or several beside each other
 COLUMNS = 6  # of an enrolment, after that of x_0, at most
+CYCLES = 3  # of a video
 _SIDE = 192  # pixels of a shown frame's longer side, up to the nearest whole multiple of its own
 _LINE, _GAP = 24, 4  # pixels: the height of a line of text, and the white between two pictures
 _KEY = 48  # pixels, the side of the disc that explains flow colours
@@ -40,11 +51,6 @@ class Strip:
     flow: Float32[np.ndarray, "2 h w"] | None = None
 
 
-def enlargement(height: int, width: int) -> int:
-    """Factor by which frames of this size are enlarged for viewing."""
-    return max(1, round(_SIDE / max(height, width)))
-
-
 def moments(T: int) -> list[int]:
     """Frames of 1 ... T that an enrolment shows: at most `COLUMNS`, at equal steps, and the last: 1, 3, 5, 7, 9, 10."""
     step = max(1, math.ceil(T / (COLUMNS - 1))) if T > COLUMNS else 1
@@ -63,7 +69,8 @@ def enrolment(rows: Sequence[Strip]) -> LargePicture:
     Frame numbers stand above; below the flow, its colour disc and the length of a full colour.
     """
     _require_alike(rows)
-    (length, height, width), factor = rows[0].frames.shape[:3], enlargement(*rows[0].frames.shape[1:3])
+    length, height, width = rows[0].frames.shape[:3]
+    factor = enlargement(rows[0].frames[0], _SIDE)
     shown = [0, *moments(length - 1)]
     label_width = max(caption_width(row.label) for row in rows)
     cell = (_LINE, width * factor)
@@ -83,8 +90,8 @@ def enrolment(rows: Sequence[Strip]) -> LargePicture:
     return _framed(_below(lines))
 
 
-def cycled(rows: Sequence[Sequence[Strip]], fps: float, cycles: int = 3) -> list[LargePicture]:
-    """Frames of a video in which sequences move side by side, all of them `cycles` times (App., "Preliminaries").
+def cycled(rows: Sequence[Sequence[Strip]], fps: float) -> list[LargePicture]:
+    """Frames of a video in which sequences move side by side, all of them three times (App., "Preliminaries").
 
     Labels stand above each column, "cycle 1/3" at the bottom left and the rate at the bottom right.
 
@@ -95,14 +102,14 @@ def cycled(rows: Sequence[Sequence[Strip]], fps: float, cycles: int = 3) -> list
     first = rows[0]
     _require_alike([column for row in rows for column in row])
     assert all([c.label for c in row] == [c.label for c in first] for row in rows), "one header for all lines"
-    length, width, factor = len(first[0].frames), first[0].frames.shape[2], enlargement(*first[0].frames.shape[1:3])
+    length, width, factor = len(first[0].frames), first[0].frames.shape[2], enlargement(first[0].frames[0], _SIDE)
     header = _beside([caption(column.label, _LINE, width * factor, "centre") for column in first])
     drawn = [[_drawn(column, range(length), factor) for column in row] for row in rows]
     bodies = [_below([header, *(_beside([column[i] for column in row]) for row in drawn)]) for i in range(length)]
     half = header.shape[1] // 2
     frames = []
-    for cycle in range(cycles):
-        said = caption(f"cycle {cycle + 1}/{cycles}", _LINE, half)
+    for cycle in range(1, CYCLES + 1):
+        said = caption(f"cycle {cycle}/{CYCLES}", _LINE, half)
         rate = caption(f"{fps:g} fps", _LINE, header.shape[1] - half, "right")
         frames += [_framed(_below([body, np.concatenate((said, rate), axis=1)])) for body in bodies]
     return frames
@@ -134,18 +141,15 @@ def _key(largest: float, width: int) -> LargePicture:
     return _beside([said, flow_key(_KEY)])
 
 
-def _beside(pictures: Sequence[LargePicture]) -> LargePicture:
-    """Joins pictures of one height from left to right."""
-    gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
+def _joined(pictures: Sequence[LargePicture], axis: int) -> LargePicture:
+    """Joins pictures with white between them: of one width from top to bottom (0), or of one height side by side (1)."""
+    height, width = pictures[0].shape[:2]
+    gap = np.full((_GAP, width, 3) if axis == 0 else (height, _GAP, 3), 255, np.uint8)
     parts = [part for picture in pictures for part in (picture, gap)]
-    return np.concatenate(parts[:-1], axis=1)
+    return np.concatenate(parts[:-1], axis=axis)
 
 
-def _below(pictures: Sequence[LargePicture]) -> LargePicture:
-    """Joins pictures of one width from top to bottom."""
-    gap = np.full((_GAP, pictures[0].shape[1], 3), 255, np.uint8)
-    parts = [part for picture in pictures for part in (picture, gap)]
-    return np.concatenate(parts[:-1], axis=0)
+_beside, _below = partial(_joined, axis=1), partial(_joined, axis=0)
 
 
 def _framed(picture: LargePicture) -> LargePicture:

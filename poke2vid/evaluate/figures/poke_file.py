@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from poke2vid import pokes as poking
-from poke2vid.files import fault_of, read_json
-from poke2vid.live.script import Pixels
+from poke2vid.live.script import Pixels, read_written
 from poke2vid.types import InputError, Poke, PokeKind
 
 
@@ -32,14 +31,7 @@ def read_pokes(path: Path, num_clips: int, side: int, kind: PokeKind) -> dict[in
         InputError: if the file is missing, is no JSON or breaks the format (names every wrong field), or a poke lies
             outside the frame or belongs to no clip.
     """
-    try:
-        entries = TypeAdapter(list[UserPoke]).validate_python(read_json(path))
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file of pokes {path}; check the path.") from error
-    except ValidationError as error:
-        raise InputError(f"the pokes in {path} are wrong: {'; '.join(map(fault_of, error.errors()))}.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file of pokes that can be read ({error}).") from error
+    entries = read_written(path, "file of pokes", TypeAdapter(list[UserPoke]).validate_python)
     found: dict[int, list[Poke]] = {}
     for number, entry in enumerate(entries):
         if entry.clip > num_clips:

@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from poke2vid import pokes as poking
-from poke2vid.data.splits import require_videos
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import trained_data
 from poke2vid.media.pictures import to_uint8
@@ -46,10 +45,6 @@ class FigureClip:
     frames: UInt8[np.ndarray, "t h w 3"]
     pokes: dict[str, Poke]
 
-    @property
-    def simulated(self) -> Poke:
-        return self.pokes["simulated poke"]
-
 
 def choose_clips(
     loaded: LoadedModel, store: Store, num_clips: int, seed: int, length: int, chosen: Mapping[int, Sequence[Poke]]
@@ -65,7 +60,6 @@ def choose_clips(
             enough and moves enough.
     """
     data, config = replace(trained_data(loaded), waypoints=(), augment=None), loaded.model.config
-    _require_fit(store, config.resolution, data.horizon)
     batches = ClipBatches(
         store, data, config, batch=1, seed=seed, split="test", full_motion=loaded.about.get("full_motion")
     )
@@ -94,20 +88,6 @@ def choose_clips(
     return clips
 
 
-def _require_fit(store: Store, resolution: int, horizon: int) -> None:
-    if store.resolution != resolution:
-        raise InputError(
-            f"the store holds frames of {store.resolution} pixels and the model makes {resolution}; "
-            f"prepare the videos with --resolution {resolution} or name another model."
-        )
-    if horizon not in store.lags:
-        raise InputError(
-            f"the store holds flow at lags {list(store.lags)} and the model's pokes arrive after {horizon} frames; "
-            f"prepare the videos with --lag {horizon}."
-        )
-    require_videos(store, "test")
-
-
 def user_pokes(D: Float[Tensor, "2 h w"], simulated: Poke, generator: Generator) -> list[Poke]:
     """Three pokes as a person might choose: elsewhere on the object, each in another direction, from light to strong.
 
@@ -116,14 +96,14 @@ def user_pokes(D: Float[Tensor, "2 h w"], simulated: Poke, generator: Generator)
         simulated: the clip's own poke; the others are of its kind and keep away from it.
     """
     side, candidates = D.shape[-1], _inner(poking.foreground_mask(D)).nonzero().flip(-1)  # (x, y)
-    first_angle = _uniform(0, 2 * math.pi, generator)
+    first_angle = 2 * math.pi * float(torch.rand((), generator=generator))
     lengths = SHIFT_LENGTHS if simulated.kind == "shift" else IMPULSE_LENGTHS
     found: list[Poke] = []
     for k, share in enumerate(lengths):
         tried = candidates[torch.randint(len(candidates), (_APART,), generator=generator)].tolist()
         taken = [poke.location for poke in (simulated, *found)]
         x, y = max(tried, key=lambda place: min(math.dist(place, other) for other in taken))
-        angle = first_angle + k * 2 * math.pi / len(lengths) + _uniform(-0.5, 0.5, generator)
+        angle = first_angle + k * 2 * math.pi / len(lengths) + float(torch.rand((), generator=generator)) - 0.5
         found.append(Poke((x, y), _inwards((x, y), share * side, angle, side), simulated.kind))
     return found
 
@@ -177,7 +157,3 @@ def _inner(mask: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
         if kept.any():
             return kept
     return mask
-
-
-def _uniform(low: float, high: float, generator: Generator) -> float:
-    return low + (high - low) * float(torch.rand((), generator=generator))

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 from poke2vid.data.store import Store
 from poke2vid.evaluate.figures.layout import Strip, cycled, enrolment, flow_scale
@@ -16,7 +16,7 @@ from poke2vid.evaluate.heldout.clips import trained_data
 from poke2vid.evaluate.neighbours.generalisation import generalisation_grid, unseen_videos
 from poke2vid.evaluate.report import table, write_text
 from poke2vid.flow.estimator import FlowEstimator
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
 from poke2vid.model.files import LoadedModel
@@ -29,14 +29,7 @@ from poke2vid.types import InputError, Poke
 FPS = 5.0  # of the videos: at a recording's 25, the arrow on the first frame would vanish too fast to be seen
 COMPARED = 3  # clips in one comparison (App. A.5)
 OURS = "ours"
-
-
-@dataclass(frozen=True)
-class Written:
-    """A file and what it shows, for the index."""
-
-    name: str
-    shows: str
+Written = dict[str, str]  # a file's name -> what it shows, for the index
 
 
 def write_figures(
@@ -73,15 +66,15 @@ def write_figures(
     ours = SessionPlayer(Animator(loaded.model, loaded.about))
     tracker = best_tracker(weights_dir) if flow else None
     # Clips, comparisons and generalisation
-    written: list[Written] = []
+    written: Written = {}
     scales: dict[int, float] = {}
     for clip in clips:
         rows = rows_of(clip, ours, tracker)
         if flow:
             scales[clip.number] = flow_scale(rows)
-        written += _write_clip(clip, rows, out, fps)
+        written |= _write_clip(clip, rows, out, fps)
     for first in range(0, len(clips), COMPARED) if players else ():
-        written += _write_comparison(clips[first : first + COMPARED], {OURS: ours, **players}, out, fps)
+        written |= _write_comparison(clips[first : first + COMPARED], {OURS: ours, **players}, out, fps)
     # Index of the files
     about = {
         "model": f"{loaded.path}, {loaded.about.get('step', 'unknown')} training steps, digest {ours.digest[:12]}",
@@ -92,21 +85,18 @@ def write_figures(
         "user pokes": "drawn by the seed" if pokes is None else f"{pokes}; drawn by the seed for clips it leaves out",
         "tracker of the flow": tracker.name if tracker is not None else "none, no flow is shown",
     }
-    about |= {f"shown beside: {name}": f"digest {_short(player.digest)}" for name, player in players.items()}
+    for name, player in players.items():  # a model's hash is cut; a reference's digest is words
+        digest = player.digest if " " in player.digest else player.digest[:12]
+        about[f"shown beside: {name}"] = f"digest {digest}"
     write_text(out / "index.md", index(about, written, clips, scales))
     # The search among all training frames comes last: whatever ends it, the rest is there
     if generalisation:
         try:
-            written += _write_generalisation(loaded, store, seed, out)
+            written |= _write_generalisation(loaded, store, seed, out)
         except InputError as error:
             raise InputError(f"all figures but the generalisation are in {out}; of that: {error}") from error
         write_text(out / "index.md", index(about, written, clips, scales))
-    return [*(file.name for file in written), "index.md"]
-
-
-def _short(digest: str) -> str:
-    """A model's hash cut to twelve digits; a named player's digest is words, and stays whole."""
-    return digest if " " in digest else digest[:12]
+    return [*written, "index.md"]
 
 
 def _played(player: PokePlayer, name: str, clip: FigureClip, poke: Poke) -> UInt8[np.ndarray, "t h w 3"]:
@@ -118,38 +108,33 @@ def _played(player: PokePlayer, name: str, clip: FigureClip, poke: Poke) -> UInt
 
 def rows_of(clip: FigureClip, player: PokePlayer, tracker: FlowEstimator | None) -> list[Strip]:
     """Rows of a clip: the truth, and the player's frames after every poke, with the tracker's flow if there is one."""
-    rows = [Strip("truth", clip.frames, (), _flow(clip.frames, tracker))]
-    for label, poke in clip.pokes.items():
-        frames = _played(player, OURS, clip, poke)
-        rows.append(Strip(label, frames, (poke,), _flow(frames, tracker)))
-    return rows
+    rows = [Strip("truth", clip.frames)]
+    rows += [Strip(label, _played(player, OURS, clip, poke), (poke,)) for label, poke in clip.pokes.items()]
+    return rows if tracker is None else [replace(r, flow=tracker(r.frames[0], r.frames[-1])) for r in rows]
 
 
-def _flow(frames: UInt8[np.ndarray, "t h w 3"], tracker: FlowEstimator | None) -> Float32[np.ndarray, "2 h w"] | None:
-    return None if tracker is None else tracker(frames[0], frames[-1])
-
-
-def _write_clip(clip: FigureClip, rows: Sequence[Strip], out: Path, fps: float) -> list[Written]:
+def _write_clip(clip: FigureClip, rows: Sequence[Strip], out: Path, fps: float) -> Written:
     name, of = f"clip_{clip.number}", f"{clip.video}, frames {clip.start} to {clip.start + len(clip.frames) - 1}"
     write_picture(out / f"{name}.png", enrolment(rows))
     write_video(out / f"{name}.mp4", cycled([rows], fps), fps)
     said = ", ".join(row.label for row in rows)
-    return [
-        Written(f"{name}.png", f"{of}: {said}, a row each"),
-        Written(f"{name}.mp4", f"the same side by side, three times at {fps:g} fps (recorded at {clip.fps:g})"),
-    ]
+    return {
+        f"{name}.png": f"{of}: {said}, a row each",
+        f"{name}.mp4": f"the same side by side, three times at {fps:g} fps (recorded at {clip.fps:g})",
+    }
 
 
 def _write_comparison(
     clips: Sequence[FigureClip], players: Mapping[str, PokePlayer], out: Path, fps: float
-) -> list[Written]:
+) -> Written:  # fmt: skip
     """Writes truth and players on the clips' simulated pokes; no arrows, since looks are compared (App. A.5)."""
     lines = []
     for clip in clips:
-        line = [Strip("truth", clip.frames)]
-        for label, player in players.items():
-            line.append(Strip(label, _played(player, label, clip, clip.simulated)))
-        lines.append(line)
+        made = [
+            Strip(label, _played(player, label, clip, clip.pokes["simulated poke"]))
+            for label, player in players.items()
+        ]
+        lines.append([Strip("truth", clip.frames), *made])
     name = f"comparison_{(clips[0].number - 1) // COMPARED + 1}"
     enrolled = [
         Strip(f"{clip.number}: {row.label}", row.frames)
@@ -160,13 +145,13 @@ def _write_comparison(
     write_video(out / f"{name}.mp4", cycled(lines, fps), fps)
     of = f"clip{'s' if len(clips) > 1 else ''} {', '.join(str(clip.number) for clip in clips)}"
     said = ", ".join(["truth", *players])
-    return [
-        Written(f"{name}.png", f"{of} after simulated pokes, not drawn: {said}, a row each"),
-        Written(f"{name}.mp4", f"the same side by side, a line a clip, three times at {fps:g} fps"),
-    ]
+    return {
+        f"{name}.png": f"{of} after simulated pokes, not drawn: {said}, a row each",
+        f"{name}.mp4": f"the same side by side, a line a clip, three times at {fps:g} fps",
+    }
 
 
-def _write_generalisation(loaded: LoadedModel, store: Store, seed: int, out: Path) -> list[Written]:
+def _write_generalisation(loaded: LoadedModel, store: Store, seed: int, out: Path) -> Written:
     """App. B.3's figure: four moving videos, and the nearest training frame of each.
 
     Raises:
@@ -175,18 +160,15 @@ def _write_generalisation(loaded: LoadedModel, store: Store, seed: int, out: Pat
     unseen = unseen_videos(store, loaded.model.poke_kind, seed=seed)
     generalisation_grid(loaded, unseen, store, out / "generalisation.mp4", quiet=True)
     names = ", ".join(item.name for item in unseen)
-    return [
-        Written(
-            "generalisation.mp4",
-            f"first frames of {names}, a row each, poked in four ways; last the nearest training frame",
-        ),
-        Written("generalisation.png", "the same: x_0 with its arrows, and below it the last frames"),
-    ]
+    return {
+        "generalisation.mp4": f"first frames of {names}, a row each, poked in four ways; last the nearest training frame",
+        "generalisation.png": "the same: x_0 with its arrows, and below it the last frames",
+    }
 
 
 def index(
-    about: Mapping[str, str], written: Sequence[Written], clips: Sequence[FigureClip], scales: Mapping[int, float]
-) -> str:
+    about: Mapping[str, str], written: Written, clips: Sequence[FigureClip], scales: Mapping[int, float]
+) -> str:  # fmt: skip
     """Markdown index of the files: their contents and sources.
 
     Args:
@@ -198,7 +180,7 @@ def index(
         "may be a part of the object.", "",
     ]  # fmt: skip
     lines += [f"- {name}: {value}" for name, value in about.items()]
-    lines += ["", *table(["file", "shows"], [[f"[{f.name}]({f.name})", f.shows] for f in written])]
+    lines += ["", *table(["file", "shows"], [[f"[{name}]({name})", shows] for name, shows in written.items()])]
     pokes = []
     for clip in clips:
         for label, poke in clip.pokes.items():

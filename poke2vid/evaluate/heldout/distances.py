@@ -12,6 +12,7 @@ from poke2vid.measures.moments import FEWEST, Moments, frechet_bias, frechet_dis
 from poke2vid.measures.statistics import Interval, jackknife, shown
 
 SPLITS = 6  # random ways to split the videos into halves
+SPAN = (0.0, math.inf)  # of distances
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def distances(row: Measured, real: Measured, fewest: Fewest) -> dict[str, Distan
         left = [(merged(parts, {fold}), merged(real.moments[name], {fold})) for fold in filled]
         without = [frechet_distance(*sides) for sides in left if min(side.count for side in sides) >= FEWEST]
         value = frechet_distance(generated, true)
-        found[name] = Distance(_positive(jackknife(value, without)), tuple(without), generated.count, true.count)
+        found[name] = Distance(jackknife(value, without).within(SPAN), tuple(without), generated.count, true.count)
     return found
 
 
@@ -113,9 +114,8 @@ def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
             halves = merged(parts, chosen), merged(parts, set(range(FOLDS)) - chosen)
             if min(half.count for half in halves) >= FEWEST:
                 apart.append((frechet_distance(*halves), min(half.count for half in halves)))
-        distance, half = (
-            (float(np.mean([d for d, _ in apart])), min(n for _, n in apart)) if apart else (float("nan"), 0)
-        )
+        distance = float(np.mean([d for d, _ in apart])) if apart else float("nan")
+        half = min((n for _, n in apart), default=0)
         bias = frechet_bias(whole, generated, whole.count, seed)
         found[name] = Floor(distance, half, bias, generated, whole.count, whole.dimensions)
     return found
@@ -124,7 +124,7 @@ def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
 def mean_interval(found: Sequence[Distance]) -> Interval:
     """Mean distance of several training seeds on the same clips, with its interval over videos."""
     value, without = _averaged(found)
-    return _positive(jackknife(value, without.tolist()))
+    return jackknife(value, without.tolist()).within(SPAN)
 
 
 def difference(first: Sequence[Distance], second: Sequence[Distance]) -> Interval:
@@ -143,8 +143,3 @@ def merged(parts: list[Moments], without: Set[int] = frozenset()) -> Moments:
     """Moments of all parts except those in `without`."""
     kept = [part for fold, part in enumerate(parts) if fold not in without]
     return reduce(Moments.merge, kept, Moments.empty(parts[0].dimensions))
-
-
-def _positive(interval: Interval) -> Interval:
-    """Clips the lower bound at 0, since no distance is negative; Student's t can fall below."""
-    return interval if math.isinf(interval.high) else Interval(interval.mean, max(0.0, interval.low), interval.high)

@@ -37,7 +37,7 @@ from poke2vid.train.distributed import device_named
 def evaluate(
     loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
-    batch: int = 16, lpips: tuple[LpipsName, ...] | None = None, device: str = "cpu", allow_download: bool = False,
+    lpips: tuple[LpipsName, ...] | None = None, device: str = "cpu", allow_download: bool = False,
     poke_margin: float | None = None, tracker: str = "auto", fewest: Fewest | None = None, quiet: bool = False,
 ) -> HeldoutReport:  # fmt: skip
     """Scores a model, beside copy-the-first-frame and the truth.
@@ -65,13 +65,13 @@ def evaluate(
     judges = find_judges(store, weights_dir, lpips, place, allow_download, tracker).for_clips_of(settings.horizon)
     row, plan = (
         model_row("model", loaded.model, place),
-        Plan(num_clips, distribution_clips, batch, fewest=fewest or Fewest()),
+        Plan(num_clips, distribution_clips, fewest=fewest or Fewest()),
     )
     with TemporaryDirectory() as temporary:
         rows = (*reference_rows(), row)
         found = compare(rows, clips, plan, judges, work or Path(temporary), quiet)
     if videos is not None:
-        write_clips(row, clips, num_clips, videos, batch, quiet)
+        write_clips(row, clips, plan, videos, quiet)
     about = {
         "rows": {row.name: row.digest[:12] for row in rows}, "model": str(loaded.path),
         "model_step": loaded.about.get("step", "unknown"), "code": __version__,
@@ -134,12 +134,8 @@ def compare(
 
 def reference_rows() -> tuple[Row, Row]:
     """Reference rows: the truth, and the first frame repeated."""
-    return Row("truth", "truth 1", None), Row("copy", "copy 1", copy_first, responds=False)
-
-
-def copy_first(batch: Batch) -> Tensor:
-    """Predicts x_0 for every frame."""
-    return batch.frames[:, :1].expand_as(batch.frames[:, 1:])
+    still = Row("copy", "copy 1", lambda batch: batch.frames[:, :1].expand_as(batch.frames[:, 1:]), responds=False)
+    return Row("truth", "truth 1", None), still
 
 
 def model_row(name: str, model: PokeVideo, device: torch.device | None = None) -> Row:
@@ -155,18 +151,16 @@ def _rollout(model: PokeVideo, device: torch.device, batch: Batch) -> Tensor:
         return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
 
 
-def write_clips(
-    row: Row, clips: EvaluationClips, count: int, folder: Path, batch: int = 16, quiet: bool = False
-) -> None:
-    """Writes the first clips as FOLDER/<row>-<digest>/<number>.mp4: truth left, prediction right, both from x_0 on.
+def write_clips(row: Row, clips: EvaluationClips, plan: Plan, folder: Path, quiet: bool = False) -> None:
+    """Writes the plan's clips as FOLDER/<row>-<digest>/<number>.mp4: truth left, prediction right, both from x_0 on.
 
     The digest is of the row and the clips; existing files are left as they are.
     """
     place = folder / f"{row.name}-{digest_of({}, {'row': row.digest, 'clips': clips.key})[:8]}"
-    files = {k: place / f"{k:05d}.mp4" for k in range(min(count, len(clips)))}
+    files = {k: place / f"{k:05d}.mp4" for k in range(min(plan.clips, len(clips)))}
     left = [k for k, file in files.items() if not file.exists()]
-    for first in tqdm(range(0, len(left), batch), unit="batch", desc="videos", disable=True if quiet else None):
-        numbers = left[first : first + batch]
+    for first in tqdm(range(0, len(left), plan.batch), unit="batch", desc="videos", disable=True if quiet else None):
+        numbers = left[first : first + plan.batch]
         samples = [clips[k] for k in numbers]
         for k, sample, x_hat in zip(numbers, samples, predicted(row, stack(samples), numbers), strict=True):
             pair = torch.cat((sample.frames, torch.cat((sample.frames[:1], x_hat))), dim=-1)

@@ -114,7 +114,7 @@ def save(path: Path, measured: Measured, key: Mapping[str, Any], complete: bool)
     tensors = {_VALUES + column: torch.from_numpy(values) for column, values in measured.values.items()}
     for extractor, parts in measured.moments.items():
         for fold, moments in enumerate(parts):
-            tensors |= {f"{_MOMENTS}{extractor}/{fold}/{name}": t for name, t in moments.state().items()}
+            tensors |= {f"{_MOMENTS}{extractor}/{fold}/{k}": torch.as_tensor(v) for k, v in vars(moments).items()}
     write_tensors(path, tensors, {"key": dict(key), "videos": measured.videos, "complete": complete})
 
 
@@ -132,7 +132,9 @@ def load(path: Path, key: Mapping[str, Any]) -> tuple[Measured, bool]:
                 continue
             extractor, fold, part = name.removeprefix(_MOMENTS).rsplit("/", 2)
             states.setdefault(extractor, [{} for _ in range(FOLDS)])[int(fold)][part] = tensor
-        moments = {name: [Moments.from_state(s) for s in parts] for name, parts in states.items()}
+        moments = dict[str, list[Moments]]()
+        for extractor, parts in states.items():
+            moments[extractor] = [Moments(int(part["count"]), part["mean"], part["scatter"]) for part in parts]
         return Measured(values, list(about["videos"]), moments), bool(about["complete"])
     except (InputError, KeyError, ValueError, TypeError, IndexError):  # damaged in any way: measure again
         return Measured(), False

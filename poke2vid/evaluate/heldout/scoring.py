@@ -224,12 +224,8 @@ class _Scorer:
         self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], all_the_way: bool
     ) -> tuple[Flows, np.ndarray | None]:
         """Flow to T/2 and T by the tracker; if asked, also to every frame by the chain, in one pass if they are one."""
-        wanted, each, tracker, chain = (
-            (self._half, self._horizon),
-            range(1, len(frames)),
-            self._own.tracker,
-            self._own.chain,
-        )
+        wanted, each = (self._half, self._horizon), range(1, len(frames))
+        tracker, chain = self._own.tracker, self._own.chain
         path = chain(frames, each) if all_the_way or tracker.name == chain.name else {}
         flows = {k: path[k] for k in wanted} if tracker.name == chain.name else tracker(frames, wanted)
         return flows, np.stack([path[k] for k in each]) if all_the_way else None

@@ -10,26 +10,22 @@ from poke2vid.evaluate.impulse.curves import Curve, ImpulseReport
 from poke2vid.evaluate.plots import RISING, curves
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.video import write_video
-from poke2vid.media.viz import draw_arrow, enlarge, enlarged_poke, grid
+from poke2vid.media.viz import Picture, draw_arrow, enlarge, enlarged_poke, enlargement, grid
 from poke2vid.types import Poke
 
-Picture = UInt8[np.ndarray, "h w 3"]
 _WIDTH = 640  # of one panel, in pixels
 _SMALLEST = 192  # pixels per side that small frames are enlarged to, about
 _HELD = 15  # video frames for which x_0 stands still, so that its arrow can be seen
 _SAMPLES = 6  # moments on a still sheet
 
 
-def plot(report: ImpulseReport, path: Path, rows: Sequence[str] = ("truth", "model")) -> None:
-    """Plots one panel per row: one line per magnitude, and around it the 95 % interval over scenes.
+def plot(report: ImpulseReport, path: Path) -> None:
+    """Plots truth and model, a panel each: one line per magnitude, and around it the 95 % interval over scenes.
 
     Every panel has its own scale, because the units of magnitude do not agree (see `impulse.curves`).
     """
-    panels = [
-        _panel(f"{row}: mean displacement of the object, px", report.curves[row])
-        for row in rows
-        if row in report.curves
-    ]
+    shown = [row for row in ("truth", "model") if row in report.curves]
+    panels = [_panel(f"{row}: mean displacement of the object, px", report.curves[row]) for row in shown]
     write_picture(path, np.concatenate(panels, axis=1))
 
 
@@ -55,18 +51,17 @@ def write_clips(
         pokes: one per column, in pixels of `first`.
         rows: name -> for every poke its frames 1 ... T.
     """
-    factor = max(1, round(_SMALLEST / max(first.shape[:2])))
+    factor = enlargement(first, _SMALLEST)
     arrows = [enlarged_poke(poke, factor) for poke in pokes]
     length = len(next(iter(rows.values()))[0])
     start = grid([[draw_arrow(enlarge(first, factor), arrow) for arrow in arrows] for _ in rows], gap=4)
-    moments = [
-        grid([[enlarge(clip[t], factor) for clip in clips] for clips in rows.values()], gap=4) for t in range(length)
-    ]
+    large = [[[enlarge(picture, factor) for picture in clip] for clip in clips] for clips in rows.values()]
+    moments = [grid([[clip[t] for clip in clips] for clips in large], gap=4) for t in range(length)]
     write_video(path, [start] * _HELD + moments, fps)
     kept = np.linspace(0, length - 1, _SAMPLES).round().astype(int)
     still = [
-        [draw_arrow(enlarge(first, factor), arrows[k]), *(enlarge(clips[k][t], factor) for t in kept)]
-        for k in (0, len(arrows) - 1)
-        for clips in rows.values()
+        [draw_arrow(enlarge(first, factor), arrows[k]), *(clips[k][t] for t in kept)]
+        for k in (0, -1)
+        for clips in large
     ]
     write_picture(path.with_suffix(".png"), grid(still, gap=4))

@@ -2,10 +2,9 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from tqdm import tqdm
 
 from poke2vid.evaluate.impulse.curves import FRAMES, MAGNITUDES, ImpulseReport, Response, curves, summarise
@@ -13,12 +12,12 @@ from poke2vid.evaluate.impulse.figures import plot, write_clips
 from poke2vid.evaluate.impulse.scenes import DIRECTIONS, POINTS, ImpulseScene, impulse_scenes
 from poke2vid.evaluate.report import write_report
 from poke2vid.flow.chain import FlowChain
-from poke2vid.live.session import Animator
+from poke2vid.live.animator import Animator
 from poke2vid.model.files import LoadedModel
 from poke2vid.players.session_player import SessionPlayer
 from poke2vid.simulator.world import FPS, PHYSICS
 from poke2vid.tracking.trackers import bench_tracker
-from poke2vid.types import InputError, Player
+from poke2vid.types import InputError
 
 TRACKED = "truth, tracked"  # the row of true frames through the tracker: its noise floor
 
@@ -36,7 +35,11 @@ def measure_impulses(
         InputError: if the model was not trained on impulses, this machine cannot simulate, or a file cannot be written.
     """
     model = loaded.model
-    require_impulses(model, loaded.path)
+    if model.poke_kind != "impulse":
+        raise InputError(
+            f"{loaded.path} was trained on shifts and does not know impulses; train one with --preset impulse64 or "
+            "impulse_small64."
+        )
     player = SessionPlayer(Animator(model, loaded.about))
     tracker = bench_tracker()
     responses: list[Response] = []
@@ -49,18 +52,16 @@ def measure_impulses(
         shown = [(p, p.frames, played[p.number, p.magnitude]) for p in scene.pokes if p.frames is not None]
         rows = {"truth": [true for _, true, _ in shown], "model": [predicted for _, _, predicted in shown]}
         write_clips(out / "scenes" / f"{scene.name}.mp4", scene.first, [p.poke for p, _, _ in shown], rows, FPS)
-    report = summarise(responses, _about(loaded, scenes, family, seed, tracker, rejected), seed)
+    about = {
+        "scenes": scenes, "family": family, "split": "test", "seed": seed, "points": POINTS, "directions": DIRECTIONS,
+        "magnitudes": list(MAGNITUDES), "frames": FRAMES, "resolution": model.resolution, "tracker": tracker.name,
+        "rejected": dict(rejected), "physics": PHYSICS, "model": str(loaded.path),
+        "step": loaded.about.get("step"), "full_motion": loaded.about.get("full_motion"),
+    }  # fmt: skip
+    report = summarise(responses, about, seed)
     write_report(report, out)
     plot(report, out / "motion.png")
     return report
-
-
-def require_impulses(player: Player, name: Path) -> None:
-    """Raises InputError for a model that was trained on shifts."""
-    if player.poke_kind != "impulse":
-        raise InputError(
-            f"{name} was trained on shifts and does not know impulses; train one with --preset impulse64 or impulse_small64."
-        )
 
 
 def responses_of(
@@ -69,26 +70,10 @@ def responses_of(
     """Object motion after every poke: the truth, the model, and true frames, if any, through the tracker."""
     found = []
     for true in scene.pokes:
-        rows = {"truth": true.flows, "model": _tracked(tracker, scene, played[true.number, true.magnitude])}
-        if true.frames is not None:
-            rows[TRACKED] = _tracked(tracker, scene, true.frames)
+        rows = {"truth": true.flows}
+        for row, frames in (("model", played[true.number, true.magnitude]), (TRACKED, true.frames)):
+            if frames is not None:
+                rows[row] = np.stack(list(tracker([scene.first, *frames])))
         for row, flows in rows.items():
             found.append(Response(row, scene.name, true.number, true.magnitude, curves(flows, scene.mask)))
     return found
-
-
-def _tracked(
-    tracker: FlowChain, scene: ImpulseScene, frames: UInt8[np.ndarray, "t h w 3"]
-) -> Float32[np.ndarray, "t 2 h w"]:
-    return np.stack(list(tracker([scene.first, *frames])))
-
-
-def _about(
-    loaded: LoadedModel, scenes: int, family: str, seed: int, tracker: FlowChain, rejected: Counter[str]
-) -> dict[str, Any]:
-    return {
-        "scenes": scenes, "family": family, "split": "test", "seed": seed, "points": POINTS, "directions": DIRECTIONS,
-        "magnitudes": list(MAGNITUDES), "frames": FRAMES, "resolution": loaded.model.resolution, "tracker": tracker.name,
-        "rejected": dict(rejected), "physics": PHYSICS, "model": str(loaded.path),
-        "step": loaded.about.get("step"), "full_motion": loaded.about.get("full_motion"),
-    }  # fmt: skip

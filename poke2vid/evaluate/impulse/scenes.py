@@ -109,6 +109,11 @@ class _Point:
     touch: Touch
     angle: float
 
+    def along(self, direction: int) -> tuple[float, float]:
+        """Unit vector (right, down) of a direction."""
+        angle = self.angle + np.pi / 2 * direction
+        return float(np.cos(angle)), float(np.sin(angle))
+
 
 def _points(opened: OpenScene, rng: np.random.Generator, frames: int) -> list[_Point]:
     """Those of some random points whose push moves the object most."""
@@ -138,8 +143,7 @@ def _metres(opened: OpenScene, touch: Touch, magnitude: float) -> float:
 
 def _future(opened: OpenScene, point: _Point, direction: int, magnitude: float, frames: int) -> Trajectory:
     opened.world.rest()
-    length = _metres(opened, point.touch, magnitude)
-    right, down = _along(point, direction)
+    length, (right, down) = _metres(opened, point.touch, magnitude), point.along(direction)
     return opened.world.record(frames + 1, [Push(point.touch, (length * right, length * down))])
 
 
@@ -147,15 +151,9 @@ def _flows(opened: OpenScene, future: Trajectory) -> Float32[np.ndarray, "t 2 h 
     return np.stack([opened.surface.flow(future, t) for t in range(1, len(future.states))])
 
 
-def _along(point: _Point, direction: int) -> tuple[float, float]:
-    angle = point.angle + np.pi / 2 * direction
-    return float(np.cos(angle)), float(np.sin(angle))
-
-
 def _push(opened: OpenScene, point: _Point, number: int, magnitude: float, frames: int) -> TruePoke:
     future = _future(opened, point, number % DIRECTIONS, magnitude, frames)
-    right, down = _along(point, number % DIRECTIONS)
-    length = magnitude * IMPULSE_UNIT * opened.side
+    length, (right, down) = magnitude * IMPULSE_UNIT * opened.side, point.along(number % DIRECTIONS)
     poke = Poke(point.location, (length * right, length * down), "impulse")
     drawn = np.stack([opened.renderer.frame(state) for state in future.states[1:]]) if number == 0 else None
     return TruePoke(number, magnitude, poke, _flows(opened, future), drawn)

@@ -6,26 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from torch import Generator
 
 from poke2vid import pokes as poking
 from poke2vid.data.store import Store, StoredVideo
 from poke2vid.evaluate.neighbours.index import SIDE, FrameIndex, captioned, fitted, open_index
 from poke2vid.geometry import Affine, transform
-from poke2vid.live.session import DEFAULT_FRAMES, Animator
+from poke2vid.live.animator import DEFAULT_FRAMES, Animator
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.video import write_video
-from poke2vid.media.viz import draw_pokes, grid
+from poke2vid.media.viz import LargePicture, Picture, draw_pokes, grid
 from poke2vid.model.files import LoadedModel
 from poke2vid.types import InputError, Poke, PokeKind
 
-Picture = UInt8[np.ndarray, "h w 3"]
-Sheet = UInt8[np.ndarray, "h2 w2 3"]
 PICTURES, POKES = 4, 4  # as in the paper
 LENGTHS = (0.04, 0.16)  # of the shortest and the longest poke, as shares of the side
 _CANDIDATES = 64  # locations drawn, of which those farthest from each other are taken
-_HELD = 12  # video frames for which x_0 stands still, so that its arrows can be seen
+_FPS = 25.0  # of the video
+_HELD = 12  # frames of it for which x_0 stands still, so that its arrows can be seen
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,8 @@ def _spread(places: Float32[np.ndarray, "n 2"], count: int) -> list[int]:
 
 
 def generalisation_grid(
-    loaded: LoadedModel, unseen: Sequence[Unseen], store: Store, out: Path, *, index: Path | None = None,
-    frames: int = DEFAULT_FRAMES, fps: float = 25.0, quiet: bool = False,
-) -> FrameIndex:  # fmt: skip
+    loaded: LoadedModel, unseen: Sequence[Unseen], store: Store, out: Path, frames: int = DEFAULT_FRAMES, quiet: bool = False
+) -> None:  # fmt: skip
     """Writes `out`, a video with one row per picture and one column per poke, and a .png beside it; arrows are on x_0.
 
     The last column is the nearest frame of the store's train split, which stands still. The .png has two lines per
@@ -104,48 +102,37 @@ def generalisation_grid(
 
     Args:
         out: .mp4, .webm, .gif or .webp.
-        index: as in `neighbours.open_index`.
-
-    Returns:
-        The index that was searched.
 
     Raises:
         InputError: as `open_index` and `Session.poke`, or if a file cannot be written.
     """
-    searched = open_index(loaded, store, "train", index, quiet=quiet)
+    searched = open_index(loaded, store, "train", quiet=quiet)
     rows = [_played(loaded, item, frames) for item in unseen]
     beside = [_neighbour(searched, loaded, item) for item in unseen]
     moments = [
         grid([[*(clip[t] for clip in row), other] for row, other in zip(rows, beside, strict=True)], gap=6)
         for t in range(frames + 1)
     ]
-    write_video(out, [moments[0]] * _HELD + moments[1:], fps)
+    write_video(out, [moments[0]] * _HELD + moments[1:], _FPS)
     still = []
     for row, other in zip(rows, beside, strict=True):
         still += [[*(clip[0] for clip in row), other], [clip[-1] for clip in row]]
     write_picture(out.with_suffix(".png"), grid(still, gap=6))
-    return searched
 
 
-def _played(loaded: LoadedModel, item: Unseen, frames: int) -> list[list[Sheet]]:
+def _played(loaded: LoadedModel, item: Unseen, frames: int) -> list[list[LargePicture]]:
     """Clips of a picture, one per poke, x_0 first, with arrow, target dot and caption."""
     clips = []
     for poke in item.pokes:
         played = Animator(loaded.model).animate(item.picture, [poke], frames, max_side=SIDE)
         shown = [fitted(picture) for picture in played.frames]
-        to_large = Affine.resize(_size(played.frames[0]), _size(shown[0]))
+        to_large = Affine.resize(played.frames.shape[1:3], shown[0].shape[:2])
         drawn = draw_pokes(shown, [transform(p, to_large) for p in played.pokes])
         share = float(np.hypot(*poke.shift)) / max(item.picture.shape[:2])
         clips.append([captioned(picture, item.name, f"{poke.kind}, {share:.0%} of the side") for picture in drawn])
     return clips
 
 
-def _size(picture: Picture) -> tuple[int, int]:
-    return picture.shape[0], picture.shape[1]
-
-
-def _neighbour(index: FrameIndex, loaded: LoadedModel, item: Unseen) -> Sheet:
+def _neighbour(index: FrameIndex, loaded: LoadedModel, item: Unseen) -> LargePicture:
     (nearest,) = index.nearest(Animator(loaded.model).open(item.picture).canvas.x_0)
-    return captioned(
-        index.picture(nearest), f"nearest: {nearest.video}", f"frame {nearest.frame}, distance {nearest.distance:.3f}"
-    )
+    return captioned(index.picture(nearest), f"nearest: {nearest.video}", nearest.caption)

@@ -7,7 +7,7 @@ scaled to length 1. The metric is the Euclidean distance of two such vectors, sq
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -16,21 +16,19 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 from torch import Tensor
 from tqdm import tqdm
 
 from poke2vid.data.store import Store, StoredVideo, hash_file
 from poke2vid.files import atomic, digest_of, write_json
 from poke2vid.live.canvas import MAX_SIDE, Canvas, resize
-from poke2vid.live.session import PictureSource
 from poke2vid.media.pictures import read_picture, to_float, write_picture
-from poke2vid.media.viz import grid
+from poke2vid.media.viz import LargePicture, Picture, grid
 from poke2vid.model.files import LoadedModel
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.types import InputError, Split
 
-Picture = UInt8[np.ndarray, "h w 3"]
 FORMAT, VERSION = "poke2vid-neighbours", 1
 METRIC = "Euclidean distance of E_sigma(x)^1 scaled to length 1: 0 the same, 1.41 at a right angle, 2 opposite"
 LARGE = 2**28  # bytes of float32 features; larger indexes are kept in half precision
@@ -53,6 +51,10 @@ class Neighbour:
     video: str
     frame: int
     distance: float
+
+    @property
+    def caption(self) -> str:
+        return f"frame {self.frame}, distance {self.distance:.3f}"
 
 
 @torch.inference_mode()
@@ -134,9 +136,9 @@ def open_index(
         raise InputError(f"an index cannot be kept in {path}; give it a name that ends in {INDEX_SUFFIX}.")
     frames = sum(video.num_frames for video in videos)
     key = _key(model, store, split, frames)
-    path = path or cache_folder() / f"{digest_of({}, key)[:20]}{INDEX_SUFFIX}"
-    index = _read(path, key)
-    if index is not None:
+    cache = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "poke2vid") / "neighbours"
+    path = path or cache / f"{digest_of({}, key)[:20]}{INDEX_SUFFIX}"
+    if (index := _read(path, key)) is not None:
         return FrameIndex(model, videos, index, reused=True)
     index = _build(model, videos, bool(key["half"]), batch, quiet)
     _write(path, index, key)
@@ -152,12 +154,6 @@ def require_faiss() -> Any:
             "nearest neighbours are searched by faiss; install it with: pip install 'poke2vid[neighbours]'."
         ) from error
     return faiss
-
-
-def cache_folder() -> Path:
-    """Default folder of indexes."""
-    chosen = os.environ.get(CACHE)
-    return (Path(chosen) if chosen else Path.home() / ".cache" / "poke2vid") / "neighbours"
 
 
 def _key(model: PokeVideo, store: Store, split: Split, frames: int) -> dict[str, Any]:
@@ -188,32 +184,17 @@ def _build(model: PokeVideo, videos: Sequence[StoredVideo], half: bool, batch: i
     """Builds an exact index, with only one batch of frames in memory at a time."""
     faiss = require_faiss()
     length = model.config.level_channels[0] * model.config.level_sides[0] ** 2
-    index = (
-        faiss.IndexScalarQuantizer(length, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_L2)
-        if half
-        else faiss.IndexFlatL2(length)
-    )
+    index = faiss.IndexFlatL2(length)
+    if half:
+        index = faiss.IndexScalarQuantizer(length, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_L2)
     total = sum(video.num_frames for video in videos)
     with tqdm(total=total, unit="frame", desc="index", disable=True if quiet else None) as bar:
-        for frames in _batches(videos, batch):
-            index.add(features(model, to_float(frames)))
-            bar.update(len(frames))
+        for video in videos:
+            for start in range(0, video.num_frames, batch):
+                frames = np.array(video.frames[start : start + batch])
+                index.add(features(model, to_float(frames)))
+                bar.update(len(frames))
     return index
-
-
-def _batches(videos: Sequence[StoredVideo], batch: int) -> Iterator[UInt8[np.ndarray, "b h w 3"]]:
-    """Yields all frames in order, `batch` at a time, across the borders of videos."""
-    waiting: list[np.ndarray] = []
-    for video in videos:
-        frames = video.frames
-        for start in range(0, len(frames), batch):
-            waiting.append(np.array(frames[start : start + batch]))
-            if sum(map(len, waiting)) >= batch:
-                together = np.concatenate(waiting)
-                yield together[:batch]
-                waiting = [together[batch:]]
-    if any(map(len, waiting)):
-        yield np.concatenate(waiting)
 
 
 def _write(path: Path, index: Any, key: dict[str, Any]) -> None:
@@ -239,91 +220,70 @@ class Answer:
 
     name: str
     picture: Picture
-    neighbours: tuple[tuple[Neighbour, UInt8[np.ndarray, "h2 w2 3"]], ...]
+    neighbours: tuple[tuple[Neighbour, LargePicture], ...]
 
 
-def ask(index: FrameIndex, images: Sequence[PictureSource], count: int, resolution: int) -> list[Answer]:
+def ask(index: FrameIndex, images: Sequence[Path], count: int, resolution: int) -> list[Answer]:
     """Neighbours of pictures of any size; each is padded to a square as for poking (decision 010).
 
     Raises:
         InputError: if a picture cannot be read.
     """
     answers = []
-    for number, image in enumerate(images):
+    for image in images:
         canvas = Canvas(read_picture(image), resolution, MAX_SIDE)
         found = tuple((neighbour, index.picture(neighbour)) for neighbour in index.nearest(canvas.x_0, count))
-        name = str(image) if isinstance(image, str | Path) else f"picture {number + 1}"
-        answers.append(Answer(name, canvas.picture, found))
+        answers.append(Answer(str(image), canvas.picture, found))
     return answers
 
 
 def to_json(answers: Sequence[Answer], loaded: LoadedModel, store: Store, split: Split) -> dict[str, Any]:
     """JSON values for programs: model, store, split, and every neighbour with its distance."""
-    return {
-        "metric": METRIC,
-        "model": str(loaded.path),
-        "store": store.digest,
-        "split": split,
-        "pictures": [
-            {"picture": answer.name, "neighbours": [asdict(neighbour) for neighbour, _ in answer.neighbours]}
-            for answer in answers
-        ],
-    }
+    pictures = [{"picture": one.name, "neighbours": [asdict(found) for found, _ in one.neighbours]} for one in answers]
+    about = {"metric": METRIC, "model": str(loaded.path), "store": store.digest, "split": split}
+    return {**about, "pictures": pictures}
 
 
-def draw_answers(answers: Sequence[Answer]) -> UInt8[np.ndarray, "h2 w2 3"]:
+def draw_answers(answers: Sequence[Answer]) -> LargePicture:
     """Grid with one row per picture: itself, then its neighbours with distance, name and frame below."""
-    return grid(
-        [
-            [captioned(answer.picture, Path(answer.name).name, "the picture")]
-            + [
-                captioned(picture, neighbour.video, f"frame {neighbour.frame}, distance {neighbour.distance:.3f}")
-                for neighbour, picture in answer.neighbours
-            ]
-            for answer in answers
-        ],
-        gap=6,
-    )
+    rows = []
+    for answer in answers:
+        near = [captioned(picture, found.video, found.caption) for found, picture in answer.neighbours]
+        rows.append([captioned(answer.picture, Path(answer.name).name, "the picture"), *near])
+    return grid(rows, gap=6)
 
 
-def fitted(picture: Picture, side: int = SIDE) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Resizes a picture to a longer side of `side` pixels: averaged if it shrinks, pixels repeated if it grows."""
+def fitted(picture: Picture) -> LargePicture:
+    """Resizes a picture to a longer side of `SIDE` pixels: averaged if it shrinks, pixels repeated if it grows."""
     height, width = picture.shape[:2]
-    scale = side / max(height, width)
+    scale = SIDE / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     if scale <= 1:
         return resize(picture, size)
     return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
 
 
-def captioned(picture: Picture, *lines: str, side: int = SIDE) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A picture fitted into a white square of `side` pixels, with up to two lines below it.
+def captioned(picture: Picture, *lines: str) -> LargePicture:
+    """A picture fitted into a white square of `SIDE` pixels, with up to two lines below it.
 
     A line that is too long loses its beginning: names and paths differ at their end.
     """
-    shown = fitted(picture, side)
-    sheet = np.full((side + _CAPTION, side, 3), 255, np.uint8)
+    shown = fitted(picture)
+    sheet = np.full((SIDE + _CAPTION, SIDE, 3), 255, np.uint8)
     height, width = shown.shape[:2]
-    top, left = (side - height) // 2, (side - width) // 2
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
     sheet[top : top + height, left : left + width] = shown
     for number, line in enumerate(lines):
         text, font = line, cv2.FONT_HERSHEY_SIMPLEX
-        while len(text) > 4 and cv2.getTextSize(text, font, 0.38, 1)[0][0] > side - 4:
+        while len(text) > 4 and cv2.getTextSize(text, font, 0.38, 1)[0][0] > SIDE - 4:
             text = f"..{text[3:]}"
-        cv2.putText(sheet, text, (2, side + 15 + 17 * number), font, 0.38, (40, 40, 40), 1, cv2.LINE_AA)
+        cv2.putText(sheet, text, (2, SIDE + 15 + 17 * number), font, 0.38, (40, 40, 40), 1, cv2.LINE_AA)
     return sheet
 
 
 def write_answers(path: Path, answers: Sequence[Answer], loaded: LoadedModel, store: Store, split: Split) -> None:
-    """Writes a .png for people or a .json for programs, atomically; check names with `check_outputs` before."""
+    """Writes a .png for people or a .json for programs, atomically; check names with `check_suffixes` before."""
     if path.suffix.lower() == ".json":
         write_json(path, to_json(answers, loaded, store, split))
     else:
         write_picture(path, draw_answers(answers))
-
-
-def check_outputs(paths: Sequence[Path]) -> None:
-    """Raises InputError for a file whose kind cannot be written here."""
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise InputError(f"cannot write {path}: the suffix must be one of {', '.join(SUFFIXES)}.")

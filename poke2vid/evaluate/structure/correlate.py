@@ -12,11 +12,11 @@ from poke2vid import pokes as poking
 from poke2vid.evaluate.structure.correlators import Correlator, Picture
 from poke2vid.evaluate.structure.drawing import SHOWN_SIDE, sheet
 from poke2vid.evaluate.structure.maps import SHORTEST, CorrelationMap
-from poke2vid.files import atomic, write_json
+from poke2vid.files import atomic, check_suffixes, write_json
 from poke2vid.live.canvas import Canvas
 from poke2vid.measures.motion import nearest_pixel
 from poke2vid.media.pictures import write_picture
-from poke2vid.types import InputError, Pair, Poke
+from poke2vid.types import Pair, Poke
 
 SUFFIXES = (".png", ".npz", ".json")
 
@@ -62,13 +62,6 @@ def correlate(
             case _:
                 write_picture(path, sheet(Canvas(picture, correlator.player.resolution, SHOWN_SIDE).picture, maps))
     return numbers
-
-
-def check_suffixes(outputs: Sequence[Path], known: Sequence[str]) -> None:
-    """Raises InputError for the first path with another suffix."""
-    for path in outputs:
-        if path.suffix.lower() not in known:
-            raise InputError(f"{path} has no known kind; let the name end in {', '.join(known)}.")
 
 
 def _numbers(location: Pair, found: CorrelationMap) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from queue import SimpleQueue
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, Float64
+from torch.nn import functional
 from tqdm import tqdm
 
 from poke2vid import pokes as poking
@@ -24,6 +25,7 @@ from poke2vid.flow.classical import DisFlow, FarnebackFlow
 from poke2vid.flow.raft import RaftFlow
 from poke2vid.geometry import Affine
 from poke2vid.live.canvas import Canvas
+from poke2vid.media.viz import Picture
 from poke2vid.model.response import BASIS, respond
 from poke2vid.model.swing import SWING
 from poke2vid.model.touch_encoder import FIELD_SIDE
@@ -32,7 +34,6 @@ from poke2vid.players.batch import play_batch
 from poke2vid.tracking.trackers import TRACKED_SIDE
 from poke2vid.types import Frame, InputError, Pair, Player, Poke
 
-Picture = UInt8[np.ndarray, "h w 3"]
 MAP_SIDE = 128  # pixels of tracked frames, unless the model's are larger; 256 is no better at three times the cost
 
 
@@ -93,7 +94,10 @@ class FrameCorrelator(Correlator):
         super().__init__(player, settings)
         self._idle: SimpleQueue[FlowChain] = SimpleQueue()
         for _ in range(settings.threads):
-            tracker = build_tracker(settings.tracker, weights_dir)
+            if settings.tracker in ("dis", "farneback"):
+                tracker = FlowChain(DisFlow() if settings.tracker == "dis" else FarnebackFlow(), smallest_side=MAP_SIDE)
+            else:
+                tracker = FlowChain(RaftFlow(weights_dir, smallest_side=TRACKED_SIDE))
             self._idle.put(tracker)
         self.tracker = tracker.name
 
@@ -121,13 +125,6 @@ class FrameCorrelator(Correlator):
             return flow
         finally:
             self._idle.put(tracker)
-
-
-def build_tracker(name: str, weights_dir: Path | None = None) -> FlowChain:
-    """Tracker from x_0 to x_{T/2} to x_T: DIS or Farneback's on frames of `MAP_SIDE` and more, or RAFT-small. One a thread."""
-    if name in ("dis", "farneback"):
-        return FlowChain(DisFlow() if name == "dis" else FarnebackFlow(), smallest_side=MAP_SIDE)
-    return FlowChain(RaftFlow(weights_dir, smallest_side=TRACKED_SIDE))
 
 
 def _one(frame: Frame, k: int) -> Frame:
@@ -167,13 +164,9 @@ class FieldCorrelator(Correlator):
         at = canvas.modelled(Poke(location, (0.0, 0.0))).location
         said = self.player.touch(state, at)
         logits = on_cells(said)[0, SWING:].repeat_interleave(CELLS_SHUFFLED, -2).repeat_interleave(CELLS_SHUFFLED, -1)
-        probability = torch.sigmoid(logits) * _coarser(self.player.object_of(state, at)[0], said.shape[-1])
-        return canvas.enlarged(probability.numpy())[0]
-
-
-def _coarser(mask: torch.Tensor, side: int) -> torch.Tensor:
-    """Object mask o on coarser cells; a cell that holds something of the object counts fully."""
-    return torch.nn.functional.adaptive_max_pool2d((2 * mask).clamp(max=1), side)
+        # The object on coarser cells: one that holds something of it counts fully
+        inside = functional.adaptive_max_pool2d((2 * self.player.object_of(state, at)[0]).clamp(max=1), said.shape[-1])
+        return canvas.enlarged((torch.sigmoid(logits) * inside).numpy())[0]
 
 
 def correlator_for(player: Player, settings: Settings, weights_dir: Path | None = None) -> Correlator:

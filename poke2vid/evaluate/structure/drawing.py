@@ -4,19 +4,18 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from poke2vid.evaluate.structure.maps import CorrelationMap
-from poke2vid.media.viz import ARROW, grid
+from poke2vid.media.viz import ARROW, LargePicture, Picture, grid
 from poke2vid.types import Pair
 
-Picture = UInt8[np.ndarray, "h w 3"]
 SHOWN_SIDE = 384  # pixels of drawn maps
 LOWEST_BAR = 96  # pixels
 OPACITY = 0.62  # of the heat over the picture
 
 
-def sheet(picture: Picture, maps: Sequence[CorrelationMap]) -> UInt8[np.ndarray, "h2 w2 3"]:
+def sheet(picture: Picture, maps: Sequence[CorrelationMap]) -> LargePicture:
     """The picture, one panel per location, and the colour bar, side by side (Fig. 5)."""
     panels = grid([[larger(picture), *(overlay(picture, found) for found in maps)]], gap=6)
     missing = max(0, LOWEST_BAR - panels.shape[0])  # a wide, low picture is lower than the bar's text
@@ -24,14 +23,14 @@ def sheet(picture: Picture, maps: Sequence[CorrelationMap]) -> UInt8[np.ndarray,
     return np.concatenate((panels, colour_bar(panels.shape[0])), axis=1)
 
 
-def larger(picture: Picture) -> UInt8[np.ndarray, "h2 w2 3"]:
+def larger(picture: Picture) -> LargePicture:
     """Enlarges a picture to the size that is drawn."""
     factor = max(1.0, SHOWN_SIDE / max(picture.shape[:2]))
     size = (round(picture.shape[1] * factor), round(picture.shape[0] * factor))
     return picture if factor == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
 
 
-def overlay(picture: Picture, found: CorrelationMap) -> UInt8[np.ndarray, "h2 w2 3"]:
+def overlay(picture: Picture, found: CorrelationMap) -> LargePicture:
     """The picture, of any size, in grey under the heat's colours, with a ring around l."""
     below = larger(picture)
     size = (below.shape[1], below.shape[0])

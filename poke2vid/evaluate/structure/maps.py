@@ -109,10 +109,8 @@ def map_of(
     for name in REPORTS["maps"]:
         function = MEASURES[name].function
         assert function is not None
-        values[name], still[name] = (
-            function(flows, shifts),
-            float(function(np.zeros((len(shifts), 2, 1, 1)), shifts)[0, 0]),
-        )
+        values[name] = function(flows, shifts)
+        still[name] = float(function(np.zeros((len(shifts), 2, 1, 1)), shifts)[0, 0])
     return CorrelationMap(location, values, still, measure)
 
 

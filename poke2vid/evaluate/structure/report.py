@@ -16,26 +16,24 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, Int32, UInt8
+from jaxtyping import Float64, Int32
 from tqdm import tqdm
 
 from poke2vid.evaluate.report import legend, row_table, write_text
 from poke2vid.evaluate.structure import scene as simulated
-from poke2vid.evaluate.structure.correlate import check_suffixes
 from poke2vid.evaluate.structure.correlators import Correlator, FieldCorrelator, correlator_for
 from poke2vid.evaluate.structure.drawing import colour_bar, larger, marked, overlay
 from poke2vid.evaluate.structure.maps import CorrelationMap, Settings, map_of
 from poke2vid.evaluate.structure.scene import SIDE, TrueObject
-from poke2vid.files import write_json
+from poke2vid.files import check_suffixes, write_json
 from poke2vid.measures import correlation
 from poke2vid.measures.statistics import Interval, cluster_mean, rank_correlation
 from poke2vid.measures.table import MEASURES, REPORTS, columns
 from poke2vid.media.pictures import write_picture
-from poke2vid.media.viz import flow_colours, grid
+from poke2vid.media.viz import LargePicture, Picture, flow_colours, grid
 from poke2vid.simulator.actions import Touch
 from poke2vid.types import InputError, Pair, Player
 
-Picture = UInt8[np.ndarray, "h w 3"]
 SUFFIXES = (".png", ".md", ".json")
 DISTANCE = "distance to l"  # the baseline row of nearness alone
 LARGEST = 1.5  # cap on disagreement before E_phi's two outputs are added: more than a still one's says no more
@@ -143,7 +141,7 @@ class StructureReport:
 
 def structure_report(
     correlator: Correlator, scenes: Sequence[str], points: int, model: str, at: Sequence[Pair] = (), quiet: bool = False
-) -> tuple[StructureReport, UInt8[np.ndarray, "h w 3"]]:
+) -> tuple[StructureReport, LargePicture]:
     """Scores a model's maps on simulated scenes beside the exact ones; returns the report and a sheet to look at.
 
     Args:
@@ -158,6 +156,7 @@ def structure_report(
     """
     if correlator.player.poke_kind == "impulse":
         raise InputError("this model was trained on impulses, and scenes are pulled by shifts; give it a picture.")
+    # Ask simulator and model about every point of every scene
     named, settings = [simulated.parse_scene(scene) for scene in scenes], correlator.settings
     asked = list[Asked]()
     total = 2 * settings.pokes * len(named) * (len(at) or points)
@@ -166,6 +165,7 @@ def structure_report(
             scene = simulated.find_object(family, number)
             chosen = simulated.given_points(scene, at) if at else simulated.choose_points(scene, points, settings.seed)
             asked += [ask(scene, location, touch, correlator, bar) for location, touch in chosen]
+    # Means with intervals over scenes
     clusters, shown = [one.scene.name for one in asked], REPORTS["structure"]
     rows = {
         row: {
@@ -177,6 +177,7 @@ def structure_report(
     for row in [name for name in rows if name.startswith("model")]:  # paired difference to the baseline, scene by scene
         apart = {c: [one.scores[row][c] - one.scores[DISTANCE][c] for one in asked] for c in shown}
         rows[f"{row} minus {DISTANCE}"] = {c: cluster_mean(apart[c], clusters, settings.seed) for c in shown}
+    # Every point on its own, and the settings
     numbers = [
         {
             "scene": one.scene.name, "scene_seed": one.scene.seed, "rejected": one.scene.rejected, "at": list(one.location),
@@ -218,7 +219,7 @@ def correlate_scenes(
     return report.to_markdown()
 
 
-def sheet(asked: Sequence[Asked]) -> UInt8[np.ndarray, "h2 w2 3"]:
+def sheet(asked: Sequence[Asked]) -> LargePicture:
     """Sheet with one row per point: the picture with l, true parts, the exact map, the model's, and a colour bar."""
     rows = []
     for one in asked:

@@ -88,23 +88,21 @@ class Table:
     def to_latex(self) -> str:
         """A `table` with booktabs' rules; its notes stand below it, in plain sight."""
         heads, body = self._grid("latex")
-        return "\n".join(
-            [
-                "\\begin{table}",
-                f"\\caption{{{escaped(self.caption)}}}",
-                f"\\begin{{tabular}}{{l{'r' * len(heads)}}}",
-                "\\toprule",
-                " & ".join(["", *map(escaped, heads)]) + " \\\\",
-                "\\midrule",
-                *(" & ".join([escaped(label), *cells]) + " \\\\" for label, cells in body),
-                "\\bottomrule",
-                "\\end{tabular}",
-                "\\par\\footnotesize",
-                *(f"{escaped(note.rstrip('.'))}.\\par" for note in self.notes),
-                "\\end{table}",
-                "",
-            ]
-        )
+        return "\n".join([
+            r"\begin{table}",
+            rf"\caption{{{escaped(self.caption)}}}",
+            rf"\begin{{tabular}}{{l{'r' * len(heads)}}}",
+            r"\toprule",
+            " & ".join(["", *map(escaped, heads)]) + r" \\",
+            r"\midrule",
+            *(" & ".join([escaped(label), *cells]) + r" \\" for label, cells in body),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\par\footnotesize",
+            *(rf"{escaped(note.rstrip('.'))}.\par" for note in self.notes),
+            r"\end{table}",
+            "",
+        ])  # fmt: skip
 
     def _grid(self, form: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
         """Headings, and lines of a label and its cells' texts."""

@@ -120,7 +120,7 @@ def make_tables(
 
 def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]], dict[str, str]]:
     """Runs by variant, one per seed; and the reason for each variant that is not possible."""
-    wanted = {row.variant for n in order.suites for row in SUITES[n].rows if row.variant is not None}
+    wanted = {variant for n in order.suites for variant in SUITES[n].rows.values() if variant is not None}
     planned, notes = dict[str, list[Run]](), dict[str, str]()
     for variant in sorted(wanted):
         try:
@@ -157,20 +157,20 @@ def _table(
 ) -> Table:  # fmt: skip
     columns = [*suite.columns, *BEYOND]
     lines = []
-    for row in suite.rows:
+    for label, variant in suite.rows.items():
         cells = {}
         for column in columns:
-            unbuilt = Cell(note=UNBUILT if column == columns[0] else "")
-            cell = _cell(results, row.variant, column) if row.variant in planned else unbuilt
-            if row.variant in notes:
+            if variant in planned:
+                cell = _cell(results, variant, column)
+            elif variant in notes:
                 cell = Cell(note="not possible")
-            cells[column] = replace(cell, published=published(suite.number, row.label, column, order.dataset))
-        lines.append(Line(row.label, cells, _marks(planned.get(row.variant or "", []))))
-    lines += [
-        Line(label, {column: _cell(results, name, column) for column in columns})
-        for label, name in (("copy of x_0", "copy"), ("the true frames", "truth"))
-    ]
-    said = [f"{row.label}: {notes[row.variant]}" for row in suite.rows if row.variant in notes]
+            else:
+                cell = Cell(note=UNBUILT if column == columns[0] else "")
+            cells[column] = replace(cell, published=published(suite.number, label, column, order.dataset))
+        lines.append(Line(label, cells, _marks(planned.get(variant or "", []))))
+    for label, name in (("copy of x_0", "copy"), ("the true frames", "truth")):
+        lines.append(Line(label, {column: _cell(results, name, column) for column in columns}))
+    said = [f"{label}: {notes[variant]}" for label, variant in suite.rows.items() if variant in notes]
     headings = {c: f"{MEASURES[c].title} {MEASURES[c].arrow}" for c in columns}
     return Table(
         suite.number, suite.caption, headings, tuple(lines), (*_notes(suite, lines, results, order), *said),
@@ -178,10 +178,10 @@ def _table(
     )  # fmt: skip
 
 
-def _cell(results: _Results, name: str | None, column: str) -> Cell:
-    rows = results.rows(name or "")
+def _cell(results: _Results, name: str, column: str) -> Cell:
+    rows = results.rows(name)
     if column in REPORTS["distances"]:
-        found = [row[column] for row in results.distances(name or "") if column in row]
+        found = [row[column] for row in results.distances(name) if column in row]
         if not found:
             why = {**results.compared.left_out, **results.judges.missing}
             return Cell(note=why.get(column, "too few clips").split(":")[0])
@@ -202,15 +202,16 @@ def _marks(runs: Sequence[Run]) -> str:
 
 
 def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order) -> list[str]:
+    # Data and size of the frames
     base, about, judges = order.base, results.compared.about, results.judges
-    data = (
-        f"{DATASETS[order.dataset]}, as the paper"
-        if order.dataset
-        else "not a data set of the paper: no number of its beside"
-    )
-    size = f"{about['resolution']} pixels" + (
-        "" if about["resolution"] == suite.resolution else f" (the paper: {suite.resolution})"
-    )
+    data = "not a data set of the paper: no number of its beside"
+    if order.dataset:
+        data = f"{DATASETS[order.dataset]}, as the paper"
+    size = f"{about['resolution']} pixels"
+    if about["resolution"] != suite.resolution:
+        size += f" (the paper: {suite.resolution})"
+    # Measurement, training and judges
+    lpips = ", ".join(judge.name for judge in judges.lpips) or "no network, since no weights were found"
     counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
     notes = [
         f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
@@ -223,9 +224,10 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
         f"poke-EPE and background by the tracker {judges.tracker}; response-EPE against {judges.flow} flow"
         + (f"; {judges.caution}" if judges.caution else ""),
         f"the true frames: {judges.floor}",
-        _lpips_note(judges),
+        f"LPIPS v0.1 on {lpips}; the paper's is on vgg (VGG-16)",
         *(f"{MEASURES[name].title}: {reason}" for name, reason in judges.missing.items()),
     ]
+    # Distances, and what cannot be compared
     for extractor in judges.extractors:
         floor = results.compared.floors.get(extractor.name)
         why = results.compared.left_out.get(extractor.name) or (floor.sentence() if floor else "")
@@ -240,25 +242,21 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
             "the paper's PSNR is, by its released code, that of 160 frames pooled, and its SSIM's data range that of a batch "
             "(docs/decisions/018): ours are of each frame"
         )
-    unbuilt = [row.label for row in suite.rows if row.variant is None]
+    unbuilt = [label for label, variant in suite.rows.items() if variant is None]
     if unbuilt:
         notes.append(f"{', '.join(unbuilt)}: {UNBUILT}, so that the comparison of this table is still to be made")
     return notes
 
 
-def _lpips_note(judges: Judges) -> str:
-    found = ", ".join(judge.name for judge in judges.lpips)
-    return f"LPIPS v0.1 on {found or 'no network, since no weights were found'}; the paper's is on vgg (VGG-16)"
-
-
 def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results) -> Table:
     """Every row minus the full model, paired by clips or left-out videos, so what is common to both cancels out."""
-    full, lines = suite.rows[-1].variant or "", []
+    *others, (full_label, full) = suite.rows.items()
+    lines = []
     columns = [c for c in (*suite.columns, *BEYOND) if _cell(results, "copy", c).interval is not None]
-    for row in suite.rows[:-1]:
-        if row.variant in planned and full in planned:
-            cells = {column: _difference(results, row.variant, full, column) for column in columns}
-            lines.append(Line(f"{row.label} less {suite.rows[-1].label}", cells))
+    for label, variant in others:
+        if variant in planned and full in planned:
+            cells = {column: _difference(results, variant, full, column) for column in columns}
+            lines.append(Line(f"{label} less {full_label}", cells))
     caption = f"Table {suite.number}: differences to the full model, paired by clip"
     return Table(
         suite.number, caption, {c: MEASURES[c].title for c in columns}, tuple(lines),

@@ -374,13 +374,13 @@ def face(rng: Rng, colour: Colour | None = None, hair_colour: Colour | None = No
         return step(z, 0, 0.25) * step(np.hypot((x - cx) / rx, (y - cy) / ry), 1 + soft, 1 - soft)
 
     paint = uneven(bare, 3, fractal(rng, shape, cells=4))
-    gap, arch = rng.uniform(0.27, 0.33), rng.uniform(0.4, 2)
+    gap, arch = rng.uniform(0.27, 0.33), rng.uniform(0.4, 2)  # from the middle to an eye; the bend of a brow
     iris = lch(rng.uniform(18, 48), rng.uniform(8, 22), pick(rng, (60.0, 60.0, 130.0, 250.0)))
     features = (  # colour, its share, centre (x on both sides), radii, softness
         (shade(bare, -5, 1.5, -22), rng.uniform(0.3, 0.7), 0.42, 0.25, 0.24, 0.2, 0.9),  # cheeks
         (shade(bare, -12), 0.5, gap, -0.05, 0.2, 0.14, 0.7),  # eye sockets
         (shade(bare, -16, 1.1, -8), 0.45, 0.0, 0.27, 0.14, 0.05, 0.6),  # under the nose
-        (lch(90, 3, 80), 1, gap, -0.02, 0.14, 0.075, 0.25),
+        (lch(90, 3, 80), 1, gap, -0.02, 0.14, 0.075, 0.25),  # eyes: white, iris, pupil
         (iris, 1, gap, -0.02, 0.075, 0.08, 0.25),
         ((0.05, 0.04, 0.04), 1, gap, -0.02, 0.035, 0.04, 0.5),
     )
@@ -394,7 +394,7 @@ def face(rng: Rng, colour: Colour | None = None, hair_colour: Colour | None = No
     lips, mouth = np.abs(y - 0.5 + rng.uniform(-0.4, 1.2) * x**2), spot(0, 0.5, rng.uniform(0.2, 0.3), 0.16, 0.2)
     paint = mix(paint, shade(bare, -14, 1.5, -28), mouth * step(lips, 0.08, 0.04))
     paint = mix(paint, shade(bare, -38), mouth * step(lips, 0.025, 0.01))
-    length, fringe = rng.uniform(-0.1, 0.9), rng.uniform(-0.68, -0.42)
+    length, fringe = rng.uniform(-0.1, 0.9), rng.uniform(-0.68, -0.42)  # of the hair
     ragged = y + 0.3 * (fractal(rng, shape, cells=8, stretch=(3, 1)) - 0.5)
     covered = step(ragged - fringe - (length - fringe) * step(z, 0.55, 0.05), 0.06, -0.06)
     return finish(mix(paint, hair(rng, hairy, *shape) / np.float32(255), covered))

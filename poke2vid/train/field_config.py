@@ -67,7 +67,7 @@ class FieldConfig:
         swing: weight of moving in time as films do.
         lively: weight, within it, of how far things swing; with less, what rocks on for a second dies away in half of one,
             and with more from the start the phases are not found.
-        motion: weight, within it, of how much moves as a whole after a release, for the laws alone.
+        motion: weight, within it, of how much moves after a release and how far a push throws, for the laws alone.
         time_alone: True trains only the maps of time, from films; all that says where things go stays fixed.
         softness: in pixels of the field; a smaller error counts by its square.
         clip_gradient: largest gradient norm.

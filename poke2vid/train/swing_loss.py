@@ -107,7 +107,7 @@ def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
     For the absolute error alone, the best prediction of a swing of unknown phase is no swing, so released things would
     creep back; and a thing that may or may not fall over would stay, as its median does. So how much moves as a whole,
     how much of it along the held flow, and the path of pushed things also count by their squares, which the mean meets;
-    the first of them by the laws alone, as what still moves when a film ends need not stay there.
+    the first and the last of them by the laws alone, too, as what still moves when a film ends need not stay there.
     """
     length = batch.p.norm(dim=-1).clamp_min(1.0)[:, None, None, None]
     frames = torch.arange(1, said.true.shape[1] + 1, device=said.true.device)
@@ -140,7 +140,7 @@ def means_apart(
     free: Float[Tensor, "n f"],
 ) -> tuple[Tensor, Tensor]:
     """Errors of curves: those of `u` along the held flow, as a share of the held, and (of pushed things) of the spot's
-    path as a share of its peak; and those of how much of `swinging` moves, as a share of the held.
+    path as a share of its peak; and those of how much of `swinging` moves, as a share of the held, and of its spot's path.
     """
     last = torch.arange(len(u), device=u.device)
     held = said.true[last, (batch.release - 1).clamp_min(0)] * said.inside
@@ -160,7 +160,8 @@ def means_apart(
         along = (v * held[:, None]).sum((2, 3, 4)) / energy[:, None]
         return motion / length[:, None], along, (path * peak[:, None]).sum(dim=-1) / peak_energy[:, None]
 
-    of_u, of_laws, of_truth = curves(u, paths[0]), curves(swinging, paths[0]), curves(said.true, paths[1])
+    of_u, of_truth = curves(u, paths[0]), curves(said.true, paths[1])
+    of_laws = curves(swinging, (swinging * near[:, None]).sum((3, 4)))
 
     def apart(one: Tensor, other: Tensor, which: Tensor) -> Tensor:
         weight = counts * which
@@ -168,7 +169,7 @@ def means_apart(
         return (error * weight).sum() / weight.sum().clamp_min(1)
 
     along = apart(of_u[1], of_truth[1], 1 - pushed) + apart(of_u[2], of_truth[2], pushed)
-    return along, apart(of_laws[0], of_truth[0], 1 - pushed)
+    return along, apart(of_laws[0], of_truth[0], 1 - pushed) + apart(of_laws[2], of_truth[2], pushed)
 
 
 def _reach(u: Float[Tensor, "n f 2 h w"], free: Float[Tensor, "n f"]) -> Float[Tensor, "n t h w"]:

@@ -27,6 +27,7 @@ from poke2vid.pokes import sample_poke
 MARGINS = (0.0, 0.016, 0.032, 0.048)  # shares of the side
 RIM = 0.0234  # of the side: 1.5 pixels of 64
 LAG, PERIOD = 10, 40  # frames
+LEAST = 0.03  # of the side: displacement over the lag
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def table(side: int, videos: int, pokes: int) -> list[str]:
     found: dict[float, list[tuple[str, float, float, float]]] = {margin: [] for margin in MARGINS}
     for number in range(videos):
         disc, generator = Disc.of_seed(number), Generator().manual_seed(number)
-        for start in np.random.default_rng(number).integers(0, PERIOD, pokes).tolist():
+        moving = [start for start in range(PERIOD) if np.hypot(*(disc.at(start + LAG) - disc.at(start))) >= LEAST]
+        for start in np.random.default_rng(number).choice(moving, pokes).tolist():
             first, second = (disc.picture(frame, working) for frame in (start, start + LAG))
             flow = torch.from_numpy(dis(first, second))
             flow = flow if working == side else resize_flow(flow[None], (side, side))[0]

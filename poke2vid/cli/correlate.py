@@ -51,7 +51,7 @@ def correlate(
         ),
     ] = "mean-square",
     tracker: Annotated[
-        str, typer.Option("--tracker", help="dis (OpenCV), or raft (RAFT-small: slower, needs its public weights).")
+        str, typer.Option("--tracker", help="dis, farneback (OpenCV), or raft (slower, needs weights).")
     ] = "dis",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the pokes.")] = 0,
     model: ModelOption = None,

@@ -6,6 +6,8 @@ import pytest
 
 from poke2vid.flow.chain import CORRECT_WITHIN, FlowChain
 from poke2vid.flow.classical import DisFlow
+from poke2vid.tracking.trackers import bench_tracker, tracker_for
+from poke2vid.types import InputError
 
 SIDE, STEPS = 96, 10
 BAR = (slice(20, 76), slice(40, 46))  # rows and columns of a thin bar, six pixels wide
@@ -89,3 +91,23 @@ def test_differently_set_trackers_have_different_names() -> None:
     made = [DisFlow(), DisFlow(fast=True), DisFlow(fine_up_to=256), DisFlow(fine_up_to=256, fast=True)]
     names = {FlowChain(estimator, side).name for estimator in made for side in (1, 256)}
     assert len(names) == 8 and DisFlow().name == "dis"
+
+
+def test_the_second_tracker_is_another_and_follows_what_moves_as_one() -> None:
+    tracker = bench_tracker("farneback")
+    assert tracker.name.startswith("farneback") and tracker.name != bench_tracker().name
+    wide, frames = scenery(3, 3 * 64), []
+    for step in range(6):
+        move = np.array([[1, 0, 1.5 * step - 64], [0, 1, -step - 64]], np.float32)
+        frames.append(cv2.warpAffine(wide, move, (64, 64)))
+    *_, flow = tracker(frames)
+    np.testing.assert_allclose(np.median(flow[:, 20:44, 16:40].reshape(2, -1), axis=1), (7.5, -5), atol=0.3)
+    with pytest.raises(InputError, match=r"no tracker 'lucas'.*dis, farneback"):
+        bench_tracker("lucas")
+
+
+def test_a_cross_check_asks_for_its_tracker_by_name() -> None:
+    tracker, caution = tracker_for("dis", None, "farneback")
+    assert tracker.name == bench_tracker("farneback").name and caution == ""
+    with pytest.raises(InputError, match="choose auto or farneback"):
+        tracker_for("dis", None, "lucas")

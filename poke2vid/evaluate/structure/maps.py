@@ -29,7 +29,7 @@ class Settings:
         longest: length of the longest one, as a share of the picture's longer side.
         frames: T; the paper's 10, as models are trained on unless their file says otherwise.
         seed: of the pokes; every location gets the same.
-        tracker: `dis` or `raft`.
+        tracker: one of `TRACKERS`.
         measure: the one that heat shows, of the table's maps.
         batch: number of videos predicted at once; does not change the map.
         threads: number of tracking threads.

@@ -10,6 +10,7 @@ other motion; the response counts both.
 """
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,8 @@ def table(rows: dict[str, list[tuple[str, dict[str, float]]]]) -> list[str]:
     """Markdown lines of all rows; means with 95 % intervals over clips."""
     lines = [f"| | {' | '.join(f'{column}, px' for column in COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, found in rows.items():
-        cells = [str(cluster_mean([s[c] for _, s in found], [clip for clip, _ in found])) for c in COLUMNS]
+        means = (cluster_mean([s[c] for _, s in found], [clip for clip, _ in found]) for c in COLUMNS)
+        cells = [str(mean.within((0.0, math.inf))) for mean in means]  # all are lengths
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 

@@ -24,7 +24,7 @@ POKES = {  # on what moves in each picture
 
 # Largest motion of the picture's sides, as a share of the poke, and share of the way that is left eight seconds after a
 # release (after three a lively thing still swings): the smaller model has seen a third of the fields.
-BOUNDS = {"touch128": (0.2, 0.15), "touch64": (0.3, 0.3)}
+BOUNDS = {"touch128": (0.15, 0.12), "touch64": (0.2, 0.17)}
 
 
 @pytest.fixture(scope="module", params=[BASE, SMALLER], ids=lambda path: path.stem)

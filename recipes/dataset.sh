@@ -10,11 +10,23 @@
 # WORK        where store, runs and tables go; running the script again goes on from there
 # DEVICE      cuda if left out; for a CPU the full size is out of reach: PRESET=ablation64 CLIPS=1000 recipes/... cpu
 #
+# Training was not measured on a GPU: by operations (1.2 TFLOP a step at 64 pixels, some 5 at 128; 120,000 steps) 3 and 11 hours on
+# one that does 15 TFLOP/s, and an eighth of that on eight with a batch eight times as large (torchrun, docs/training.md).
+#
 # It needs VGG-19's public weights for L_rec, I3D's for FVD and LPIPS's (POKE2VID_WEIGHTS, or they are downloaded).
 set -euo pipefail
 name=$1 resolution=$2 raw=$3 work=$4 device=${5:-cuda}
-case $name in plants) column=pp ;; human36m) column=h36m ;; *) column=$name ;; esac
-case $resolution in 64) suite=1 ;; *) suite=2 ;; esac
+case $name in # as the tables call it
+    plants) column=pp ;;
+    human36m) column=h36m ;;
+    iper | taichi) column=$name ;;
+    *) echo "$name has no column in the paper's tables; take plants, iper, taichi or human36m." >&2; exit 2 ;;
+esac
+case $resolution in
+    64) suite=1 ;;
+    128) suite=2 ;;
+    *) echo "the paper's tables are of 64 and 128 pixels, not $resolution." >&2; exit 2 ;;
+esac
 
 poke2vid prepare "$raw" --dataset "$name" --out "$work/store" --resolution "$resolution" --lag 10
 poke2vid tables --suite "$suite" --preset "${PRESET:-paper$resolution}" --seeds 1 --clips "${CLIPS:-8000}" --dataset "$column" \

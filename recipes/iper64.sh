@@ -3,9 +3,7 @@
 #
 #   recipes/iper64.sh RAW WORK [DEVICE]
 #
-# Disk: 3.8 GB for the store (229,000 frames at 16.4 kB), under 1 GB for runs and tables.
-# Time: preparing takes 0.8 hours of one core (83 frames a second, measured). Training was not measured on a GPU: by operations
-# (1.2 TFLOP a step, 120,000 steps) some 3 hours on one GPU that does 15 TFLOP/s, and an eighth of that on eight with a batch
-# eight times as large (torchrun, docs/training.md).
+# Disk: 3.8 GB for the store (229,000 frames, at 16.4 kB), under 1 GB for runs and tables.
+# Time: flow takes 0.8 hours of one core (83 frames a second, measured); decoding comes on top. Training: see dataset.sh.
 set -euo pipefail
 exec "$(dirname "$0")/dataset.sh" iper 64 "$@"

@@ -24,12 +24,15 @@ poke2vid simulate figures plants objects cabinets --scenes "$scenes" --pokes 6 -
 poke2vid simulate plants --scenes "$scenes" --pokes 6 --test-scenes 8 --films 100 --frames 34 --seed 1 "${wild[@]}" --out "$work/plants"
 poke2vid simulate objects figures plants cabinets --scenes "$((1 + scenes / 6))" --pokes 3 --test-scenes 24 --films 1 --frames 40 --seed 2 \
     "${wild[@]}" --out "$work/films"
+poke2vid simulate objects figures plants cabinets --scenes "$((1 + scenes / 33))" --pokes 3 --test-scenes 1 --films 1 --frames 100 --seed 3 \
+    "${wild[@]}" --out "$work/long"
 
 train() { # preset, run, steps, the run that a new one starts from or nothing, more options
     local preset=$1 run=$2 steps=$3 from=$4 stores=() begin=()
     shift 4
     if [ -e "$run/checkpoints/step-$(printf %08d "$steps").safetensors" ]; then return; fi
     for store in wild plants films; do stores+=(--data "$work/$store"); done
+    case $preset in time*) for _ in 1 2 3; do stores+=(--data "$work/long"); done ;; esac # four seconds show what comes to rest where
     if compgen -G "$run/checkpoints/step-*.safetensors" >/dev/null; then begin=(--resume); elif [ -n "$from" ]; then begin=(--init "$from"); fi
     poke2vid train --preset "$preset" "${stores[@]}" --out "$run" --threads 1 --workers 0 --set steps="$steps" "${begin[@]}" "$@"
 }

@@ -1,6 +1,5 @@
 """Files that the version of 2026-11-29 wrote, before modules moved into folders: each is still read, and plays as it did."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -64,12 +63,8 @@ def test_a_run_is_a_model_and_is_known_to_be_complete(tmp_path: Path) -> None:
         loop.train(config, EARLIER / "store", run, workers=0, resume=True, quiet=True)
 
 
-def test_a_bench_verifies_and_its_report_is_read() -> None:
-    bench = Bench.open(EARLIER / "bench")
-    assert bench.verify() == []
-    report = json.loads((EARLIER / "report" / "report.json").read_text())
-    assert {"touch", "copy", "oracle"} <= set(report["rows"]["all"])
-    assert report["about"]["bench"] == "tiny 0f5ac729a4f0"
+def test_a_bench_verifies() -> None:
+    assert Bench.open(EARLIER / "bench").verify() == []
 
 
 def test_a_script_is_replayed() -> None:

@@ -93,9 +93,9 @@ def prepare(
     split = {"--test": test or None, "--test-fraction": test_fraction, "--seed": seed}
     _refuse({"--fps": fps, "--fit": fit, **split}, f"the data set {dataset}")
     known = dataset_named(dataset)
-    listing, report = prepare_dataset(known, source, out, settings, weights_dir=weights_dir)
-    print(f"{known.title}: {summary_of(listing)}.")
-    print(report.summary)
+    listing = known.listed(source)
+    print(f"{known.title}: {summary_of(listing)}.", flush=True)
+    print(prepare_dataset(known, listing, out, settings, weights_dir=weights_dir).summary)
 
 
 def datasets(

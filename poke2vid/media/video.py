@@ -170,7 +170,7 @@ class _Log:
     held: int = 0
     breaks: int = 0
     breaks_not_in_time: int = 0  # by damage, or by another size of frame
-    end: float = 0.0  # seconds
+    end: float = 0.0  # seconds, of the last frame's showing as far as the file says how long that is
 
     def of_damage(self, frames: Iterator[Decoded]) -> Iterator[Timed[Decoded]]:
         """Leaves damaged frames out, and marks the first after them, and the first of another size."""
@@ -191,7 +191,8 @@ class _Log:
                 self.colours = "" if (transfer, primaries) == ("sdr", "bt709") else f"{transfer} {primaries}".upper()
             before, bad, self.any = decoded, [], True
             self.breaks_not_in_time += lost or resized
-            self.end = max(self.end, decoded.time)
+            length = (decoded.frame.duration or 0) * float(decoded.frame.time_base or 0)
+            self.end = max(self.end, decoded.time + length)
             yield Timed(decoded.time, decoded, breaks=lost or resized)
         if bad:
             self.left_out.append((before.time if before else 0.0, bad[-1]))
@@ -221,7 +222,8 @@ class _Log:
             gaps = self.breaks - self.breaks_not_in_time
             if gaps > 0:
                 notes.append(f"{gaps} {'gaps' if gaps > 1 else 'gap'} in time, where a new shot begins")
-        if source.seconds - self.end > max(MISSING_SECONDS, MISSING_SHARE * source.seconds):
+        longest = max(MISSING_SECONDS, 1 / source.pace.fps, MISSING_SHARE * source.seconds)
+        if source.seconds - self.end > longest:
             notes.append(f"ends after {self.end:.2f} s, and the file says that it is {source.seconds:.2f} s long")
         return notes
 

@@ -38,7 +38,7 @@ SCORED_FILMS = 48  # per family: the last ones, of the store that was named last
 SCORED_STILLS = 96
 SHOWN = 6
 FREE = (
-    "mask", "found", "background", "along", "swing", "lively", "films", "stills", "learning_rate", "matrix_rate",
+    "mask", "found", "background", "along", "swing", "lively", "motion", "films", "stills", "learning_rate", "matrix_rate",
     "clip_gradient", "steps", "precision", "checkpoint_every", "sample_every", "keep_checkpoints",
 )  # fmt: skip
 

@@ -106,8 +106,9 @@ def swing_loss(said: Swung, batch: FilmBatch, config: FieldConfig) -> Tensor:
 
     For the absolute error alone, the best prediction of a swing of unknown phase is no swing, so released things would
     creep back; and a thing that may or may not fall over would stay, as its median does. So how much moves as a whole,
-    how much of it along the held flow, and the path of pushed things also count by their squares, which the mean meets;
-    the first and the last of them by the laws alone, too, as what still moves when a film ends need not stay there.
+    how much of it along the held flow, and the path of pushed things also count by their squares, which the mean meets.
+    How much moves counts for the laws alone, as what still moves when a film ends need not stay there; a push's path for
+    the laws once more.
     """
     length = batch.p.norm(dim=-1).clamp_min(1.0)[:, None, None, None]
     frames = torch.arange(1, said.true.shape[1] + 1, device=said.true.device)

@@ -173,7 +173,7 @@ def test_videos_of_a_version_that_looked_for_no_cuts_are_named_once(tmp_path: Pa
     write_json(report, {name: value for name, value in read_json(report).items() if name != "shots"})  # as they were
     write_square(tmp_path / "in" / "b.mp4", seed=4)
     said = prepare(tmp_path / "in", tmp_path / "store", SETTINGS, quiet=True).summary
-    assert said.count("the 1 videos from before were prepared by a version that looked for no cuts") == 1
+    assert said.count("1 video from before, prepared by a version that looked for no cuts") == 1
     assert "no cuts" not in prepare(tmp_path / "in", tmp_path / "store", SETTINGS, quiet=True).summary
 
 

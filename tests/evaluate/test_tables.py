@@ -288,6 +288,6 @@ def test_data_sets_have_names_for_people() -> None:
 
 def test_the_papers_network_of_lpips_is_named_beside_ours(store_path: Path) -> None:
     judges = find_judges(Store.open(store_path), None)
-    assert running._lpips_note(judges).startswith("LPIPS v0.1 on no network")
-    note = running._lpips_note(replace(judges, lpips=(Lpips("squeeze"), Lpips("alex"))))
+    assert running.lpips_note(judges).startswith("LPIPS v0.1 on no network")
+    note = running.lpips_note(replace(judges, lpips=(Lpips("squeeze"), Lpips("alex"))))
     assert note == "LPIPS v0.1 on squeeze, alex; the paper's is on vgg (VGG-16)"

@@ -12,7 +12,7 @@ from poke2vid.live.session import Session
 from poke2vid.model import mirror
 from poke2vid.model.files import load_player, save_touch_video
 from poke2vid.model.response import basis, displacement
-from poke2vid.model.swing import home_of, stays_of
+from poke2vid.model.swing import STAYS, home_of, stays_of
 from poke2vid.model.touch_encoder import TouchConfig
 from poke2vid.model.touch_video import TouchVideo, TouchVideoConfig, on_cells
 
@@ -57,6 +57,15 @@ def test_the_field_is_the_mean_of_both_answers(x_0: Tensor) -> None:
     ]
     mean = (fields[0] + turned(fields[1])) / 2
     assert torch.allclose(fields[2], mean, atol=1e-4 * float(mean.abs().max()))
+    # What moves along, and the laws: numbers that a mirror leaves alone
+    one, other, mean_of_both = (
+        model.touch_encoder(model.touch_encoder.encode(x).levels, at) if not model.config.mirrored
+        else mirror.touch(model.touch_encoder, model.seen(x)[1], at)
+        for model, x, at in ((plain, x_0, AT), (plain, x_0.flip(-1), THERE), (both, x_0, AT))
+    )  # fmt: skip
+    assert torch.allclose(mean_of_both.along, (one.along + other.along.flip(-1)) / 2, atol=1e-5)
+    laws = (one.swing + other.swing.flip(-1))[:, : STAYS.start] / 2
+    assert torch.allclose(mean_of_both.swing[:, : STAYS.start], laws, atol=1e-5)
     assert (fields[0] - turned(fields[1])).abs().max() > 0.1 * mean.abs().max(), "or the mean would be of one thing"
 
 

@@ -70,8 +70,8 @@ class PrepareReport:
             lines.append(f"{sum(self.shots.values())} shots in {len(self.shots)} videos with cuts; no clip spans a cut")
         if self.before_cuts:
             lines.append(
-                f"the {self.before_cuts} videos from before were prepared by a version that looked for no cuts, so clips "
-                "of them may span cuts; prepare them into a new --out to be rid of these"
+                f"{self.before_cuts} video{'s' * (self.before_cuts != 1)} from before, prepared by a version that looked for "
+                "no cuts: clips may span some; prepare into a new --out to be rid of these"
             )
         if len(self.kept) == 1:
             lines.append(f"there is nothing to test on: {SPLIT_BY_TIME}")

@@ -111,38 +111,35 @@ def prepare(
 
 
 def prepare_dataset(
-    dataset: DataSet,
-    raw: Path,
-    out: Path,
-    settings: PrepareSettings,
-    weights_dir: Path | None = None,
+    dataset: DataSet, listing: Listing, out: Path, settings: PrepareSettings, weights_dir: Path | None = None,
     quiet: bool = False,
-) -> tuple[Listing, PrepareReport]:
+) -> PrepareReport:  # fmt: skip
     """Prepares a copy of a published data set, at its own rate and in its own split.
 
     Args:
+        listing: of the copy (`DataSet.listed`).
         settings: whose `fps`, `fit`, `test`, `test_fraction` and `seed` are replaced by the data set's.
 
     Raises:
-        InputError: as `prepare`, or if `raw` is no copy of it.
+        InputError: as `prepare`.
     """
-    listing = dataset.listed(raw)
     settings = replace(settings, fps=dataset.fps, fit=dataset.fit, test=(TEST,), test_fraction=0.0, seed=0)
     build_estimator(settings.arrays.flow, weights_dir)
-    return listing, fill_store(listing.videos, out, settings, weights_dir, quiet, listing.passed_over)
+    remarks = tuple((dataset.title, remark) for remark in listing.remarks)
+    return fill_store(listing.videos, out, settings, weights_dir, quiet, listing.passed_over, remarks)
 
 
 def fill_store(
     videos: Sequence[Source], out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False,
-    passed_over: tuple[PassedOver, ...] = (),
+    passed_over: tuple[PassedOver, ...] = (), remarks: tuple[tuple[str, str], ...] = (),
 ) -> PrepareReport:  # fmt: skip
-    """Fills a store as `prepare` does, from any kind of source; `passed_over` is named in the report."""
+    """Fills a store as `prepare` does, from any kind of source; `passed_over` and `remarks` are named in the report."""
     started = time.perf_counter()
     _check_patterns(settings.test, videos)
     with alone_in(_videos_folder(out)):
         job = _Preparation(out, settings, videos)
         watch = job.run(weights_dir, quiet)
-        return job.finish(watch, time.perf_counter() - started, passed_over)
+        return job.finish(watch, time.perf_counter() - started, passed_over, remarks)
 
 
 class _Preparation:
@@ -183,7 +180,13 @@ class _Preparation:
                     total.add(outcome.watch)
         return total
 
-    def finish(self, watch: Stopwatch, seconds: float, passed_over: tuple[PassedOver, ...]) -> PrepareReport:
+    def finish(
+        self,
+        watch: Stopwatch,
+        seconds: float,
+        passed_over: tuple[PassedOver, ...],
+        remarks: tuple[tuple[str, str], ...],
+    ) -> PrepareReport:
         """Writes the manifest, as the last file of the store, and the report."""
         skipped = tuple(self._skipped[name] for name in sorted(self._skipped))
         names = sorted(self._entries)
@@ -200,7 +203,7 @@ class _Preparation:
             seconds=seconds,
             digest=manifest.digest,
             shots={entry.shot.video: entry.shot.found for _, entry in sorted(self._entries.items()) if entry.shot},
-            remarks=tuple((name, note) for name in names for note in self._entries[name].notes),
+            remarks=(*remarks, *((name, note) for name in names for note in self._entries[name].notes)),
             passed_over=passed_over,
         )
         report.write(self._out)

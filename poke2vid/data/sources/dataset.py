@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from poke2vid.data.sources.footage import Origin, Source
 from poke2vid.media.video import Fit, Shown
 from poke2vid.types import InputError, Split
 
+COUNTED_SIDE = 16  # pixels of frames that are only counted
 TEST = "test/*"  # pattern of the held-out videos: every name begins with its split
 
 
@@ -46,7 +48,6 @@ class DataSet:
         find: lists a copy in a folder; raises InputError if it is none.
         fps: frames a second to keep at most; None keeps all.
         fit: method of making a frame square.
-        column: its column in the paper's tables (`tables --dataset`); None if it has none.
     """
 
     name: str
@@ -58,13 +59,12 @@ class DataSet:
     find: Callable[[Path], Listing]
     fps: float | None = None
     fit: Fit = "crop"
-    column: str | None = None
 
     def listed(self, raw: Path) -> Listing:
         """The videos of a copy.
 
         Raises:
-            InputError: naming what was expected, and where it is to be had.
+            InputError: naming what was expected, and where it is to be had; or two files of one name.
         """
         try:
             found = self.find(raw)
@@ -73,6 +73,13 @@ class DataSet:
         if not found.of("train") or not found.of("test"):
             lacking = "train" if not found.of("train") else "test"
             raise InputError(f"{self._not_here(raw)} (it holds no {lacking} videos).")
+        places: dict[str, str] = {}
+        for video in found.videos:
+            if video.name in places:
+                raise InputError(
+                    f"{places[video.name]} and {video.place} are both {video.name}; keep one copy of every video in {raw}."
+                )
+            places[video.name] = video.place
         return found
 
     def _not_here(self, raw: Path) -> str:
@@ -83,7 +90,7 @@ class DataSet:
 class Excerpt:
     """Every `step`-th frame of a part of a video, from and to a share of its length: a source of its own.
 
-    A share is taken of the number of frames that the file states, so two parts that meet never overlap.
+    Frames are counted before (by decoding the video once more), so two parts that meet are all of it and never overlap.
     """
 
     name: str
@@ -96,7 +103,7 @@ class Excerpt:
         return self.video.place
 
     def digest(self) -> str:
-        """Differs from that of the video and of its other parts."""
+        """Digest of the video and of the choice of its frames."""
         whole = self.video.digest()
         if not whole or (self.step == 1 and self.part == (0.0, 1.0)):
             return whole
@@ -118,6 +125,7 @@ class ExcerptFootage:
     footage: FileFootage
     step: int
     part: tuple[float, float]
+    _notes: tuple[str, ...] = ()  # from when the frames were counted
 
     @property
     def origin(self) -> Origin:
@@ -127,15 +135,15 @@ class ExcerptFootage:
 
     @property
     def notes(self) -> Sequence[str]:
-        return self.footage.notes
+        return self._notes or self.footage.notes
 
     def frames(self, side: int, fit: Fit, fps: float | None) -> Iterator[Shown]:
-        """The chosen frames; `fps` thins out these, so a rate of the whole video is not asked for."""
-        total = self.footage.origin.frames
-        if total is None and self.part != (0.0, 1.0):
-            total = sum(1 for _ in self.footage.frames(side, fit, None))
-        first, last, step = self._range(total if total is not None else 1 << 62)
+        """The chosen frames, thinned out to at most `fps`, which is the rate after `step`."""
         rate = None if fps is None else fps * self.step
+        first, last, step = 0, sys.maxsize, self.step
+        if self.part != (0.0, 1.0):
+            first, last, step = self._range(sum(1 for _ in self.footage.frames(COUNTED_SIDE, fit, rate)))
+            self._notes = tuple(self.footage.notes)
         for number, shown in enumerate(self.footage.frames(side, fit, rate)):
             if number >= last:
                 break

@@ -43,5 +43,4 @@ HUMAN36M = DataSet(
     layout="S1, S5, S6, S7, S8, S9 and S11 with Videos/<action>.<camera>.mp4 in each",
     find=find,
     fps=6.25,
-    column="h36m",
 )

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from poke2vid.data.sources.dataset import DataSet, Listing, count, files_in, named, stem
 from poke2vid.data.sources.folder import PassedOver
-from poke2vid.files import reason
 from poke2vid.types import InputError
 
 VIDEOS = 206
@@ -33,13 +32,13 @@ def find(raw: Path) -> Listing:
 
 def _names(raw: Path, file: str) -> frozenset[str]:
     """Names in a list of lines like `001/1/1`; raises InputError without the list."""
-    path = next((place / file for place in (raw, raw.parent) if (place / file).is_file()), None)
+    path = next((place / file for place in (raw, raw.resolve().parent) if (place / file).is_file()), None)
     if path is None:
         raise InputError(f"there is no {file}, the list of the training videos, in it or beside it")
     try:
         lines = path.read_text(encoding="utf-8-sig").split()
     except OSError as error:
-        raise InputError(f"cannot read {path}: {reason(error)}") from error
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text") from error
     names = frozenset(line.strip("/").replace("/", "_") for line in lines)
@@ -56,5 +55,4 @@ IPER = DataSet(
     licence="research only",
     layout="a folder with the unpacked iPER_1024_video_release (or 256) and train.txt",
     find=find,
-    column="iper",
 )

@@ -32,5 +32,4 @@ PLANTS = DataSet(
     licence="none stated",
     layout="a folder with VID_<plant>_<take>.mkv",
     find=find,
-    column="pp",
 )

@@ -11,7 +11,6 @@ from typing import cast, get_args
 
 from poke2vid.data.sources.dataset import DataSet, Listing, count, files_in, named, stem
 from poke2vid.data.sources.folder import PassedOver, SourceVideo
-from poke2vid.files import reason
 from poke2vid.types import InputError, Split
 
 STEP = 2  # the paper downsamples in time by a factor of two
@@ -34,7 +33,7 @@ def find(raw: Path) -> Listing:
     if table:
         there = {_row(stem(video)) for video, _ in ours}
         if absent := [row for row in table if row not in there]:
-            remarks.append(f"{count(len(absent), 'clip')} of the table's {len(table)} are not there")
+            remarks.append(f"of the table's {count(len(table), 'clip')} {len(absent)} not there")
     return Listing(tuple(named(split, video, stem(video), STEP) for video, split in ours), tuple(rest), tuple(remarks))
 
 
@@ -65,9 +64,12 @@ def _table(raw: Path) -> dict[tuple[str, int, int], str]:
             (row["video_id"].split("#")[0], int(row["start"]), int(row["end"])): row.get("partition") or ""
             for row in rows
         }
-    except (OSError, UnicodeDecodeError, KeyError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else f"its columns must be {', '.join(COLUMNS)} and others"
-        raise InputError(f"cannot read {path}: {why}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise InputError(
+            f"cannot read {path}: its columns must be {', '.join(COLUMNS)} and others, with whole numbers in the last two"
+        ) from error
 
 
 TAICHI = DataSet(
@@ -78,5 +80,4 @@ TAICHI = DataSet(
     licence="none stated; the videos are their authors', on YouTube",
     layout="the output of load_videos.py: train/ and test/ with <video>#<start>#<end>.mp4 or folders of frames",
     find=find,
-    column="taichi",
 )

@@ -127,7 +127,7 @@ def compare(
         "store": clips.key["store"][:12], "judges": judges.key, "batch": plan.batch,
     }  # fmt: skip
     apart = {name: distances(row, real, plan.fewest) for name, row in measured.items()}
-    left_out = too_few(measured[name], real, plan.fewest)
+    left_out = too_few(next(reversed(measured.values())), real, plan.fewest)
     floor = {column: one for column, one in floors(real, count, clips.seed).items() if column not in left_out}
     return Compared(measured, apart, floor, about, left_out)
 

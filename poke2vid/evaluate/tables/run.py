@@ -201,6 +201,12 @@ def _marks(runs: Sequence[Run]) -> str:
     return f"{steps:,} steps, not converged" if steps < CONVERGED else f"{steps:,} steps, convergence not tested"
 
 
+def lpips_note(judges: Judges) -> str:
+    """Sentence on which networks LPIPS ran on, beside the paper's."""
+    names = ", ".join(judge.name for judge in judges.lpips) or "no network, since no weights were found"
+    return f"LPIPS v0.1 on {names}; the paper's is on vgg (VGG-16)"
+
+
 def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order) -> list[str]:
     # Data and size of the frames
     base, about, judges = order.base, results.compared.about, results.judges
@@ -211,7 +217,6 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
     if about["resolution"] != suite.resolution:
         size += f" (the paper: {suite.resolution})"
     # Measurement, training and judges
-    lpips = ", ".join(judge.name for judge in judges.lpips) or "no network, since no weights were found"
     counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
     notes = [
         f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
@@ -224,7 +229,7 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
         f"poke-EPE and background by the tracker {judges.tracker}; response-EPE against {judges.flow} flow"
         + (f"; {judges.caution}" if judges.caution else ""),
         f"the true frames: {judges.floor}",
-        f"LPIPS v0.1 on {lpips}; the paper's is on vgg (VGG-16)",
+        lpips_note(judges),
         *(f"{MEASURES[name].title}: {reason}" for name, reason in judges.missing.items()),
     ]
     # Distances, and what cannot be compared

@@ -98,7 +98,9 @@ def test_differences_are_taken_poke_by_poke(report: BenchReport) -> None:
 
 def test_pairing_makes_intervals_narrower_than_the_scenes_are_apart(tmp_path: Path) -> None:
     scenes = [Disc(str(k), seed=k, turns=bool(k % 2), records=FEW) for k in range(4)]
-    found = run(tmp_path, {"same": Copy("another")}, scenes=scenes)
+    same = Copy()
+    same.digest = "another"
+    found = run(tmp_path, {"same": same}, scenes=scenes)
     row = found.differences["same"]["copy"]["poke_epe"]
     assert (row.mean, row.low, row.high) == (0.0, 0.0, 0.0)
     alone = found.rows["all"]["same"]["poke_epe"]

@@ -285,7 +285,7 @@ def test_what_a_player_drags_along_is_hot_and_the_rest_is_cold():
         ({"pokes": 5000}, "1000"),
         ({"longest": 0.0}, "longest"),
         ({"longest": float("nan")}, "longest"),
-        ({"tracker": "eyes"}, "dis, raft"),
+        ({"tracker": "eyes"}, "dis, farneback, raft"),
         ({"frames": 0}, "at least 1"),
     ],
 )

@@ -1,5 +1,6 @@
 """Loss and scores of the maps of time on films: pulled, released, and pushed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -150,27 +151,29 @@ def means_apart(
     energy = held.square().sum((1, 2, 3)).clamp_min(SMALLEST**2 * area).clamp_min(1e-6)
     near = said.inside * said.near + 1e-6
     near = near / near.sum((2, 3), keepdim=True)
-    paths = [(v * near[:, None]).sum((3, 4)) for v in (u, said.true)]
-    peak = paths[1][last, paths[1].norm(dim=-1).argmax(dim=1)]
+    true_path = (said.true * near[:, None]).sum((3, 4))
+    peak = true_path[last, true_path.norm(dim=-1).argmax(dim=1)]
     peak_energy = peak.square().sum(dim=-1).clamp_min(SMALLEST**2)
     pushed = (batch.release == 0).to(u.dtype)[:, None]
     counts = free * batch.weight[:, None]
 
-    def curves(v: Tensor, path: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        motion = ((v.square().sum(dim=2) + 1e-6).sqrt() * said.inside).sum((2, 3)) / area.clamp_min(1)[:, None]
-        along = (v * held[:, None]).sum((2, 3, 4)) / energy[:, None]
-        return motion / length[:, None], along, (path * peak[:, None]).sum(dim=-1) / peak_energy[:, None]
+    def motion(v: Tensor) -> Tensor:
+        moved = ((v.square().sum(dim=2) + 1e-6).sqrt() * said.inside).sum((2, 3)) / area.clamp_min(1)[:, None]
+        return moved / length[:, None]
 
-    of_u, of_truth = curves(u, paths[0]), curves(said.true, paths[1])
-    of_laws = curves(swinging, (swinging * near[:, None]).sum((3, 4)))
+    def projection(v: Tensor) -> Tensor:
+        return (v * held[:, None]).sum((2, 3, 4)) / energy[:, None]
 
-    def apart(one: Tensor, other: Tensor, which: Tensor) -> Tensor:
+    def path(v: Tensor) -> Tensor:
+        return ((v * near[:, None]).sum((3, 4)) * peak[:, None]).sum(dim=-1) / peak_energy[:, None]
+
+    def apart(curve: Callable[[Tensor], Tensor], v: Tensor, which: Tensor) -> Tensor:
         weight = counts * which
-        error = functional.huber_loss(one, other, reduction="none", delta=OUTLYING)
+        error = functional.huber_loss(curve(v), curve(said.true), reduction="none", delta=OUTLYING)
         return (error * weight).sum() / weight.sum().clamp_min(1)
 
-    along = apart(of_u[1], of_truth[1], 1 - pushed) + apart(of_u[2], of_truth[2], pushed)
-    return along, apart(of_laws[0], of_truth[0], 1 - pushed) + apart(of_laws[2], of_truth[2], pushed)
+    of_all = apart(projection, u, 1 - pushed) + apart(path, u, pushed)
+    return of_all, apart(motion, swinging, 1 - pushed) + apart(path, swinging, pushed)
 
 
 def _reach(u: Float[Tensor, "n f 2 h w"], free: Float[Tensor, "n f"]) -> Float[Tensor, "n t h w"]:

@@ -14,11 +14,11 @@ import argparse
 from pathlib import Path
 
 import torch
+from shown import show
 from torch import Tensor
 from tqdm import tqdm
 
 from poke2vid.data.poke_store import PokeStore
-from poke2vid.files import atomic
 from poke2vid.geometry import Affine
 from poke2vid.model.files import load_player
 from poke2vid.model.swing import rest_of
@@ -101,10 +101,7 @@ def main() -> None:
             f"{apart[0]} told, {apart[1]} untold."
         )
     lines += ["", *distances]
-    print("\n".join(lines))
-    if chosen.out:
-        with atomic(chosen.out) as file:
-            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    show(lines, chosen.out)
 
 
 if __name__ == "__main__":

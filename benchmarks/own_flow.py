@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from shown import show
 from torch import Tensor
 from tqdm import tqdm
 
 from poke2vid.evaluate.bench.measure import Measurement, Scores, Timing
 from poke2vid.evaluate.bench.run import first_of_each_family
-from poke2vid.files import atomic
 from poke2vid.geometry import resize_flow
 from poke2vid.live.animator import Animator
 from poke2vid.measures.statistics import cluster_mean
@@ -164,10 +164,7 @@ def main() -> None:
                 found = Measurement(scene, Played(scene, fields), moments).scores()  # type: ignore[arg-type]
             samples[name] += [(scene.family, scene.name, sample) for sample in found]
     lines = table(samples, sorted({scene.family for scene in scenes}))
-    print("\n".join(lines))
-    if chosen.out:
-        with atomic(chosen.out) as file:
-            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    show(lines, chosen.out)
 
 
 def table(samples: dict[str, list[tuple[str, str, Scores]]], families: list[str]) -> list[str]:

@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from shown import show
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
 from poke2vid.data.poke_store import PokeStore
 from poke2vid.data.shards import PokeShard
-from poke2vid.files import atomic
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.encoders import PokeEncoder
 from poke2vid.model.response import gate
@@ -145,10 +145,7 @@ def main() -> None:
         net.eval()
         lines.append(row(name, steps, {family: scored(ask, found) for family, found in unseen.items()}))
     lines += ["", f"Families: {' / '.join(unseen)}; shares of a still picture's error, and pixels of a field of 64."]
-    print("\n".join(lines))
-    if chosen.out:
-        with atomic(chosen.out) as file:
-            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    show(lines, chosen.out)
 
 
 def _asked(net: nn.Module, config: FieldConfig) -> Ask:

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
+from shown import show
 from torch import Generator
 
 from poke2vid.data.prepare.video import SMALLEST_WORKING_SIDE
-from poke2vid.files import atomic
 from poke2vid.flow.classical import DisFlow
 from poke2vid.geometry import resize_flow
 from poke2vid.measures.statistics import cluster_mean
@@ -116,10 +116,7 @@ def main() -> None:
     ]
     for side in (64, 128):
         lines += table(side, chosen.videos, chosen.pokes)
-    print("\n".join(lines))
-    if chosen.out:
-        with atomic(chosen.out) as file:
-            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    show(lines, chosen.out)
 
 
 if __name__ == "__main__":

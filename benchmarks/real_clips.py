@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from shown import show
 from tqdm import tqdm
 
-from poke2vid.files import atomic
 from poke2vid.flow.raft import RaftFlow
 from poke2vid.measures.statistics import cluster_mean
 from poke2vid.media.video import iterate_frames
@@ -119,10 +119,7 @@ def main() -> None:
             *table(rows),
             "",
         ]
-    print("\n".join(lines))
-    if chosen.out:
-        with atomic(chosen.out) as file:
-            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    show(lines, chosen.out)
 
 
 def table(rows: dict[str, list[tuple[str, dict[str, float]]]]) -> list[str]:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from shown import show
 
 from poke2vid.data.poke_store import PokeStore
-from poke2vid.files import atomic
 from poke2vid.model.files import load_player
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchEncoder
 from poke2vid.model.touch_video import TouchVideo
@@ -87,10 +87,7 @@ def main() -> None:
             said = scored(predicted, batches)
             cells = f"{said.far:.3f} | {said.near:.3f} | {said.touched:.2f} | {said.background:.3f}"
             lines.append(f"| {family}, {name} | {len(batches)} | {cells} |")
-    print("\n".join(lines))
-    if chosen.out:
-        with atomic(chosen.out) as file:
-            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    show(lines, chosen.out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("poke2vid",),  # the public names; they are looked up when first used
     ("types",),
     ("files", "geometry", "pokes", "processes", "pretrained"),
-    ("flow", "losses", "media", "model"),
+    ("baselines", "flow", "losses", "media", "model"),
     ("simulator", "tracking"),
     ("data", "measures"),
     ("live", "pokebench", "train"),

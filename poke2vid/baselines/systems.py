@@ -1,0 +1,24 @@
+"""List of the systems: one line each."""
+
+from dataclasses import dataclass
+
+from poke2vid.baselines.baseline import Baseline, BaselineConfig
+
+
+@dataclass(frozen=True)
+class System:
+    """One system of the paper's Tables 1 and 2.
+
+    Attributes:
+        title: its name in the tables.
+        network: its class, and `config`, the class of its sizes; the class takes one as its only argument.
+        presets: by name: the published hyperparameters, and those for two cores, which end in `-small`.
+    """
+
+    title: str
+    network: type[Baseline]
+    config: type
+    presets: dict[str, BaselineConfig]
+
+
+SYSTEMS: dict[str, System] = {}

@@ -21,8 +21,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("poke2vid",),  # the public names; they are looked up when first used
     ("types",),
     ("files", "geometry", "pokes", "processes", "pretrained"),
-    ("baselines", "flow", "losses", "media", "model"),
-    ("simulator", "tracking"),
+    ("flow", "losses", "media", "model"),
+    ("baselines", "simulator", "tracking"),
     ("data", "measures"),
     ("live", "pokebench", "train"),
     ("players",),

@@ -86,6 +86,19 @@ def tables(
         str | None,
         typer.Option("--dataset", help="pp, iper, taichi or h36m, if the store is that: prints the paper's numbers."),
     ] = None,
+    test: Annotated[
+        Path | None, typer.Option("--test", help="Another store, whose test videos are scored instead of --data's.")
+    ] = None,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published", help="Train the systems of others with their published settings, not the small ones."
+        ),
+    ] = False,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", metavar="MODEL", help="A model or run to score as it is, as touch64. Repeatable."),
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test clips and their pokes.")] = 0,
@@ -104,15 +117,15 @@ def tables(
     from poke2vid.train.presets import preset as find
     from poke2vid.train.settings import override
 
-    keep_apart((data,), (out,))
+    keep_apart((data, test), (out,))
     # Train and score all rows
     keep_freed_memory()
     order = Order(
-        parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset, jobs,
-        device, seed, lpips_named(lpips), download,
+        parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset,
+        published, tuple(beside or ()), jobs, device, seed, lpips_named(lpips), download,
     )  # fmt: skip
     try:
-        made = make_tables(order, data, out, weights_dir)
+        made = make_tables(order, data, out, weights_dir, test_path=test)
     except Interrupted as stopped:
         print(f"poke2vid: {stopped}", file=sys.stderr)
         raise typer.Exit(130) from stopped

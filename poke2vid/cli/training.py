@@ -59,7 +59,7 @@ def train(
     from poke2vid.model.files import BASE, PAPER_BASE
     from poke2vid.train.loop import train as run
     from poke2vid.train.memory import keep_freed_memory
-    from poke2vid.train.presets import FIELD_PRESETS
+    from poke2vid.train.presets import BASELINE_PRESETS, FIELD_PRESETS
     from poke2vid.train.presets import preset as find
     from poke2vid.train.settings import override
     from poke2vid.train.stopping import Interrupted
@@ -80,8 +80,19 @@ def train(
             )  # fmt: skip
             print(f"done: {saved}")
             return
-        # Models of the paper's form
         _for_pokes_alone(data, cutouts, backgrounds)
+        # Systems that the paper compares with
+        if preset in BASELINE_PRESETS:
+            from poke2vid.train.baseline_loop import train_baseline
+
+            _for_our_models_alone(init, perceptual, precision)
+            saved = train_baseline(
+                override(BASELINE_PRESETS[preset], chosen), data[0], out, resume=resume, workers=workers, device=device,
+                max_minutes=minutes,
+            )  # fmt: skip
+            print(f"done: {saved}")
+            return
+        # Models of the paper's form
         saved = run(
             override(find(preset), chosen), data[0], out, resume=resume,
             init=PAPER_BASE if str(init) == "base" else init, workers=workers, weights_dir=weights_dir, device=device,
@@ -119,6 +130,13 @@ def _for_pokes_alone(data: list[Path], cutouts: Path | None, backgrounds: Path |
     for name, given in (("--cutouts", cutouts), ("--backgrounds", backgrounds)):
         if given is not None:
             raise typer.BadParameter("only trainings on pokes read it; leave it away", param_hint=name)
+
+
+def _for_our_models_alone(init: Path | None, perceptual: str | None, precision: str | None) -> None:
+    """Refuses options that a system of another's does not have."""
+    for name, given in (("--init", init), ("--perceptual", perceptual), ("--precision", precision)):
+        if given is not None:
+            raise typer.BadParameter("the systems of others are trained without it; leave it away", param_hint=name)
 
 
 def convert(

@@ -40,6 +40,8 @@ class Sample:
         waypoints: the same to x_w for every w of `DataConfig.waypoints`.
         pokes: the pokes of the first map, in pixels of the frames; for pictures and scores.
         video: the source's name.
+        earlier: frames before x_0, for systems that see more than it.
+        paths: positions of points in x_0 ... x_L, for systems that are told of them.
     """
 
     kind: Kind
@@ -50,6 +52,8 @@ class Sample:
     waypoints: Float[Tensor, "k 2 h w"]
     pokes: tuple[Poke, ...]
     video: str
+    earlier: Float[Tensor, "c 3 h w"] | None = None
+    paths: Float[Tensor, "p t 2"] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Batch:
     displacement: Float[Tensor, "b 2 h w"]
     waypoints: Float[Tensor, "b k 2 h w"]
     pokes: tuple[tuple[Poke, ...], ...]
+    earlier: Float[Tensor, "b c 3 h w"] | None = None
+    paths: Float[Tensor, "b p t 2"] | None = None
 
     def to(self, device: torch.device) -> "Batch":
         return replace(
@@ -72,11 +78,13 @@ class Batch:
             schedule=self.schedule.to(device),
             displacement=self.displacement.to(device),
             waypoints=self.waypoints.to(device),
+            earlier=None if self.earlier is None else self.earlier.to(device),
+            paths=None if self.paths is None else self.paths.to(device),
         )
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """A video and its usable starts: start frames of clips of T frames that move enough."""
 
     video: ClipVideo
@@ -192,7 +200,7 @@ class ClipBatches(Dataset[Batch]):
         """Number of frames after x_0 that must be real."""
         return length if kind in ("release", "repoke") else min(length, self.config.horizon)
 
-    def _starts(self, source: _Source, needed: int) -> np.ndarray:
+    def _starts(self, source: Source, needed: int) -> np.ndarray:
         return source.starts[source.starts + needed < source.video.num_frames]
 
     def _clip(self, needed: int, generator: Generator) -> tuple[str, Clip]:
@@ -250,13 +258,13 @@ class ClipBatches(Dataset[Batch]):
         return pokes.sample_poke(D, generator, self.config.poke_stds, margin)
 
 
-def find_sources(store: ClipSource, config: DataConfig, split: Split) -> list[_Source]:
+def find_sources(store: ClipSource, config: DataConfig, split: Split) -> list[Source]:
     """The videos of a split that have usable starts."""
-    found = [_Source(video, usable_starts(video, config, store.resolution)) for video in store.split(split)]
+    found = [Source(video, usable_starts(video, config, store.resolution)) for video in store.split(split)]
     return [source for source in found if len(source.starts)]
 
 
-def full_motion_of(sources: Sequence[_Source], horizon: int) -> float:
+def full_motion_of(sources: Sequence[Source], horizon: int) -> float:
     """M_max: the motion M(X) of the liveliest training clips, in pixels a frame."""
     motions = [np.asarray(s.video.motion)[start : start + horizon].mean() for s in sources for start in s.starts]
     return float(np.quantile(motions, _FULL_MOTION_QUANTILE)) if motions else 0.0
@@ -306,7 +314,15 @@ def stack(samples: Sequence[Sample]) -> Batch:
         displacement=torch.stack([s.displacement for s in samples]),
         waypoints=torch.stack([s.waypoints for s in samples]),
         pokes=tuple(s.pokes for s in samples),
+        earlier=_stacked([s.earlier for s in samples]),
+        paths=_stacked([s.paths for s in samples]),
     )
+
+
+def _stacked(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    """The tensors stacked; None where training has none."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    return torch.stack(given) if given else None
 
 
 def generator_for(seed: int, *key: object) -> Generator:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from poke2vid.baselines.baseline import BaselineConfig
+from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.model.config import ModelConfig, released_config
 from poke2vid.model.critics import CriticConfig
 from poke2vid.model.touch_encoder import TouchConfig
@@ -147,8 +149,16 @@ FIELD_PRESETS: dict[str, FieldConfig] = {
 }
 
 
+# The systems that the paper compares with: the published hyperparameters, and `-small` for two cores.
+BASELINE_PRESETS: dict[str, BaselineConfig] = {
+    name: config for system in SYSTEMS.values() for name, config in system.presets.items()
+}
+
+
 def preset(name: str) -> TrainConfig:
     """A preset of the paper's two stages. Raises InputError for an unknown name."""
     if name not in PRESETS:
-        raise InputError(f"there is no preset {name!r}; choose one of {', '.join((*PRESETS, *FIELD_PRESETS))}.")
+        raise InputError(
+            f"there is no preset {name!r}; choose one of {', '.join((*PRESETS, *FIELD_PRESETS, *BASELINE_PRESETS))}."
+        )
     return PRESETS[name]

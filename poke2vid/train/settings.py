@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
-from typing import Any, TypeVar
+from dataclasses import asdict, is_dataclass, replace
+from typing import Any, TypeVar, get_type_hints
 
 from poke2vid.files import fault_of
 from poke2vid.types import InputError
@@ -48,4 +48,13 @@ def override(config: Config, settings: Sequence[str]) -> Config:
             place[name] = json.loads(text)
         except ValueError:
             place[name] = text
-    return read(type(config), value)
+    return _read_as(config, value)
+
+
+def _read_as(config: Config, value: dict[str, Any]) -> Config:
+    """`read` for a config one of whose groups is of any of several kinds: it stays of the kind that it is."""
+    assert is_dataclass(config) and not isinstance(config, type)
+    hints = get_type_hints(type(config))
+    open_groups = {name: group for name, group in vars(config).items() if hints[name] is Any and is_dataclass(group)}
+    found = read(type(config), value)
+    return replace(found, **{name: read(type(group), value[name]) for name, group in open_groups.items()})

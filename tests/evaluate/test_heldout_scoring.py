@@ -13,7 +13,8 @@ from torch import Tensor
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import EvaluationClips
 from poke2vid.evaluate.heldout.distances import distances
-from poke2vid.evaluate.heldout.evaluate import evaluate, model_row, reference_rows
+from poke2vid.evaluate.heldout.evaluate import evaluate
+from poke2vid.evaluate.heldout.sources import model_row, reference_rows
 from poke2vid.evaluate.heldout.report import summarised
 from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import Plan, features_of, score_row, shared_clips

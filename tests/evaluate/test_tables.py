@@ -120,7 +120,7 @@ def test_every_row_is_trained_once_for_every_seed(made: tuple[Path, list[Table]]
 def test_a_table_says_how_far_it_is_to_be_trusted(made: tuple[Path, list[Table]]) -> None:
     third, fourth, differences, *_ = made[1]
     assert [line.label for line in third.lines[:4]] == [*SUITES[3].rows]
-    assert all("6 steps, not converged" in line.marks for line in third.lines[:4])
+    assert all("6 steps, 24 clips seen, not converged" in line.marks for line in third.lines[:4])
     for line in third.lines[:4]:
         cell = line.cells["psnr"]
         assert len(cell.seeds) == 2 and cell.clips == 6

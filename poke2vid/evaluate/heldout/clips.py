@@ -1,15 +1,19 @@
 """The clips of a store that a model is judged on, and the poke of each."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
+import torch
+from torch import Generator, Tensor
 
+from poke2vid.media.pictures import to_float
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import LoadedModel
+from poke2vid.train.baseline_data import flow_of, path_of, points_of
 from poke2vid.train.config import DataConfig, from_json
 from poke2vid.train.data import ClipBatches, Kind, Sample, generator_for
-from poke2vid.types import ClipSource, InputError, PokeKind, Split
+from poke2vid.types import ClipSource, ClipVideo, InputError, Poke, PokeKind, Split
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class ClipSettings:
         poke_stds, poke_margin, min_motion: where pokes lie and which clips count as moving, as in `DataConfig`.
         poke_kind: shift or impulse.
         full_motion: unit of impulses; None takes that of the store's train split.
+        earlier: frames before x_0 that clips must have, for systems that see more than x_0.
+        told: points of which systems are told the true path; the poked one is the first.
     """
 
     horizon: int = 10
@@ -30,6 +36,8 @@ class ClipSettings:
     poke_kind: PokeKind = "shift"
     full_motion: float | None = None
     split: Split = "test"
+    earlier: int = 0
+    told: int = 0
 
     @staticmethod
     def of_training(data: DataConfig, poke_kind: PokeKind, full_motion: float | None, split: Split) -> "ClipSettings":
@@ -57,7 +65,12 @@ class EvaluationClips:
         self._clips = ClipBatches(
             store, data, model, batch=1, seed=seed, split=settings.split, full_motion=settings.full_motion
         )
-        starts = [(k, int(start)) for k, source in enumerate(self._clips.sources) for start in source.starts]
+        starts = [
+            (k, int(start))
+            for k, source in enumerate(self._clips.sources)
+            for start in source.starts
+            if start >= settings.earlier
+        ]
         self._order = [starts[k] for k in np.random.default_rng(seed).permutation(len(starts))]
 
     def __len__(self) -> int:
@@ -74,7 +87,22 @@ class EvaluationClips:
     def _clip(self, number: int, kind: Kind, purpose: str) -> Sample:
         generator = generator_for(self.seed, purpose, self.settings.split, number)
         source, start = self._order[number]
-        return self._clips.clip_from(source, start, kind, generator)
+        sample = self._clips.clip_from(source, start, kind, generator)
+        video, settings = self._clips.sources[source].video, self.settings
+        if settings.earlier:
+            before = np.asarray(video.frames[start - settings.earlier : start])
+            sample = replace(sample, earlier=to_float(before))
+        if settings.told:
+            sample = replace(sample, paths=self._paths(video, start, sample.pokes[0], generator))
+        return sample
+
+    def _paths(self, video: ClipVideo, start: int, poke: Poke, generator: Generator) -> Tensor:
+        """True path of the poked point and of others, drawn as it was; straight between the lags of the store's flow."""
+        T = self.settings.horizon
+        flows = {lag: flow_of(video, lag, start) for lag in self._store.lags if lag <= T}
+        others = points_of(flows[T], self.settings.told - 1, generator)
+        points = torch.cat((torch.tensor([poke.location], dtype=torch.float32), others))
+        return path_of(flows, points, range(1, T + 1))
 
     @property
     def fps(self) -> float:
@@ -83,10 +111,9 @@ class EvaluationClips:
 
     @property
     def key(self) -> dict[str, Any]:
-        """Key of the clips: equal keys mean equal clips. Without a margin it is that of versions that knew none."""
-        settings = {
-            name: value for name, value in asdict(self.settings).items() if (name, value) != ("poke_margin", 0.0)
-        }
+        """Key of the clips: equal keys mean equal clips. Settings that an older version lacks do not change it."""
+        added = {"poke_margin": 0.0, "earlier": 0, "told": 0}  # settings of later versions, with what held before
+        settings = {name: value for name, value in asdict(self.settings).items() if added.get(name) != value}
         return {"store": self._store.digest, "seed": self.seed, "resolution": self.resolution, **settings}
 
 

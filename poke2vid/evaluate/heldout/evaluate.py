@@ -5,14 +5,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from poke2vid import __version__
@@ -23,14 +21,14 @@ from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.report import HeldoutReport, summarised
 from poke2vid.evaluate.heldout.rows import Fewest, Measured, Row
 from poke2vid.evaluate.heldout.scoring import Plan, features_of, predicted, score_row, shared_clips
+from poke2vid.evaluate.heldout.sources import model_row, reference_rows
 from poke2vid.files import digest_of
 from poke2vid.measures.table import REPORTS
 from poke2vid.media.pictures import to_uint8
 from poke2vid.media.video import write_video
-from poke2vid.model.files import LoadedModel, suitable_threads
-from poke2vid.model.poke_video import PokeVideo
+from poke2vid.model.files import LoadedModel
 from poke2vid.pretrained.features import LpipsName
-from poke2vid.train.data import Batch, stack
+from poke2vid.train.data import stack
 from poke2vid.train.distributed import device_named
 
 
@@ -130,25 +128,6 @@ def compare(
     left_out = too_few(next(reversed(measured.values())), real, plan.fewest)
     floor = {column: one for column, one in floors(real, count, clips.seed).items() if column not in left_out}
     return Compared(measured, apart, floor, about, left_out)
-
-
-def reference_rows() -> tuple[Row, Row]:
-    """Reference rows: the truth, and the first frame repeated."""
-    still = Row("copy", "copy 1", lambda batch: batch.frames[:, :1].expand_as(batch.frames[:, 1:]), responds=False)
-    return Row("truth", "truth 1", None), still
-
-
-def model_row(name: str, model: PokeVideo, device: torch.device | None = None) -> Row:
-    """Row of a model; moves the model to the device."""
-    digest = digest_of(model.state_dict(), {"config": repr(model.config)})
-    place = device or torch.device("cpu")
-    return Row(name, digest, partial(_rollout, model.to(place), place))
-
-
-def _rollout(model: PokeVideo, device: torch.device, batch: Batch) -> Tensor:
-    batch = batch.to(device)
-    with suitable_threads(model):
-        return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
 
 
 def write_clips(row: Row, clips: EvaluationClips, plan: Plan, folder: Path, quiet: bool = False) -> None:

@@ -8,27 +8,37 @@ from typing import Any
 import numpy as np
 
 from poke2vid import __version__
+from poke2vid.baselines.baseline import BaselineConfig
+from poke2vid.baselines.files import load_baseline
+from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.heldout.distances import Distance, difference, mean_interval
-from poke2vid.evaluate.heldout.evaluate import Compared, compare, model_row, reference_rows
+from poke2vid.evaluate.heldout.evaluate import Compared, compare
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.rows import Measured, Row
 from poke2vid.evaluate.heldout.scoring import Plan
+from poke2vid.evaluate.heldout.sources import baseline_row, model_row, player_row, reference_rows
 from poke2vid.evaluate.report import write_text
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
-from poke2vid.evaluate.tables.suites import BEYOND, SUITES, UNBUILT, Suite
+from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
 from poke2vid.files import without_nan, write_json
 from poke2vid.measures.statistics import FEWEST_CLUSTERS, cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS
 from poke2vid.model.files import load_model
+from poke2vid.players.named import load_players
+from poke2vid.players.player import PokePlayer
 from poke2vid.pretrained.features import LpipsName
-from poke2vid.train.config import TrainConfig, to_json
+from poke2vid.train.config import TrainConfig
 from poke2vid.train.distributed import device_named
 from poke2vid.types import InputError
 
+SHOWN = (
+    "video predictors see frames -1 and 0, one sample a clip; ours sees frame 0 and a poke; Hao et al.'s frame 0 and the "
+    "true path of five points, the poked one among them; distances are over the predicted frames alone"
+)
 CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
 
 
@@ -41,6 +51,8 @@ class Order:
         base: settings of the full model; ablation rows take one thing away.
         seeds: number of training runs per row.
         dataset: published data set that the store holds, for the paper's numbers; None if none.
+        published: train the systems of others with the published hyperparameters, not with those for two cores.
+        beside: models or runs that are scored beside the rows, without training.
         jobs: number of runs trained at the same time, with one thread each.
         lpips, allow_download: as in `heldout.evaluate`.
     """
@@ -50,6 +62,8 @@ class Order:
     seeds: int
     plan: Plan
     dataset: str | None = None
+    published: bool = False
+    beside: tuple[str, ...] = ()
     jobs: int = 1
     device: str = "cpu"
     seed: int = 0
@@ -59,11 +73,18 @@ class Order:
 
 @dataclass(frozen=True)
 class _Results:
-    """Compared rows, and the names of each variant's, one per training seed."""
+    """Compared rows, and the names of each variant's, one per training seed.
+
+    Attributes:
+        beside: names of the rows that were not trained for the tables.
+        clips: settings of the clips.
+    """
 
     compared: Compared
     names: dict[str, list[str]]
     judges: Judges
+    beside: tuple[str, ...]
+    clips: ClipSettings
 
     def rows(self, variant: str) -> list[Measured]:
         return [self.compared.rows[name] for name in self.names[variant]]
@@ -88,11 +109,15 @@ def parse_suites(text: str) -> tuple[int, ...]:
 
 
 def make_tables(
-    order: Order, store_path: Path, out: Path, weights_dir: Path | None = None, quiet: bool = False
+    order: Order, store_path: Path, out: Path, weights_dir: Path | None = None, quiet: bool = False,
+    test_path: Path | None = None,
 ) -> list[Table]:  # fmt: skip
     """Trains, scores and writes tables; reuses all that exists with the same settings.
 
     `out/runs` holds the training runs, `out/rows` their measurements, `out/tables.md`, `.tex`, `.json` the tables.
+
+    Args:
+        test_path: store whose test videos are scored, where it is not the one that rows are trained on.
 
     Raises:
         InputError: if store and settings do not fit, or a data set is not one of the paper's.
@@ -102,16 +127,19 @@ def make_tables(
         raise InputError(f"there is no published data set {order.dataset!r}; choose one of {', '.join(DATASETS)}.")
     if order.seeds < 1:
         raise InputError(f"{order.seeds} seeds train nothing; give at least 1, and 2 to see what chance does.")
+    # Everything that can be wrong is found before hours of training
     store = Store.open(store_path)
-    base = order.base
-    settings = ClipSettings.of_training(base.data, base.model.poke_kind, None, "test")
-    clips = EvaluationClips(store, base.model.resolution, settings, order.seed)
-    place = device_named(order.device)
-    judges = find_judges(store, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
-    planned, notes = _plan(order, store, out / "runs")  # finds errors before hours of training
+    test = store if test_path is None else Store.open(test_path)
+    base, place = order.base, device_named(order.device)
+    planned, notes = _plan(order, store, out / "runs")
+    settings = _clip_settings(base, planned)
+    clips = EvaluationClips(test, base.model.resolution, settings, order.seed)
+    judges = find_judges(test, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
+    beside = load_players(order.beside)
+    # Train, then score
     runs = [run for found in planned.values() for run in found]
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
-    results = _measure(planned, clips, judges, order.plan, out / "rows", quiet)
+    results = _measure(planned, beside, clips, judges, order.plan, out / "rows", quiet)
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
     tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
     _write(tables, results.compared.about, out)
@@ -120,20 +148,33 @@ def make_tables(
 
 def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]], dict[str, str]]:
     """Runs by variant, one per seed; and the reason for each variant that is not possible."""
-    wanted = {variant for n in order.suites for variant in SUITES[n].rows.values() if variant is not None}
+    wanted = {variant for n in order.suites for variant in SUITES[n].rows.values()}
     planned, notes = dict[str, list[Run]](), dict[str, str]()
     for variant in sorted(wanted):
         try:
             planned[variant] = [
-                planned_run(order.base, variant, seed, store.digest, folder) for seed in range(order.seeds)
+                planned_run(order.base, variant, seed, store.digest, folder, order.published)
+                for seed in range(order.seeds)
             ]
         except InputError as error:
             notes[variant] = str(error)
     return planned, notes
 
 
+def _clip_settings(base: TrainConfig, planned: dict[str, list[Run]]) -> ClipSettings:
+    """Clips that every planned row can be asked about: with the frames that others see, and the points they are told."""
+    settings = ClipSettings.of_training(base.data, base.model.poke_kind, None, "test")
+    networks = [SYSTEMS[variant].network for variant in planned if variant in SYSTEMS]
+    return replace(
+        settings,
+        earlier=max([network.seen - 1 for network in networks], default=0),
+        told=max([network.told for network in networks], default=0),
+    )
+
+
 def _measure(
-    planned: dict[str, list[Run]], clips: EvaluationClips, judges: Judges, plan: Plan, work: Path, quiet: bool
+    planned: dict[str, list[Run]], beside: dict[str, PokePlayer], clips: EvaluationClips, judges: Judges, plan: Plan,
+    work: Path, quiet: bool,
 ) -> _Results:  # fmt: skip
     """Scores every row on the same clips; rows that share a run share the result."""
     runs = {run.folder.name: run for found in planned.values() for run in found}
@@ -142,14 +183,19 @@ def _measure(
     def rows() -> Iterator[Row]:
         yield from reference_rows()
         for name, run in runs.items():
-            row = model_row(name, load_model(run.folder).model, judges.device)
-            made[name] = {"seed": run.seed, "digest": row.digest, "train": to_json(run.config)}
+            if run.variant in SYSTEMS:
+                row = baseline_row(name, load_baseline(run.folder), judges.device)
+            else:
+                row = model_row(name, load_model(run.folder).model, judges.device)
+            made[name] = {"seed": run.seed, "digest": row.digest, "train": run.settings}
             yield row
+        yield from (player_row(name, player) for name, player in beside.items())
 
     compared = compare(rows(), clips, plan, judges, work, quiet)
     names = {variant: [run.folder.name for run in found] for variant, found in planned.items()}
     found = replace(compared, about=compared.about | {"code": __version__, "runs": made})
-    return _Results(found, {"truth": ["truth"], "copy": ["copy"], **names}, judges)
+    alone = {name: [name] for name in ("truth", "copy", *beside)}
+    return _Results(found, alone | names, judges, tuple(beside), clips.settings)
 
 
 def _table(
@@ -160,15 +206,11 @@ def _table(
     for label, variant in suite.rows.items():
         cells = {}
         for column in columns:
-            if variant in planned:
-                cell = _cell(results, variant, column)
-            elif variant in notes:
-                cell = Cell(note="not possible")
-            else:
-                cell = Cell(note=UNBUILT if column == columns[0] else "")
+            cell = _cell(results, variant, column) if variant in planned else Cell(note="not possible")
             cells[column] = replace(cell, published=published(suite.number, label, column, order.dataset))
-        lines.append(Line(label, cells, _marks(planned.get(variant or "", []))))
-    for label, name in (("copy of x_0", "copy"), ("the true frames", "truth")):
+        lines.append(Line(label, cells, _marks(planned.get(variant, []))))
+    untrained = {name: name for name in results.beside}
+    for label, name in (untrained | {"copy of x_0": "copy", "the true frames": "truth"}).items():
         lines.append(Line(label, {column: _cell(results, name, column) for column in columns}))
     said = [f"{label}: {notes[variant]}" for label, variant in suite.rows.items() if variant in notes]
     headings = {c: f"{MEASURES[c].title} {MEASURES[c].arrow}" for c in columns}
@@ -195,10 +237,18 @@ def _cell(results: _Results, name: str, column: str) -> Cell:
 
 
 def _marks(runs: Sequence[Run]) -> str:
+    """Length of a row's training, and whether it can have converged."""
     if not runs:
         return ""
-    steps = runs[0].config.num_steps
-    return f"{steps:,} steps, not converged" if steps < CONVERGED else f"{steps:,} steps, convergence not tested"
+    config = runs[0].config
+    enough = published_steps(runs[0].variant) if isinstance(config, BaselineConfig) else CONVERGED
+    judged = "not converged" if config.num_steps < enough else "convergence not tested"
+    return f"{config.num_steps:,} steps, {config.num_steps * config.batch:,} clips seen, {judged}"
+
+
+def published_steps(system: str) -> int:
+    """Length of a system's training as published, the longest of its presets."""
+    return max(config.num_steps for config in SYSTEMS[system].presets.values())
 
 
 def lpips_note(judges: Judges) -> str:
@@ -247,9 +297,8 @@ def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order)
             "the paper's PSNR is, by its released code, that of 160 frames pooled, and its SSIM's data range that of a batch "
             "(docs/decisions/018): ours are of each frame"
         )
-    unbuilt = [label for label, variant in suite.rows.items() if variant is None]
-    if unbuilt:
-        notes.append(f"{', '.join(unbuilt)}: {UNBUILT}, so that the comparison of this table is still to be made")
+    if results.clips.earlier or results.clips.told:
+        notes.append(SHOWN)
     return notes
 
 

@@ -5,16 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from poke2vid.baselines.baseline import BaselineConfig
+from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.files import digest_of
 from poke2vid.model.files import checkpoints_of
 from poke2vid.processes import Died, Tick, run_jobs
+from poke2vid.train.baseline_loop import train_baseline
 from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.train.loop import Interrupted, train
-from poke2vid.train.presets import ABLATIONS
+from poke2vid.train.presets import ABLATIONS, BASELINE_PRESETS
 from poke2vid.types import InputError
 
 FULL = "full"  # the complete model
@@ -25,14 +29,19 @@ class Run:
     """One training run.
 
     Attributes:
-        variant: the part taken away, a key of `presets.ABLATIONS` or "full".
+        variant: the part taken away, a key of `presets.ABLATIONS`, "full", or a key of `SYSTEMS`.
         folder: named by variant, seed and a digest of settings and store, so other settings give another run.
     """
 
     variant: str
     seed: int
-    config: TrainConfig
+    config: TrainConfig | BaselineConfig
     folder: Path
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its config as plain JSON."""
+        return self.config.to_json() if isinstance(self.config, BaselineConfig) else to_json(self.config)
 
     @property
     def is_complete(self) -> bool:
@@ -52,12 +61,38 @@ def variant_config(base: TrainConfig, variant: str, seed: int) -> TrainConfig:
     return config
 
 
-def planned_run(base: TrainConfig, variant: str, seed: int, store_digest: str, out: Path) -> Run:
-    """Run of a row and seed; rows with the same settings share one."""
-    config = variant_config(base, variant, seed)
-    variant = FULL if config == variant_config(base, FULL, seed) else variant
-    digest = digest_of({}, {"train": to_json(config), "store": store_digest})[:8]
-    return Run(variant, seed, config, out / f"{variant}-seed{seed}-{digest}")
+def baseline_config(system: str, resolution: int, seed: int, published: bool) -> BaselineConfig:
+    """Settings of a system of others at a size: the published ones, or those for two cores.
+
+    Raises:
+        InputError: if it has none at this size.
+    """
+    name = f"{system}{resolution}{'' if published else '-small'}"
+    if name not in BASELINE_PRESETS:
+        raise InputError(f"there is no preset {name}: the system is not made for {resolution} pixels")
+    return replace(BASELINE_PRESETS[name], seed=seed)
+
+
+def planned_run(
+    base: TrainConfig, variant: str, seed: int, store_digest: str, out: Path, published: bool = False
+) -> Run:  # fmt: skip
+    """Run of a row and seed; rows with the same settings share one.
+
+    Args:
+        published: train systems of others with the published hyperparameters, not with those for two cores.
+
+    Raises:
+        InputError: if the model or the frames are too small for the row.
+    """
+    config: TrainConfig | BaselineConfig
+    if variant in SYSTEMS:
+        config = baseline_config(variant, base.model.resolution, seed, published)
+    else:
+        config = variant_config(base, variant, seed)
+        variant = FULL if config == variant_config(base, FULL, seed) else variant
+    run = Run(variant, seed, config, out)
+    digest = digest_of({}, {"train": run.settings, "store": store_digest})[:8]
+    return replace(run, folder=out / f"{variant}-seed{seed}-{digest}")
 
 
 def train_all(
@@ -97,11 +132,17 @@ def _train_one(
     store: Path, device: str, weights_dir: Path | None, quiet: bool, workers: int, run: Run, tick: Tick
 ) -> str | None:  # fmt: skip
     """Trains one run; returns "" when it is done, None if it was stopped, else an error in one sentence."""
+    resume = bool(checkpoints_of(run.folder))
     try:
-        train(
-            run.config, store, run.folder, resume=bool(checkpoints_of(run.folder)), device=device, weights_dir=weights_dir,
-            quiet=quiet, workers=workers,
-        )  # fmt: skip
+        if isinstance(run.config, BaselineConfig):
+            train_baseline(
+                run.config, store, run.folder, resume=resume, device=device, quiet=quiet, workers=workers
+            )  # fmt: skip
+        else:
+            train(
+                run.config, store, run.folder, resume=resume, device=device, weights_dir=weights_dir, quiet=quiet,
+                workers=workers,
+            )  # fmt: skip
     except Interrupted:
         return None
     except InputError as error:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from poke2vid.measures.table import REPORTS
 
 FVD, MOVINET, TRACKS = REPORTS["distances"]
-UNBUILT = "no implementation here yet"
 
 
 @dataclass(frozen=True)
@@ -13,8 +12,7 @@ class Suite:
     """One table.
 
     Attributes:
-        rows: label, as the paper has it -> a key of `presets.ABLATIONS`, or "full"; None for a method that is not
-            implemented here.
+        rows: label, as the paper has it -> a key of `presets.ABLATIONS` or `SYSTEMS`, or "full".
         columns: the paper's own; ours that the paper lacks come after them.
         resolution: of the paper's frames in this table, in pixels.
         rows_are_methods: False if the paper has one line per measure instead (Tab. 2).
@@ -22,7 +20,7 @@ class Suite:
 
     number: int
     caption: str
-    rows: dict[str, str | None]
+    rows: dict[str, str]
     columns: tuple[str, ...]
     resolution: int
     rows_are_methods: bool = True
@@ -34,11 +32,11 @@ BEYOND = (  # our columns that the paper lacks, after its own
 SUITES: dict[int, Suite] = {
     1: Suite(
         1, "Comparison with video prediction (Tab. 1)",
-        {"SAVP": None, "IVRNN": None, "SRVP": None, "Ours": "full"}, (FVD,), 64,
+        {"SAVP": "savp", "IVRNN": "ivrnn", "SRVP": "srvp", "Ours": "full"}, (FVD,), 64,
     ),
     2: Suite(
         2, "Comparison with controlled video synthesis (Tab. 2)",
-        {"Ours": "full", "Hao et al.": None}, (FVD, "lpips_vgg", "psnr", "ssim"), 128, rows_are_methods=False,
+        {"Ours": "full", "Hao et al.": "hao"}, (FVD, "lpips_vgg", "psnr", "ssim"), 128, rows_are_methods=False,
     ),
     3: Suite(
         3, "Ablations (Tab. 3)",

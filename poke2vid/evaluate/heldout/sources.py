@@ -1,0 +1,75 @@
+"""Table rows by what predicts: the references, models of the paper's form, those that see what they touch, others' systems."""
+
+import hashlib
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poke2vid.baselines.files import LoadedBaseline
+from poke2vid.evaluate.heldout.rows import Row
+from poke2vid.files import digest_of
+from poke2vid.media.pictures import to_float, to_uint8
+from poke2vid.model.files import suitable_threads
+from poke2vid.model.poke_video import PokeVideo
+from poke2vid.players.player import PokePlayer
+from poke2vid.train.data import Batch
+from poke2vid.types import InputError
+
+
+def reference_rows() -> tuple[Row, Row]:
+    """Reference rows: the truth, and the first frame repeated."""
+    still = Row("copy", "copy 1", lambda batch: batch.frames[:, :1].expand_as(batch.frames[:, 1:]), responds=False)
+    return Row("truth", "truth 1", None), still
+
+
+def model_row(name: str, model: PokeVideo, device: torch.device | None = None) -> Row:
+    """Row of a model of the paper's form; moves the model to the device."""
+    digest = digest_of(model.state_dict(), {"config": repr(model.config)})
+    place = device or torch.device("cpu")
+    return Row(name, digest, partial(_rollout, model.to(place), place))
+
+
+def _rollout(model: PokeVideo, device: torch.device, batch: Batch) -> Tensor:
+    batch = batch.to(device)
+    with suitable_threads(model):
+        return model.rollout(batch.frames[:, 0], batch.poke_maps, batch.schedule).frames
+
+
+def player_row(name: str, player: PokePlayer) -> Row:
+    """Row of anything that plays a poke of a picture, clip by clip."""
+    return Row(name, player.digest, partial(_play, player))
+
+
+def _play(player: PokePlayer, batch: Batch) -> Tensor:
+    clips = []
+    for x_0, given in zip(batch.frames[:, 0], batch.pokes, strict=True):
+        poke = given[0] if given else None
+        clips.append(to_float(player.play(to_uint8(x_0[None])[0], poke, batch.frames.shape[1] - 1)))
+    return torch.stack(clips)
+
+
+def baseline_row(name: str, loaded: LoadedBaseline, device: torch.device | None = None) -> Row:
+    """Row of a system that the paper compares with; one sample a clip. No poke changes what it predicts."""
+    place = device or torch.device("cpu")
+    loaded.network.to(place)
+    return Row(name, loaded.digest, partial(_predict, loaded, place), responds=False)
+
+
+def _predict(loaded: LoadedBaseline, device: torch.device, batch: Batch) -> Tensor:
+    """Frames of a system that sees the last `seen` frames, x_0 the last of them.
+
+    Its samples are drawn by what it sees, so that the same batch has the same ones in every run.
+    """
+    network, x_0 = loaded.network, batch.frames[:, :1]
+    seen = x_0 if batch.earlier is None else torch.cat((batch.earlier, x_0), dim=1)
+    if seen.shape[1] < network.seen or (network.told and batch.paths is None):
+        raise InputError(
+            f"{loaded.config.network.system} sees {network.seen} frames and is told of {network.told} points; these clips "
+            "have fewer."
+        )
+    number = hashlib.sha256(np.ascontiguousarray(to_uint8(x_0[:, 0])).tobytes()).digest()[:8]
+    generator = torch.Generator().manual_seed(int.from_bytes(number, "little") >> 1)
+    batch, seen = batch.to(device), seen[:, -network.seen :].to(device)
+    return network.predict(seen, batch.frames.shape[1] - 1, generator, batch.paths)

@@ -14,10 +14,10 @@ from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import EvaluationClips
 from poke2vid.evaluate.heldout.distances import distances
 from poke2vid.evaluate.heldout.evaluate import evaluate
-from poke2vid.evaluate.heldout.sources import model_row, reference_rows
 from poke2vid.evaluate.heldout.report import summarised
 from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import Plan, features_of, score_row, shared_clips
+from poke2vid.evaluate.heldout.sources import model_row, reference_rows
 from poke2vid.files import read_tensors
 from poke2vid.media.pictures import to_uint8
 from poke2vid.types import InputError

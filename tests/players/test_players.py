@@ -11,7 +11,7 @@ import pytest
 from known_disc import BRIEF, LAST, POKES, SIDE, TINY, Counting, Disc, T, Wrong, model, poke, run, shorter
 from torch import Tensor, nn
 
-from poke2vid.evaluate.bench.roles import poke_of, roles_of
+from poke2vid.evaluate.bench.roles import handed, poke_of, roles_of
 from poke2vid.live.animator import Animator
 from poke2vid.model.files import save_model
 from poke2vid.model.poke_video import PokeVideo
@@ -44,6 +44,18 @@ def test_the_shift_patch_drags_the_ground_too_and_lets_impulses_go() -> None:
     assert np.array_equal(impulse[T // 2 - 1][24, 24], first[24, 20])
     for t in range(T, LAST + 1):
         assert np.array_equal(impulse[t - 1], first)
+
+
+def test_a_player_is_told_how_far_an_impulse_throws_the_touched_point_not_how_fast() -> None:
+    scene = Disc()
+    (number,) = [k for k, record in enumerate(scene.pokes) if record.role == "impulse"]
+    given = handed(scene, number, LAST)
+    assert given is not None and given.kind == "impulse" and given.location == scene.pokes[number].at
+    x, y = (round(c) for c in given.location)
+    truth = [scene.flow(number, frame)[:, y, x] for frame in range(1, LAST + 1)]
+    farthest = max(float(np.hypot(*flow)) for flow in truth)
+    assert farthest > 0 and math.hypot(*given.shift) == pytest.approx(farthest)
+    assert handed(scene, 0, LAST) == poke_of(scene.pokes[0])  # a shift is as the record says
 
 
 @pytest.mark.parametrize("number", [7, 8])

@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from poke2vid.evaluate.bench.roles import play, poke_of, roles_of
+from poke2vid.evaluate.bench.roles import handed, play, roles_of
 from poke2vid.evaluate.bench.run import first_of_each_family
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.viz import LargePicture, Picture, draw_pokes, enlarge, enlarged_poke, enlargement, grid
 from poke2vid.players.player import PokePlayer
 from poke2vid.players.references import ShiftPatch
-from poke2vid.pokebench.records import PokeRecord
 from poke2vid.pokebench.scene import TrueScene
+from poke2vid.types import Poke
 
 COLUMNS = 6  # of a sheet: the first frame and five moments, the last frame among them
 _SMALLEST = 128  # pixels per side that small frames are enlarged to, about
@@ -70,8 +70,8 @@ def write_grid(
     Raises:
         InputError: if the file cannot be written.
     """
-    record = scene.pokes[poke]
-    rows = {name: _drawn(scene.first, frames, record) for name, frames in shown.items()}
+    given = handed(scene, poke, len(next(iter(shown.values()))))
+    rows = {name: _drawn(scene.first, frames, given) for name, frames in shown.items()}
     length = len(next(iter(rows.values())))
     if path.suffix.lower() == ".png":
         kept = np.linspace(0, length - 1, min(COLUMNS, length)).round().astype(int)
@@ -80,11 +80,10 @@ def write_grid(
     return write_video(path, pictures, fps)
 
 
-def _drawn(first: Picture, frames: UInt8[np.ndarray, "t h w 3"], record: PokeRecord) -> list[LargePicture]:
+def _drawn(first: Picture, frames: UInt8[np.ndarray, "t h w 3"], poke: Poke | None) -> list[LargePicture]:
     """Frame 0 and those after it, enlarged, with arrow and target."""
     factor = enlargement(first, _SMALLEST)
     pictures = [enlarge(picture, factor) for picture in (first, *frames)]
-    poke = poke_of(record)
     return pictures if poke is None else draw_pokes(pictures, [enlarged_poke(poke, factor)])
 
 

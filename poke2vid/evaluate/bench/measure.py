@@ -26,7 +26,7 @@ from poke2vid.pokebench.scene import TrueScene
 from poke2vid.pretrained.features import Lpips
 from poke2vid.types import Pair
 
-VERSION = 3  # of the formulas; results of another version are measured again
+VERSION = 4  # of the formulas and of what players are told; results of another version are measured again
 VARIES = 0.001  # of the side: if the true responses differ by less, there is nothing to rank
 AFTER_ARRIVAL = 3  # step in frames: a held object moves little and need not be tracked in every frame
 

@@ -89,7 +89,8 @@ class BaselineConfig:
         hold, fall: steps with the full learning rate, then steps in which it falls linearly to 0. Together the run's length.
         learning_rate, betas: of ADAM, the same for all of its optimisers.
         clip_gradient: largest gradient norm; None for no limit.
-        min_motion: clips whose foreground moves less, as a share of the side, are not used.
+        horizon: T; a clip is used if its foreground moves enough from x_0 to x_T (as for the paper's model).
+        min_motion: least mean motion of such a foreground, as a share of the side.
         seed: of weights, clips and samples alike.
         checkpoint_every, sample_every: in steps.
         keep_checkpoints: number of the newest kept on disk.
@@ -103,6 +104,7 @@ class BaselineConfig:
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     clip_gradient: float | None = None
+    horizon: int = 10
     min_motion: float = 0.015
     seed: int = 0
     checkpoint_every: int = 1000
@@ -112,7 +114,7 @@ class BaselineConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     def __post_init__(self) -> None:
-        for name in ("batch", "checkpoint_every", "sample_every", "keep_checkpoints"):
+        for name in ("batch", "horizon", "checkpoint_every", "sample_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         if self.length < 2:

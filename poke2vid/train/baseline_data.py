@@ -16,8 +16,6 @@ from poke2vid.train.config import DataConfig
 from poke2vid.train.data import Source, find_sources, generator_for
 from poke2vid.types import ClipSource, ClipVideo, InputError, Split
 
-HORIZON = 10  # T of the clips that the paper's model trains on; these are drawn from the same starts
-
 
 class BaselineBatches(Dataset[BaselineClips]):
     """Item `step` is the batch of that training step, a pure function of (store, config, step).
@@ -41,18 +39,18 @@ class BaselineBatches(Dataset[BaselineClips]):
         require_videos(store, split)
         self.config, self.network, self.split = config, network, split
         self._before = network.seen - 1  # frames before x_0
-        self._after = HORIZON if network.pairs else config.length - network.seen
+        self._after = config.horizon if network.pairs else config.length - network.seen
         self.lags = tuple(lag for lag in store.lags if lag <= config.length) if network.pairs else ()
         if network.pairs and not self.lags:
             raise InputError(
                 f"the store holds flow at lags {list(store.lags)}, all of them longer than length {config.length}; prepare "
                 "the videos with a shorter --lag."
             )
-        data = DataConfig(horizon=HORIZON, max_length=HORIZON, min_motion=config.min_motion)
-        if HORIZON not in store.lags:
+        data = DataConfig(horizon=config.horizon, max_length=config.horizon, min_motion=config.min_motion)
+        if config.horizon not in store.lags:
             raise InputError(
-                f"the store holds flow at lags {list(store.lags)}; clips that move are found by lag {HORIZON}, prepare the "
-                f"videos with --lag {HORIZON}."
+                f"the store holds flow at lags {list(store.lags)}; clips that move are found by lag {config.horizon}, "
+                f"prepare the videos with --lag {config.horizon}."
             )
         found = [(source, self._usable(source)) for source in find_sources(store, data, split)]
         self.sources = [(source.video, starts) for source, starts in found if len(starts)]
@@ -96,13 +94,13 @@ class BaselineBatches(Dataset[BaselineClips]):
         lag = self.lags[int(torch.randint(len(self.lags), (), generator=generator))]
         frames = to_float(np.stack([video.frames[start], video.frames[start + lag]]))
         count = 1 + int(torch.randint(self.network.told, (), generator=generator))
-        points = points_of(flow_of(video, HORIZON, start), count, generator)
+        points = points_of(flow_of(video, self.config.horizon, start), count, generator)
         return frames, padded(path_of({lag: flow_of(video, lag, start)}, points, (lag,)), self.network.told)
 
 
 def points_of(D: Float[Tensor, "2 h w"], count: int, generator: Generator) -> Float[Tensor, "k 2"]:
     """Points (x, y) of x_0 drawn where pokes are (Sec. 3.2)."""
-    return torch.tensor([pokes.sample_poke(D, generator).location for _ in range(count)])
+    return torch.tensor([pokes.sample_poke(D, generator).location for _ in range(count)], dtype=torch.float32)
 
 
 def flow_of(video: ClipVideo, lag: int, start: int) -> Float[Tensor, "2 h w"]:

@@ -106,6 +106,18 @@ PRESETS: dict[str, TrainConfig] = {
         perceptual="squeeze", perceptual_frames=2, batch=5, learning_rate=1e-3, decay=0.1, clip_gradient=1.0,
         stage_1_steps=500, stage_2_steps=2000, sample_every=500, checkpoint_every=250, keep_checkpoints=1,
     ),
+    # The same tables where rows must obey: the motion decoder, whose flow and pokes are taught, in simulated64's way but from
+    # drawn weights and with E_sigma frozen in stage 2, as the paper has it. L_traj's weight is where its gradient on F is that of
+    # flow and poke together (at 1 it is that of the pixels; docs/experiments.md, 2026-11-30). 45 minutes of one core a row.
+    "ablation_motion64": TrainConfig(
+        model=ModelConfig(resolution=64, channels=16, decoder="motion"),
+        data=DataConfig(
+            max_pokes=1, poke_stds=1.0, min_motion=0.015, max_length=10, long_share=0.0, waypoints=(3, 6), augment=None
+        ),
+        weights=replace(_MOTION, pixel=1.0, perceptual=0.0, flow=30.0, trajectory=10.0),
+        perceptual="none", flow_softness=0.05, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0, precision="bf16",
+        stage_1_steps=400, stage_2_steps=5000, sample_every=500, checkpoint_every=100, keep_checkpoints=1,
+    ),
     # Appendix B.
     "impulse64": _paper(64, poke_kind="impulse"),
     # simulated64 for impulses, started from the shipped model. One poke, so that three do not share one clip's motion;

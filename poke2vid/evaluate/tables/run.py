@@ -137,7 +137,7 @@ def make_tables(
     judges = find_judges(test, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
     beside = load_players(order.beside)
     # Train, then score
-    runs = [run for found in planned.values() for run in found]
+    runs = sorted((run for found in planned.values() for run in found), key=lambda run: run.seed)  # whole tables early
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
     results = _measure(planned, beside, clips, judges, order.plan, out / "rows", quiet)
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]

@@ -61,16 +61,17 @@ def variant_config(base: TrainConfig, variant: str, seed: int) -> TrainConfig:
     return config
 
 
-def baseline_config(system: str, resolution: int, seed: int, published: bool) -> BaselineConfig:
-    """Settings of a system of others at a size: the published ones, or those for two cores.
+def baseline_config(base: TrainConfig, system: str, seed: int, published: bool) -> BaselineConfig:
+    """Settings of a system of others on the clips of the base: the published ones, or those for two cores.
 
     Raises:
         InputError: if it has none at this size.
     """
+    resolution = base.model.resolution
     name = f"{system}{resolution}{'' if published else '-small'}"
     if name not in BASELINE_PRESETS:
         raise InputError(f"there is no preset {name}: the system is not made for {resolution} pixels")
-    return replace(BASELINE_PRESETS[name], seed=seed)
+    return replace(BASELINE_PRESETS[name], horizon=base.data.horizon, min_motion=base.data.min_motion, seed=seed)
 
 
 def planned_run(
@@ -86,7 +87,7 @@ def planned_run(
     """
     config: TrainConfig | BaselineConfig
     if variant in SYSTEMS:
-        config = baseline_config(variant, base.model.resolution, seed, published)
+        config = baseline_config(base, variant, seed, published)
     else:
         config = variant_config(base, variant, seed)
         variant = FULL if config == variant_config(base, FULL, seed) else variant

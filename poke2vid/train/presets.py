@@ -107,8 +107,8 @@ PRESETS: dict[str, TrainConfig] = {
         stage_1_steps=500, stage_2_steps=2000, sample_every=500, checkpoint_every=250, keep_checkpoints=1,
     ),
     # The same tables where rows must obey: the motion decoder, whose flow and pokes are taught, in simulated64's way but from
-    # drawn weights and with E_sigma frozen in stage 2, as the paper has it. L_traj's weight is where its gradient on F is that of
-    # flow and poke together (at 1 it is that of the pixels; docs/experiments.md, 2026-11-30). 45 minutes of one core a row.
+    # drawn weights and with E_sigma frozen in stage 2, as the paper has it. L_traj's gradient on F is that of flow and poke
+    # together (at weight 1 it is that of the pixels; docs/experiments.md, 2026-11-30). 45 minutes of one core a row.
     "ablation_motion64": TrainConfig(
         model=ModelConfig(resolution=64, channels=16, decoder="motion"),
         data=DataConfig(

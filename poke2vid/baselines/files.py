@@ -10,10 +10,9 @@ import torch
 from poke2vid.baselines.baseline import Baseline, BaselineConfig
 from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.files import digest_of, read_tensors
-from poke2vid.model.files import CHECKPOINT_FORMAT, resolve
+from poke2vid.model.files import BASELINE, CHECKPOINT_FORMAT, resolve
 from poke2vid.types import InputError
 
-BASELINE = "baseline"  # `kind` of a checkpoint of such a system
 MODEL_PREFIX = "model/"  # of the names of the network's tensors
 
 

@@ -159,6 +159,10 @@ def info(
     model: Annotated[Path | None, typer.Argument(help="A model or checkpoint; without it the shipped base.")] = None,
 ) -> None:
     """Print a model's shape, parameters, FLOPs a frame and origin."""
+    from poke2vid.baselines import info as of_systems
+    from poke2vid.files import read_about
+    from poke2vid.model.files import BASELINE, resolve
     from poke2vid.model.info import report
 
-    print(report(model))
+    path = resolve(model)
+    print(of_systems.report(path) if read_about(path).get("kind") == BASELINE else report(model))

@@ -23,6 +23,7 @@ _SINCE: dict[int, dict[str, Any]] = {1: {"architecture": "paper"}}
 TOUCH_FORMAT, TOUCH_VERSIONS = "poke2vid-touch", (1, 2)  # in version 1 all weights are halves
 _TOUCH_FORMERLY = ("follow", "glide", "hertz", "damping")  # keys of the one law for every place, before maps of time
 FIELDS = "fields"  # `kind` of a checkpoint of E_phi's training on pokes
+BASELINE = "baseline"  # `kind` of a checkpoint of a system that the paper compares with
 MODEL_PREFIX = "model/"  # of the names of the model's tensors in both kinds of file
 SMALL = 2_000_000  # parameters; a smaller model runs on one thread
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -201,6 +202,11 @@ def describe(path: Path | None) -> tuple[ModelConfig, dict[str, Any], Path]:
 
 
 def config_of(about: Mapping[str, Any], path: Path) -> ModelConfig:
+    if about.get("kind") == BASELINE:
+        raise InputError(
+            f"{path} is a system that the paper compares with, which nobody can poke; score it by `poke2vid tables`, and give "
+            "a model here."
+        )
     if about.get("format") not in (MODEL_FORMAT, CHECKPOINT_FORMAT):
         raise InputError(f"{path} is a poke2vid file but not a model; use a model or a checkpoint.")
     version = about.get("version")

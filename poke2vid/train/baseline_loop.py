@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from poke2vid import __version__
 from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig
-from poke2vid.baselines.files import BASELINE, MODEL_PREFIX, config_of, network_of
+from poke2vid.baselines.files import MODEL_PREFIX, config_of, network_of
 from poke2vid.files import write_json
 from poke2vid.media import viz
 from poke2vid.media.pictures import to_uint8
-from poke2vid.model.files import CHECKPOINT_FORMAT, VERSION
+from poke2vid.model.files import BASELINE, CHECKPOINT_FORMAT, VERSION
 from poke2vid.processes import alone_in
 from poke2vid.train import checkpoint
 from poke2vid.train.baseline_data import BaselineBatches

@@ -1,5 +1,6 @@
 """What all systems share: their batches, a training that can be stopped and resumed, files, and the command."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from toy_system import Told, Toy, toy_preset, with_toys
 
 from poke2vid.baselines.baseline import kl_of_normals, normal
 from poke2vid.baselines.files import load_baseline
+from poke2vid.baselines.info import report
 from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.files import read_tensors
-from poke2vid.model.files import checkpoints_of
+from poke2vid.model.files import checkpoints_of, load_player
 from poke2vid.train.baseline_data import BaselineBatches, flow_of, padded, path_of, points_of
 from poke2vid.train.baseline_loop import BaselineTrainer, train_baseline
 from poke2vid.train.presets import preset
@@ -96,13 +98,13 @@ def test_a_pair_says_where_points_of_what_moves_came(store: Store) -> None:
     given = batch.paths.isfinite().all(dim=-1).all(dim=-1)
     assert set(given.sum(dim=1).tolist()) == {1, 2, 3} and bool(given[:, 0].all())
     moved = (batch.paths[:, :, 1] - batch.paths[:, :, 0])[given].norm(dim=-1)
-    assert float(moved.min()) > 0.3
+    assert float(moved.mean()) > 1
+    followed, stayed = [], []
     for frames, path in zip(batch.frames, batch.paths[:, 0], strict=True):  # the pixel is found again where it came
-        (x, y), (x1, y1) = path.round().long().clamp(1, 30).tolist()
-        here, there = frames[0, :, y - 1 : y + 2, x - 1 : x + 2], frames[1, :, y1 - 1 : y1 + 2, x1 - 1 : x1 + 2]
-        stayed = frames[1, :, y - 1 : y + 2, x - 1 : x + 2]
-        assert float((here - there).abs().mean()) < 0.6
-        assert here.shape == there.shape == stayed.shape
+        (x, y), (x1, y1) = path.round().long().clamp(0, 31).tolist()
+        followed.append((frames[0, :, y, x] - frames[1, :, y1, x1]).abs().mean())
+        stayed.append((frames[0, :, y, x] - frames[1, :, y, x]).abs().mean())
+    assert float(torch.stack(followed).mean()) < 0.7 * float(torch.stack(stayed).mean())
 
 
 def test_a_path_is_the_flow_at_the_lags_that_are_known_and_straight_between_them(store: Store) -> None:
@@ -113,7 +115,7 @@ def test_a_path_is_the_flow_at_the_lags_that_are_known_and_straight_between_them
     x, y = points.long().unbind(dim=1)
     assert path.shape == (3, 5, 2) and torch.equal(path[:, 0], points)
     for lag in (2, 4):
-        assert torch.allclose(path[:, lag] - points, flows[lag][:, y, x].T)
+        assert torch.allclose(path[:, lag] - points, flows[lag][:, y, x].T, atol=1e-5)
     assert torch.allclose(path[:, 1], (path[:, 0] + path[:, 2]) / 2) and torch.allclose(
         path[:, 3], (path[:, 2] + path[:, 4]) / 2
     )
@@ -144,7 +146,7 @@ def test_each_optimiser_moves_its_own_parameters_while_the_others_are_frozen(sto
     assert isinstance(trainer.network, Toy)
     values = trainer.advance(BaselineBatches(store, trainer.config, Toy)[0])
     assert trainer.network.frozen_meanwhile == [("generator", True), ("critics", False)]
-    assert bool(trainer.network.bias.ne(0).all()) and float(trainer.network.weight) != 1
+    assert bool(trainer.network.bias.ne(0).all()) and float(trainer.network.weight.detach()) != 1
     assert values.keys() == {
         "loss/pixel",
         "loss/gan",
@@ -183,6 +185,9 @@ def test_a_trained_system_is_loaded_from_its_run(store_path: Path, tmp_path: Pat
     )
     grids = list((run / "samples").glob("*.png"))
     assert [path.name for path in grids] == ["held-out-00000006.png"]
+    assert "TOLD" in report(run) and re.search(r"total +4\n", report(run))
+    with pytest.raises(InputError, match="which nobody can poke"):
+        load_player(run)
     other = Path(__file__).parents[2] / "poke2vid" / "assets" / "small64.safetensors"
     with pytest.raises(InputError, match="not a run of one of"):
         load_baseline(other)

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toy_system import with_toys
 
+from poke2vid.baselines.baseline import BaselineConfig
 from poke2vid.data.store import Store
+from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.heldout.judges import find_judges
 from poke2vid.evaluate.heldout.rows import Fewest
 from poke2vid.evaluate.heldout.scoring import Plan
@@ -21,6 +24,7 @@ from poke2vid.evaluate.tables.runs import planned_run, variant_config
 from poke2vid.evaluate.tables.suites import SUITES
 from poke2vid.measures.statistics import Interval
 from poke2vid.pretrained.features import Lpips
+from poke2vid.train.data import stack
 from poke2vid.train.presets import ABLATIONS, PRESETS, preset
 from poke2vid.types import InputError
 
@@ -96,6 +100,17 @@ def test_rows_with_the_same_settings_share_a_run_and_other_settings_are_another(
     ]
     assert len({full.folder, *(other.folder for other in others)}) == 5
     assert not full.is_complete
+
+
+def test_the_systems_of_others_are_trained_on_the_same_clips_with_a_seed_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_toys(monkeypatch)
+    first, second = (planned_run(BASE, "toy", seed, "store", tmp_path) for seed in (0, 1))
+    assert isinstance(first.config, BaselineConfig) and first.config.seed == 0 and first.folder != second.folder
+    assert (first.config.horizon, first.config.min_motion) == (BASE.data.horizon, BASE.data.min_motion)
+    with pytest.raises(InputError, match="no preset toy32: the system is not made for 32 pixels"):
+        planned_run(BASE, "toy", 0, "store", tmp_path, published=True)
 
 
 # From a store to a table
@@ -292,3 +307,44 @@ def test_the_papers_network_of_lpips_is_named_beside_ours(store_path: Path) -> N
     assert running.lpips_note(judges).startswith("LPIPS v0.1 on no network")
     note = running.lpips_note(replace(judges, lpips=(Lpips("squeeze"), Lpips("alex"))))
     assert note == "LPIPS v0.1 on squeeze, alex; the paper's is on vgg (VGG-16)"
+
+
+# Systems of others
+
+
+def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_same_clips(
+    store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_toys(monkeypatch)
+    rows = {"TOY": "toy", "TOLD": "told", "Ours": "full"}
+    monkeypatch.setitem(SUITES, 1, replace(SUITES[1], rows=rows))
+    order = Order(
+        (1,), BASE, 1, Plan(5, 4, batch=4, fewest=Fewest(share=0, videos=1)), beside=("small64",), seed=3
+    )  # fmt: skip
+    (table,) = make_tables(order, store_path, tmp_path, quiet=True, test_path=store_path)
+    assert [line.label for line in table.lines] == [*rows, "small64", "copy of x_0", "the true frames"]
+    assert {line.cells["poke_epe"].clips for line in table.lines} == {5}
+    by_label = {line.label: line for line in table.lines}
+    assert by_label["TOY"].marks.startswith("6 steps, 12 clips seen") and by_label["small64"].marks == ""
+    epe = {label: line.cells["poke_epe"].interval for label, line in by_label.items()}
+    assert epe["TOY"] is not None and epe["copy of x_0"] is not None and epe["small64"] is not None
+    assert epe["TOY"].mean == pytest.approx(epe["copy of x_0"].mean, rel=0.3)  # its bias is hardly learnt in six steps
+    assert any("the true path of five points" in note for note in table.notes)
+    runs_made = {re.sub(r"-[0-9a-f]{8}$", "", folder.name) for folder in (tmp_path / "runs").iterdir()}
+    assert runs_made == {"toy-seed0", "told-seed0", "full-seed0"}
+
+
+def test_every_clip_has_the_frames_before_and_the_paths_that_systems_ask_for(store: Store) -> None:
+    settings = ClipSettings(horizon=4, min_motion=0.005, earlier=1, told=3)
+    clips = EvaluationClips(store, 32, settings, seed=0)
+    without = EvaluationClips(store, 32, replace(settings, earlier=0, told=0), seed=0)
+    assert 0 < len(clips) < len(without)
+    clip = clips[0]
+    assert clip.earlier is not None and clip.earlier.shape == (1, 3, 32, 32)
+    assert clip.paths is not None and clip.paths.shape == (3, 5, 2)
+    assert tuple(clip.paths[0, 0].tolist()) == clip.pokes[0].location
+    arrived = clip.paths[0, -1] - clip.paths[0, 0]
+    assert tuple(arrived.tolist()) == pytest.approx(clip.pokes[0].shift, abs=1e-4)
+    assert "earlier" not in without.key and "told" not in without.key and clips.key["told"] == 3
+    batch = stack([clips[0], clips[1]])
+    assert batch.earlier is not None and batch.earlier.shape == (2, 1, 3, 32, 32)

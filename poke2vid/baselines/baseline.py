@@ -1,4 +1,4 @@
-"""What every system that the paper compares with is to training, evaluation and files: clips in, loss terms and frames out."""
+"""Interface of the systems that the paper compares with, to training, evaluation and files: clips in, terms and frames out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -39,9 +39,7 @@ def train(
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(
-            "--precision", help="fp32, bf16, or auto: the faster here; default: fields and time auto, else fp32."
-        ),
+        typer.Option("--precision", help="fp32, bf16, or auto: the faster; default: auto for pokes, else fp32."),
     ] = None,
     cutouts: Annotated[
         Path | None,
@@ -78,20 +76,12 @@ def train(
                 override(FIELD_PRESETS[preset], chosen), data, out, resume, BASE if str(init) == "base" else init, workers,
                 minutes, precision or _usual(chosen), cutouts, backgrounds,
             )  # fmt: skip
-            print(f"done: {saved}")
-            return
+            return print(f"done: {saved}")
         _for_pokes_alone(data, cutouts, backgrounds)
         # Systems that the paper compares with
         if preset in BASELINE_PRESETS:
-            from poke2vid.train.baseline_loop import train_baseline
-
             _for_our_models_alone(init, perceptual, precision)
-            saved = train_baseline(
-                override(BASELINE_PRESETS[preset], chosen), data[0], out, resume=resume, workers=workers, device=device,
-                max_minutes=minutes,
-            )  # fmt: skip
-            print(f"done: {saved}")
-            return
+            return print(f"done: {_system(preset, chosen, data[0], out, resume, workers, device, minutes)}")
         # Models of the paper's form
         saved = run(
             override(find(preset), chosen), data[0], out, resume=resume,
@@ -116,6 +106,18 @@ def _fields(
         config, data, out, resume=resume, init=init, workers=workers, max_minutes=minutes, precision=precision,
         cutouts=cutouts, photographs=backgrounds,
     )  # fmt: skip
+
+
+def _system(
+    preset: str, settings: list[str], data: Path, out: Path, resume: bool, workers: int, device: str, minutes: float | None
+) -> Path:  # fmt: skip
+    """Trains a system that the paper compares with."""
+    from poke2vid.train.baseline_loop import train_baseline
+    from poke2vid.train.presets import BASELINE_PRESETS
+    from poke2vid.train.settings import override
+
+    config = override(BASELINE_PRESETS[preset], settings)
+    return train_baseline(config, data, out, resume=resume, workers=workers, device=device, max_minutes=minutes)
 
 
 def _usual(settings: list[str]) -> str | None:

@@ -23,6 +23,7 @@ from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
 from poke2vid.evaluate.tables.runs import planned_run, variant_config
 from poke2vid.evaluate.tables.suites import SUITES
 from poke2vid.measures.statistics import Interval
+from poke2vid.media.video import iterate_frames
 from poke2vid.pretrained.features import Lpips
 from poke2vid.train.data import stack
 from poke2vid.train.presets import ABLATIONS, PRESETS, preset
@@ -332,6 +333,10 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
     assert any("the true path of five points" in note for note in table.notes)
     runs_made = {re.sub(r"-[0-9a-f]{8}$", "", folder.name) for folder in (tmp_path / "runs").iterdir()}
     assert runs_made == {"toy-seed0", "told-seed0", "full-seed0"}
+    video, picture = sorted((tmp_path / "videos").iterdir())
+    frames = list(iterate_frames(video))
+    assert len(frames) == 3 * (BASE.data.horizon + 1) and frames[0].shape[1] > 6 * 192  # six columns
+    assert picture.suffix == ".png"
 
 
 def test_every_clip_has_the_frames_before_and_the_paths_that_systems_ask_for(store: Store) -> None:

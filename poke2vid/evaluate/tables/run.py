@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from poke2vid import __version__
 from poke2vid.baselines.baseline import BaselineConfig
@@ -24,6 +25,7 @@ from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
+from poke2vid.evaluate.tables.videos import write_comparison
 from poke2vid.files import without_nan, write_json
 from poke2vid.measures.statistics import FEWEST_CLUSTERS, cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS
@@ -114,7 +116,8 @@ def make_tables(
 ) -> list[Table]:  # fmt: skip
     """Trains, scores and writes tables; reuses all that exists with the same settings.
 
-    `out/runs` holds the training runs, `out/rows` their measurements, `out/tables.md`, `.tex`, `.json` the tables.
+    `out/runs` holds the training runs, `out/rows` their measurements, `out/tables.md`, `.tex`, `.json` the tables, and
+    `out/videos` the first clips of every table, all of its rows side by side.
 
     Args:
         test_path: store whose test videos are scored, where it is not the one that rows are trained on.
@@ -143,6 +146,8 @@ def make_tables(
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
     tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
     _write(tables, results.compared.about, out)
+    for number in order.suites:
+        _write_videos(SUITES[number], planned, beside, clips, judges.device, out / "videos")
     return tables
 
 
@@ -159,6 +164,24 @@ def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]
         except InputError as error:
             notes[variant] = str(error)
     return planned, notes
+
+
+def _row_of(name: str, run: Run, device: torch.device) -> Row:
+    """Row of a trained run."""
+    if run.variant in SYSTEMS:
+        return baseline_row(name, load_baseline(run.folder), device)
+    return model_row(name, load_model(run.folder).model, device)
+
+
+def _write_videos(
+    suite: Suite, planned: dict[str, list[Run]], beside: dict[str, PokePlayer], clips: EvaluationClips, device: torch.device,
+    out: Path,
+) -> None:  # fmt: skip
+    """Writes the first seed of every row side by side."""
+    truth, copy = reference_rows()
+    made = {label: _row_of(label, planned[v][0], device) for label, v in suite.rows.items() if v in planned}
+    others = {name: player_row(name, player) for name, player in beside.items()}
+    write_comparison(suite.number, {"truth": truth, **made, **others, "copy": copy}, clips, out)
 
 
 def _clip_settings(base: TrainConfig, planned: dict[str, list[Run]]) -> ClipSettings:
@@ -183,10 +206,7 @@ def _measure(
     def rows() -> Iterator[Row]:
         yield from reference_rows()
         for name, run in runs.items():
-            if run.variant in SYSTEMS:
-                row = baseline_row(name, load_baseline(run.folder), judges.device)
-            else:
-                row = model_row(name, load_model(run.folder).model, judges.device)
+            row = _row_of(name, run, judges.device)
             made[name] = {"seed": run.seed, "digest": row.digest, "train": run.settings}
             yield row
         yield from (player_row(name, player) for name, player in beside.items())

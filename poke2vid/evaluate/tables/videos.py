@@ -1,0 +1,51 @@
+"""All systems of a table side by side on the same clips, as a video and a picture (App. A.5)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from poke2vid.evaluate.figures.layout import Strip, cycled, enrolment
+from poke2vid.evaluate.heldout.clips import EvaluationClips
+from poke2vid.evaluate.heldout.rows import Row
+from poke2vid.evaluate.heldout.scoring import predicted
+from poke2vid.files import digest_of
+from poke2vid.media.encoding import write_video
+from poke2vid.media.pictures import to_uint8, write_picture
+from poke2vid.train.data import stack
+
+SHOWN = 5  # clips, the first of the random order: none was chosen by what came out
+FPS = 5.0
+
+
+def write_comparison(number: int, rows: Mapping[str, Row], clips: EvaluationClips, out: Path) -> list[Path]:
+    """Writes a table's clips as video and picture, one column and one line a system; files that exist are kept.
+
+    Args:
+        number: of the table.
+        rows: label -> row; the truth comes first.
+
+    Returns:
+        The video and the picture, named after the table and a digest of rows and clips.
+
+    Raises:
+        InputError: if a prediction is not finite or a file cannot be written.
+    """
+    shown = range(min(SHOWN, len(clips)))
+    digest = digest_of({}, {"rows": {label: row.digest for label, row in rows.items()}, "clips": clips.key})[:8]
+    video, picture = (out / f"table{number}-{digest}.{kind}" for kind in ("mp4", "png"))
+    if video.exists() and picture.exists():
+        return [video, picture]
+    samples = [clips[k] for k in shown]
+    batch = stack(samples)
+    columns: dict[str, np.ndarray] = {}
+    for label, row in rows.items():
+        ahead = batch.frames[:, 1:] if row.predict is None else predicted(row, batch, list(shown))
+        columns[label] = np.stack([to_uint8(clip) for clip in torch.cat((batch.frames[:, :1], ahead), dim=1)])
+    lines = [
+        [Strip(label, frames[k], samples[k].pokes) for label, frames in columns.items()] for k in shown
+    ]  # fmt: skip
+    write_video(video, cycled(lines, FPS), FPS)
+    write_picture(picture, enrolment([strip for line in lines for strip in line]))
+    return [video, picture]

@@ -76,18 +76,19 @@ def train(
                 override(FIELD_PRESETS[preset], chosen), data, out, resume, BASE if str(init) == "base" else init, workers,
                 minutes, precision or _usual(chosen), cutouts, backgrounds,
             )  # fmt: skip
-            return print(f"done: {saved}")
-        _for_pokes_alone(data, cutouts, backgrounds)
         # Systems that the paper compares with
-        if preset in BASELINE_PRESETS:
+        elif preset in BASELINE_PRESETS:
+            _for_pokes_alone(data, cutouts, backgrounds)
             _for_our_models_alone(init, perceptual, precision)
-            return print(f"done: {_system(preset, chosen, data[0], out, resume, workers, device, minutes)}")
+            saved = _system(preset, chosen, data[0], out, resume, workers, device, minutes)
         # Models of the paper's form
-        saved = run(
-            override(find(preset), chosen), data[0], out, resume=resume,
-            init=PAPER_BASE if str(init) == "base" else init, workers=workers, weights_dir=weights_dir, device=device,
-            max_minutes=minutes, precision=precision,
-        )  # fmt: skip
+        else:
+            _for_pokes_alone(data, cutouts, backgrounds)
+            saved = run(
+                override(find(preset), chosen), data[0], out, resume=resume,
+                init=PAPER_BASE if str(init) == "base" else init, workers=workers, weights_dir=weights_dir, device=device,
+                max_minutes=minutes, precision=precision,
+            )  # fmt: skip
     except Interrupted as stopped:
         print(f"poke2vid: {stopped}", file=sys.stderr)
         raise typer.Exit(130) from stopped

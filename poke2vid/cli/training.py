@@ -28,8 +28,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     init: Annotated[
-        Path | None,
-        typer.Option("--init", help="A model of the same shape to start from; `base` is the shipped one."),
+        Path | None, typer.Option("--init", help="A model of that shape to start from; `base` is the shipped one.")
     ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="Stop, saved, after this long.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",

@@ -15,6 +15,7 @@ from poke2vid.media.timing import Pace, pace_of
 from poke2vid.media.turning import Turn
 from poke2vid.types import InputError
 
+_WITH_OPACITY = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that give the opacity of these codecs
 ASSUMED_FPS = 25.0  # of what has no time stamps: folders of frames, raw streams
 
 
@@ -130,7 +131,8 @@ def _decode(container: Any, stream: Any, fps: float, path: Path, remarks: Remark
 
     By default decoders hide faults: they fill in what is missing, and go on with it. "explode" makes them say so.
     """
-    stream.codec_context.options = {"err_detect": "explode"}
+    decoder = _decoder_of(stream)
+    decoder.options = {"err_detect": "explode"}
     damage, deinterlacer = Damage(), Deinterlacer[Decoded]()
     count, before = 0, -(2**63)
 
@@ -143,7 +145,7 @@ def _decode(container: Any, stream: Any, fps: float, path: Path, remarks: Remark
         if packet.is_corrupt:
             noted("a packet is marked as corrupt")
         try:
-            frames = packet.decode()
+            frames = decoder.decode(packet)
         except (av.FFmpegError, OSError) as error:
             noted(error)
             damage.lose(packet.pts)
@@ -163,6 +165,20 @@ def _decode(container: Any, stream: Any, fps: float, path: Path, remarks: Remark
         yield replace(note, frame=ready)
     if count == 0 and damage.any:
         raise InputError(f"the video {path} is damaged: {remarks.fault}.")
+
+
+def _decoder_of(stream: Any) -> Any:
+    """Decoder of a stream. FFmpeg's own of VP8 and VP9 drop opacity, which libvpx gives."""
+    own = stream.codec_context
+    name = _WITH_OPACITY.get(own.codec.canonical_name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return own
+    try:
+        decoder = av.CodecContext.create(name, "r")
+    except (av.FFmpegError, ValueError):  # a build without libvpx: the colours alone
+        return own
+    decoder.extradata, decoder.thread_count = own.extradata, 1
+    return decoder
 
 
 def _packets(container: Any, stream: Any, noted: Any) -> Iterator[Any]:

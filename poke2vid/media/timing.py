@@ -9,7 +9,7 @@ import numpy as np
 
 SAME_RATE = 0.999  # a rate within a thousandth of the source's counts as equal (30 and 29.97)
 GAP = 5.5  # usual intervals: after a longer pause nobody knows what happened, so it is a cut
-REORDERED = 1.0  # seconds by which a frame may come before one that is shown earlier
+REORDERED, REORDERED_FRAMES = 1.0, 16  # seconds, or usual intervals, by which a frame may come before an earlier one
 UNEVEN = 0.6  # usual intervals by which a stamp may be early or late at a constant rate: containers round times
 DROPPED = 0.02  # share of the frames that a camera may drop, one at a time, and still have a constant rate
 _SAME_STAMP = 0.25  # usual intervals: packets nearer than this are one frame (alternate references, fields)
@@ -78,8 +78,11 @@ def _pieces(times: Sequence[float]) -> list[list[float]]:
     """Stamps in the order of the file, cut where they go back farther than frames are reordered."""
     pieces: list[list[float]] = [[]]
     highest = -math.inf
+    stamps = np.unique(np.asarray(times, np.float64))
+    usual = float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0.0
+    farthest = max(REORDERED, REORDERED_FRAMES * usual)  # slow videos: a B-frame may be seconds away
     for time in times:
-        if time < highest - REORDERED:
+        if time < highest - farthest:
             pieces.append([])
             highest = -math.inf
         pieces[-1].append(time)

@@ -196,15 +196,24 @@ def test_untagged_colours_are_bt709_from_hd_on(tmp_path: Path, height: int, tag:
 
 @pytest.mark.parametrize(
     ("name", "codec", "kind"),
-    [("a.mov", "qtrle", "argb"), ("a.mov", "prores_ks", "yuva444p10le"), ("a.mkv", "ffv1", "yuva444p")],
+    [
+        ("a.mov", "qtrle", "argb"),
+        ("a.mov", "prores_ks", "yuva444p10le"),
+        ("a.mkv", "ffv1", "yuva444p"),
+        ("a.webm", "libvpx", "yuva420p"),
+        ("a.webm", "libvpx-vp9", "yuva420p"),
+    ],
 )
 def test_transparent_parts_of_a_video_are_white(tmp_path: Path, name: str, codec: str, kind: str) -> None:
     picture = np.zeros((64, 64, 4), np.uint8)
     picture[20:44, 20:44] = (200, 60, 40, 255)
     frame: Any = av.VideoFrame.from_ndarray(picture, "rgba").reformat(format=kind)
-    shown = next(iterate_frames(encode(tmp_path / name, [frame], codec, pix_fmt=kind)))
-    np.testing.assert_allclose(shown[5, 5], 255, atol=2)
-    np.testing.assert_allclose(shown[32, 32], (200, 60, 40), atol=6)
+    path = encode(tmp_path / name, [frame] * 3, codec, pix_fmt=kind, options={"auto-alt-ref": "0"})
+    pictures = list(iterate_frames(path))
+    assert len(pictures) == 3
+    for shown in pictures:
+        np.testing.assert_allclose(shown[5, 5], 255, atol=2)
+        np.testing.assert_allclose(shown[32, 32], (200, 60, 40), atol=6)
 
 
 # Time
@@ -218,6 +227,7 @@ def test_a_constant_rate_is_known_in_spite_of_rounded_stamps_and_a_dropped_frame
     unseen = [i * 0.04 + 0.001 for i in range(0, 40, 10)]  # VP8 has packets that are never shown
     assert pace_of(sorted([i * 0.04 for i in range(40)] + unseen), 25) == Pace(25)
     assert pace_of([0, 0.04], 25) == Pace(25)
+    assert pace_of([0, 4, 2, 1, 3, 8, 6, 5, 7], 1) == Pace(1)  # a slide show, whose B-frames are seconds away
 
 
 def test_a_variable_rate_is_known_with_its_usual_rate() -> None:

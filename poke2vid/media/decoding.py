@@ -9,7 +9,7 @@ from typing import Any
 import av
 
 from poke2vid.media.damage import Damage
-from poke2vid.media.deinterlacing import Deinterlacer
+from poke2vid.media.deinterlacing import FIELD_HEIGHTS, Deinterlacer, Parity, unmarked_fields
 from poke2vid.media.pictures import check_size
 from poke2vid.media.timing import Pace, pace_of
 from poke2vid.media.turning import Turn
@@ -102,7 +102,9 @@ def _video_of(container: Any, path: Path, paced: bool) -> Source:
     seconds = (container.duration or 0) / av.time_base
     pace = _pace_of_file(path, stream.index, stated) if paced else Pace(stated)
     remarks = Remarks()
-    frames = _decode(container, stream, stated, path, remarks)
+    tall = stream.codec_context.height in FIELD_HEIGHTS
+    fields = _unmarked_fields_of_file(path, stream.index) if paced and tall else None
+    frames = _decode(container, stream, stated, path, remarks, Deinterlacer[Decoded](fields))
     return Source(pace, aspect, stream.frames or None, seconds, frames, remarks)
 
 
@@ -126,15 +128,28 @@ def _pace_of_file(path: Path, index: int, stated: float) -> Pace:
     return pace_of(times, stated)
 
 
-def _decode(container: Any, stream: Any, fps: float, path: Path, remarks: Remarks) -> Iterator[Decoded]:
+def _unmarked_fields_of_file(path: Path, index: int) -> Parity | None:
+    """Order of the fields of a file that does not say that it is interlaced; decodes its first frames once more."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams[index]
+            stream.codec_context.thread_count = 1
+            frames: Any = container.decode(stream)
+            return unmarked_fields(frames)
+    except (av.FFmpegError, OSError):
+        return None  # told of when the frames are read
+
+
+def _decode(
+    container: Any, stream: Any, fps: float, path: Path, remarks: Remarks, deinterlacer: Deinterlacer[Decoded]
+) -> Iterator[Decoded]:  # fmt: skip
     """Yields all frames; after a fault the decoder goes on, and what refers to the fault is marked.
 
     By default decoders hide faults: they fill in what is missing, and go on with it. "explode" makes them say so.
     """
     decoder = _decoder_of(stream)
     decoder.options = {"err_detect": "explode"}
-    damage, deinterlacer = Damage(), Deinterlacer[Decoded]()
-    count, before = 0, -(2**63)
+    damage, count, before = Damage(), 0, -(2**63)
 
     def noted(error: Exception | str) -> None:
         remarks.fault = remarks.fault or (error if isinstance(error, str) else reason(error))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from moving_square import moving_square
 from PIL import Image
+from shot_video import encode, viewed
 
 from poke2vid.media import hdr
 from poke2vid.media.damage import Damage
@@ -21,33 +22,6 @@ from poke2vid.media.video import Viewing, iterate_frames, probe, write_video
 from poke2vid.types import InputError
 
 CORNERS = np.array([[[200, 10, 30], [20, 180, 40], [0, 0, 0]], [[5, 60, 220], [250, 240, 10], [99, 99, 99]]], np.uint8)
-
-
-def encode(path: Path, frames: list[np.ndarray], codec: str = "libx264", **about: Any) -> Path:
-    """Writes frames with tags, time stamps (in thousandths of a second) and options as given."""
-    times, options = about.pop("times", None), about.pop("options", {})
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=25, options=options)
-        first: Any = frames[0]
-        stream.height, stream.width = (first.height, first.width) if hasattr(first, "planes") else first.shape[:2]
-        stream.pix_fmt = about.pop("pix_fmt", "yuv420p")
-        context = stream.codec_context
-        if times:
-            context.time_base = Fraction(1, 1000)
-        for name, value in about.items():
-            setattr(context, name, value)
-        for i, picture in enumerate(frames):
-            frame = picture if isinstance(picture, av.VideoFrame) else av.VideoFrame.from_ndarray(picture, "rgb24")
-            frame.pts, frame.time_base = (times[i], Fraction(1, 1000)) if times else (i, Fraction(1, 25))
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
-
-
-def viewed(path: Path, side: int = 64, fps: float | None = None) -> tuple[list[np.ndarray], list[int], str]:
-    viewing = Viewing(path, side, "stretch", fps)
-    shown = list(viewing)
-    return [one.frame for one in shown], [one.shot for one in shown], "; ".join(viewing.notes)
 
 
 def grey_ramp(num_frames: int) -> list[np.ndarray]:
@@ -298,31 +272,7 @@ def test_frames_that_are_thinned_out_make_no_cut(tmp_path: Path, fit: Any) -> No
     assert len(shown) == 16 and {one.shot for one in shown} == {0}
 
 
-# Fields, damage
-
-
-def test_interlaced_frames_are_deinterlaced(tmp_path: Path) -> None:
-    moving = [np.roll(np.kron([[40, 220]], np.ones((64, 32))).astype(np.uint8), 3 * i, 1) for i in range(24)]
-    combed = []
-    for i in range(12):
-        frame = moving[2 * i].copy()
-        frame[1::2] = moving[2 * i + 1][1::2]  # the lower field comes half a frame later
-        combed.append(np.stack([frame] * 3, -1))
-    with av.open(str(tmp_path / "inter.mp4"), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=25, options={"x264-params": "tff=1", "flags": "+ildct+ilme"})
-        stream.height = stream.width = 64
-        stream.pix_fmt = "yuv420p"
-        for picture in combed:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        container.mux(stream.encode())
-
-    def combing(frame: np.ndarray) -> float:
-        grey = frame[..., 0].astype(int)
-        return float(np.abs(2 * grey[1:-1] - grey[:-2] - grey[2:]).mean())
-
-    frames, _, notes = viewed(tmp_path / "inter.mp4")
-    assert len(frames) == 12 and "interlaced" in notes
-    assert combing(frames[6]) < combing(combed[6]) / 4
+# Damage
 
 
 def test_damage_spoils_what_refers_to_it_up_to_the_next_key_frame() -> None:

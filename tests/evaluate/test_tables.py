@@ -84,6 +84,14 @@ def test_a_row_takes_one_thing_away_and_keeps_the_number_of_steps() -> None:
     assert [found[f"depth{n}"].model.num_dynamic_levels for n in (1, 2, 3)] == [1, 2, 3]
 
 
+def test_the_papers_own_decoder_is_a_row_where_the_base_warps() -> None:
+    base = preset("ablation_motion64")
+    painted = variant_config(base, "painted", 0)
+    assert (painted.model.decoder, base.model.decoder) == ("rgb", "motion") and painted.num_steps == base.num_steps
+    assert painted.weights.perceptual and not painted.weights.flow and not painted.has_critics
+    assert variant_config(preset("ablation64"), "painted", 0) == variant_config(preset("ablation64"), "full", 0)
+
+
 def test_the_ablations_of_the_papers_size_are_presets_too() -> None:
     assert PRESETS["depth2"].model.depth == 2 and PRESETS["depth2"].model.channels == 32
     assert PRESETS["single_stage"].stage_2_steps == preset("paper64").num_steps
@@ -318,7 +326,7 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
 ) -> None:
     with_toys(monkeypatch)
     rows = {"TOY": "toy", "TOLD": "told", "Ours": "full"}
-    monkeypatch.setitem(SUITES, 1, replace(SUITES[1], rows=rows))
+    monkeypatch.setitem(SUITES, 1, replace(SUITES[1], rows=rows, beside={}))
     order = Order(
         (1,), BASE, 1, Plan(5, 4, batch=4, fewest=Fewest(share=0, videos=1)), beside=("small64",), seed=3
     )  # fmt: skip

@@ -23,7 +23,7 @@ from poke2vid.evaluate.heldout.sources import baseline_row, model_row, player_ro
 from poke2vid.evaluate.report import write_text
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.published import DATASETS, published
-from poke2vid.evaluate.tables.runs import Run, planned_run, train_all
+from poke2vid.evaluate.tables.runs import FULL, Run, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
 from poke2vid.evaluate.tables.videos import write_comparison
 from poke2vid.files import without_nan, write_json
@@ -153,7 +153,7 @@ def make_tables(
 
 def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]], dict[str, str]]:
     """Runs by variant, one per seed; and the reason for each variant that is not possible."""
-    wanted = {variant for n in order.suites for variant in SUITES[n].rows.values()}
+    wanted = {variant for n in order.suites for variant in SUITES[n].all_rows.values()}
     planned, notes = dict[str, list[Run]](), dict[str, str]()
     for variant in sorted(wanted):
         try:
@@ -179,7 +179,7 @@ def _write_videos(
 ) -> None:  # fmt: skip
     """Writes the first seed of every row side by side."""
     truth, copy = reference_rows()
-    made = {label: _row_of(label, planned[v][0], device) for label, v in suite.rows.items() if v in planned}
+    made = {label: _row_of(label, planned[v][0], device) for label, v in suite.all_rows.items() if v in planned}
     others = {name: player_row(name, player) for name, player in beside.items()}
     write_comparison(suite.number, {"truth": truth, **made, **others, "copy": copy}, clips, out)
 
@@ -223,7 +223,9 @@ def _table(
 ) -> Table:  # fmt: skip
     columns = [*suite.columns, *BEYOND]
     lines = []
-    for label, variant in suite.rows.items():
+    for label, variant in suite.all_rows.items():
+        if label in suite.beside and planned.get(variant) == planned.get(FULL):
+            continue  # the base has no motion decoder
         cells = {}
         for column in columns:
             cell = _cell(results, variant, column) if variant in planned else Cell(note="not possible")
@@ -232,7 +234,7 @@ def _table(
     untrained = {name: name for name in results.beside}
     for label, name in (untrained | {"copy of x_0": "copy", "the true frames": "truth"}).items():
         lines.append(Line(label, {column: _cell(results, name, column) for column in columns}))
-    said = [f"{label}: {notes[variant]}" for label, variant in suite.rows.items() if variant in notes]
+    said = [f"{label}: {notes[variant]}" for label, variant in suite.all_rows.items() if variant in notes]
     headings = {c: f"{MEASURES[c].title} {MEASURES[c].arrow}" for c in columns}
     return Table(
         suite.number, suite.caption, headings, tuple(lines), (*_notes(suite, lines, results, order), *said),

@@ -47,7 +47,7 @@ def test_the_shift_patch_drags_the_ground_too_and_lets_impulses_go() -> None:
 
 
 def test_a_player_is_told_how_far_an_impulse_throws_the_touched_point_not_how_fast() -> None:
-    scene = Disc()
+    scene = Disc(turns=True)  # each place of it goes another way
     (number,) = [k for k, record in enumerate(scene.pokes) if record.role == "impulse"]
     given = handed(scene, number, LAST)
     assert given is not None and given.kind == "impulse" and given.location == scene.pokes[number].at

@@ -44,7 +44,7 @@ def excursion(scene: TrueScene, number: int, frames: int) -> Pair:
     """Largest displacement of a poke's touched point in the truth's first `frames` frames, in pixels."""
     at = scene.pokes[number].at
     assert at is not None
-    x, y = nearest_pixel(at, *scene.part_ids.shape)
+    y, x = nearest_pixel(at, *scene.part_ids.shape)
     away = [scene.flow(number, frame)[:, y, x] for frame in range(1, frames + 1)]
     dx, dy = max(away, key=lambda displacement: float(np.hypot(*displacement)))
     return float(dx), float(dy)

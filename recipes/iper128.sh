@@ -3,7 +3,7 @@
 #
 #   recipes/iper128.sh RAW WORK [DEVICE]
 #
-# Disk: 15.0 GB for the store (229,000 frames, at 65.5 kB), under 1 GB for runs and tables.
-# Time: flow takes 0.6 hours of one core (99 frames a second, measured); decoding comes on top. Training: see dataset.sh.
+# Disk: 22.5 GB for the store (229,000 frames, at 98.3 kB with flow over three lags), under 1 GB for runs and tables.
+# Time: flow takes 1.3 hours of one core (99 frames a second over one lag, measured; half as many over three); decoding comes on top. Training: see dataset.sh.
 set -euo pipefail
 exec "$(dirname "$0")/dataset.sh" iper 128 "$@"

@@ -3,7 +3,7 @@
 #
 #   recipes/taichi128.sh RAW WORK [DEVICE]
 #
-# Disk: 8.7 GB for the store (133,000 frames, every second of 265,000, at 65.5 kB), under 1 GB for runs and tables.
-# Time: flow takes 0.4 hours of one core (99 frames a second, measured); decoding comes on top, of all. Training: see dataset.sh.
+# Disk: 13.1 GB for the store (133,000 frames, every second of 265,000, at 98.3 kB with flow over three lags), under 1 GB for runs and tables.
+# Time: flow takes 0.7 hours of one core (99 frames a second over one lag, measured; half as many over three); decoding comes on top, of all. Training: see dataset.sh.
 set -euo pipefail
 exec "$(dirname "$0")/dataset.sh" taichi 128 "$@"

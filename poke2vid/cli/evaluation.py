@@ -99,6 +99,9 @@ def tables(
         list[str] | None,
         typer.Option("--beside", metavar="MODEL", help="A model or run to score as it is, as touch64. Repeatable."),
     ] = None,
+    trained_only: Annotated[
+        bool, typer.Option("--trained-only", help="Train nothing; score the rows whose runs are complete.")
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test clips and their pokes.")] = 0,
@@ -109,7 +112,8 @@ def tables(
     """The paper's tables: train every row, score all on the same clips, print them in its layout."""
     from poke2vid.evaluate.heldout.scoring import Plan
     from poke2vid.evaluate.tables.layout import joined
-    from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
+    from poke2vid.evaluate.tables.order import Order
+    from poke2vid.evaluate.tables.run import make_tables, parse_suites
     from poke2vid.files import keep_apart
     from poke2vid.pretrained.features import lpips_named
     from poke2vid.train.loop import Interrupted
@@ -122,7 +126,7 @@ def tables(
     keep_freed_memory()
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset,
-        published, tuple(beside or ()), jobs, device, seed, lpips_named(lpips), download,
+        published, tuple(beside or ()), trained_only, jobs, device, seed, lpips_named(lpips), download,
     )  # fmt: skip
     try:
         made = make_tables(order, data, out, weights_dir, test_path=test)

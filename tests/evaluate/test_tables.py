@@ -15,11 +15,12 @@ from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.heldout.judges import find_judges
 from poke2vid.evaluate.heldout.rows import Fewest
 from poke2vid.evaluate.heldout.scoring import Plan
-from poke2vid.evaluate.tables import run as running
 from poke2vid.evaluate.tables import runs
 from poke2vid.evaluate.tables.layout import Cell, Line, Table
+from poke2vid.evaluate.tables.notes import lpips_note
+from poke2vid.evaluate.tables.order import Order
 from poke2vid.evaluate.tables.published import DATASETS, PUBLISHED, published
-from poke2vid.evaluate.tables.run import Order, make_tables, parse_suites
+from poke2vid.evaluate.tables.run import make_tables, parse_suites
 from poke2vid.evaluate.tables.runs import planned_run, variant_config
 from poke2vid.evaluate.tables.suites import SUITES
 from poke2vid.measures.statistics import Interval
@@ -313,8 +314,8 @@ def test_data_sets_have_names_for_people() -> None:
 
 def test_the_papers_network_of_lpips_is_named_beside_ours(store_path: Path) -> None:
     judges = find_judges(Store.open(store_path), None)
-    assert running.lpips_note(judges).startswith("LPIPS v0.1 on no network")
-    note = running.lpips_note(replace(judges, lpips=(Lpips("squeeze"), Lpips("alex"))))
+    assert lpips_note(judges).startswith("LPIPS v0.1 on no network")
+    note = lpips_note(replace(judges, lpips=(Lpips("squeeze"), Lpips("alex"))))
     assert note == "LPIPS v0.1 on squeeze, alex; the paper's is on vgg (VGG-16)"
 
 
@@ -345,6 +346,22 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
     frames = list(iterate_frames(video))
     assert len(frames) == 3 * (BASE.data.horizon + 1) and frames[0].shape[1] > 6 * 192  # six columns
     assert picture.suffix == ".png"
+
+
+def test_rows_that_are_not_trained_yet_are_named_and_nothing_is_trained(
+    made: tuple[Path, list[Table]], store_path: Path, tmp_path: Path
+) -> None:
+    order = Order((3,), BASE, 2, Plan(6, 4, batch=4, fewest=Fewest(share=0, videos=1)), trained_only=True)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    full = next(folder for folder in (made[0] / "runs").iterdir() if folder.name.startswith("full-seed1"))
+    (runs / full.name).symlink_to(full)
+    table, _ = make_tables(order, store_path, tmp_path, quiet=True)
+    cells = {line.label: line.cells["psnr"] for line in table.lines}
+    assert cells["Ours RNN"].note == "not trained yet" and cells["Ours RNN"].interval is None
+    assert cells["Ours full"].interval is not None and len(cells["Ours full"].seeds) == 1
+    assert any("parameters" in note and "s a step" in note for note in table.notes)
+    assert [folder.name for folder in runs.iterdir()] == [full.name]
 
 
 def test_every_clip_has_the_frames_before_and_the_paths_that_systems_ask_for(store: Store) -> None:

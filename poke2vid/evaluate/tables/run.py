@@ -1,7 +1,7 @@
 """`poke2vid tables`: trains a table's runs, scores every row on the same clips, and prints it as the paper does."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,90 +9,35 @@ import numpy as np
 import torch
 
 from poke2vid import __version__
-from poke2vid.baselines.baseline import BaselineConfig
 from poke2vid.baselines.files import load_baseline
 from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.heldout.distances import Distance, difference, mean_interval
-from poke2vid.evaluate.heldout.evaluate import Compared, compare
+from poke2vid.evaluate.heldout.distances import difference, mean_interval
+from poke2vid.evaluate.heldout.evaluate import compare
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
-from poke2vid.evaluate.heldout.rows import Measured, Row
+from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import Plan
 from poke2vid.evaluate.heldout.sources import baseline_row, model_row, player_row, reference_rows
 from poke2vid.evaluate.report import write_text
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
+from poke2vid.evaluate.tables.notes import marks, notes_of
+from poke2vid.evaluate.tables.order import Order, Results
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import FULL, Run, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
 from poke2vid.evaluate.tables.videos import write_comparison
 from poke2vid.files import without_nan, write_json
-from poke2vid.measures.statistics import FEWEST_CLUSTERS, cluster_mean
+from poke2vid.measures.statistics import cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS
 from poke2vid.model.files import load_model
 from poke2vid.players.named import load_players
 from poke2vid.players.player import PokePlayer
-from poke2vid.pretrained.features import LpipsName
 from poke2vid.train.config import TrainConfig
 from poke2vid.train.distributed import device_named
 from poke2vid.types import InputError
 
-SHOWN = (
-    "video predictors see frames -1 and 0, one sample a clip; ours sees frame 0 and a poke; Hao et al.'s frame 0 and the "
-    "true path of five points, the poked one among them; distances are over the predicted frames alone"
-)
-CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
-
-
-@dataclass(frozen=True)
-class Order:
-    """Settings of a `poke2vid tables` run.
-
-    Attributes:
-        suites: numbers of tables.
-        base: settings of the full model; ablation rows take one thing away.
-        seeds: number of training runs per row.
-        dataset: published data set that the store holds, for the paper's numbers; None if none.
-        published: train the systems of others with the published hyperparameters, not with those for two cores.
-        beside: models or runs that are scored beside the rows, without training.
-        jobs: number of runs trained at the same time, with one thread each.
-        lpips, allow_download: as in `heldout.evaluate`.
-    """
-
-    suites: tuple[int, ...]
-    base: TrainConfig
-    seeds: int
-    plan: Plan
-    dataset: str | None = None
-    published: bool = False
-    beside: tuple[str, ...] = ()
-    jobs: int = 1
-    device: str = "cpu"
-    seed: int = 0
-    lpips: tuple[LpipsName, ...] | None = None
-    allow_download: bool = False
-
-
-@dataclass(frozen=True)
-class _Results:
-    """Compared rows, and the names of each variant's, one per training seed.
-
-    Attributes:
-        beside: names of the rows that were not trained for the tables.
-        clips: settings of the clips.
-    """
-
-    compared: Compared
-    names: dict[str, list[str]]
-    judges: Judges
-    beside: tuple[str, ...]
-    clips: ClipSettings
-
-    def rows(self, variant: str) -> list[Measured]:
-        return [self.compared.rows[name] for name in self.names[variant]]
-
-    def distances(self, variant: str) -> list[dict[str, Distance]]:
-        return [self.compared.distances[name] for name in self.names[variant]]
+UNTRAINED = "not trained yet"
 
 
 def parse_suites(text: str) -> tuple[int, ...]:
@@ -135,6 +80,8 @@ def make_tables(
     test = store if test_path is None else Store.open(test_path)
     base, place = order.base, device_named(order.device)
     planned, notes = _plan(order, store, out / "runs")
+    if order.trained_only:
+        planned, notes = _complete(planned, notes)
     settings = _clip_settings(base, planned)
     clips = EvaluationClips(test, base.model.resolution, settings, order.seed)
     judges = find_judges(test, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
@@ -164,6 +111,16 @@ def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]
         except InputError as error:
             notes[variant] = str(error)
     return planned, notes
+
+
+def _complete(
+    planned: dict[str, list[Run]], notes: dict[str, str]
+) -> tuple[dict[str, list[Run]], dict[str, str]]:  # fmt: skip
+    """The runs that are complete, and a reason for each variant that has none."""
+    found = {variant: [run for run in runs if run.is_complete] for variant, runs in planned.items()}
+    return {v: runs for v, runs in found.items() if runs}, notes | {
+        v: UNTRAINED for v, runs in found.items() if not runs
+    }
 
 
 def _row_of(name: str, run: Run, device: torch.device) -> Row:
@@ -198,7 +155,7 @@ def _clip_settings(base: TrainConfig, planned: dict[str, list[Run]]) -> ClipSett
 def _measure(
     planned: dict[str, list[Run]], beside: dict[str, PokePlayer], clips: EvaluationClips, judges: Judges, plan: Plan,
     work: Path, quiet: bool,
-) -> _Results:  # fmt: skip
+) -> Results:  # fmt: skip
     """Scores every row on the same clips; rows that share a run share the result."""
     runs = {run.folder.name: run for found in planned.values() for run in found}
     made = dict[str, Any]()
@@ -207,7 +164,7 @@ def _measure(
         yield from reference_rows()
         for name, run in runs.items():
             row = _row_of(name, run, judges.device)
-            made[name] = {"seed": run.seed, "digest": row.digest, "train": run.settings}
+            made[name] = {"seed": run.seed, "digest": row.digest, "train": run.settings, **run.size}
             yield row
         yield from (player_row(name, player) for name, player in beside.items())
 
@@ -215,11 +172,11 @@ def _measure(
     names = {variant: [run.folder.name for run in found] for variant, found in planned.items()}
     found = replace(compared, about=compared.about | {"code": __version__, "runs": made})
     alone = {name: [name] for name in ("truth", "copy", *beside)}
-    return _Results(found, alone | names, judges, tuple(beside), clips.settings)
+    return Results(found, alone | names, judges, tuple(beside), clips.settings)
 
 
 def _table(
-    suite: Suite, planned: dict[str, list[Run]], notes: dict[str, str], results: _Results, order: Order
+    suite: Suite, planned: dict[str, list[Run]], notes: dict[str, str], results: Results, order: Order
 ) -> Table:  # fmt: skip
     columns = [*suite.columns, *BEYOND]
     lines = []
@@ -228,21 +185,22 @@ def _table(
             continue  # the base has no motion decoder
         cells = {}
         for column in columns:
-            cell = _cell(results, variant, column) if variant in planned else Cell(note="not possible")
+            missing = UNTRAINED if notes.get(variant) == UNTRAINED else "not possible"
+            cell = _cell(results, variant, column) if variant in planned else Cell(note=missing)
             cells[column] = replace(cell, published=published(suite.number, label, column, order.dataset))
-        lines.append(Line(label, cells, _marks(planned.get(variant, []))))
+        lines.append(Line(label, cells, marks(planned.get(variant, []))))
     untrained = {name: name for name in results.beside}
     for label, name in (untrained | {"copy of x_0": "copy", "the true frames": "truth"}).items():
         lines.append(Line(label, {column: _cell(results, name, column) for column in columns}))
     said = [f"{label}: {notes[variant]}" for label, variant in suite.all_rows.items() if variant in notes]
     headings = {c: f"{MEASURES[c].title} {MEASURES[c].arrow}" for c in columns}
     return Table(
-        suite.number, suite.caption, headings, tuple(lines), (*_notes(suite, lines, results, order), *said),
+        suite.number, suite.caption, headings, tuple(lines), (*notes_of(suite, lines, planned, results, order), *said),
         by_measure=not suite.rows_are_methods,
     )  # fmt: skip
 
 
-def _cell(results: _Results, name: str, column: str) -> Cell:
+def _cell(results: Results, name: str, column: str) -> Cell:
     rows = results.rows(name)
     if column in REPORTS["distances"]:
         found = [row[column] for row in results.distances(name) if column in row]
@@ -258,73 +216,7 @@ def _cell(results: _Results, name: str, column: str) -> Cell:
     return Cell(interval, each, int(np.isfinite(mean).sum()))
 
 
-def _marks(runs: Sequence[Run]) -> str:
-    """Length of a row's training, and whether it can have converged."""
-    if not runs:
-        return ""
-    config = runs[0].config
-    enough = published_steps(runs[0].variant) if isinstance(config, BaselineConfig) else CONVERGED
-    judged = "not converged" if config.num_steps < enough else "convergence not tested"
-    return f"{config.num_steps:,} steps, {config.num_steps * config.batch:,} clips seen, {judged}"
-
-
-def published_steps(system: str) -> int:
-    """Length of a system's training as published, the longest of its presets."""
-    return max(config.num_steps for config in SYSTEMS[system].presets.values())
-
-
-def lpips_note(judges: Judges) -> str:
-    """Sentence on which networks LPIPS ran on, beside the paper's."""
-    names = ", ".join(judge.name for judge in judges.lpips) or "no network, since no weights were found"
-    return f"LPIPS v0.1 on {names}; the paper's is on vgg (VGG-16)"
-
-
-def _notes(suite: Suite, lines: Sequence[Line], results: _Results, order: Order) -> list[str]:
-    # Data and size of the frames
-    base, about, judges = order.base, results.compared.about, results.judges
-    data = "not a data set of the paper: no number of its beside"
-    if order.dataset:
-        data = f"{DATASETS[order.dataset]}, as the paper"
-    size = f"{about['resolution']} pixels"
-    if about["resolution"] != suite.resolution:
-        size += f" (the paper: {suite.resolution})"
-    # Measurement, training and judges
-    counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
-    notes = [
-        f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
-        f"of {size}, clips drawn by seed {about['seed']}",
-        "clips measured: " + ", ".join(f"{MEASURES[column].title} {count}" for column, count in counts.items()),
-        f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
-        + (f", none of fewer than {FEWEST_CLUSTERS} videos" if about["videos"] < FEWEST_CLUSTERS else ""),
-        f"batch {base.batch}, width {base.model.channels} (the paper: 32), perceptual network {base.perceptual}, "
-        + ("both critics" if base.has_critics else "no critics"),
-        f"poke-EPE and background by the tracker {judges.tracker}; response-EPE against {judges.flow} flow"
-        + (f"; {judges.caution}" if judges.caution else ""),
-        f"the true frames: {judges.floor}",
-        lpips_note(judges),
-        *(f"{MEASURES[name].title}: {reason}" for name, reason in judges.missing.items()),
-    ]
-    # Distances, and what cannot be compared
-    for extractor in judges.extractors:
-        floor = results.compared.floors.get(extractor.name)
-        why = results.compared.left_out.get(extractor.name) or (floor.sentence() if floor else "")
-        notes.append(f"{extractor.name}: {extractor.family}" + (f"; {why}" if why else ""))
-    if shared := about["real_clips_that_are_truths_of_generated_ones"]:
-        notes.append(
-            f"{shared} of the real clips that distances are taken to are also truths of generated ones, since the split has no "
-            "more: that makes the distances smaller"
-        )
-    if order.dataset:
-        notes.append(
-            "the paper's PSNR is, by its released code, that of 160 frames pooled, and its SSIM's data range that of a batch "
-            "(docs/decisions/018): ours are of each frame"
-        )
-    if results.clips.earlier or results.clips.told:
-        notes.append(SHOWN)
-    return notes
-
-
-def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results) -> Table:
+def _differences(suite: Suite, planned: dict[str, list[Run]], results: Results) -> Table:
     """Every row minus the full model, paired by clips or left-out videos, so what is common to both cancels out."""
     *others, (full_label, full) = suite.rows.items()
     lines = []
@@ -343,7 +235,7 @@ def _differences(suite: Suite, planned: dict[str, list[Run]], results: _Results)
     )  # fmt: skip
 
 
-def _difference(results: _Results, name: str, full: str, column: str) -> Cell:
+def _difference(results: Results, name: str, full: str, column: str) -> Cell:
     if column in REPORTS["distances"]:
         ours, theirs = ([row[column] for row in results.distances(variant)] for variant in (name, full))
         return Cell(difference(ours, theirs), (), ours[0].generated)

@@ -1,19 +1,21 @@
 """Training runs behind the tables: one per row and seed, trained once, resumable, and found again by its settings."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from poke2vid.baselines.baseline import BaselineConfig
 from poke2vid.baselines.systems import SYSTEMS
-from poke2vid.files import digest_of
-from poke2vid.model.files import checkpoints_of
+from poke2vid.files import digest_of, read_tensors
+from poke2vid.model.files import MODEL_PREFIX, checkpoints_of
 from poke2vid.processes import Died, Tick, run_jobs
 from poke2vid.train.baseline_loop import train_baseline
 from poke2vid.train.config import TrainConfig, to_json
@@ -21,6 +23,7 @@ from poke2vid.train.loop import Interrupted, train
 from poke2vid.train.presets import ABLATIONS, BASELINE_PRESETS
 from poke2vid.types import InputError
 
+_STATISTICS = re.compile(r"\.(running_(mean|var)|num_batches_tracked)$")  # of batch norms: no parameters
 FULL = "full"  # the complete model
 
 
@@ -47,6 +50,18 @@ class Run:
     def is_complete(self) -> bool:
         found = checkpoints_of(self.folder)
         return bool(found) and _step_of(found[-1]) == self.config.num_steps
+
+    @cached_property
+    def size(self) -> dict[str, Any]:
+        """Parameters of a run's network, and the median seconds of its steps, as its log has them."""
+        tensors, _ = read_tensors(checkpoints_of(self.folder)[-1])
+        parts = [name for name in tensors if name.startswith(MODEL_PREFIX) and not _STATISTICS.search(name)]
+        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        rates = [json.loads(line)["clips_per_second"] for line in lines]
+        return {
+            "parameters": sum(tensors[name].numel() for name in parts),
+            "step_s": self.config.batch / float(np.median(rates)),
+        }
 
 
 def variant_config(base: TrainConfig, variant: str, seed: int) -> TrainConfig:

@@ -1,0 +1,95 @@
+"""Sentences of a table: how long its rows trained, and what its numbers are and are not."""
+
+from collections.abc import Sequence
+
+from poke2vid.baselines.baseline import BaselineConfig
+from poke2vid.baselines.systems import SYSTEMS
+from poke2vid.evaluate.heldout.judges import Judges
+from poke2vid.evaluate.tables.layout import Line
+from poke2vid.evaluate.tables.order import Order, Results
+from poke2vid.evaluate.tables.published import DATASETS
+from poke2vid.evaluate.tables.runs import Run
+from poke2vid.evaluate.tables.suites import Suite
+from poke2vid.measures.statistics import FEWEST_CLUSTERS
+from poke2vid.measures.table import MEASURES
+
+SHOWN = (
+    "video predictors see frames -1 and 0, one sample a clip; ours sees frame 0 and a poke; Hao et al.'s frame 0 and the "
+    "true path of five points, the poked one among them; distances are over the predicted frames alone"
+)
+CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
+
+
+def marks(runs: Sequence[Run]) -> str:
+    """Length of a row's training, and whether it can have converged."""
+    if not runs:
+        return ""
+    config = runs[0].config
+    enough = published_steps(runs[0].variant) if isinstance(config, BaselineConfig) else CONVERGED
+    judged = "not converged" if config.num_steps < enough else "convergence not tested"
+    return f"{config.num_steps:,} steps, {config.num_steps * config.batch:,} clips seen, {judged}"
+
+
+def published_steps(system: str) -> int:
+    """Length of a system's training as published, the longest of its presets."""
+    return max(config.num_steps for config in SYSTEMS[system].presets.values())
+
+
+def lpips_note(judges: Judges) -> str:
+    """Sentence on which networks LPIPS ran on, beside the paper's."""
+    names = ", ".join(judge.name for judge in judges.lpips) or "no network, since no weights were found"
+    return f"LPIPS v0.1 on {names}; the paper's is on vgg (VGG-16)"
+
+
+def notes_of(
+    suite: Suite, lines: Sequence[Line], planned: dict[str, list[Run]], results: Results, order: Order
+) -> list[str]:  # fmt: skip
+    """Sentences below a table: data, measurement, judges, sizes, and what cannot be compared."""
+    # Data and size of the frames
+    base, about, judges = order.base, results.compared.about, results.judges
+    data = "not a data set of the paper: no number of its beside"
+    if order.dataset:
+        data = f"{DATASETS[order.dataset]}, as the paper"
+    size = f"{about['resolution']} pixels"
+    if about["resolution"] != suite.resolution:
+        size += f" (the paper: {suite.resolution})"
+    # Measurement, training and judges
+    counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
+    notes = [
+        f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
+        f"of {size}, clips drawn by seed {about['seed']}",
+        "clips measured: " + ", ".join(f"{MEASURES[column].title} {count}" for column, count in counts.items()),
+        f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
+        + (f", none of fewer than {FEWEST_CLUSTERS} videos" if about["videos"] < FEWEST_CLUSTERS else ""),
+        f"batch {base.batch}, width {base.model.channels} (the paper: 32), perceptual network {base.perceptual}, "
+        + ("both critics" if base.has_critics else "no critics"),
+        f"poke-EPE and background by the tracker {judges.tracker}; response-EPE against {judges.flow} flow"
+        + (f"; {judges.caution}" if judges.caution else ""),
+        f"the true frames: {judges.floor}",
+        lpips_note(judges),
+        *(f"{MEASURES[name].title}: {reason}" for name, reason in judges.missing.items()),
+    ]
+    # Distances, and what cannot be compared
+    for extractor in judges.extractors:
+        floor = results.compared.floors.get(extractor.name)
+        why = results.compared.left_out.get(extractor.name) or (floor.sentence() if floor else "")
+        notes.append(f"{extractor.name}: {extractor.family}" + (f"; {why}" if why else ""))
+    if shared := about["real_clips_that_are_truths_of_generated_ones"]:
+        notes.append(
+            f"{shared} of the real clips that distances are taken to are also truths of generated ones, since the split has no "
+            "more: that makes the distances smaller"
+        )
+    if order.dataset:
+        notes.append(
+            "the paper's PSNR is, by its released code, that of 160 frames pooled, and its SSIM's data range that of a batch "
+            "(docs/decisions/018): ours are of each frame"
+        )
+    if results.clips.earlier or results.clips.told:
+        notes.append(SHOWN)
+    sizes = [
+        f"{label} {runs[0].size['parameters']:,} parameters, {runs[0].size['step_s']:.2g} s a step"
+        for label, variant in suite.all_rows.items()
+        if (runs := planned.get(variant))
+    ]
+    notes.append("; ".join(sizes))
+    return notes

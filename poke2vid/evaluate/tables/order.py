@@ -1,0 +1,65 @@
+"""Settings of a `poke2vid tables` run, and its results."""
+
+from dataclasses import dataclass
+
+from poke2vid.evaluate.heldout.clips import ClipSettings
+from poke2vid.evaluate.heldout.distances import Distance
+from poke2vid.evaluate.heldout.evaluate import Compared
+from poke2vid.evaluate.heldout.judges import Judges
+from poke2vid.evaluate.heldout.rows import Measured
+from poke2vid.evaluate.heldout.scoring import Plan
+from poke2vid.pretrained.features import LpipsName
+from poke2vid.train.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Order:
+    """Settings of a `poke2vid tables` run.
+
+    Attributes:
+        suites: numbers of tables.
+        base: settings of the full model; ablation rows take one thing away.
+        seeds: number of training runs per row.
+        dataset: published data set that the store holds, for the paper's numbers; None if none.
+        published: train the systems of others with the published hyperparameters, not with those for two cores.
+        beside: models or runs that are scored beside the rows, without training.
+        trained_only: train nothing; score the runs that are complete and say which are not.
+        jobs: number of runs trained at the same time, with one thread each.
+        lpips, allow_download: as in `heldout.evaluate`.
+    """
+
+    suites: tuple[int, ...]
+    base: TrainConfig
+    seeds: int
+    plan: Plan
+    dataset: str | None = None
+    published: bool = False
+    beside: tuple[str, ...] = ()
+    trained_only: bool = False
+    jobs: int = 1
+    device: str = "cpu"
+    seed: int = 0
+    lpips: tuple[LpipsName, ...] | None = None
+    allow_download: bool = False
+
+
+@dataclass(frozen=True)
+class Results:
+    """Compared rows, and the names of each variant's, one per training seed.
+
+    Attributes:
+        beside: names of the rows that were not trained for the tables.
+        clips: settings of the clips.
+    """
+
+    compared: Compared
+    names: dict[str, list[str]]
+    judges: Judges
+    beside: tuple[str, ...]
+    clips: ClipSettings
+
+    def rows(self, variant: str) -> list[Measured]:
+        return [self.compared.rows[name] for name in self.names[variant]]
+
+    def distances(self, variant: str) -> list[dict[str, Distance]]:
+        return [self.compared.distances[name] for name in self.names[variant]]

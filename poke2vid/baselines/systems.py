@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from poke2vid.baselines import ivrnn, srvp
 from poke2vid.baselines.baseline import Baseline, BaselineConfig
 
 
@@ -21,4 +22,7 @@ class System:
     presets: dict[str, BaselineConfig]
 
 
-SYSTEMS: dict[str, System] = {}
+SYSTEMS: dict[str, System] = {
+    "srvp": System("SRVP", srvp.Srvp, srvp.SrvpConfig, srvp.PRESETS),
+    "ivrnn": System("IVRNN", ivrnn.Ivrnn, ivrnn.IvrnnConfig, ivrnn.PRESETS),
+}

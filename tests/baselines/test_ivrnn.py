@@ -211,6 +211,7 @@ def test_predictions_are_fed_back() -> None:
     with torch.no_grad():
         frames = model.predict(given.frames[:, :2], 3, generator())
     handle.remove()
+    assert len(inputs) == 3
     torch.testing.assert_close(inputs[0], (given.frames[:, :2] + 1) / 2)
     for t in range(2):
         torch.testing.assert_close(inputs[1 + t][:, 0], (frames[:, t] + 1) / 2)

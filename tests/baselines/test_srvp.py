@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -291,6 +292,13 @@ def test_the_published_preset_has_the_published_sizes() -> None:
     for weight in (m.weight for m in model.f if isinstance(m, nn.Linear)):
         short = weight if len(weight) <= weight.shape[1] else weight.T
         torch.testing.assert_close(short @ short.T, 1.41**2 * torch.eye(len(short)), atol=1e-4, rtol=0)
+
+
+def test_the_small_preset_keeps_batch_norms_something_to_average_and_the_shape_of_the_schedule() -> None:
+    small = PRESETS["srvp64-small"]
+    assert small.batch >= 16
+    assert small.hold == 2 * small.fall
+    assert small.network == replace(PRESETS["srvp64"].network, channels=small.network.channels)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from poke2vid.baselines import ivrnn, srvp
+from poke2vid.baselines import hao, ivrnn, srvp
 from poke2vid.baselines.baseline import Baseline, BaselineConfig
+from poke2vid.baselines.savp import config as savp
+from poke2vid.baselines.savp.system import Savp
 
 
 @dataclass(frozen=True)
@@ -25,4 +27,6 @@ class System:
 SYSTEMS: dict[str, System] = {
     "srvp": System("SRVP", srvp.Srvp, srvp.SrvpConfig, srvp.PRESETS),
     "ivrnn": System("IVRNN", ivrnn.Ivrnn, ivrnn.IvrnnConfig, ivrnn.PRESETS),
+    "savp": System("SAVP", Savp, savp.SavpConfig, savp.PRESETS),
+    "hao": System("Hao et al.", hao.Hao, hao.HaoConfig, hao.PRESETS),
 }

@@ -1,0 +1,94 @@
+"""Sizes, loss weights, schedules and presets of SAVP."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from poke2vid.baselines.baseline import BaselineConfig
+from poke2vid.types import STRICT, InputError
+
+FEWEST_JUDGED = 4  # frames; with fewer, the critics' strides leave no time step
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavpConfig:
+    """Sizes, loss weights and schedules of SAVP; the defaults are the authors' for BAIR (Lee et al., arXiv 1804.01523).
+
+    Attributes:
+        resolution: side of the frames in pixels: 64, or 128, which has one layer more on either side.
+        channels: width of the generator's first layer; the others are multiples of it.
+        latents: numbers in z_t, drawn anew for every frame (KTH: 32).
+        kernels: number of CDNA kernels of a frame.
+        posterior_channels, critic_channels: widths of the first layers of q(z) and of either critic.
+        critics: False leaves out critics and prior rollouts; this ablation must be labelled as one, it is no SAVP.
+        judged: frames that a critic sees, the last ones of a clip.
+        pixel, kl, prior_critic, posterior_critic, feature_matching: loss weights. Weights of `pixel` are for frames in [0, 1].
+        kl_from, kl_to: steps between which the weight of the KL term rises linearly from 0 to `kl`.
+        truth_scale: k, in steps, of scheduled sampling: a true frame is fed with probability k / (k + exp(step / k)).
+    """
+
+    system: Literal["savp"] = "savp"
+    resolution: int = 64
+    channels: int = 32
+    latents: int = 8
+    kernels: int = 4
+    posterior_channels: int = 64
+    critics: bool = True
+    critic_channels: int = 32
+    judged: int = 10
+    pixel: float = 100.0
+    kl: float = 1.0
+    prior_critic: float = 0.1
+    posterior_critic: float = 0.1
+    feature_matching: float = 10.0
+    kl_from: int = 50_000
+    kl_to: int = 100_000
+    truth_scale: float = 900.0
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    def __post_init__(self) -> None:
+        if self.system != "savp":
+            raise InputError(f"system is {self.system!r}; these are the settings of 'savp'.")
+        if self.resolution not in (64, 128):
+            raise InputError(f"resolution is {self.resolution}; SAVP is defined for 64 and 128 pixels.")
+        for name in ("channels", "latents", "kernels", "posterior_channels", "critic_channels"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.judged < FEWEST_JUDGED:
+            raise InputError(f"judged is {self.judged}; the critics need at least {FEWEST_JUDGED} frames.")
+        for name in ("pixel", "kl", "prior_critic", "posterior_critic", "feature_matching"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
+        if not 0 <= self.kl_from <= self.kl_to:
+            raise InputError(
+                f"kl_from {self.kl_from} and kl_to {self.kl_to} must not be negative, nor the first the larger."
+            )
+        if not 0 < self.truth_scale < float("inf"):
+            raise InputError(f"truth_scale is {self.truth_scale}; it must be a number above 0.")
+
+    def kl_weight(self, step: int) -> float:
+        """Weight of the KL term after `step` steps."""
+        if step >= self.kl_to:
+            return self.kl
+        return self.kl * max(0.0, (step - self.kl_from) / (self.kl_to - self.kl_from))
+
+    def truth_probability(self, step: int) -> float:
+        """Probability, after `step` steps, that a step of a rollout is fed the true frame and not the predicted one."""
+        grown = math.exp(min(step / self.truth_scale, 700.0))  # a larger exponent overflows
+        return self.truth_scale / (self.truth_scale + grown)
+
+
+PRESETS: dict[str, BaselineConfig] = {
+    # The authors' settings for BAIR, the only ones of theirs with two context frames.
+    "savp64": BaselineConfig(
+        network=SavpConfig(), length=12, hold=200_000, fall=100_000, batch=16, learning_rate=2e-4, betas=(0.5, 0.999),
+    ),
+    "savp64-small": BaselineConfig(
+        network=SavpConfig(
+            channels=8, posterior_channels=16, critic_channels=8, kl_from=200, kl_to=400, truth_scale=3.6,
+        ),
+        length=12, hold=800, fall=400, batch=4, learning_rate=2e-4, betas=(0.5, 0.999),
+        checkpoint_every=100,
+    ),
+}  # fmt: skip

@@ -283,6 +283,13 @@ def test_rollouts_share_weights_and_the_context_and_part_after_it() -> None:
         assert bool(gradient[0].any())
 
 
+def test_no_term_of_one_group_has_the_name_of_one_of_the_other() -> None:
+    model = tiny()
+    names = [set(model.terms(group, clips(), 0, seeded())) for group in ("generator", "critics")]
+    assert names[0] == {"pixel", "kl", "posterior_adversarial", "prior_adversarial", "feature_matching"}
+    assert names[1] == {"posterior_critic", "prior_critic"}
+
+
 def test_without_critics_nothing_is_left_but_the_vae() -> None:
     model = tiny(replace(TINY, critics=False))
     assert list(model.groups()) == ["generator"]

@@ -1,4 +1,11 @@
-"""SAVP as one of the systems: a VAE and two GANs that share one generator (Lee et al., arXiv 1804.01523)."""
+"""SAVP as one of the systems: a VAE and two GANs that share one generator (Lee et al., arXiv 1804.01523).
+
+Choices where the paper and the settings that we know of are silent: the L1 term counts all predicted frames, x_1 too; KL is
+summed over z_t and averaged over clips and steps; the critics judge the last `judged` frames, which in clips of 12 are those
+after the context; feature matching is a mean over layers; both rollouts share the posterior's z in the context; the true
+frame is fed clip by clip and step by step; the picture continues by its border value where a kernel reaches over it; weights
+start as PyTorch's do, and forget biases at 1.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -119,8 +126,8 @@ class Savp(Baseline):
                 true = self.critics["posterior"](self._judged(frames))
             posterior = self.critics["posterior"](self._judged(rollouts.posterior))
             prior = self.critics["prior"](self._judged(rollouts.prior))
-            terms["posterior_critic"] = config.posterior_critic * deceiving_loss(posterior.logits)
-            terms["prior_critic"] = config.prior_critic * deceiving_loss(prior.logits)
+            terms["posterior_adversarial"] = config.posterior_adversarial * deceiving_loss(posterior.logits)
+            terms["prior_adversarial"] = config.prior_adversarial * deceiving_loss(prior.logits)
             terms["feature_matching"] = config.feature_matching * feature_distance(posterior.features, true.features)
         return terms
 

@@ -95,6 +95,12 @@ def tables(
             "--published", help="Train the systems of others with their published settings, not the small ones."
         ),
     ] = False,
+    system_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-system", metavar="A.B=V", help="Override one setting of the systems of others. Repeatable."
+        ),
+    ] = None,
     beside: Annotated[
         list[str] | None,
         typer.Option("--beside", metavar="MODEL", help="A model or run to score as it is, as touch64. Repeatable."),
@@ -126,7 +132,7 @@ def tables(
     keep_freed_memory()
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset,
-        published, tuple(beside or ()), trained_only, jobs, device, seed, lpips_named(lpips), download,
+        published, tuple(system_settings or ()), tuple(beside or ()), trained_only, jobs, device, seed, lpips_named(lpips), download,
     )  # fmt: skip
     try:
         made = make_tables(order, data, out, weights_dir, test_path=test)

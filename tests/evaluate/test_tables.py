@@ -119,6 +119,8 @@ def test_the_systems_of_others_are_trained_on_the_same_clips_with_a_seed_of_thei
     first, second = (planned_run(BASE, "toy", seed, "store", tmp_path) for seed in (0, 1))
     assert isinstance(first.config, BaselineConfig) and first.config.seed == 0 and first.folder != second.folder
     assert (first.config.horizon, first.config.min_motion) == (BASE.data.horizon, BASE.data.min_motion)
+    shorter = planned_run(BASE, "toy", 0, "store", tmp_path, system_settings=("hold=1", "fall=0"))
+    assert shorter.config.num_steps == 1 and shorter.folder != first.folder
     with pytest.raises(InputError, match="no preset toy32: the system is not made for 32 pixels"):
         planned_run(BASE, "toy", 0, "store", tmp_path, published=True)
 

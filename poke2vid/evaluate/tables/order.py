@@ -22,6 +22,7 @@ class Order:
         seeds: number of training runs per row.
         dataset: published data set that the store holds, for the paper's numbers; None if none.
         published: train the systems of others with the published hyperparameters, not with those for two cores.
+        system_settings: `a.b=v` settings that override those of every such system.
         beside: models or runs that are scored beside the rows, without training.
         trained_only: train nothing; score the runs that are complete and say which are not.
         jobs: number of runs trained at the same time, with one thread each.
@@ -34,6 +35,7 @@ class Order:
     plan: Plan
     dataset: str | None = None
     published: bool = False
+    system_settings: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     trained_only: bool = False
     jobs: int = 1

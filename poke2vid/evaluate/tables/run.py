@@ -105,7 +105,7 @@ def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]
     for variant in sorted(wanted):
         try:
             planned[variant] = [
-                planned_run(order.base, variant, seed, store.digest, folder, order.published)
+                planned_run(order.base, variant, seed, store.digest, folder, order.published, order.system_settings)
                 for seed in range(order.seeds)
             ]
         except InputError as error:

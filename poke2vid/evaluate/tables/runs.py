@@ -21,6 +21,7 @@ from poke2vid.train.baseline_loop import train_baseline
 from poke2vid.train.config import TrainConfig, to_json
 from poke2vid.train.loop import Interrupted, train
 from poke2vid.train.presets import ABLATIONS, BASELINE_PRESETS
+from poke2vid.train.settings import override
 from poke2vid.types import InputError
 
 _STATISTICS = re.compile(r"\.(running_(mean|var)|num_batches_tracked)$")  # of batch norms: no parameters
@@ -76,7 +77,9 @@ def variant_config(base: TrainConfig, variant: str, seed: int) -> TrainConfig:
     return config
 
 
-def baseline_config(base: TrainConfig, system: str, seed: int, published: bool) -> BaselineConfig:
+def baseline_config(
+    base: TrainConfig, system: str, seed: int, published: bool, settings: Sequence[str] = ()
+) -> BaselineConfig:  # fmt: skip
     """Settings of a system of others on the clips of the base: the published ones, or those for two cores.
 
     Raises:
@@ -86,23 +89,26 @@ def baseline_config(base: TrainConfig, system: str, seed: int, published: bool) 
     name = f"{system}{resolution}{'' if published else '-small'}"
     if name not in BASELINE_PRESETS:
         raise InputError(f"there is no preset {name}: the system is not made for {resolution} pixels")
-    return replace(BASELINE_PRESETS[name], horizon=base.data.horizon, min_motion=base.data.min_motion, seed=seed)
+    config = replace(BASELINE_PRESETS[name], horizon=base.data.horizon, min_motion=base.data.min_motion, seed=seed)
+    return override(config, settings)
 
 
 def planned_run(
-    base: TrainConfig, variant: str, seed: int, store_digest: str, out: Path, published: bool = False
+    base: TrainConfig, variant: str, seed: int, store_digest: str, out: Path, published: bool = False,
+    system_settings: Sequence[str] = (),
 ) -> Run:  # fmt: skip
     """Run of a row and seed; rows with the same settings share one.
 
     Args:
         published: train systems of others with the published hyperparameters, not with those for two cores.
+        system_settings: override those of a system of others.
 
     Raises:
-        InputError: if the model or the frames are too small for the row.
+        InputError: if the model or the frames are too small for the row, or a setting does not exist.
     """
     config: TrainConfig | BaselineConfig
     if variant in SYSTEMS:
-        config = baseline_config(base, variant, seed, published)
+        config = baseline_config(base, variant, seed, published, system_settings)
     else:
         config = variant_config(base, variant, seed)
         variant = FULL if config == variant_config(base, FULL, seed) else variant

@@ -132,7 +132,8 @@ def tables(
     keep_freed_memory()
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset,
-        published, tuple(system_settings or ()), tuple(beside or ()), trained_only, jobs, device, seed, lpips_named(lpips), download,
+        published, tuple(system_settings or ()), tuple(beside or ()), trained_only, jobs, device, seed,
+        lpips_named(lpips), download,
     )  # fmt: skip
     try:
         made = make_tables(order, data, out, weights_dir, test_path=test)

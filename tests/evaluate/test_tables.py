@@ -366,6 +366,13 @@ def test_rows_that_are_not_trained_yet_are_named_and_nothing_is_trained(
     assert [folder.name for folder in runs.iterdir()] == [full.name]
 
 
+def test_a_wrong_setting_of_the_systems_is_refused_before_anything_is_trained(store_path: Path, tmp_path: Path) -> None:
+    order = Order((1,), BASE, 1, Plan(4), system_settings=("steps=3",))
+    with pytest.raises(InputError, match="steps"):
+        make_tables(order, store_path, tmp_path, quiet=True)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_every_clip_has_the_frames_before_and_the_paths_that_systems_ask_for(store: Store) -> None:
     settings = ClipSettings(horizon=4, min_motion=0.005, earlier=1, told=3)
     clips = EvaluationClips(store, 32, settings, seed=0)

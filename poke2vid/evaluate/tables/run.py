@@ -35,6 +35,8 @@ from poke2vid.players.named import load_players
 from poke2vid.players.player import PokePlayer
 from poke2vid.train.config import TrainConfig
 from poke2vid.train.distributed import device_named
+from poke2vid.train.presets import BASELINE_PRESETS
+from poke2vid.train.settings import override
 from poke2vid.types import InputError
 
 UNTRAINED = "not trained yet"
@@ -102,6 +104,8 @@ def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]
     """Runs by variant, one per seed; and the reason for each variant that is not possible."""
     wanted = {variant for n in order.suites for variant in SUITES[n].all_rows.values()}
     planned, notes = dict[str, list[Run]](), dict[str, str]()
+    for config in BASELINE_PRESETS.values():  # a wrong setting is an error, not a row that is not possible
+        override(config, [s for s in order.system_settings if not s.startswith("network.")])
     for variant in sorted(wanted):
         try:
             planned[variant] = [

@@ -89,7 +89,7 @@ def notes_of(
     sizes = [
         f"{label} {runs[0].size['parameters']:,} parameters, {runs[0].size['step_s']:.2g} s a step"
         for label, variant in suite.all_rows.items()
-        if (runs := planned.get(variant))
+        if label in {line.label for line in lines} and (runs := planned.get(variant))
     ]
     notes.append("; ".join(sizes))
     return notes

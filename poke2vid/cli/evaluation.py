@@ -10,7 +10,7 @@ from poke2vid.cli.options import DownloadOption, LpipsOption, WeightsOption
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model file or a training run's folder.")],
+    model: Annotated[Path, typer.Argument(help="A model, by file or name, or a training run's folder.")],
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
     out: Annotated[
         Path, typer.Option("--out", help="Folder for report.md and report.json; a run that was cut off is continued.")
@@ -49,14 +49,14 @@ def evaluate(
 ) -> None:
     """Score a model on unseen videos beside copy-the-first-frame and the truth."""
     from poke2vid.evaluate.heldout.evaluate import evaluate as run
+    from poke2vid.evaluate.heldout.sources import load_any
     from poke2vid.evaluate.report import write_report
     from poke2vid.files import keep_apart
-    from poke2vid.model.files import load_model
     from poke2vid.pretrained.features import lpips_named
 
     keep_apart((model, data), (out,))
     report = run(
-        load_model(model), data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
+        load_any(model), data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
         lpips=lpips_named(lpips), device=device, allow_download=download, poke_margin=poke_margin,
         tracker=tracker,

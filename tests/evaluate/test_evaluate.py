@@ -6,14 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 from held_out import ANY, SETTINGS, loaded, moving_squares
+from moving_square import write_square
+from poke2vid.data.prepare.run import PrepareSettings, prepare
+from toy_system import toy_preset, with_toys
 
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import EvaluationClips
 from poke2vid.evaluate.heldout.evaluate import evaluate
 from poke2vid.evaluate.heldout.report import HeldoutReport
+from poke2vid.evaluate.heldout.sources import load_any
 from poke2vid.evaluate.report import write_report
 from poke2vid.measures.table import REPORTS, columns
 from poke2vid.tracking.trackers import tracker_for
+from poke2vid.train.baseline_loop import train_baseline
 from poke2vid.types import InputError
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
@@ -206,3 +211,26 @@ def test_a_small_store_is_evaluated_without_distances_and_says_why(store: Path) 
     report = evaluate(loaded(), store, num_clips=8, quiet=True)
     assert report.distances["model"] == {} and report.floors == {} and report.rows["model"]
     assert "- track Frechet: too few clips: 8 and " in report.to_markdown()
+
+
+# Others than the paper's form
+
+
+def test_the_base_is_scored_by_its_name_on_frames_of_any_size(tmp_path: Path) -> None:
+    for k, step in enumerate([(1, 0), (0, 1)]):
+        write_square(tmp_path / "videos" / f"{k}.mp4", 14, seed=k, step=step)
+    settings = PrepareSettings(resolution=32, lags=(10,), workers=0, test=("*",))
+    prepare(tmp_path / "videos", tmp_path / "store", settings, quiet=True)
+    rows = evaluate(load_any(Path("touch64")), tmp_path / "store", num_clips=2, fewest=ANY, quiet=True).rows
+    assert rows["model"]["poke_epe"].mean < 0.5 * rows["copy"]["poke_epe"].mean  # it obeys, also on a square
+    assert rows["model"].keys() >= {"psnr", "response_epe", "ignored_poke"}
+
+
+def test_a_system_of_others_is_scored_without_pokes_of_its_own(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_toys(monkeypatch)
+    train_baseline(toy_preset(hold=1, fall=0), store, tmp_path, quiet=True, workers=0)
+    found = evaluate(load_any(tmp_path), store, num_clips=3, fewest=ANY, quiet=True)
+    assert found.rows["model"]["poke_epe"].mean == pytest.approx(found.rows["copy"]["poke_epe"].mean, rel=0.2)
+    assert "ignored_poke" not in found.rows["model"] and found.about["clips"] == 3

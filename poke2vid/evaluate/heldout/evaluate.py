@@ -15,32 +15,32 @@ from tqdm import tqdm
 
 from poke2vid import __version__
 from poke2vid.data.store import Store
-from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips, split_named, trained_data
+from poke2vid.evaluate.heldout.clips import EvaluationClips, split_named
 from poke2vid.evaluate.heldout.distances import Distance, Floor, distances, floors, too_few
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.report import HeldoutReport, summarised
 from poke2vid.evaluate.heldout.rows import Fewest, Measured, Row
 from poke2vid.evaluate.heldout.scoring import Plan, features_of, predicted, score_row, shared_clips
-from poke2vid.evaluate.heldout.sources import model_row, reference_rows
+from poke2vid.evaluate.heldout.sources import Loaded, reference_rows, row_of, settings_for, side_of
 from poke2vid.files import digest_of
 from poke2vid.measures.table import REPORTS
 from poke2vid.media.pictures import to_uint8
 from poke2vid.media.video import write_video
-from poke2vid.model.files import LoadedModel
 from poke2vid.pretrained.features import LpipsName
 from poke2vid.train.data import stack
 from poke2vid.train.distributed import device_named
 
 
 def evaluate(
-    loaded: LoadedModel, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
+    loaded: Loaded, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
     lpips: tuple[LpipsName, ...] | None = None, device: str = "cpu", allow_download: bool = False,
     poke_margin: float | None = None, tracker: str = "auto", fewest: Fewest | None = None, quiet: bool = False,
 ) -> HeldoutReport:  # fmt: skip
-    """Scores a model, beside copy-the-first-frame and the truth.
+    """Scores a model or a system of others, beside copy-the-first-frame and the truth.
 
     Args:
+        loaded: see `load_any`.
         num_clips: number of clips from the store's `split`, "test" or "train"; all of them if it has fewer.
         distribution_clips: number of first clips, and of real ones, for Frechet distances (paper: 1000).
         work: folder for measured rows, from which a stopped run resumes; None keeps nothing.
@@ -55,14 +55,12 @@ def evaluate(
         InputError: if store and model do not fit, or a prediction is not finite.
     """
     store, place = Store.open(store_path), device_named(device)
-    settings = ClipSettings.of_training(
-        trained_data(loaded), loaded.model.poke_kind, loaded.about.get("full_motion"), split_named(split)
-    )
+    settings = settings_for(loaded, split_named(split))
     settings = settings if poke_margin is None else replace(settings, poke_margin=poke_margin)
-    clips = EvaluationClips(store, loaded.model.resolution, settings, seed)
+    clips = EvaluationClips(store, side_of(loaded, store.resolution), settings, seed)
     judges = find_judges(store, weights_dir, lpips, place, allow_download, tracker).for_clips_of(settings.horizon)
     row, plan = (
-        model_row("model", loaded.model, place),
+        row_of("model", loaded, place),
         Plan(num_clips, distribution_clips, fewest=fewest or Fewest()),
     )
     with TemporaryDirectory() as temporary:

@@ -2,20 +2,75 @@
 
 import hashlib
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from poke2vid.baselines.files import LoadedBaseline
+from poke2vid.baselines.files import LoadedBaseline, load_baseline
+from poke2vid.evaluate.heldout.clips import ClipSettings, trained_data
 from poke2vid.evaluate.heldout.rows import Row
-from poke2vid.files import digest_of
+from poke2vid.files import digest_of, read_about
+from poke2vid.live.animator import Animator
 from poke2vid.media.pictures import to_float, to_uint8
-from poke2vid.model.files import suitable_threads
+from poke2vid.model.files import (
+    BASELINE,
+    LoadedModel,
+    LoadedPlayer,
+    load_model,
+    load_player,
+    resolve,
+    sees,
+    suitable_threads,
+)
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.players.player import PokePlayer
+from poke2vid.players.session_player import SessionPlayer
+from poke2vid.train.config import DataConfig
 from poke2vid.train.data import Batch
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Split
+
+Loaded = (
+    LoadedModel | LoadedPlayer | LoadedBaseline
+)  # of the paper's form, one that sees what it touches, a system of others
+
+
+def load_any(path: Path) -> Loaded:
+    """Whatever a file or run holds that can be a row. Raises InputError as its own loader does."""
+    about = read_about(resolve(path))
+    if about.get("kind") == BASELINE:
+        return load_baseline(path)
+    return load_player(path) if sees(about) else load_model(path)
+
+
+def settings_for(loaded: Loaded, split: Split) -> ClipSettings:
+    """Clips like those that it was trained on; for one that was trained on no clips, the paper's."""
+    if isinstance(loaded, LoadedBaseline):
+        config, network = loaded.config, loaded.network
+        return ClipSettings(
+            config.horizon, min_motion=config.min_motion, split=split, earlier=network.seen - 1, told=network.told
+        )
+    if isinstance(loaded, LoadedModel):
+        about = loaded.about
+        return ClipSettings.of_training(trained_data(loaded), loaded.model.poke_kind, about.get("full_motion"), split)
+    return ClipSettings.of_training(DataConfig(), "shift", None, split)
+
+
+def row_of(name: str, loaded: Loaded, device: torch.device) -> Row:
+    """Its row."""
+    if isinstance(loaded, LoadedBaseline):
+        return baseline_row(name, loaded, device)
+    if isinstance(loaded, LoadedModel):
+        return model_row(name, loaded.model, device)
+    return player_row(name, SessionPlayer(Animator(loaded.model, loaded.about)))
+
+
+def side_of(loaded: Loaded, side: int) -> int:
+    """Side of the frames that it takes, of a store's `side`: a model that sees what it touches takes any."""
+    if isinstance(loaded, LoadedBaseline):
+        return int(loaded.config.network.resolution)
+    return loaded.model.resolution if isinstance(loaded, LoadedModel) else side
 
 
 def reference_rows() -> tuple[Row, Row]:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from poke2vid import __version__
-from poke2vid.baselines.files import load_baseline
 from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
@@ -18,7 +17,7 @@ from poke2vid.evaluate.heldout.evaluate import compare
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import Plan
-from poke2vid.evaluate.heldout.sources import baseline_row, model_row, player_row, reference_rows
+from poke2vid.evaluate.heldout.sources import load_any, player_row, reference_rows, row_of
 from poke2vid.evaluate.report import write_text
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.notes import marks, notes_of
@@ -30,7 +29,6 @@ from poke2vid.evaluate.tables.videos import write_comparison
 from poke2vid.files import without_nan, write_json
 from poke2vid.measures.statistics import cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS
-from poke2vid.model.files import load_model
 from poke2vid.players.named import load_players
 from poke2vid.players.player import PokePlayer
 from poke2vid.train.config import TrainConfig
@@ -129,9 +127,7 @@ def _complete(
 
 def _row_of(name: str, run: Run, device: torch.device) -> Row:
     """Row of a trained run."""
-    if run.variant in SYSTEMS:
-        return baseline_row(name, load_baseline(run.folder), device)
-    return model_row(name, load_model(run.folder).model, device)
+    return row_of(name, load_any(run.folder), device)
 
 
 def _write_videos(

@@ -105,6 +105,9 @@ def tables(
         list[str] | None,
         typer.Option("--beside", metavar="MODEL", help="A model or run to score as it is, as touch64. Repeatable."),
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ROW", help="Only this row, as it is labelled. Repeatable.")
+    ] = None,
     trained_only: Annotated[
         bool, typer.Option("--trained-only", help="Train nothing; score the rows whose runs are complete.")
     ] = False,
@@ -132,7 +135,8 @@ def tables(
     keep_freed_memory()
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset,
-        published, tuple(system_settings or ()), tuple(beside or ()), trained_only, jobs, device, seed,
+        published, tuple(system_settings or ()), tuple(beside or ()), tuple(only) if only else None,
+        trained_only, jobs, device, seed,
         lpips_named(lpips), download,
     )  # fmt: skip
     try:

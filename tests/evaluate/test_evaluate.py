@@ -7,9 +7,9 @@ import pytest
 import torch
 from held_out import ANY, SETTINGS, loaded, moving_squares
 from moving_square import write_square
-from poke2vid.data.prepare.run import PrepareSettings, prepare
 from toy_system import toy_preset, with_toys
 
+from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import EvaluationClips
 from poke2vid.evaluate.heldout.evaluate import evaluate

@@ -366,6 +366,20 @@ def test_rows_that_are_not_trained_yet_are_named_and_nothing_is_trained(
     assert [folder.name for folder in runs.iterdir()] == [full.name]
 
 
+def test_only_the_rows_that_were_asked_for_are_trained(
+    made: tuple[Path, list[Table]], store_path: Path, tmp_path: Path
+) -> None:
+    plan = Plan(6, 4, batch=4, fewest=Fewest(share=0, videos=1))
+    (tmp_path / "runs").symlink_to(made[0] / "runs")
+    order = Order((3,), BASE, 1, plan, only=("Ours full", "Ours RNN"), trained_only=True)
+    table, _ = make_tables(order, store_path, tmp_path, quiet=True)
+    cells = {line.label: line.cells["psnr"] for line in table.lines}
+    assert cells["Ours full"].interval is not None and cells["Ours RNN"].interval is not None
+    assert cells["Ours (single)"].note == "not asked for"
+    with pytest.raises(InputError, match="no row of these tables; they have Ours RNN"):
+        make_tables(replace(order, only=("Theirs",)), store_path, tmp_path, quiet=True)
+
+
 def test_a_wrong_setting_of_the_systems_is_refused_before_anything_is_trained(store_path: Path, tmp_path: Path) -> None:
     order = Order((1,), BASE, 1, Plan(4), system_settings=("steps=3",))
     with pytest.raises(InputError, match="steps"):

@@ -24,6 +24,7 @@ class Order:
         published: train the systems of others with the published hyperparameters, not with those for two cores.
         system_settings: `a.b=v` settings that override those of every such system.
         beside: models or runs that are scored beside the rows, without training.
+        only: labels of the rows to train and score; all for None.
         trained_only: train nothing; score the runs that are complete and say which are not.
         jobs: number of runs trained at the same time, with one thread each.
         lpips, allow_download: as in `heldout.evaluate`.
@@ -37,6 +38,7 @@ class Order:
     published: bool = False
     system_settings: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
     trained_only: bool = False
     jobs: int = 1
     device: str = "cpu"

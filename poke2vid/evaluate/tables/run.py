@@ -37,7 +37,7 @@ from poke2vid.train.presets import BASELINE_PRESETS
 from poke2vid.train.settings import override
 from poke2vid.types import InputError
 
-UNTRAINED = "not trained yet"
+UNTRAINED, UNASKED = "not trained yet", "not asked for"
 
 
 def parse_suites(text: str) -> tuple[int, ...]:
@@ -100,8 +100,11 @@ def make_tables(
 
 def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]], dict[str, str]]:
     """Runs by variant, one per seed; and the reason for each variant that is not possible."""
-    wanted = {variant for n in order.suites for variant in SUITES[n].all_rows.values()}
-    planned, notes = dict[str, list[Run]](), dict[str, str]()
+    rows = {label: variant for n in order.suites for label, variant in SUITES[n].all_rows.items()}
+    if unknown := sorted(set(order.only or ()) - rows.keys()):
+        raise InputError(f"--only {unknown[0]!r} is no row of these tables; they have {', '.join(rows)}.")
+    wanted = {variant for label, variant in rows.items() if order.only is None or label in order.only}
+    planned, notes = dict[str, list[Run]](), {variant: UNASKED for variant in rows.values() if variant not in wanted}
     for config in BASELINE_PRESETS.values():  # a wrong setting is an error, not a row that is not possible
         override(config, [s for s in order.system_settings if not s.startswith("network.")])
     for variant in sorted(wanted):
@@ -185,14 +188,16 @@ def _table(
             continue  # the base has no motion decoder
         cells = {}
         for column in columns:
-            missing = UNTRAINED if notes.get(variant) == UNTRAINED else "not possible"
+            missing = notes[variant] if notes.get(variant) in (UNTRAINED, UNASKED) else "not possible"
             cell = _cell(results, variant, column) if variant in planned else Cell(note=missing)
             cells[column] = replace(cell, published=published(suite.number, label, column, order.dataset))
         lines.append(Line(label, cells, marks(planned.get(variant, []))))
     untrained = {name: name for name in results.beside}
     for label, name in (untrained | {"copy of x_0": "copy", "the true frames": "truth"}).items():
         lines.append(Line(label, {column: _cell(results, name, column) for column in columns}))
-    said = [f"{label}: {notes[variant]}" for label, variant in suite.all_rows.items() if variant in notes]
+    said = [
+        f"{label}: {why}" for label, variant in suite.all_rows.items() if (why := notes.get(variant)) and why != UNASKED
+    ]
     headings = {c: f"{MEASURES[c].title} {MEASURES[c].arrow}" for c in columns}
     return Table(
         suite.number, suite.caption, headings, tuple(lines), (*notes_of(suite, lines, planned, results, order), *said),

@@ -19,9 +19,9 @@ from timing import RESULTS, Machine, as_json, interleaved, ratio, run_measured, 
 from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.heldout.sources import model_row
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.scoring import Plan, score_row
+from poke2vid.evaluate.heldout.sources import model_row
 from poke2vid.media.pictures import to_float, to_uint8
 from poke2vid.model.files import load_model, suitable_threads
 from poke2vid.model.poke_video import PokeVideo

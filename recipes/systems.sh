@@ -10,7 +10,8 @@
 #
 # Every row trains for 45 minutes of one core: Table 1 and 2 six of them (SAVP, IVRNN, SRVP, Hao et al., the paper's model with its
 # own G and with a motion decoder), Tables 3 and 4 five more, so eight hours a seed; none of them converges. On top of it 12 minutes for
-# the store and half an hour for scoring. The disk holds 8 GB. LPIPS and FVD need public weights (POKE2VID_WEIGHTS, or --download).
+# the store and half an hour for scoring. The disk holds 8 GB. LPIPS and FVD need public weights (POKE2VID_WEIGHTS; DOWNLOAD=1 fetches
+# what is missing). Real clips are thinned to 12.5 frames a second: hands and people take longer to get anywhere than a simulated pull.
 set -euo pipefail
 work=$1 real=$2 seeds=${3:-2} device=${4:-cpu}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
@@ -20,5 +21,5 @@ poke2vid simulate plants figures --videos 1000 --test-videos 40 --frames 30 --re
 poke2vid prepare "$real" --resolution 64 --fps 12.5 "${lags[@]}" --test '*' --out "$work/real"
 common=(--preset ablation_motion64 --seeds "$seeds" --device "$device" --data "$work/joint")
 # Tables 1 and 2 need 200 real clips of ten videos for FVD; their runs and those of Tables 3 and 4 lie in one folder each.
-poke2vid tables --suite 1,2 "${common[@]}" --test "$work/real" --beside touch64 --out "$work/systems"
-poke2vid tables --suite 3,4 "${common[@]}" --out "$work/ablations"
+poke2vid tables --suite 1,2 "${common[@]}" --test "$work/real" --beside touch64 ${DOWNLOAD:+--download} --out "$work/systems"
+poke2vid tables --suite 3,4 "${common[@]}" ${DOWNLOAD:+--download} --out "$work/ablations"

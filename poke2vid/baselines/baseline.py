@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -28,15 +28,6 @@ class BaselineClips:
         return BaselineClips(self.frames.to(device), None if self.paths is None else self.paths.to(device))
 
 
-class NetworkConfig(Protocol):
-    """Sizes and loss weights of one system: a frozen dataclass whose `system` names it."""
-
-    @property
-    def system(self) -> str: ...
-    @property
-    def resolution(self) -> int: ...
-
-
 class Baseline(nn.Module):
     """A system that the paper compares with. Subclasses take their config as the only argument.
 
@@ -49,6 +40,10 @@ class Baseline(nn.Module):
     seen: ClassVar[int] = 2
     told: ClassVar[int] = 0
     pairs: ClassVar[bool] = False
+
+    @classmethod
+    def check(cls, config: "BaselineConfig") -> None:
+        """Raises InputError if its network and the settings of its training do not go together."""
 
     def groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
         """Parameters by optimiser, in the order in which the optimisers step."""
@@ -91,6 +86,7 @@ class BaselineConfig:
         clip_gradient: largest gradient norm; None for no limit.
         horizon: T; a clip is used if its foreground moves enough from x_0 to x_T (as for the paper's model).
         min_motion: least mean motion of such a foreground, as a share of the side.
+        poke_stds, poke_margin: where the points lie that a system is told of, as those of pokes in `DataConfig`.
         seed: of weights, clips and samples alike.
         checkpoint_every, sample_every: in steps.
         keep_checkpoints: number of the newest kept on disk.
@@ -106,6 +102,8 @@ class BaselineConfig:
     clip_gradient: float | None = None
     horizon: int = 10
     min_motion: float = 0.015
+    poke_stds: float = 0.0
+    poke_margin: float = 0.0
     seed: int = 0
     checkpoint_every: int = 1000
     sample_every: int = 500
@@ -127,8 +125,9 @@ class BaselineConfig:
             raise InputError(f"betas {self.betas} must be two numbers in 0 ... 1.")
         if self.clip_gradient is not None and not self.clip_gradient > 0:
             raise InputError(f"clip_gradient {self.clip_gradient} must be above 0, or null for no limit.")
-        if not 0 <= self.min_motion < float("inf"):
-            raise InputError(f"min_motion is {self.min_motion}; it must be a number from 0 up.")
+        for name in ("min_motion", "poke_stds", "poke_margin"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
 
     @property
     def num_steps(self) -> int:

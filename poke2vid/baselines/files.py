@@ -31,8 +31,10 @@ class LoadedBaseline:
 
 
 def network_of(config: BaselineConfig) -> Baseline:
-    """The system of a config, with drawn weights."""
-    return SYSTEMS[config.network.system].network(config.network)
+    """The system of a config, with drawn weights. Raises InputError if its settings do not go together."""
+    network = SYSTEMS[config.network.system].network
+    network.check(config)
+    return network(config.network)
 
 
 def config_of(about: Mapping[str, Any], path: Path) -> BaselineConfig:

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from poke2vid import geometry
 from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig
+from poke2vid.baselines.layers import from_unit, to_unit
 from poke2vid.types import STRICT, InputError
 
 _SOFTNESS = 1e-8  # of the Charbonnier loss, added to the squared error
@@ -101,7 +102,7 @@ class Hao(Baseline):
 
     def terms(self, group: str, clips: BaselineClips, step: int, generator: Generator) -> dict[str, Tensor]:
         assert group == "model" and clips.paths is not None
-        x_0, x = ((clips.frames + 1) / 2).unbind(dim=1)
+        x_0, x = to_unit(clips.frames).unbind(dim=1)
         made = self.make(x_0, clips.paths)
         outside = made.completion - made.completion.clamp(0, 1)
         return {
@@ -120,9 +121,9 @@ class Hao(Baseline):
     ) -> Float[Tensor, "b n 3 h w"]:
         """Frames 1 ... `count`, each from x_0 and the points' positions in x_0 and in that frame; nothing is drawn."""
         assert paths is not None and paths.shape[2] > count
-        x_0 = (frames[:, -1] + 1) / 2
+        x_0 = to_unit(frames[:, -1])
         made = [self.make(x_0, paths[:, :, [0, n]]).frame for n in range(1, count + 1)]
-        return (2 * torch.stack(made, dim=1) - 1).clamp(-1, 1)
+        return from_unit(torch.stack(made, dim=1)).clamp(-1, 1)
 
 
 class WeakShortcutNet(nn.Module):

@@ -21,9 +21,6 @@ class Normal:
     mean: Float[Tensor, "*shape"]
     scale: Float[Tensor, "*shape"]
 
-    def __getitem__(self, index: tuple[slice, ...]) -> "Normal":
-        return Normal(self.mean[index], self.scale[index])
-
     def sample(self, generator: Generator) -> Tensor:
         """One sample through which gradients flow."""
         return normal(self.mean, self.scale, generator)

@@ -40,10 +40,11 @@ class BaselineBatches(Dataset[BaselineClips]):
         self.config, self.network, self.split = config, network, split
         self._before = network.seen - 1  # frames before x_0
         self._after = config.horizon if network.pairs else config.length - network.seen
-        self.lags = tuple(lag for lag in store.lags if lag <= config.length) if network.pairs else ()
+        farthest = min(config.length, config.horizon)
+        self.lags = tuple(lag for lag in store.lags if lag <= farthest) if network.pairs else ()
         if network.pairs and not self.lags:
             raise InputError(
-                f"the store holds flow at lags {list(store.lags)}, all of them longer than length {config.length}; prepare "
+                f"the store holds flow at lags {list(store.lags)}, all of them longer than {farthest}; prepare "
                 "the videos with a shorter --lag."
             )
         data = DataConfig(horizon=config.horizon, max_length=config.horizon, min_motion=config.min_motion)
@@ -94,13 +95,17 @@ class BaselineBatches(Dataset[BaselineClips]):
         lag = self.lags[int(torch.randint(len(self.lags), (), generator=generator))]
         frames = to_float(np.stack([video.frames[start], video.frames[start + lag]]))
         count = 1 + int(torch.randint(self.network.told, (), generator=generator))
-        points = points_of(flow_of(video, self.config.horizon, start), count, generator)
+        D = flow_of(video, self.config.horizon, start)
+        points = points_of(D, count, generator, self.config.poke_stds, self.config.poke_margin)
         return frames, padded(path_of({lag: flow_of(video, lag, start)}, points, (lag,)), self.network.told)
 
 
-def points_of(D: Float[Tensor, "2 h w"], count: int, generator: Generator) -> Float[Tensor, "k 2"]:
-    """Points (x, y) of x_0 drawn where pokes are (Sec. 3.2)."""
-    return torch.tensor([pokes.sample_poke(D, generator).location for _ in range(count)], dtype=torch.float32)
+def points_of(
+    D: Float[Tensor, "2 h w"], count: int, generator: Generator, num_stds: float = 0.0, margin: float = 0.0
+) -> Float[Tensor, "k 2"]:
+    """Points (x, y) of x_0 drawn as pokes are (Sec. 3.2); the margin is a share of the side."""
+    drawn = [pokes.sample_poke(D, generator, num_stds, margin * D.shape[-1]) for _ in range(count)]
+    return torch.tensor([poke.location for poke in drawn], dtype=torch.float32)
 
 
 def flow_of(video: ClipVideo, lag: int, start: int) -> Float[Tensor, "2 h w"]:

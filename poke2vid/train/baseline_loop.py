@@ -5,6 +5,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from poke2vid.train.trainer import require_finite
 from poke2vid.types import InputError
 
 _SHOWN = 4  # clips of a grid
+_FREE = ("learning_rate", "clip_gradient")  # settings that a resumed run may change
 
 
 class BaselineTrainer:
@@ -100,7 +102,7 @@ def train_baseline(
     """Trains a system and returns the last checkpoint.
 
     Args:
-        resume: go on from the run's newest checkpoint; its config must be the one given.
+        resume: go on from the run's newest checkpoint; its config must be the one given, except for `_FREE`.
         workers: processes that prepare batches; the batches do not depend on their number.
         max_minutes: stop, saved, after this long; the schedule stays that of the whole run.
 
@@ -165,13 +167,16 @@ def _begin(run: Path, resume: bool, trainer: BaselineTrainer, origin: dict[str, 
     tensors, about = checkpoint.read(found)
     if about.get("kind") != BASELINE:
         raise InputError(f"{run} is another kind of run; choose its own preset.")
-    if config_of(about, found) != config:
+    free = {name: getattr(config, name) for name in _FREE}
+    if replace(config_of(about, found), **free) != config:
         raise InputError(
-            f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out."
+            f"{run} was trained with other settings; repeat its preset and --set options, or choose another --out. "
+            f"Only {' and '.join(_FREE)} may change on the way."
         )
     if about["store"] != origin["store"]:
         raise InputError(f"{run} was trained on another store than the one given; use the same --data.")
     trainer.load(tensors, int(about["step"]))
+    write_json(run / "config.json", config.to_json())
     if trainer.step >= config.num_steps:
         raise InputError(f"{run} is complete: all {trainer.step} steps are done.")
 

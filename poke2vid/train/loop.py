@@ -78,7 +78,7 @@ def train(
         # Clips and networks
         share = group.share(config.batch)
         clips = ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed, share=share)
-        extractor = _extractor(config, weights_dir, place)
+        extractor = extractor_of(config, weights_dir, place)
         config = replace(
             config, precision=_precision(precision, config, clips, extractor, group, run if resume else None)
         )
@@ -188,7 +188,7 @@ def _due(step: int, every: int, config: TrainConfig) -> bool:
     return step % every == 0 or step == config.num_steps
 
 
-def _extractor(config: TrainConfig, weights_dir: Path | None, device: torch.device) -> nn.Module | None:
+def extractor_of(config: TrainConfig, weights_dir: Path | None, device: torch.device) -> nn.Module | None:
     """Phi of L_rec; public weights that are not found are downloaded, unless POKE2VID_OFFLINE forbids it."""
     if not config.weights.perceptual:
         return None

@@ -51,8 +51,9 @@ def _painted(config: TrainConfig) -> TrainConfig:
         return config
     first = config.num_steps // 4
     return replace(
-        _shaped(config, decoder="rgb"), weights=LossWeights(perceptual=1.6, **_NO_CRITICS), perceptual="squeeze",
-        perceptual_frames=2, flow_softness=0.0, stage_1_steps=first, stage_2_steps=config.num_steps - first,
+        _shaped(config, decoder="rgb"), weights=LossWeights(perceptual=1.6, **_NO_CRITICS),
+        perceptual="squeeze" if config.perceptual == "none" else config.perceptual, perceptual_frames=2, flow_softness=0.0,
+        stage_1_steps=first, stage_2_steps=config.num_steps - first,
     )  # fmt: skip
 
 

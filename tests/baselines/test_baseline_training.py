@@ -3,21 +3,26 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from toy_system import Told, Toy, toy_preset, with_toys
 
-from poke2vid.baselines.baseline import kl_of_normals, normal
+from poke2vid.baselines.baseline import BaselineClips, BaselineConfig, kl_of_normals, normal
 from poke2vid.baselines.files import load_baseline
+from poke2vid.baselines.hao import HaoConfig
 from poke2vid.baselines.info import report
+from poke2vid.baselines.ivrnn import IvrnnConfig
+from poke2vid.baselines.savp.config import SavpConfig
+from poke2vid.baselines.srvp import SrvpConfig
 from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.files import read_tensors
 from poke2vid.model.files import checkpoints_of, load_player
 from poke2vid.train.baseline_data import BaselineBatches, flow_of, padded, path_of, points_of
-from poke2vid.train.baseline_loop import BaselineTrainer, train_baseline
+from poke2vid.train.baseline_loop import BaselineTrainer, grid, train_baseline
 from poke2vid.train.presets import preset
 from poke2vid.train.settings import override
 from poke2vid.types import InputError
@@ -172,6 +177,50 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(store_path: Path, tmp_path:
         train_baseline(replace(config, batch=3), store_path, parts, resume=True, quiet=True)
     with pytest.raises(InputError, match="already holds a run"):
         train_baseline(config, store_path, parts, quiet=True)
+
+
+SMALLEST: dict[str, Any] = {
+    "srvp": SrvpConfig(resolution=32, channels=4, code=8, state=4, latent=4, inference_width=8, dynamics_width=8),
+    "ivrnn": IvrnnConfig(resolution=32, channels=4, latent=2),
+    "savp": SavpConfig(channels=2, posterior_channels=4, critic_channels=2, judged=4),
+    "hao": HaoConfig(resolution=32, channels=2),
+}
+
+
+@pytest.mark.parametrize("system", SMALLEST)
+def test_every_system_resumes_to_the_bit(system: str) -> None:
+    """Batch norms, spectral norms and the critics' order included: two steps, saved, and a third one twice."""
+    side = SMALLEST[system].resolution
+    frames = (
+        torch.rand(2, 2 if system == "hao" else 6, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    )
+    paths = torch.tensor([[[[8.0, 9.0], [10.0, 7.0]]]] * 2) if system == "hao" else None
+    clips = BaselineClips(frames, paths)
+    config = BaselineConfig(network=SMALLEST[system], length=6, hold=3, batch=2)
+    trainer = BaselineTrainer(config, torch.device("cpu"))
+    for _ in range(2):
+        trainer.advance(clips)
+    saved = {name: tensor.clone() for name, tensor in trainer.tensors().items()}
+    grid(trainer.network, clips, 0)  # a picture in between changes nothing
+    logged = trainer.advance(clips)
+    resumed = BaselineTrainer(config, torch.device("cpu"))
+    resumed.load(saved, 2)
+    assert resumed.advance(clips) == logged
+    first, second = trainer.tensors(), resumed.tensors()
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_learning_rate_may_change_on_the_way_and_nothing_else(store_path: Path, tmp_path: Path) -> None:
+    train_baseline(toy_preset(), store_path, tmp_path, quiet=True, workers=0, max_minutes=0)
+    lower = toy_preset(learning_rate=1e-5, clip_gradient=1.0)
+    saved = train_baseline(lower, store_path, tmp_path, resume=True, quiet=True, workers=0)
+    assert load_baseline(saved).config == lower
+
+
+def test_clips_shorter_than_what_the_critics_judge_are_refused_before_a_step() -> None:
+    config = BaselineConfig(network=SMALLEST["savp"], length=4, hold=1)
+    with pytest.raises(InputError, match="length is 4"):
+        BaselineTrainer(config, torch.device("cpu"))
 
 
 def test_a_trained_system_is_loaded_from_its_run(store_path: Path, tmp_path: Path) -> None:

@@ -358,7 +358,9 @@ def test_the_small_preset_keeps_the_shape_of_the_schedules() -> None:
     assert small.fall * 2 == small.hold
     assert small.network.kl_from == pytest.approx(share * published.network.kl_from)
     assert small.network.kl_to == pytest.approx(share * published.network.kl_to)
-    assert small.network.truth_scale == pytest.approx(share * published.network.truth_scale)
+    for done in (0.0, 0.01, 0.0204, 0.03):  # shares of the run; the published curve is at a half after 0.0204 of it
+        told = small.network.truth_probability(round(done * small.num_steps))
+        assert told == pytest.approx(published.network.truth_probability(round(done * published.num_steps)), abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -376,8 +378,3 @@ def test_the_small_preset_keeps_the_shape_of_the_schedules() -> None:
 def test_impossible_settings_are_refused_in_a_sentence(wrong: dict[str, float], says: str) -> None:
     with pytest.raises(InputError, match=says):
         SavpConfig(**wrong)  # type: ignore[arg-type]
-
-
-def test_clips_too_short_for_the_critics_are_refused() -> None:
-    with pytest.raises(InputError, match="a clip has 4 frames"):
-        tiny().terms("generator", clips(length=4), 0, seeded())

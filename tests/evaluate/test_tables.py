@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_system import with_toys
+import torch
+from toy_system import Toy, ToyConfig, toy_preset, with_toys
 
 from poke2vid.baselines.baseline import BaselineConfig
+from poke2vid.baselines.files import LoadedBaseline
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.heldout.judges import find_judges
 from poke2vid.evaluate.heldout.rows import Fewest
 from poke2vid.evaluate.heldout.scoring import Plan
+from poke2vid.evaluate.heldout.sources import baseline_row
+from poke2vid.evaluate.tables import run as running
 from poke2vid.evaluate.tables import runs
 from poke2vid.evaluate.tables.layout import Cell, Line, Table
 from poke2vid.evaluate.tables.notes import lpips_note
@@ -24,6 +28,7 @@ from poke2vid.evaluate.tables.run import make_tables, parse_suites
 from poke2vid.evaluate.tables.runs import planned_run, variant_config
 from poke2vid.evaluate.tables.suites import SUITES
 from poke2vid.measures.statistics import Interval
+from poke2vid.media.pictures import to_float
 from poke2vid.media.video import iterate_frames
 from poke2vid.pretrained.features import Lpips
 from poke2vid.train.data import stack
@@ -385,6 +390,53 @@ def test_a_wrong_setting_of_the_systems_is_refused_before_anything_is_trained(st
     with pytest.raises(InputError, match="steps"):
         make_tables(order, store_path, tmp_path, quiet=True)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_system_sees_the_frames_up_to_x_0_its_points_and_nothing_of_what_it_must_predict(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_toys(monkeypatch)
+    clips = EvaluationClips(store, 32, ClipSettings(horizon=4, min_motion=0.005, earlier=1, told=3), seed=0)
+    batch = stack([clips[k] for k in range(3)])
+    given: list[tuple[torch.Tensor, torch.Tensor | None]] = []
+
+    class Recorder(Toy):
+        def predict(self, frames, count, generator, paths=None):  # type: ignore[no-untyped-def]
+            given.append((frames, paths))
+            return frames[:, -1:] + torch.randn(1, count, 1, 1, 1, generator=generator)
+
+    network = Recorder(ToyConfig())
+    row = baseline_row("toy", LoadedBaseline(network, toy_preset(), {}, Path("toy")))
+    assert row.predict is not None
+    predicted = row.predict(batch)
+    for k, (frames, paths) in enumerate(given):
+        source, start = clips._order[k]
+        video = clips._clips.sources[source].video
+        assert torch.equal(frames[0], to_float(np.asarray(video.frames[start - 1 : start + 1]))) and paths is None
+    noise = torch.rand_like(batch.frames[:, 1:])
+    assert torch.equal(row.predict(replace(batch, frames=torch.cat((batch.frames[:, :1], noise), dim=1))), predicted)
+    # A clip's sample is its own, in whichever batch it stands
+    assert torch.equal(row.predict(stack([clips[2]])), predicted[2:])
+    assert not torch.equal(predicted[0] - batch.frames[0, :1], predicted[1] - batch.frames[1, :1])
+
+
+def test_clips_too_short_for_the_frames_before_are_refused(store: Store) -> None:
+    with pytest.raises(InputError, match="36 frames before its first one"):
+        EvaluationClips(store, 32, ClipSettings(horizon=4, min_motion=0.005, earlier=36), seed=0)
+
+
+@pytest.mark.parametrize("setting", ["network.widths=[1]", "seed=7", "horizon=3"])
+def test_a_setting_that_systems_cannot_share_is_refused(store_path: Path, tmp_path: Path, setting: str) -> None:
+    order = Order((1,), BASE, 1, Plan(4), system_settings=(setting,))
+    with pytest.raises(InputError, match="not for all systems to share"):
+        make_tables(order, store_path, tmp_path, quiet=True)
+
+
+def test_the_clips_are_the_same_whichever_rows_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_toys(monkeypatch)
+    whole = running._clip_settings(Order((1,), BASE, 1, Plan(4)))
+    assert whole == running._clip_settings(Order((1, 2), BASE, 1, Plan(4), only=("Ours",), trained_only=True))
+    assert (whole.earlier, whole.told) == (1, 5) and running._clip_settings(Order((3,), BASE, 1, Plan(4))).told == 0
 
 
 def test_every_clip_has_the_frames_before_and_the_paths_that_systems_ask_for(store: Store) -> None:

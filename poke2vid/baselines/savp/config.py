@@ -26,6 +26,7 @@ class SavpConfig:
             learn from a loss of weight 1.
         kl_from, kl_to: steps between which the weight of the KL term rises linearly from 0 to `kl`.
         truth_scale: k, in steps, of scheduled sampling: a true frame is fed with probability k / (k + exp(step / k)).
+        truth_pace: steps of that curve that one step is, so that a short training keeps its shape.
     """
 
     system: Literal["savp"] = "savp"
@@ -45,6 +46,7 @@ class SavpConfig:
     kl_from: int = 50_000
     kl_to: int = 100_000
     truth_scale: float = 900.0
+    truth_pace: float = 1.0
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
@@ -65,8 +67,9 @@ class SavpConfig:
             raise InputError(
                 f"kl_from {self.kl_from} and kl_to {self.kl_to} must not be negative, nor the first the larger."
             )
-        if not 0 < self.truth_scale < float("inf"):
-            raise InputError(f"truth_scale is {self.truth_scale}; it must be a number above 0.")
+        for name in ("truth_scale", "truth_pace"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a number above 0.")
 
     def kl_weight(self, step: int) -> float:
         """Weight of the KL term after `step` steps."""
@@ -76,7 +79,7 @@ class SavpConfig:
 
     def truth_probability(self, step: int) -> float:
         """Probability, after `step` steps, that a step of a rollout is fed the true frame and not the predicted one."""
-        grown = math.exp(min(step / self.truth_scale, 700.0))  # a larger exponent overflows
+        grown = math.exp(min(self.truth_pace * step / self.truth_scale, 700.0))  # a larger exponent overflows
         return self.truth_scale / (self.truth_scale + grown)
 
 
@@ -85,13 +88,13 @@ PRESETS: dict[str, BaselineConfig] = {
     "savp64": BaselineConfig(
         network=SavpConfig(), length=12, hold=200_000, fall=100_000, batch=16, learning_rate=2e-4, betas=(0.5, 0.999),
     ),
-    # For 45 minutes of one core (AMD EPYC), 2.4 s a step: a quarter of all widths but those of z, batch 4 for 16, and 1,050
+    # For 45 minutes of one core (AMD EPYC), 2.6 s a step: a quarter of all widths but those of z, batch 4 for 16, and 1,050
     # steps for 300,000, to which the schedules are scaled. 0.67 million parameters and 0.67 million of the critics, for 7.4
     # and 10.3 million. The learning rate stays: at 1e-3 the generator learns faster, but a critic cannot tell a blurred clip
     # from a sharp one after 80 steps, and after 50 steps at 2e-4 it can. Nothing of this has converged by the end.
     "savp64-small": BaselineConfig(
         network=SavpConfig(
-            channels=8, posterior_channels=16, critic_channels=8, kl_from=175, kl_to=350, truth_scale=3.15
+            channels=8, posterior_channels=16, critic_channels=8, kl_from=175, kl_to=350, truth_pace=300_000 / 1050
         ),
         length=12, hold=700, fall=350, batch=4, learning_rate=2e-4, betas=(0.5, 0.999),
         checkpoint_every=100, sample_every=350,

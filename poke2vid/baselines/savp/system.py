@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Generator as Randomness
 from torch import Tensor, nn
 
-from poke2vid.baselines.baseline import Baseline, BaselineClips, kl_of_normals, normal
+from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig, kl_of_normals, normal
+from poke2vid.baselines.layers import to_unit
 from poke2vid.baselines.savp.config import SavpConfig
 from poke2vid.baselines.savp.critics import VideoCritic, critic_loss, deceiving_loss, feature_distance
 from poke2vid.baselines.savp.generator import Generator, Posterior
@@ -54,6 +55,15 @@ class Savp(Baseline):
         # Rollouts of a step's first call for its second one, with the clips that they belong to.
         self._made: tuple[BaselineClips, int, Rollouts] | None = None
 
+    @classmethod
+    def check(cls, config: BaselineConfig) -> None:
+        network = config.network
+        if network.critics and config.length <= network.judged:
+            raise InputError(
+                f"length is {config.length}, and the critics judge the {network.judged} last frames of those after the first; "
+                "make length larger, or network.judged smaller."
+            )
+
     def groups(self) -> Mapping[str, Sequence[nn.Parameter]]:
         groups = {"generator": [*self.generator.parameters(), *self.posterior.parameters()]}
         if self.config.critics:
@@ -62,12 +72,7 @@ class Savp(Baseline):
 
     def terms(self, group: str, clips: BaselineClips, step: int, generator: Randomness) -> dict[str, Tensor]:
         """Terms of either group. The critics' are of the generator's rollouts before its step, where that went before."""
-        frames = _to_unit(clips.frames)
-        if self.config.critics and frames.shape[1] <= self.config.judged:
-            raise InputError(
-                f"a clip has {frames.shape[1]} frames, and the critics judge the {self.config.judged} last of those after "
-                "its first; use longer clips, or lower judged."
-            )
+        frames = to_unit(clips.frames)
         if group == "generator":
             rollouts = self.rollouts(frames, step, generator)
             self._made = (clips, step, rollouts.detached())
@@ -152,14 +157,9 @@ class Savp(Baseline):
         paths: Float[Tensor, "b k t 2"] | None = None,
     ) -> Float[Tensor, "b n 3 h w"]:
         """Frames after the context; z of the context is of the posterior, z after it of N(0, 1)."""
-        given = _to_unit(frames)
+        given = to_unit(frames)
         mean, scale = self.posterior(given)
         z = normal(mean, scale, generator)
         unknown = z.new_zeros(len(z), count, self.config.latents)
         z = torch.cat((z, normal(unknown, torch.ones_like(unknown), generator)), dim=1)
         return (2 * self._roll(given, z, None)[:, -count:] - 1).clamp(-1, 1)
-
-
-def _to_unit(frames: Float[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
-    """Frames in [0, 1], as SAVP takes them, from frames in [-1, 1]."""
-    return (frames + 1) / 2

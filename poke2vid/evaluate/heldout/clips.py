@@ -51,7 +51,8 @@ class EvaluationClips:
     """Clips of a split in a seeded random order: no start frame repeats, and the first n clips are always the same.
 
     Raises:
-        InputError: at construction, if the store has another resolution, lacks the lag, or nothing in the split moves.
+        InputError: at construction, if the store has another resolution, lacks the lag, or nothing in the split moves or is
+            long enough.
     """
 
     def __init__(self, store: ClipSource, resolution: int, settings: ClipSettings, seed: int) -> None:
@@ -71,6 +72,11 @@ class EvaluationClips:
             for start in source.starts
             if start >= settings.earlier
         ]
+        if not starts:
+            raise InputError(
+                f"no clip of the {settings.split} split has {settings.earlier} frames before its first one that moves; the "
+                "videos are too short for systems that see more than one frame."
+            )
         self._order = [starts[k] for k in np.random.default_rng(seed).permutation(len(starts))]
 
     def __len__(self) -> int:
@@ -99,10 +105,16 @@ class EvaluationClips:
     def _paths(self, video: ClipVideo, start: int, poke: Poke, generator: Generator) -> Tensor:
         """True path of the poked point and of others, drawn as it was; straight between the lags of the store's flow."""
         T = self.settings.horizon
-        flows = {lag: flow_of(video, lag, start) for lag in self._store.lags if lag <= T}
-        others = points_of(flows[T], self.settings.told - 1, generator)
+        flows = {lag: flow_of(video, lag, start) for lag in self.lags}
+        settings = self.settings
+        others = points_of(flows[T], settings.told - 1, generator, settings.poke_stds, settings.poke_margin)
         points = torch.cat((torch.tensor([poke.location], dtype=torch.float32), others))
         return path_of(flows, points, range(1, T + 1))
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """Lags of the store's flow within T."""
+        return tuple(lag for lag in self._store.lags if lag <= self.settings.horizon)
 
     @property
     def fps(self) -> float:

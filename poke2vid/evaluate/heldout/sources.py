@@ -115,7 +115,7 @@ def baseline_row(name: str, loaded: LoadedBaseline, device: torch.device | None 
 def _predict(loaded: LoadedBaseline, device: torch.device, batch: Batch) -> Tensor:
     """Frames of a system that sees the last `seen` frames, x_0 the last of them.
 
-    Its samples are drawn by what it sees, so that the same batch has the same ones in every run.
+    A clip's sample is drawn by the frames seen, so that it is the same in every batch and run.
     """
     network, x_0 = loaded.network, batch.frames[:, :1]
     seen = x_0 if batch.earlier is None else torch.cat((batch.earlier, x_0), dim=1)
@@ -124,7 +124,10 @@ def _predict(loaded: LoadedBaseline, device: torch.device, batch: Batch) -> Tens
             f"{loaded.config.network.system} sees {network.seen} frames and is told of {network.told} points; these clips "
             "have fewer."
         )
-    number = hashlib.sha256(np.ascontiguousarray(to_uint8(x_0[:, 0])).tobytes()).digest()[:8]
-    generator = torch.Generator().manual_seed(int.from_bytes(number, "little") >> 1)
-    batch, seen = batch.to(device), seen[:, -network.seen :].to(device)
-    return network.predict(seen, batch.frames.shape[1] - 1, generator, batch.paths)
+    seen, made = seen[:, -network.seen :], []
+    for k in range(len(seen)):
+        number = hashlib.sha256(np.ascontiguousarray(to_uint8(seen[k])).tobytes()).digest()[:8]
+        generator = torch.Generator().manual_seed(int.from_bytes(number, "little") >> 1)
+        paths = None if batch.paths is None or not network.told else batch.paths[k : k + 1].to(device)
+        made.append(network.predict(seen[k : k + 1].to(device), batch.frames.shape[1] - 1, generator, paths))
+    return torch.cat(made)

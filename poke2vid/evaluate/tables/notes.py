@@ -86,10 +86,15 @@ def notes_of(
         )
     if results.clips.earlier or results.clips.told:
         notes.append(SHOWN)
+        notes.append(
+            f"those paths are the flow from x_0 at lags {', '.join(map(str, results.lags))}, straight between them; Hao et al. "
+            "learn from pairs of frames that far apart, as published from all of 1 to 10"
+        )
     sizes = [
-        f"{label} {runs[0].size['parameters']:,} parameters, {runs[0].size['step_s']:.2g} s a step"
+        f"{label} {runs[0].size['parameters']:,} parameters"
+        + (f", {seconds:.2g} s a step" if (seconds := runs[0].size["step_s"]) else "")
         for label, variant in suite.all_rows.items()
         if label in {line.label for line in lines} and (runs := planned.get(variant))
     ]
-    notes.append("; ".join(sizes))
+    notes += ["; ".join(sizes)] if sizes else []
     return notes

@@ -54,6 +54,7 @@ class Results:
     Attributes:
         beside: names of the rows that were not trained for the tables.
         clips: settings of the clips.
+        lags: of the store's flow within T, at which points are followed.
     """
 
     compared: Compared
@@ -61,6 +62,7 @@ class Results:
     judges: Judges
     beside: tuple[str, ...]
     clips: ClipSettings
+    lags: tuple[int, ...]
 
     def rows(self, variant: str) -> list[Measured]:
         return [self.compared.rows[name] for name in self.names[variant]]

@@ -23,15 +23,14 @@ from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.notes import marks, notes_of
 from poke2vid.evaluate.tables.order import Order, Results
 from poke2vid.evaluate.tables.published import DATASETS, published
-from poke2vid.evaluate.tables.runs import FULL, Run, planned_run, train_all
+from poke2vid.evaluate.tables.runs import FULL, SHARED, Run, check_all, planned_run, train_all
 from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
 from poke2vid.evaluate.tables.videos import write_comparison
 from poke2vid.files import without_nan, write_json
 from poke2vid.measures.statistics import cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS
-from poke2vid.players.named import load_players
+from poke2vid.players.named import load_beside
 from poke2vid.players.player import PokePlayer
-from poke2vid.train.config import TrainConfig
 from poke2vid.train.distributed import device_named
 from poke2vid.train.presets import BASELINE_PRESETS
 from poke2vid.train.settings import override
@@ -82,10 +81,11 @@ def make_tables(
     planned, notes = _plan(order, store, out / "runs")
     if order.trained_only:
         planned, notes = _complete(planned, notes)
-    settings = _clip_settings(base, planned)
+    settings = _clip_settings(order)
     clips = EvaluationClips(test, base.model.resolution, settings, order.seed)
     judges = find_judges(test, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
-    beside = load_players(order.beside)
+    beside = load_beside(order.beside, base.model.poke_kind, settings.horizon)
+    check_all([run for found in planned.values() for run in found], store, weights_dir, place)
     # Train, then score
     runs = sorted((run for found in planned.values() for run in found), key=lambda run: run.seed)  # whole tables early
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
@@ -105,8 +105,7 @@ def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]
         raise InputError(f"--only {unknown[0]!r} is no row of these tables; they have {', '.join(rows)}.")
     wanted = {variant for label, variant in rows.items() if order.only is None or label in order.only}
     planned, notes = dict[str, list[Run]](), {variant: UNASKED for variant in rows.values() if variant not in wanted}
-    for config in BASELINE_PRESETS.values():  # a wrong setting is an error, not a row that is not possible
-        override(config, [s for s in order.system_settings if not s.startswith("network.")])
+    _check_settings(order.system_settings)
     for variant in sorted(wanted):
         try:
             planned[variant] = [
@@ -144,15 +143,29 @@ def _write_videos(
     write_comparison(suite.number, {"truth": truth, **made, **others, "copy": copy}, clips, out)
 
 
-def _clip_settings(base: TrainConfig, planned: dict[str, list[Run]]) -> ClipSettings:
-    """Clips that every planned row can be asked about: with the frames that others see, and the points they are told."""
-    settings = ClipSettings.of_training(base.data, base.model.poke_kind, None, "test")
-    networks = [SYSTEMS[variant].network for variant in planned if variant in SYSTEMS]
+def _clip_settings(order: Order) -> ClipSettings:
+    """Clips of the tables, the same whichever rows are asked for: where systems of others have rows, with all that any sees."""
+    settings = ClipSettings.of_training(order.base.data, order.base.model.poke_kind, None, "test")
+    if not any(variant in SYSTEMS for number in order.suites for variant in SUITES[number].all_rows.values()):
+        return settings
+    networks = [system.network for system in SYSTEMS.values()]
     return replace(
         settings,
-        earlier=max([network.seen - 1 for network in networks], default=0),
-        told=max([network.told for network in networks], default=0),
+        earlier=max(network.seen - 1 for network in networks),
+        told=max(network.told for network in networks),
     )
+
+
+def _check_settings(settings: Sequence[str]) -> None:
+    """Raises InputError for a setting that not all systems of others share; a row would silently go missing."""
+    for setting in settings:
+        name = setting.split("=")[0].strip()
+        if name.startswith("network") or name in ("seed", *SHARED):
+            raise InputError(
+                f"--set-system {setting!r}: {name} is not for all systems to share; train that one by `poke2vid train`."
+            )
+    for config in BASELINE_PRESETS.values():
+        override(config, settings)
 
 
 def _measure(
@@ -175,7 +188,7 @@ def _measure(
     names = {variant: [run.folder.name for run in found] for variant, found in planned.items()}
     found = replace(compared, about=compared.about | {"code": __version__, "runs": made})
     alone = {name: [name] for name in ("truth", "copy", *beside)}
-    return Results(found, alone | names, judges, tuple(beside), clips.settings)
+    return Results(found, alone | names, judges, tuple(beside), clips.settings, clips.lags)
 
 
 def _table(
@@ -184,7 +197,7 @@ def _table(
     columns = [*suite.columns, *BEYOND]
     lines = []
     for label, variant in suite.all_rows.items():
-        if label in suite.beside and planned.get(variant) == planned.get(FULL):
+        if label in suite.beside and variant in planned and planned[variant] == planned.get(FULL):
             continue  # the base has no motion decoder
         cells = {}
         for column in columns:

@@ -13,18 +13,23 @@ import torch
 from tqdm import tqdm
 
 from poke2vid.baselines.baseline import BaselineConfig
+from poke2vid.baselines.files import LoadedBaseline
 from poke2vid.baselines.systems import SYSTEMS
-from poke2vid.files import digest_of, read_tensors
-from poke2vid.model.files import MODEL_PREFIX, checkpoints_of
+from poke2vid.data.store import Store
+from poke2vid.evaluate.heldout.sources import load_any
+from poke2vid.files import digest_of
+from poke2vid.model.files import checkpoints_of
 from poke2vid.processes import Died, Tick, run_jobs
+from poke2vid.train.baseline_data import BaselineBatches
 from poke2vid.train.baseline_loop import train_baseline
 from poke2vid.train.config import TrainConfig, to_json
-from poke2vid.train.loop import Interrupted, train
+from poke2vid.train.data import ClipBatches
+from poke2vid.train.loop import Interrupted, extractor_of, train
 from poke2vid.train.presets import ABLATIONS, BASELINE_PRESETS
 from poke2vid.train.settings import override
 from poke2vid.types import InputError
 
-_STATISTICS = re.compile(r"\.(running_(mean|var)|num_batches_tracked)$")  # of batch norms: no parameters
+SHARED = ("horizon", "min_motion", "poke_stds", "poke_margin")  # settings of the data that systems of others take over
 FULL = "full"  # the complete model
 
 
@@ -54,15 +59,17 @@ class Run:
 
     @cached_property
     def size(self) -> dict[str, Any]:
-        """Parameters of a run's network, and the median seconds of its steps, as its log has them."""
-        tensors, _ = read_tensors(checkpoints_of(self.folder)[-1])
-        parts = [name for name in tensors if name.startswith(MODEL_PREFIX) and not _STATISTICS.search(name)]
-        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        rates = [json.loads(line)["clips_per_second"] for line in lines]
-        return {
-            "parameters": sum(tensors[name].numel() for name in parts),
-            "step_s": self.config.batch / float(np.median(rates)),
-        }
+        """Parameters of a run's network, and the median seconds of its steps; None for these without its log."""
+        loaded = load_any(self.folder)
+        network = loaded.network if isinstance(loaded, LoadedBaseline) else loaded.model
+        assert isinstance(network, torch.nn.Module)
+        try:
+            lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+            rates = [json.loads(line)["clips_per_second"] for line in lines]
+        except (OSError, ValueError, KeyError):
+            rates = []
+        seconds = self.config.batch / float(np.median(rates)) if rates else None
+        return {"parameters": sum(p.numel() for p in network.parameters()), "step_s": seconds}
 
 
 def variant_config(base: TrainConfig, variant: str, seed: int) -> TrainConfig:
@@ -89,8 +96,9 @@ def baseline_config(
     name = f"{system}{resolution}{'' if published else '-small'}"
     if name not in BASELINE_PRESETS:
         raise InputError(f"there is no preset {name}: the system is not made for {resolution} pixels")
-    config = replace(BASELINE_PRESETS[name], horizon=base.data.horizon, min_motion=base.data.min_motion, seed=seed)
-    return override(config, settings)
+    data = base.data
+    shared: dict[str, Any] = {name: getattr(data, name) for name in SHARED}
+    return override(replace(BASELINE_PRESETS[name], **shared, seed=seed), settings)
 
 
 def planned_run(
@@ -115,6 +123,24 @@ def planned_run(
     run = Run(variant, seed, config, out)
     digest = digest_of({}, {"train": run.settings, "store": store_digest})[:8]
     return replace(run, folder=out / f"{variant}-seed{seed}-{digest}")
+
+
+def check_all(runs: Sequence[Run], store: Store, weights_dir: Path | None, device: torch.device) -> None:
+    """Finds what would stop one of the runs that are not complete, before hours go into those before it.
+
+    Raises:
+        InputError: if settings do not go together, the store does not fit, or a feature network has no weights.
+    """
+    left = [run for run in runs if not run.is_complete]
+    for config in {repr(replace(run.config, seed=0)): run.config for run in left}.values():
+        if isinstance(config, BaselineConfig):
+            network = SYSTEMS[config.network.system].network
+            network.check(config)
+            BaselineBatches(store, config, network)
+        else:
+            ClipBatches(store, config.data, config.model, batch=config.batch, seed=config.seed)
+    for config in {run.config.perceptual: run.config for run in left if isinstance(run.config, TrainConfig)}.values():
+        extractor_of(config, weights_dir, device)
 
 
 def train_all(

@@ -61,7 +61,7 @@ def make_tables(
     """Trains, scores and writes tables; reuses all that exists with the same settings.
 
     `out/runs` holds the training runs, `out/rows` their measurements, `out/tables.md`, `.tex`, `.json` the tables, and
-    `out/videos` the first clips of every table, all of its rows side by side.
+    `out/videos` the first clips of the tables that compare systems, all side by side.
 
     Args:
         test_path: store whose test videos are scored, where it is not the one that rows are trained on.
@@ -94,6 +94,8 @@ def make_tables(
     tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
     _write(tables, results.compared.about, out)
     for number in order.suites:
+        if SYSTEMS.keys().isdisjoint(SUITES[number].all_rows.values()):
+            continue  # of ablations, nothing would be seen
         _write_videos(SUITES[number], planned, beside, clips, judges.device, out / "videos")
     return tables
 

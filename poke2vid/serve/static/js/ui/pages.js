@@ -36,6 +36,12 @@ export function toast(text, kind = 'error', action) {
   toastTimer = setTimeout(() => (element.hidden = true), action ? SLOW_TOAST_MS : TOAST_MS);
 }
 
+/** Takes an error away: what was tried next has succeeded. */
+export function endError() {
+  const element = byId('toast');
+  if (element.classList.contains('error')) element.hidden = true;
+}
+
 /** For who does not see. @param {string} text */
 export function say(text) {
   byId('live').textContent = text;

@@ -7,7 +7,8 @@ import { registerOffline } from './offline.js';
 import { parseScript } from './parse.js';
 import { Player } from './player.js';
 import { nextPointerOf } from './script.js';
-import { bindControls, chosenRate, show, showStats } from './ui/controls.js';
+import { bindControls, chosenRate, setAwake, show, showStats } from './ui/controls.js';
+import { Demo } from './ui/demo.js';
 import { Heating } from './ui/heating.js';
 import { bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading } from './ui/intake.js';
 import { byId, closeOnBackdrop, endError, openDialog, say, themes, toast } from './ui/pages.js';
@@ -49,7 +50,8 @@ const stage = new Stage(
   { onFirstTouch: endHint, onHeatPoint: (at) => void heating.at(at), onTap: sayPush, say },
 );
 const heating = new Heating(() => player, stage);
-const visit = new Visit(() => (left ? null : player));
+const demo = new Demo();
+const visit = new Visit(() => (left || demo.on ? null : player));
 
 /** To the first picture, or with the one that was there to a new engine. */
 async function start() {
@@ -59,6 +61,7 @@ async function start() {
     left = leftBehind() ?? left;
     player?.close();
     player = null;
+    setAwake(false);
     const config = await json('config.json');
     const asked = new URLSearchParams(location.search).get('engine');
     prefer = config.engine === 'server' ? 'server' : /** @type {any} */ (asked) ?? 'auto';
@@ -71,14 +74,15 @@ async function start() {
     else showEmpty();
     if (mine !== lastStart) return;
     if (left?.picture === wanted) await bringBack(left);
+    else if (example?.script && !touched && demo.isDue) void demo.play(player, await scriptOf(example)).catch(complain);
   } catch (error) {
     if (mine === lastStart) showFailure(/** @type {Error} */ (error).message);
   }
 }
 
-/** What is done now, as it would be left; null where nothing is. @returns {Left|null} */
+/** What is done now, as it would be left; null where nothing is, or was only watched. @returns {Left|null} */
 function leftBehind() {
-  const past = player?.past();
+  const past = demo.on ? null : player?.past();
   return past && player?.picture ? { past, picture: player.picture, example } : null;
 }
 
@@ -153,10 +157,12 @@ function sayPush() {
 function invite({ info }) {
   if (touched) return;
   byId('hint-text').textContent = info.pokeKind === 'impulse' ? 'Flick anything. It moves.' : 'Drag anything. It follows.';
-  byId('hint').hidden = byId('ghost').hidden = false;
+  byId('hint').hidden = false;
+  byId('ghost').hidden = demo.isDue; // that will show how, for real
 }
 
 function endHint() {
+  demo.end();
   if (touched) return;
   touched = true;
   for (const id of ['hint', 'ghost']) {
@@ -213,6 +219,8 @@ async function openPicture(picture, from = null) {
   wanted = picture;
   example = from;
   visit.opened(picture, from);
+  document.getElementById('first')?.remove();
+  demo.end();
   stage.replace(element);
   showCurrent(from, `${picture.name} · ${picture.width} × ${picture.height}`);
   fit();
@@ -283,10 +291,17 @@ async function play(script) {
   say(`playing a script of ${script.frames} frames`);
 }
 
-async function watch() {
-  const response = await fetch(new URL(`examples/${example?.script}`, BASE)).catch(() => null);
+/** Script that shows an example move. @param {Example} of */
+async function scriptOf(of) {
+  const response = await fetch(new URL(`examples/${of.script}`, BASE)).catch(() => null);
   if (!response?.ok) throw new Error('The script of this example cannot be fetched; try again.');
-  await playScript(await response.text());
+  return parseScript(await response.text());
+}
+
+async function watch() {
+  if (!example || !player) return;
+  await play(await scriptOf(example));
+  demo.on = true; // what nobody did need not be kept
 }
 
 function undo() {
@@ -299,8 +314,9 @@ function undo() {
 /** The picture at rest again; undo brings back what was done. */
 async function startOver() {
   heating.end();
-  const isLoss = Boolean(player?.past());
-  if (!(await player?.reset())) return;
+  const isLoss = leftBehind() !== null;
+  if (!(await player?.reset(isLoss))) return;
+  demo.end();
   endError();
   say('started over');
   if (isLoss) toast('Started over.', 'done', { label: 'Undo', act: undo });

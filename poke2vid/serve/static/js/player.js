@@ -113,10 +113,10 @@ export class Player {
     if (failure) throw failure;
   }
 
-  /** The same picture at rest; whether it is. @returns {Promise<boolean>} */
-  async reset() {
+  /** The same picture at rest; whether it is. @param {boolean} [keeps] so that undo brings back what was done @returns {Promise<boolean>} */
+  async reset(keeps = true) {
     const done = this.#turns.run(async () => {
-      const past = this.past() ?? this.#past;
+      const past = keeps ? this.past() ?? this.#past : null;
       if (this.canvas) await this.engine.open(this.canvas.x0);
       this.#startOver(past);
       return true;

@@ -4,6 +4,7 @@
  */
 
 import { clearStore, store, stored } from '../store.js';
+import { drop, keep } from './pages.js';
 
 /** @typedef {import('../canvas.js').Picture} Picture */
 /** @typedef {import('../player.js').Past} Past */
@@ -62,6 +63,7 @@ export class Visit {
     this.#picture = null; // so that nothing is written meanwhile
     await this.#queue;
     await clearStore().catch(() => {});
+    drop('kept');
   }
 
   #write() {
@@ -77,10 +79,12 @@ export class Visit {
     if (!isWorth && !this.#id) {
       if (this.#holds) void this.#then(clearStore); // what an earlier picture left
       this.#holds = false;
+      drop('kept');
       return;
     }
     this.#written = now;
     this.#holds = true;
+    keep('kept', 'yes'); // so that the next visit does not begin with an example
     this.#id ||= `${Date.now()} ${Math.random()}`;
     const [id, example] = [this.#id, this.#example];
     void this.#then(async () => {

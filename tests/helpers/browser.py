@@ -71,7 +71,9 @@ def wait_for(page: Any, condition: str) -> None:
         page.wait_for_timeout(20)
 
 
-SHOWN = "try { localStorage.setItem('poke2vid.shown', 'yes'); } catch {}"  # the poke that plays by itself on a first visit
+SHOWN = (
+    "try { localStorage.setItem('poke2vid.shown', 'yes'); } catch {}"  # the poke that plays by itself on a first visit
+)
 
 
 def opened(browser: Any, url: str, *, first: bool = False, **context: Any) -> Any:

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from browser import opened, wait_for
-from page_actions import GRABBED, PULL, downloaded, drag, open_picture, pause, shown, wait_for_frames
+from page_actions import GRABBED, PULL, drag, open_picture, pause, shown, wait_for_frames
 from PIL import Image
 
 from poke2vid.media.pictures import read_picture

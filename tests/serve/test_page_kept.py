@@ -46,7 +46,8 @@ def reload(page: Any) -> Any:
 
 
 def logo(page: Any) -> Any:
-    page.click(".brand")
+    with page.expect_navigation():
+        page.click(".brand")
     return page
 
 
@@ -111,7 +112,8 @@ def test_starting_over_can_be_undone_also_after_more_was_done(page: Any, balls: 
     wait_for_frames(page, 3)
     pause(page)
     page.keyboard.press("z")
-    wait_for(page, "!poke2vid.player.inFlight && poke2vid.player.time === 0")
+    wait_for(page, "!poke2vid.player.inFlight")
+    assert not any(event["type"] == "poke" for event in page.evaluate("poke2vid.script()?.events ?? []"))
     assert page.is_enabled("#undo")
     page.keyboard.press("z")
     wait_for(page, f"!poke2vid.player.recalls && poke2vid.player.time === {script['frames']}")

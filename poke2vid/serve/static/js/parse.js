@@ -61,9 +61,11 @@ function faultsOf(value, picture) {
   const { frames, image, events } = value;
   const counts = Number.isInteger(frames) && frames >= 1 && frames <= MAX_FRAMES;
   if (!counts) faults.push(`frames: must be a whole number from 1 to ${MAX_FRAMES}`);
-  if (!['string', 'object', 'undefined'].includes(typeof image) || Array.isArray(image)) faults.push('image: must be a name or null');
+  const isName = ['string', 'object', 'undefined'].includes(typeof image) && !Array.isArray(image);
+  if (!isName) faults.push('image: must be a name or null');
   if (!Array.isArray(events)) return [...faults, 'events: must be a list'];
-  const wrong = events.map((event, n) => eventFaults(event, counts ? frames : Infinity, picture).map((fault) => `events.${n}${fault}`));
+  const end = counts ? frames : Infinity;
+  const wrong = events.map((event, n) => eventFaults(event, end, picture).map((fault) => `events.${n}${fault}`));
   faults.push(...wrong.flat());
   return wrong.some(({ length }) => length) ? faults : [...faults, ...looseEnds(events)];
 }

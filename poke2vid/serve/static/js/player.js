@@ -113,7 +113,12 @@ export class Player {
     if (failure) throw failure;
   }
 
-  /** The same picture at rest; whether it is. @param {boolean} [keeps] so that undo brings back what was done @returns {Promise<boolean>} */
+  /**
+   * The same picture at rest; whether it is.
+   *
+   * @param {boolean} [keeps] so that undo brings back what was done
+   * @returns {Promise<boolean>}
+   */
   async reset(keeps = true) {
     const done = this.#turns.run(async () => {
       const past = keeps ? this.past() ?? this.#past : null;
@@ -357,7 +362,8 @@ export class Player {
     this.fields = fields;
     if (before) this.onChange();
     if (ends) {
-      for (const pointer of [...this.held.keys()]) if (!this.pins.has(pointer)) this.release(pointer); // it may end with something held
+      // It may end with something held.
+      for (const pointer of [...this.held.keys()]) if (!this.pins.has(pointer)) this.release(pointer);
       this.onChange();
     }
     if (this.asleep) this.onChange();

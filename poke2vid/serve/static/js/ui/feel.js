@@ -12,7 +12,8 @@ import { byId } from './pages.js';
 /**
  * A slider, whose ends are said in words; where it is turned round its largest number is at its left.
  *
- * @typedef {{low: string, high: string, about: string, min: number, max: number, step: number, unit: string, turned?: boolean}} Scale
+ * @typedef {{low: string, high: string, about: string, unit: string, turned?: boolean} & Numbers} Scale
+ * @typedef {{min: number, max: number, step: number}} Numbers
  */
 
 /**
@@ -38,8 +39,8 @@ const MANNERS = {
     scales: [
       { low: 'Loose', high: 'Firm', about: 'Swings in a second', min: 0.5, max: 3, step: 0.05, unit: ' Hz' },
       {
-        low: 'Calm', high: 'Lively', about: 'Damping: a share of what just lets nothing swing', min: 0.03, max: 0.8, step: 0.01, unit: '',
-        turned: true,
+        low: 'Calm', high: 'Lively', about: 'Damping: a share of what just lets nothing swing',
+        min: 0.03, max: 0.8, step: 0.01, unit: '', turned: true,
       },
     ],
     rest: (hertz, damping) => restOf({ hertz, damping }),

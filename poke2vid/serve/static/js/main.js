@@ -22,7 +22,7 @@ import { Visit } from './ui/visit.js';
 /** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./ui/intake.js').Example} Example */
 /** @typedef {import('./player.js').Past} Past */
-/** What was done to a picture that is gone. @typedef {{past: Past, picture: Picture, example: Example|null}} Left */
+/** A picture that is gone, with all that was done to it. @typedef {{past: Past, picture: Picture, example: Example|null}} Left */
 
 const BASE = new URL('./', location.href).href;
 const STATS_MS = 500;
@@ -80,7 +80,7 @@ async function start() {
   }
 }
 
-/** What is done now, as it would be left; null where nothing is, or was only watched. @returns {Left|null} */
+/** The picture and its deeds, as they would be left; null where nothing was done, or only watched. @returns {Left|null} */
 function leftBehind() {
   const past = demo.on ? null : player?.past();
   return past && player?.picture ? { past, picture: player.picture, example } : null;

@@ -21,7 +21,7 @@ import { actionOf } from './script.js';
 /** @typedef {import('./engine/types.js').Rest} Rest */
 /** @typedef {import('./script.js').Range} Range */
 /** @typedef {import('./script.js').Script} Script */
-/** What was done to a picture, to be brought back. @typedef {{script: Script, pins: number[], recording: Range|null}} Past */
+/** Deeds on a picture, to be brought back. @typedef {{script: Script, pins: number[], recording: Range|null}} Past */
 
 export const AS_FAST_AS_POSSIBLE = Infinity;
 

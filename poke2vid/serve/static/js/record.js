@@ -13,7 +13,7 @@ import { COLOURS, colourOf, drawPoke } from './ui/arrows.js';
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
 /** @typedef {import('./engine/types.js').Pair} Pair */
-/** What is shown at a moment. @typedef {Pick<import('./player.js').Player, 'compositor'|'picture'|'canvas'|'fields'|'heatMap'>} Shown */
+/** Sight of a moment. @typedef {Pick<import('./player.js').Player, 'compositor'|'picture'|'canvas'|'fields'|'heatMap'>} Shown */
 /** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./script.js').ScriptEvent} ScriptEvent */
 /** @typedef {{add: (canvas: HTMLCanvasElement, number: number) => Promise<void>, finish: () => Promise<Blob>}} Writer */

@@ -10,7 +10,7 @@ const LOOK_MS = 100;
 export class Demo {
   on = false;
 
-  /** Whether it was never shown in this browser, and moving pictures are welcome. */
+  /** True where it was never shown in this browser, and moving pictures are welcome. */
   get isDue() {
     return read('shown') !== 'yes' && !matchMedia('(prefers-reduced-motion: reduce)').matches;
   }

@@ -143,13 +143,11 @@ def test_all_that_is_saved_is_of_the_moment_in_which_the_dialog_opened(page: Any
     frames = page.evaluate("() => { document.getElementById('share').click(); return poke2vid.player.time; }")
     last = {}
     for kind in ("mp4", "webm", "gif", "png", "json"):
-        wait_for_frames(page, 2) if not page.evaluate("poke2vid.player.asleep") else None
+        page.wait_for_timeout(100)  # the picture goes on meanwhile
+        if kind != "json":  # the dialog stays, so that the next one is saved from it
+            page.evaluate("() => { const d = document.getElementById('save-dialog'); d.close = () => delete d.close; }")
         with page.expect_download(timeout=120_000) as waiting:
             page.evaluate("(kind) => document.querySelector(`[data-save=${kind}]`).click()", kind)
-            if kind != "json":  # the dialog stays where the next one is saved from
-                page.evaluate(
-                    "() => { const d = document.getElementById('save-dialog'); d.close = () => { delete d.close; }; }"
-                )
         data = Path(waiting.value.path()).read_bytes()
         wait_for(page, "document.getElementById('save-progress').hidden")
         if kind == "json":

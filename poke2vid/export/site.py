@@ -15,7 +15,13 @@ Files = dict[str, Path | bytes]
 
 # Credits from assets/examples/README.md, as the page shows them.
 _EXAMPLES: list[dict[str, str]] = [
-    {"file": "flower.jpg", "title": "Flower", "credit": "MDN", "licence": "CC0"},
+    {
+        "file": "flower.jpg",
+        "title": "Flower",
+        "credit": "MDN",
+        "licence": "CC0",
+        "script": "flower-pokes.json",
+    },
     {
         "file": "robot.jpg",
         "title": "Robot",
@@ -28,8 +34,15 @@ _EXAMPLES: list[dict[str, str]] = [
         "title": "Signing",
         "credit": "Intel, American Sign Language samples",
         "licence": "CC BY 4.0",
+        "script": "person-pokes.json",
     },
-    {"file": "fly.jpg", "title": "Fly", "credit": "SLEAP", "licence": "Clear BSD"},
+    {
+        "file": "fly.jpg",
+        "title": "Fly",
+        "credit": "SLEAP",
+        "licence": "Clear BSD",
+        "script": "fly-pokes.json",
+    },
 ]
 
 

@@ -71,9 +71,20 @@ def wait_for(page: Any, condition: str) -> None:
         page.wait_for_timeout(20)
 
 
-def opened(browser: Any, url: str, **context: Any) -> Any:
-    """The page with its first example, ready to be poked; whatever it complains of fails the test at `assert_content`."""
+SHOWN = (
+    "try { localStorage.setItem('poke2vid.shown', 'yes'); } catch {}"  # the poke that plays by itself on a first visit
+)
+
+
+def opened(browser: Any, url: str, *, first: bool = False, **context: Any) -> Any:
+    """The page with its first example, ready to be poked; whatever it complains of fails the test at `assert_content`.
+
+    Args:
+        first: True for a first visit, on which a poke plays by itself.
+    """
     page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}).new_page()
+    if not first:
+        page.add_init_script(SHOWN)
     page.complaints = []
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)

@@ -281,8 +281,10 @@ def test_the_page_plays_it_and_its_sliders_say_hertz_and_damping(browser: Any, u
     page = opened(browser, f"{url}?compositor={compositor}&engine=wasm")
     usual = page.evaluate("poke2vid.engine.info.defaultRest")
     wait_for(page, "poke2vid.player.compositor !== null")
-    assert page.locator("label:has(#swing)").inner_text().split() == ["Frequency", "1.30", "Hz"]
-    assert page.locator("label:has(#stiffness)").inner_text().split() == ["Damping", "0.12"]
+    assert page.locator("label:has(#swing)").inner_text().split() == ["Loose", "Firm"]
+    page.check("#numbers")
+    assert page.locator("label:has(#swing)").inner_text().split() == ["Loose", "1.30", "Hz", "Firm"]
+    assert page.locator("label:has(#stiffness)").inner_text().split() == ["Calm", "0.12", "Lively"]
     found = slid(page, "swing", 2.0)
     assert (found["stiffness"], found["momentum"]) == pytest.approx(law(2.0, 0.12), abs=1e-6)
     found = slid(page, "stiffness", 0.3)

@@ -15,6 +15,7 @@ import { resize } from './resize.js';
  * @property {number} width of the user's picture, in pixels, turned as it is meant to be seen
  * @property {number} height
  * @property {HTMLCanvasElement} source its pixels on white; smaller than the picture where that is huge
+ * @property {Blob|null} file that it was read from
  */
 
 const MAX_PIXELS = 64 * 2 ** 20; // of a picture, as in Python
@@ -38,7 +39,7 @@ export async function readPicture(file, name = /** @type {any} */ (file).name ||
     throw new Error(`${name} is not a picture that this browser can read; use PNG, JPEG or WebP.`);
   }
   try {
-    return await pictureOf(bitmap, bitmap.width, bitmap.height, name);
+    return { ...(await pictureOf(bitmap, bitmap.width, bitmap.height, name)), file };
   } finally {
     bitmap.close();
   }
@@ -81,7 +82,7 @@ export async function pictureOf(image, width, height, name = 'The picture') {
   context.fillRect(0, 0, source.width, source.height);
   context.imageSmoothingQuality = 'high';
   context.drawImage(image, 0, 0, source.width, source.height);
-  return { name, width, height, source };
+  return { name, width, height, source, file: null };
 }
 
 /**

@@ -4,20 +4,25 @@ import { pictureOf, readPicture } from './canvas.js';
 import { createEngine } from './engine/create.js';
 import { statsOf } from './measures.js';
 import { registerOffline } from './offline.js';
+import { parseScript } from './parse.js';
 import { Player } from './player.js';
-import { parseScript } from './script.js';
-import { bindControls, chosenRate, show, showStats } from './ui/controls.js';
+import { nextPointerOf } from './script.js';
+import { bindControls, chosenRate, setAwake, show, showStats } from './ui/controls.js';
+import { Demo } from './ui/demo.js';
 import { Heating } from './ui/heating.js';
-import { bindIntake, listExamples, showCurrent, showEmpty, showFailure, showLoading } from './ui/intake.js';
-import { byId, closeOnBackdrop, openDialog, say, themes, toast } from './ui/pages.js';
+import { bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading } from './ui/intake.js';
+import { byId, closeOnBackdrop, endError, openDialog, say, themes, toast } from './ui/pages.js';
 import { bindSaving, openSave } from './ui/saving.js';
+import { complain, placeFor } from './ui/scripts.js';
 import { Stage } from './ui/stage.js';
+import { Visit } from './ui/visit.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./engine/types.js').Engine} Engine */
 /** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./ui/intake.js').Example} Example */
-/** @typedef {{script: Script, picture: Picture, example: Example|null}} Kept */
+/** @typedef {import('./player.js').Past} Past */
+/** A picture that is gone, with all that was done to it. @typedef {{past: Past, picture: Picture, example: Example|null}} Left */
 
 const BASE = new URL('./', location.href).href;
 const STATS_MS = 500;
@@ -34,8 +39,10 @@ let wanted = null;
 let example = null;
 let touched = false;
 let lastStart = 0;
-/** @type {Kept|null} */
-let kept = null;
+/** @type {Left|null} what was done before the engine was lost, or the page left; nothing is written while it is not back */
+let left = null;
+/** @type {Example[]} */
+let examples = [];
 
 const stage = new Stage(
   { stage: byId('stage'), picture: byId('picture'), overlay: byId('overlay') },
@@ -43,50 +50,77 @@ const stage = new Stage(
   { onFirstTouch: endHint, onHeatPoint: (at) => void heating.at(at), onTap: sayPush, say },
 );
 const heating = new Heating(() => player, stage);
+const demo = new Demo();
+const visit = new Visit(() => (left || demo.on ? null : player));
 
 /** To the first picture, or with the one that was there to a new engine. */
 async function start() {
   showLoading({ stage: 'runtime', loaded: 0, total: 0 });
   const mine = ++lastStart;
   try {
-    const script = player?.script();
-    if (script && player?.picture) kept = { script, picture: player.picture, example };
+    left = leftBehind() ?? left;
     player?.close();
     player = null;
+    setAwake(false);
     const config = await json('config.json');
     const asked = new URLSearchParams(location.search).get('engine');
     prefer = config.engine === 'server' ? 'server' : /** @type {any} */ (asked) ?? 'auto';
     if (prefer === 'server') sayServer();
-    const [engine] = await Promise.all([createEngine(BASE, { prefer, onProgress: showLoading }), wanted ? null : firstExample().catch(complain)]);
+    const [engine] = await Promise.all([createEngine(BASE, { prefer, onProgress: showLoading }), wanted ? null : firstPicture().catch(complain)]);
     if (mine !== lastStart) return engine.close(); // asked for again meanwhile
     player = playerOf(engine);
     aboutModel(engine);
     if (wanted) await openPicture(wanted, example);
     else showEmpty();
     if (mine !== lastStart) return;
-    if (kept) offer(kept);
-    kept = null;
+    if (left?.picture === wanted) await bringBack(left);
+    else if (example?.script && !touched && demo.isDue) void demo.play(player, await scriptOf(example)).catch(complain);
   } catch (error) {
     if (mine === lastStart) showFailure(/** @type {Error} */ (error).message);
   }
 }
 
-/** Offers to do again what was done before an engine was lost. @param {Kept} lost */
-function offer({ script, picture, example: from }) {
-  const again = async () => {
-    if (!player) throw new Error('The engine is not there yet; wait a moment and open the picture again.');
+/** The picture and its deeds, as they would be left; null where nothing was done, or only watched. @returns {Left|null} */
+function leftBehind() {
+  const past = demo.on ? null : player?.past();
+  return past && player?.picture ? { past, picture: player.picture, example } : null;
+}
+
+/** Does again what was done, at once. @param {Left} before */
+async function bringBack(before) {
+  if (wanted !== before.picture) await openPicture(before.picture, before.example);
+  if (!player) throw new Error('The engine is not there yet; wait a moment and open the picture again.');
+  endHint();
+  const done = await player.recall(before.past, showBringing);
+  byId('loading').hidden = true;
+  if (!done) return;
+  left = null;
+  stage.nextPointer = nextPointerOf(before.past.script); // a pin must not share its own with a finger
+  say('What you did is back.');
+}
+
+/** Offers the way back to a picture that something was done to. @param {Left} before @param {Picture} now */
+function offerBack(before, now) {
+  const back = async () => {
     lastAsked++;
-    if (wanted !== picture) await openPicture(picture, from);
-    await play(script);
+    await bringBack(before);
   };
-  toast('What you did is kept.', 'done', { label: 'Play it again', act: () => void again().catch(complain) });
+  toast(`${now.name} is open.`, 'done', { label: `Back to ${before.picture.name}`, act: () => void back().catch(complain) });
 }
 
 /** @param {Engine} engine */
 function playerOf(engine) {
   const made = new Player(engine, {
-    onChange: () => made === player && show(made, stage),
-    onFrame: () => stage.refresh(),
+    onChange: () => {
+      if (made !== player) return;
+      show(made, stage);
+      visit.changed();
+    },
+    onFrame: (isFelt) => {
+      if (isFelt) endError();
+      visit.changed();
+      stage.refresh();
+    },
     onError: (error) => toast(error.message, 'error', { label: 'Start again', act: () => void start() }),
   });
   made.rate = chosenRate();
@@ -123,10 +157,12 @@ function sayPush() {
 function invite({ info }) {
   if (touched) return;
   byId('hint-text').textContent = info.pokeKind === 'impulse' ? 'Flick anything. It moves.' : 'Drag anything. It follows.';
-  byId('hint').hidden = byId('ghost').hidden = false;
+  byId('hint').hidden = false;
+  byId('ghost').hidden = demo.isDue; // that will show how, for real
 }
 
 function endHint() {
+  demo.end();
   if (touched) return;
   touched = true;
   for (const id of ['hint', 'ghost']) {
@@ -137,11 +173,26 @@ function endHint() {
 
 // Pictures
 
-/** Shown at once, to be looked at while the engine comes. */
-async function firstExample() {
-  const examples = /** @type {Example[]} */ (await json('examples/examples.json').catch(() => []));
+/** The picture of the last visit, or an example: shown at once, to be looked at while the engine comes. */
+async function firstPicture() {
+  const [known, last] = await Promise.all([json('examples/examples.json').catch(() => []), visit.last()]);
+  examples = known;
   listExamples(examples, (chosen) => void openExample(chosen).catch(complain));
-  if (examples.length) await openExample(examples[0], () => !wanted);
+  const picture = last && (await readPicture(last.file, last.name).catch(() => null));
+  if (wanted) return;
+  if (last && picture) {
+    await openPicture(picture, last.example);
+    if (last.past) left = { past: last.past, picture, example: last.example };
+  } else if (examples.length) await openExample(examples[0], () => !wanted);
+}
+
+/** Begins anew: nothing of this visit stays in this browser. */
+async function forget() {
+  left = null;
+  await visit.forget();
+  if (examples.length) await openExample(examples[0]);
+  else await player?.reset();
+  toast('Forgotten: this browser keeps nothing of it.', 'done');
 }
 
 let lastAsked = 0; // pictures take their time, and the one that was asked for last shall stay
@@ -160,16 +211,25 @@ async function openPicture(picture, from = null) {
   const element = document.createElement('canvas'); // its own: one stays with the kind of context that it was first asked for
   element.id = 'picture';
   element.dataset.testid = 'picture';
+  const before = left ?? leftBehind();
   if (player) await player.open(picture, element);
   else preview(picture, element);
   heating.end();
+  endError();
   wanted = picture;
   example = from;
+  visit.opened(picture, from);
+  document.getElementById('first')?.remove();
+  demo.end();
   stage.replace(element);
   showCurrent(from, `${picture.name} · ${picture.width} × ${picture.height}`);
   fit();
   if (!player) return;
-  byId('loading').hidden = true;
+  if (before && before.picture !== picture) {
+    left = null;
+    offerBack(before, picture);
+  }
+  byId('loading').hidden = left === null; // else what was done comes next
   invite(player.engine);
   say(`${picture.name}, ${picture.width} by ${picture.height} pixels`);
 }
@@ -210,6 +270,14 @@ async function take(file) {
 /** @param {string} text */
 async function playScript(text) {
   if (!player?.picture) throw new Error('A script needs a picture to be played on; open one first.');
+  const { image } = parseScript(text);
+  const { name } = player.picture;
+  if (image && image !== name) {
+    const there = examples.find(({ file }) => file === image);
+    const place = await placeFor(image, name, Boolean(there));
+    if (place === 'there' && there) await openExample(there);
+    else if (place !== 'here') return;
+  }
   await play(parseScript(text, player.picture));
 }
 
@@ -218,18 +286,41 @@ async function play(script) {
   endHint();
   heating.end();
   if (!(await player?.replay(script))) return;
+  endError();
   stage.clear();
   say(`playing a script of ${script.frames} frames`);
 }
 
-async function watch() {
-  const response = await fetch(new URL(`examples/${example?.script}`, BASE)).catch(() => null);
+/** Script that shows an example move. @param {Example} of */
+async function scriptOf(of) {
+  const response = await fetch(new URL(`examples/${of.script}`, BASE)).catch(() => null);
   if (!response?.ok) throw new Error('The script of this example cannot be fetched; try again.');
-  await playScript(await response.text());
+  return parseScript(await response.text());
 }
 
-/** @param {Error} error */
-const complain = (error) => toast(error.message);
+async function watch() {
+  if (!example || !player) return;
+  await play(await scriptOf(example));
+  demo.on = true; // what nobody did need not be kept
+}
+
+function undo() {
+  void player?.undo().then(() => {
+    byId('toast').hidden = true; // it offered just that, or is over
+    say('undone');
+  });
+}
+
+/** The picture at rest again; undo brings back what was done. */
+async function startOver() {
+  heating.end();
+  const isLoss = leftBehind() !== null;
+  if (!(await player?.reset(isLoss))) return;
+  demo.end();
+  endError();
+  say('started over');
+  if (isLoss) toast('Started over.', 'done', { label: 'Undo', act: undo });
+}
 
 // Wiring
 
@@ -239,21 +330,19 @@ function bind() {
   bindControls(() => player, stage, {
     open: () => byId('file').click(),
     save: () => openSave(player),
-    undo: () => void player?.undo().then(() => say('undone')),
-    reset: () => {
-      heating.end();
-      void player?.reset().then((done) => done && say('started over'));
-    },
+    undo,
+    reset: () => void startOver(),
     heat: () => heating.toggle(),
     endHeat: () => heating.end(),
   });
-  bindSaving(() => player, () => ({ baseUrl: BASE, prefer }));
+  bindSaving(() => ({ baseUrl: BASE, prefer }));
   bindIntake((file) => void take(file), (image, width, height) => {
     void pictureOf(image, width, height, 'photo.png').then((picture) => openPicture(picture)).catch(complain);
   });
   byId('watch').addEventListener('click', () => void watch().catch(complain));
   byId('help').addEventListener('click', () => openDialog('help-dialog'));
   byId('share').addEventListener('click', () => openSave(player));
+  byId('forget').addEventListener('click', () => void forget().catch(complain));
   byId('retry').addEventListener('click', () => void start());
   new ResizeObserver(fit).observe(byId('table'));
   setInterval(() => player && showStats(player), STATS_MS);

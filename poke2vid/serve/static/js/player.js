@@ -19,7 +19,9 @@ import { actionOf } from './script.js';
 /** @typedef {import('./engine/types.js').Pair} Pair */
 /** @typedef {import('./engine/types.js').PokeKind} PokeKind */
 /** @typedef {import('./engine/types.js').Rest} Rest */
+/** @typedef {import('./script.js').Range} Range */
 /** @typedef {import('./script.js').Script} Script */
+/** Deeds on a picture, to be brought back. @typedef {{script: Script, pins: number[], recording: Range|null}} Past */
 
 export const AS_FAST_AS_POSSIBLE = Infinity;
 
@@ -42,10 +44,13 @@ export class Player {
   fields = null;
   /** @type {Float32Array|null} */
   heatMap = null;
+  recalls = false; // what was done: nothing else is done meanwhile
+  /** @type {Past|null} what starting over took away */
+  #past = null;
 
   /**
    * @param {Engine} engine
-   * @param {{onChange?: () => void, onFrame?: () => void, onError?: (error: Error) => void}} [listeners]
+   * @param {{onChange?: () => void, onFrame?: (isFelt: boolean) => void, onError?: (error: Error) => void}} [listeners]
    */
   constructor(engine, { onChange = () => {}, onFrame = () => {}, onError = () => {} } = {}) {
     this.engine = engine;
@@ -65,61 +70,20 @@ export class Player {
 
   // What others look at
 
-  get picture() {
-    return this.view?.picture ?? null;
-  }
-
-  get canvas() {
-    return this.view?.canvas ?? null;
-  }
-
-  get compositor() {
-    return this.view?.compositor ?? null;
-  }
-
-  get held() {
-    return this.hands.held;
-  }
-
-  get felt() {
-    return this.hands.felt;
-  }
-
-  get pins() {
-    return this.hands.pins;
-  }
-
-  get pending() {
-    return this.hands.pending;
-  }
-
-  get rest() {
-    return this.hands.rest;
-  }
-
-  get time() {
-    return this.#timeline.time;
-  }
-
-  get replayed() {
-    return this.#timeline.replayed;
-  }
-
-  get recording() {
-    return this.#timeline.recording;
-  }
-
-  get asleep() {
-    return this.#sleep.asleep;
-  }
-
-  get inFlight() {
-    return this.#turns.inFlight;
-  }
-
-  get canUndo() {
-    return this.#history.moments.length > 0 || this.hands.hasPoke;
-  }
+  get picture() { return this.view?.picture ?? null; }
+  get canvas() { return this.view?.canvas ?? null; }
+  get compositor() { return this.view?.compositor ?? null; }
+  get held() { return this.hands.held; }
+  get felt() { return this.hands.felt; }
+  get pins() { return this.hands.pins; }
+  get pending() { return this.hands.pending; }
+  get rest() { return this.hands.rest; }
+  get time() { return this.#timeline.time; }
+  get replayed() { return this.#timeline.replayed; }
+  get recording() { return this.#timeline.recording; }
+  get asleep() { return this.#sleep.asleep; }
+  get inFlight() { return this.#turns.inFlight; }
+  get canUndo() { return this.#history.moments.length > 0 || this.hands.hasPoke || this.#past !== null; }
 
   // The picture
 
@@ -149,18 +113,26 @@ export class Player {
     if (failure) throw failure;
   }
 
-  /** The same picture at rest; whether it is. @returns {Promise<boolean>} */
-  async reset() {
+  /**
+   * The same picture at rest; whether it is.
+   *
+   * @param {boolean} [keeps] so that undo brings back what was done
+   * @returns {Promise<boolean>}
+   */
+  async reset(keeps = true) {
     const done = this.#turns.run(async () => {
+      const past = keeps ? this.past() ?? this.#past : null;
       if (this.canvas) await this.engine.open(this.canvas.x0);
-      this.#startOver();
+      this.#startOver(past);
       return true;
     });
     return (await done) ?? false;
   }
 
-  #startOver() {
+  /** @param {Past|null} [past] what undoing it brings back */
+  #startOver(past = null) {
     this.#forget();
+    this.#past = past;
     if (this.hands.restDiffers) this.setRest(this.rest);
     this.#sleep.fall(); // until it is touched
     this.draw();
@@ -189,6 +161,7 @@ export class Player {
 
   /** @param {number} pointer @param {Pair} at @param {Pair} shift @param {PokeKind} [kind] @param {number} [since] the event's time stamp */
   poke(pointer, at, shift, kind = 'shift', since = performance.now()) {
+    if (this.recalls) return;
     this.stopReplay();
     this.#did(this.hands.poke({ pointer, at, shift, kind, since: this.#stamp(since) }));
   }
@@ -248,13 +221,13 @@ export class Player {
     this.onChange();
   }
 
-  /** Back to the moment before the last poke. */
+  /** Back to the moment before the last poke, or before it was started over. */
   async undo() {
     await this.#turns.run(async () => {
       const { hands } = this;
       if (hands.hasPoke) return hands.takeBack(); // nobody has seen it yet
       const found = await this.#history.back((mark) => this.engine.restore(mark));
-      if (!found) return;
+      if (!found) return this.#past && this.#recall(this.#past);
       const { moment, fields } = found;
       this.fields = fields;
       this.#timeline.cut(moment.frame, moment.events);
@@ -301,10 +274,49 @@ export class Player {
 
   /** Lets go of what a script holds and ends it. */
   stopReplay() {
-    if (!this.replayed) return;
+    if (!this.replayed || this.recalls) return;
     this.#timeline.replayed = null;
     this.releaseAll();
     this.onChange();
+  }
+
+  /** All that was done; null where nothing was poked. @returns {Past|null} */
+  past() {
+    const range = this.range(false);
+    const script = this.script(range);
+    if (!script?.events.some(({ type }) => type === 'poke')) return null;
+    return { script, pins: [...this.pins], recording: range.from ? null : this.recording };
+  }
+
+  /**
+   * Brings back what was done, unseen on the way; whether it is there. Fingers are gone, pins hold, and it can be undone.
+   *
+   * @param {Past} past @param {(share: number) => void} [onProgress]
+   */
+  async recall(past, onProgress) {
+    this.recalls = true;
+    return (await this.#turns.run(() => this.#recall(past, onProgress))) ?? false;
+  }
+
+  /** @param {Past} past @param {(share: number) => void} [onProgress] */
+  async #recall({ script, pins, recording }, onProgress = () => {}) {
+    this.recalls = true;
+    try {
+      if (!this.canvas) return false;
+      await this.engine.open(this.canvas.x0);
+      this.hands.rest = { ...this.engine.info.defaultRest };
+      this.#startOver();
+      this.hands.pins = new Set(pins);
+      this.#timeline.replayed = script;
+      for (; this.replayed; onProgress(this.time / script.frames)) await this.#step();
+    } finally {
+      this.recalls = false;
+    }
+    this.#timeline.recording = recording;
+    this.#wake();
+    this.draw();
+    this.onChange();
+    return true;
   }
 
   // Steps
@@ -327,7 +339,7 @@ export class Player {
     await new Promise((resolve) => setTimeout(resolve)); // the next step begins before this one is drawn
     this.draw();
     this.measures.shown(done.stepMs, done.since);
-    this.onFrame();
+    this.onFrame(done.since.length > 0);
   }
 
   async #step() {
@@ -350,7 +362,8 @@ export class Player {
     this.fields = fields;
     if (before) this.onChange();
     if (ends) {
-      this.releaseAll(); // a script may end with something held
+      // It may end with something held.
+      for (const pointer of [...this.held.keys()]) if (!this.pins.has(pointer)) this.release(pointer);
       this.onChange();
     }
     if (this.asleep) this.onChange();

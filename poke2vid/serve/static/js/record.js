@@ -13,7 +13,7 @@ import { COLOURS, colourOf, drawPoke } from './ui/arrows.js';
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
 /** @typedef {import('./engine/types.js').Pair} Pair */
-/** @typedef {import('./player.js').Player} Player */
+/** Sight of a moment. @typedef {Pick<import('./player.js').Player, 'compositor'|'picture'|'canvas'|'fields'|'heatMap'>} Shown */
 /** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./script.js').ScriptEvent} ScriptEvent */
 /** @typedef {{add: (canvas: HTMLCanvasElement, number: number) => Promise<void>, finish: () => Promise<Blob>}} Writer */
@@ -173,9 +173,9 @@ export function download(blob, name) {
 }
 
 /**
- * The picture as it is shown now, without arrows, at its own size also where the screen gets fewer pixels.
+ * The picture as it was shown, without arrows, at its own size also where the screen gets fewer pixels.
  *
- * @param {Player} player
+ * @param {Shown} shown
  * @returns {Promise<Blob>}
  */
 export async function frameOf({ compositor, picture, canvas, fields, heatMap }) {

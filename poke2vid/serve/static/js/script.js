@@ -20,15 +20,6 @@
  */
 
 export const MAX_FRAMES = 10000;
-const MAX_MOMENTUM = 0.99;
-
-/** @type {Record<string, {needs: string[], may: string[]}>} */
-const FIELDS = {
-  poke: { needs: ['frame', 'at', 'shift'], may: ['pointer', 'kind'] },
-  drag: { needs: ['frame', 'at', 'shift'], may: ['pointer'] },
-  release: { needs: ['frame'], may: ['pointer'] },
-  rest: { needs: ['frame', 'stiffness', 'momentum'], may: ['anchored'] },
-};
 
 /** Target of something grabbed. @param {{at: Pair, shift: Pair}} event @returns {Pair} */
 export const targetOf = ({ at, shift }) => [at[0] + shift[0], at[1] + shift[1]];
@@ -71,6 +62,9 @@ export function withoutLastPoke(events) {
   const { pointer } = /** @type {PokeEvent} */ (/** @type {ScriptEvent} */ (events[last]));
   return events.filter((event, i) => i < last || event.type === 'rest' || event.pointer !== pointer);
 }
+
+/** A pointer that no event of a script has. @param {Script} script */
+export const nextPointerOf = ({ events }) => 1 + Math.max(-1, ...events.map((event) => ('pointer' in event ? event.pointer : -1)));
 
 /** An event as an engine takes it: in the model's pixels. @param {ScriptEvent} event @param {Canvas} canvas @returns {Action} */
 export function actionOf(event, canvas) {
@@ -149,90 +143,4 @@ export class Recorder {
       events: [...before, ...during.map((event) => ({ ...event, frame: event.frame - from }))],
     };
   }
-}
-
-/**
- * A script from a file's text.
- *
- * @param {string} text
- * @param {{width: number, height: number}} picture that it shall be played on
- * @returns {Script}
- */
-export function parseScript(text, picture) {
-  /** @type {any} */
-  let value;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Error('The file is not JSON; choose a poke script.');
-  }
-  const wrong = firstFault(value, picture);
-  if (wrong) throw new Error(`The poke script is wrong: ${wrong}.`);
-  return {
-    version: 1, image: value.image ?? null, frames: value.frames,
-    events: value.events.map((/** @type {any} */ event) => ({
-      ...('pointer' in event || event.type === 'rest' ? {} : { pointer: 0 }),
-      ...(event.type === 'poke' && !('kind' in event) ? { kind: 'shift' } : {}),
-      ...event,
-    })),
-  };
-}
-
-/** The first thing that is wrong, by the name of its field. @param {any} value @param {{width: number, height: number}} picture */
-function firstFault(value, picture) {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'it is not an object';
-  if (value.version !== 1) return `version: must be 1, not ${JSON.stringify(value.version)}`;
-  const unknown = Object.keys(value).find((key) => !['version', 'image', 'frames', 'events'].includes(key));
-  if (unknown) return `${unknown}: there is no such field`;
-  if (!Number.isInteger(value.frames) || value.frames < 1 || value.frames > MAX_FRAMES) {
-    return `frames: must be a whole number from 1 to ${MAX_FRAMES}`;
-  }
-  if (!['string', 'object', 'undefined'].includes(typeof value.image) || Array.isArray(value.image)) return 'image: must be a name or null';
-  if (!Array.isArray(value.events)) return 'events: must be a list';
-  const held = new Set();
-  const inOrder = value.events.map((/** @type {any} */ event, /** @type {number} */ n) => ({ event, n }));
-  for (const { event, n } of inOrder) {
-    const fault = eventFault(event, value.frames, picture);
-    if (fault) return `events.${n}${fault}`;
-  }
-  inOrder.sort((/** @type {any} */ a, /** @type {any} */ b) => a.event.frame - b.event.frame);
-  for (const { event, n } of inOrder) {
-    const pointer = event.pointer ?? 0;
-    if (event.type === 'poke') held[(event.kind ?? 'shift') === 'shift' ? 'add' : 'delete'](pointer);
-    else if (event.type !== 'rest' && !held.has(pointer)) {
-      return `events.${n}: pointer ${pointer} holds nothing at frame ${event.frame}; poke first`;
-    } else if (event.type === 'release') held.delete(pointer);
-  }
-  return null;
-}
-
-/** @param {any} event @param {number} frames @param {{width: number, height: number}} picture */
-function eventFault(event, frames, { width, height }) {
-  const rule = FIELDS[event?.type];
-  if (!rule) return `.type: must be one of ${Object.keys(FIELDS).join(', ')}`;
-  const missing = rule.needs.find((key) => !(key in event));
-  if (missing) return `.${missing}: is missing`;
-  const unknown = Object.keys(event).find((key) => !['type', ...rule.needs, ...rule.may].includes(key));
-  if (unknown) return `.${unknown}: there is no such field`;
-  if (!Number.isInteger(event.frame) || event.frame < 0) return '.frame: must be a whole number from 0 up';
-  if (event.frame >= frames) return `.frame: is ${event.frame}, but the script ends after ${frames} frames`;
-  if ('pointer' in event && !Number.isInteger(event.pointer)) return '.pointer: must be a whole number';
-  for (const key of ['at', 'shift']) {
-    if (key in event && !(Array.isArray(event[key]) && event[key].length === 2 && event[key].every(Number.isFinite))) {
-      return `.${key}: must be two numbers`;
-    }
-  }
-  if (event.type === 'poke') {
-    if (!['shift', 'impulse', undefined].includes(event.kind)) return '.kind: must be shift or impulse';
-    const [x, y] = event.at;
-    if (x < -0.5 || y < -0.5 || x > width - 0.5 || y > height - 0.5) {
-      return `.at: (${x}, ${y}) lies outside the picture, which is ${width} x ${height} pixels`;
-    }
-  }
-  if (event.type === 'rest') {
-    if (!(event.stiffness >= 0 && event.stiffness <= 1)) return '.stiffness: must lie in 0 ... 1';
-    if (!(event.momentum >= 0 && event.momentum <= MAX_MOMENTUM)) return `.momentum: must lie in 0 ... ${MAX_MOMENTUM}`;
-    if ('anchored' in event && typeof event.anchored !== 'boolean') return '.anchored: must be true or false';
-  }
-  return null;
 }

@@ -131,7 +131,7 @@ export class Hands {
     this.pending = [];
     this.feltRest = rest;
     this.felt = held;
-    this.pins = pins;
+    this.pins = new Set([...pins].filter((pin) => held.has(pin)));
     this.held = new Map(held);
   }
 

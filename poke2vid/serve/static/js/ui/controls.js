@@ -2,7 +2,7 @@
 
 import { statsOf } from '../measures.js';
 import { AS_FAST_AS_POSSIBLE } from '../player.js';
-import { bindRest, showRest } from './feel.js';
+import { bindRest, showRest, tellNumber } from './feel.js';
 import { byId, keep, openDialog, read, say } from './pages.js';
 
 /** @typedef {import('../player.js').Player} Player */
@@ -10,6 +10,7 @@ import { byId, keep, openDialog, read, say } from './pages.js';
 /** @typedef {import('./stage.js').Stage} Stage */
 /** @typedef {{open: () => void, save: () => void, undo: () => void, reset: () => void, heat: () => void, endHeat: () => boolean}} Deeds */
 
+const NEED_PICTURE = ['reset', 'play', 'step', 'heat', 'record', 'share', 'swing', 'stiffness'];
 const MODES = /** @type {const} */ (['pull', 'pin', 'push']);
 const FASTEST = 65; // the slider's end: as fast as possible
 const CLOCK_MS = 200;
@@ -34,6 +35,7 @@ export function bindControls(player, stage, deeds) {
   bindModes(stage);
   bindSliders(player, stage);
   bindPanel();
+  bindNumbers();
   byId('single-keys').checked = read('single-keys') !== 'off';
   byId('single-keys').addEventListener('change', () => keep('single-keys', byId('single-keys').checked ? 'on' : 'off'));
   document.addEventListener('keydown', (event) => onKey(event, player, stage, deeds));
@@ -76,6 +78,7 @@ function bindSliders(player, stage) {
     return value >= FASTEST ? 'as fast as it goes' : `${value} steps/s`;
   });
   bindRest(player, fill);
+  for (const id of ['swing', 'stiffness']) fill(byId(id)); // until the engine says better
   byId('feel-reset').addEventListener('click', () => {
     const now = player();
     if (now) now.setRest(now.engine.info.defaultRest);
@@ -99,7 +102,7 @@ function slider(id, use) {
   const kept = read(id);
   if (kept) input.value = kept;
   const change = () => {
-    byId(`${id}-out`).textContent = use(Number(input.value));
+    tellNumber(input, use(Number(input.value)));
     fill(input);
     showFeelReset();
   };
@@ -108,6 +111,22 @@ function slider(id, use) {
     keep(id, input.value);
   });
   change();
+}
+
+/** Speed and latency, and the numbers of sliders: for who asks. */
+function bindNumbers() {
+  const root = document.documentElement;
+  byId('numbers').checked = read('numbers') === 'on';
+  const show = () => root.classList.toggle('numbers', byId('numbers').checked);
+  byId('numbers').addEventListener('change', () => {
+    keep('numbers', byId('numbers').checked ? 'on' : 'off');
+    show();
+  });
+  show();
+  byId('info').addEventListener('click', () => {
+    byId('readout').hidden = !byId('readout').hidden;
+    byId('info').setAttribute('aria-expanded', String(!byId('readout').hidden));
+  });
 }
 
 /** Colours its track up to the value. @param {HTMLInputElement} input */
@@ -123,17 +142,24 @@ function showFeelReset() {
   byId('feel-reset').hidden = usual && usualRest;
 }
 
+/** Buttons that would do nothing look so. @param {boolean} awake whether there is a picture that an engine moves */
+export function setAwake(awake) {
+  for (const id of NEED_PICTURE) byId(id).disabled = !awake;
+  if (!awake) byId('undo').disabled = true;
+}
+
 /** Shows on the buttons what the player does now. @param {Player} player @param {Stage} stage */
 export function show(player, stage) {
   const { playing, rest, pins, replayed, engine, heatMap } = player;
-  byId('play').setAttribute('aria-pressed', String(playing));
+  byId('play-text').textContent = playing ? 'Pause' : 'Play';
   byId('play').querySelector('use').setAttribute('href', playing ? '#i-pause' : '#i-play');
+  setAwake(player.picture !== null);
   byId('undo').disabled = !player.canUndo;
   byId('heat').setAttribute('aria-pressed', String(stage.choosesHeat || heatMap !== null));
   byId('legend').hidden = heatMap === null;
   byId('pins').hidden = pins.size === 0;
   byId('pins-text').textContent = pins.size === 1 ? '1 pin holds' : `${pins.size} pins hold`;
-  byId('replaying').hidden = replayed === null;
+  byId('replaying').hidden = replayed === null || !byId('hint').hidden; // the hint goes with what plays by itself
   showClock(player);
   const usual = engine.info.defaultRest;
   usualRest = rest.stiffness === usual.stiffness && rest.momentum === usual.momentum;
@@ -148,10 +174,11 @@ export function show(player, stage) {
 /** Shows the length of a recording. @param {Player|null} player */
 function showClock(player) {
   const goesOn = player?.recording?.to === null;
-  const [button, clock] = [byId('record'), byId('record-time')];
+  const [button, clock] = [byId('record'), byId('record-text')];
   button.setAttribute('aria-pressed', String(goesOn));
-  clock.hidden = !goesOn;
-  if (goesOn && player?.recording) clock.textContent = `${((player.time - player.recording.from) / usualRate(player)).toFixed(1)} s`;
+  const seconds = player?.recording ? (player.time - player.recording.from) / usualRate(player) : 0;
+  const text = goesOn ? `${seconds.toFixed(1)} s` : 'Record';
+  if (clock.textContent !== text) clock.textContent = text;
 }
 
 /** Frames a second of what is saved. @param {Player} player */
@@ -168,18 +195,16 @@ export function showStats(player) {
   byId('readout').title = 'Latency from a poke to the frame that shows it: median and 95th percentile';
 }
 
-/** On small screens a sheet from below. */
+/** On small screens a sheet that leaves the picture in sight: from below, or from the side of a phone that lies on its side. */
 function bindPanel() {
-  const [panel, tune, scrim] = [byId('panel'), byId('tune'), byId('scrim')];
+  const [panel, tune] = [byId('panel'), byId('tune')];
   const toggle = (/** @type {boolean} */ open) => {
     panel.classList.toggle('open', open);
-    scrim.hidden = !open;
     tune.setAttribute('aria-expanded', String(open));
     (open ? byId('panel-close') : tune).focus();
   };
   tune.addEventListener('click', () => toggle(!panel.classList.contains('open')));
   byId('panel-close').addEventListener('click', () => toggle(false));
-  scrim.addEventListener('click', () => toggle(false));
   document.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || !panel.classList.contains('open')) return;
     toggle(false);

@@ -9,7 +9,12 @@ import { byId } from './pages.js';
 
 /** @typedef {import('../engine/types.js').Rest} Rest */
 /** @typedef {import('../player.js').Player} Player */
-/** @typedef {{name: string, about: string, min: number, max: number, step: number, unit: string}} Scale */
+/**
+ * A slider, whose ends are said in words; where it is turned round its largest number is at its left.
+ *
+ * @typedef {{low: string, high: string, about: string, unit: string, turned?: boolean} & Numbers} Scale
+ * @typedef {{min: number, max: number, step: number}} Numbers
+ */
 
 /**
  * @typedef {object} Manner
@@ -24,16 +29,19 @@ const SLIDERS = ['swing', 'stiffness'];
 const MANNERS = {
   paper: {
     scales: [
-      { name: 'Swing', about: 'The share of its speed that it keeps', min: 0, max: 0.95, step: 0.01, unit: '' },
-      { name: 'Stiffness', about: 'How strongly it is drawn back', min: 0, max: 0.5, step: 0.01, unit: '' },
+      { low: 'Calm', high: 'Lively', about: 'The share of its speed that it keeps', min: 0, max: 0.95, step: 0.01, unit: '' },
+      { low: 'Loose', high: 'Firm', about: 'How strongly it is drawn back', min: 0, max: 0.5, step: 0.01, unit: '' },
     ],
     rest: (momentum, stiffness) => ({ stiffness, momentum }),
     places: ({ stiffness, momentum }) => [momentum, stiffness],
   },
   touch: {
     scales: [
-      { name: 'Frequency', about: 'Swings in a second', min: 0.5, max: 3, step: 0.05, unit: ' Hz' },
-      { name: 'Damping', about: 'A share of what just lets nothing swing', min: 0.03, max: 0.8, step: 0.01, unit: '' },
+      { low: 'Loose', high: 'Firm', about: 'Swings in a second', min: 0.5, max: 3, step: 0.05, unit: ' Hz' },
+      {
+        low: 'Calm', high: 'Lively', about: 'Damping: a share of what just lets nothing swing',
+        min: 0.03, max: 0.8, step: 0.01, unit: '', turned: true,
+      },
     ],
     rest: (hertz, damping) => restOf({ hertz, damping }),
     places: (rest) => {
@@ -45,6 +53,12 @@ const MANNERS = {
 
 /** @param {Player} player */
 const mannerOf = ({ engine }) => MANNERS[engine.info.model.kind ?? 'paper'] ?? MANNERS.paper;
+
+/** Number of a slider, beside it and for who hears it. @param {HTMLInputElement} input @param {string} text */
+export function tellNumber(input, text) {
+  byId(`${input.id}-out`).textContent = text;
+  input.setAttribute('aria-valuetext', text);
+}
 
 /** @param {() => Player|null} player @param {(input: HTMLInputElement) => void} fill colours a slider's track */
 export function bindRest(player, fill) {
@@ -77,9 +91,12 @@ function said(player) {
 export function showRest(player, fill) {
   const manner = mannerOf(player);
   SLIDERS.forEach((id, k) => {
-    const { name, about, min, max, step } = manner.scales[k];
-    Object.assign(byId(id), { min, max, step, title: about });
-    byId(id).closest('label').querySelector('span').textContent = name;
+    const { low, high, about, min, max, step, turned = false } = manner.scales[k];
+    Object.assign(byId(id), { min, max, step, title: about, dir: turned ? 'rtl' : 'ltr' });
+    byId(id).setAttribute('aria-label', `${low} to ${high.toLowerCase()}`);
+    const label = byId(id).closest('label');
+    label.querySelector('.low').textContent = low;
+    label.querySelector('.high').textContent = high;
   });
   // Several places may say one law, where it is at its bounds: a slider stays where it was put.
   if (!sameRest(said(player), player.rest)) {
@@ -91,7 +108,7 @@ export function showRest(player, fill) {
 /** @param {Manner} manner @param {(input: HTMLInputElement) => void} fill */
 function tell({ scales }, fill) {
   SLIDERS.forEach((id, k) => {
-    byId(`${id}-out`).textContent = Number(byId(id).value).toFixed(2) + scales[k].unit;
+    tellNumber(byId(id), Number(byId(id).value).toFixed(2) + scales[k].unit);
     fill(byId(id));
   });
 }

@@ -92,6 +92,14 @@ export function showLoading({ stage: part, loaded, total }) {
   else byId('loading-bar').removeAttribute('value');
 }
 
+/** Says how much of what was done is back. @param {number} share */
+export function showBringing(share) {
+  byId('loading').hidden = false;
+  byId('loading-bar').hidden = false;
+  byId('loading-text').textContent = 'Bringing back what you did…';
+  byId('loading-bar').value = share;
+}
+
 /** An invitation in the place of the picture. */
 export function showEmpty() {
   byId('loading-text').textContent = 'Open a picture, drop one here, or take a photo.';

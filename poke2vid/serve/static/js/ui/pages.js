@@ -36,6 +36,12 @@ export function toast(text, kind = 'error', action) {
   toastTimer = setTimeout(() => (element.hidden = true), action ? SLOW_TOAST_MS : TOAST_MS);
 }
 
+/** Takes an error away: what was tried next has succeeded. */
+export function endError() {
+  const element = byId('toast');
+  if (element.classList.contains('error')) element.hidden = true;
+}
+
 /** For who does not see. @param {string} text */
 export function say(text) {
   byId('live').textContent = text;
@@ -92,9 +98,8 @@ export function themes() {
   const isDark = () => (root.dataset.theme ? root.dataset.theme === 'dark' : darkDevice.matches);
   const show = () => {
     /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=theme-color]')).content = isDark() ? GROUND.dark : GROUND.light;
+    byId('theme-text').textContent = isDark() ? 'Light' : 'Dark';
   };
-  const kept = read('theme');
-  if (kept) root.dataset.theme = kept;
   show();
   darkDevice.addEventListener('change', show);
   byId('theme').addEventListener('click', () => {
@@ -111,6 +116,15 @@ export function read(key) {
     return localStorage.getItem(`poke2vid.${key}`);
   } catch {
     return null; // no storage in this window
+  }
+}
+
+/** @param {string} key */
+export function drop(key) {
+  try {
+    localStorage.removeItem(`poke2vid.${key}`);
+  } catch {
+    // No storage in this window.
   }
 }
 

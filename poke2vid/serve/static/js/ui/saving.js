@@ -1,4 +1,4 @@
-/** The dialog in which a video, a picture or a script is saved. */
+/** The dialog in which a video, a picture or a script is saved; all of them of the moment in which it was opened. */
 
 import { download, frameOf, video } from '../record.js';
 import { MAX_FRAMES } from '../script.js';
@@ -7,18 +7,38 @@ import { byId, openDialog, toast } from './pages.js';
 
 /** @typedef {import('../player.js').Player} Player */
 /** @typedef {import('../record.js').Format} Format */
+/** @typedef {import('../script.js').Script} Script */
 
 /** @typedef {() => {baseUrl: string, prefer: 'auto'|'webgpu'|'wasm'|'server'}} How of the engine that a video is made with */
 
+/**
+ * A moment, and what led to it; the picture may go on meanwhile.
+ *
+ * @typedef {object} Moment
+ * @property {Player} player
+ * @property {import('../record.js').Shown} shown
+ * @property {number} fps
+ * @property {Part} all
+ * @property {Part|null} recorded
+ */
+
+/**
+ * Frames of it: their script as it is saved, and the one from the start that a video needs.
+ *
+ * @typedef {{from: number, to: number, script: Script|null, whole: Script|null}} Part
+ */
+
 /** @type {AbortController|null} */
 let saving = null;
+/** @type {Moment|null} of which things are saved */
+let moment = null;
 
-/** @param {() => Player|null} player @param {How} how */
-export function bindSaving(player, how) {
-  for (const button of choices()) button.addEventListener('click', () => void save(button.dataset.save ?? '', player(), how));
+/** @param {How} how */
+export function bindSaving(how) {
+  for (const button of choices()) button.addEventListener('click', () => void save(button.dataset.save ?? '', how));
   byId('save-cancel').addEventListener('click', () => saving?.abort());
   byId('save-dialog').addEventListener('close', () => saving?.abort());
-  byId('only-recorded').addEventListener('change', () => describe(player()));
+  byId('only-recorded').addEventListener('change', describe);
 }
 
 /** @returns {HTMLButtonElement[]} */
@@ -31,32 +51,47 @@ export function openSave(player) {
   byId('only-recorded-label').hidden = !player.recording;
   byId('only-recorded').checked = true;
   byId('save-error').hidden = true;
-  describe(player);
+  if (!byId('save-dialog').open) moment = frozen(player);
+  describe();
   openDialog('save-dialog');
 }
 
-/** @param {Player} player */
-const chosenRange = (player) => player.range(Boolean(player.recording && byId('only-recorded').checked));
+/** The player's moment. @param {Player} player @returns {Moment} */
+function frozen(player) {
+  const { picture, canvas, compositor, fields, heatMap } = player;
+  const part = (/** @type {boolean} */ recorded) => {
+    const { from, to } = player.range(recorded);
+    // From the start where it can be, so that it gives the same frames again; a part would begin at rest.
+    const script = player.script({ from: to > MAX_FRAMES ? from : 0, to });
+    return { from, to, script, whole: player.script({ from: 0, to }) };
+  };
+  return {
+    player, fps: usualRate(player), shown: { picture, canvas, compositor, fields, heatMap },
+    all: part(false), recorded: player.recording && part(true),
+  };
+}
 
-/** @param {Player|null} player */
-function describe(player) {
-  if (!player) return;
-  const { from, to } = chosenRange(player);
-  const seconds = ((to - from) / usualRate(player)).toFixed(1);
-  const what = player.recording && byId('only-recorded').checked ? 'the part you recorded' : 'everything since the picture was opened';
+/** @param {Moment} moment */
+const chosen = ({ all, recorded }) => (recorded && byId('only-recorded').checked ? recorded : all);
+
+function describe() {
+  if (!moment) return;
+  const { from, to } = chosen(moment);
+  const seconds = ((to - from) / moment.fps).toFixed(1);
+  const what = moment.recorded && byId('only-recorded').checked ? 'the part you recorded' : 'everything since the picture was opened';
   const late = from > 0 && to > MAX_FRAMES ? ` A script holds ${MAX_FRAMES} frames, so yours begins at rest later on.` : '';
   byId('save-what').textContent = to > from ? `${seconds} seconds: ${what}.${late}` : 'Nothing has moved yet. Poke first to save a video.';
   for (const button of choices()) button.disabled = to <= from && button.dataset.save !== 'png';
 }
 
-/** @param {string} kind @param {Player|null} player @param {How} how */
-async function save(kind, player, how) {
-  if (!player?.picture || saving) return;
+/** @param {string} kind @param {How} how */
+async function save(kind, how) {
+  if (!moment?.shown.picture || saving) return;
   saving = new AbortController();
   byId('save-error').hidden = true;
   try {
-    const name = player.picture.name.replace(/\.[^.]*$/, '') || 'poked';
-    const { blob, file } = await made(kind, name, player, how, saving.signal);
+    const name = moment.shown.picture.name.replace(/\.[^.]*$/, '') || 'poked';
+    const { blob, file } = await made(kind, name, moment, how, saving.signal);
     download(blob, file);
     byId('save-dialog').close();
     offerShare(new File([blob], file, { type: blob.type }));
@@ -67,28 +102,30 @@ async function save(kind, player, how) {
   } finally {
     saving = null;
     byId('save-progress').hidden = true;
-    describe(player);
+    describe();
     choices().find((button) => button.dataset.save === kind)?.focus(); // what had it is hidden now
   }
 }
 
-/** @param {string} kind @param {string} name @param {Player} player @param {How} how @param {AbortSignal} signal */
-async function made(kind, name, player, how, signal) {
-  if (kind === 'png') return { blob: await frameOf(player), file: `${name}.png` };
-  const { from, to } = chosenRange(player);
-  if (kind === 'json') {
-    // From the start where it can be, so that it gives the same frames again; a part would begin at rest.
-    const script = JSON.stringify(player.script({ from: to > MAX_FRAMES ? from : 0, to }), null, 1);
-    return { blob: new Blob([script], { type: 'application/json' }), file: `${name}-pokes.json` };
+/** @param {string} kind @param {string} name @param {Moment} of @param {How} how @param {AbortSignal} signal */
+async function made(kind, name, of, how, signal) {
+  const { player, shown, fps } = of;
+  if (kind === 'png') {
+    const blob = await frameOf(shown);
+    player.draw(); // the compositor may have shown that moment
+    return { blob, file: `${name}.png` };
   }
-  const whole = player.script({ from: 0, to });
-  if (!whole || !player.picture) throw new Error('Nothing has moved yet. Poke first to save a video.');
+  const { from, script, whole } = chosen(of);
+  if (kind === 'json') {
+    return { blob: new Blob([JSON.stringify(script, null, 1)], { type: 'application/json' }), file: `${name}-pokes.json` };
+  }
+  if (!whole || !shown.picture) throw new Error('Nothing has moved yet. Poke first to save a video.');
   showProgress(0);
   byId('save-progress').hidden = false;
   for (const button of choices()) button.disabled = true;
   byId('save-cancel').focus();
-  const blob = await video(/** @type {Format} */ (kind), whole, player.picture, {
-    ...how(), fps: usualRate(player), from, arrows: byId('arrows').checked, signal, onProgress: showProgress,
+  const blob = await video(/** @type {Format} */ (kind), whole, shown.picture, {
+    ...how(), fps, from, arrows: byId('arrows').checked, signal, onProgress: showProgress,
   });
   return { blob, file: `${name}.${kind}` };
 }

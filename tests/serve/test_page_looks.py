@@ -1,0 +1,91 @@
+"""What a visitor sees: the first seconds, words instead of numbers, and no line that is cut off at any width."""
+
+from typing import Any
+
+import pytest
+from browser import opened, wait_for
+
+pytestmark = pytest.mark.slow
+
+NEED_PICTURE = ("reset", "undo", "play", "step", "heat", "record", "share")
+CUT_OFF = """() => [...document.querySelectorAll('button, label, p, h2, span')].filter((element) => {
+    const shown = element.checkVisibility({ visibilityProperty: true }) && !element.closest('.hidden-text');
+    if (!shown || getComputedStyle(element).clipPath !== 'none') return false;
+    const { left, right } = element.getBoundingClientRect();
+    const block = getComputedStyle(element).display !== 'inline' && element.clientWidth > 0;
+    return left < -0.5 || right > innerWidth + 0.5 || (block && element.scrollWidth > element.clientWidth + 1);
+}).map((element) => element.id || element.textContent.trim())"""
+LAID_OUT = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SIZES = ((1280, 800), (1000, 700), (720, 900), (390, 844), (320, 640), (240, 560), (740, 360), (560, 320))
+
+
+def test_a_first_visit_sees_the_example_at_once_and_one_poke_that_leaves_no_trace(browser: Any, page_url: str) -> None:
+    page = browser.new_context(viewport={"width": 1280, "height": 800}, java_script_enabled=False).new_page()
+    page.goto(page_url)
+    assert page.locator("#first").bounding_box()["width"] > 500
+    assert page.evaluate("document.getElementById('first').naturalWidth") == 640
+    for name in NEED_PICTURE:
+        assert page.is_disabled(f"#{name}")
+    page.context.close()
+    page = opened(browser, page_url, first=True)
+    wait_for(page, "poke2vid.player.time > 5")
+    assert page.evaluate("poke2vid.player.replayed !== null") and page.is_visible("#hint")
+    for name in NEED_PICTURE[2:]:
+        assert page.is_enabled(f"#{name}")
+    page.evaluate("poke2vid.player.rate = Infinity")
+    wait_for(page, "poke2vid.player.time === 0 && poke2vid.player.asleep")
+    assert page.evaluate("poke2vid.player.canUndo") is False
+    assert page.locator("#first").count() == 0
+    page.reload()
+    page.wait_for_selector("#loading", state="hidden")
+    page.wait_for_timeout(500)
+    assert page.evaluate("poke2vid.player.time") == 0  # it plays once
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_every_example_has_a_script_that_moves_it_and_is_not_taken_for_the_visitor_s_own(page: Any) -> None:
+    page.evaluate("poke2vid.player.rate = 60")
+    for number, name in enumerate(("flower.jpg", "robot.jpg", "person.jpg", "fly.jpg"), 1):
+        page.click(f"#examples li:nth-child({number}) button")
+        wait_for(page, f"poke2vid.player.picture.name === '{name}'")
+        page.click("#watch")
+        wait_for(page, "poke2vid.player.fields?.flow.some((value) => Math.abs(value) > 0.5)")
+    assert page.is_hidden("#toast")  # which would offer the way back
+
+
+def test_no_line_is_cut_off_at_any_width_and_sliders_leave_the_picture_in_sight(page: Any) -> None:
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate(LAID_OUT)
+        assert page.evaluate(CUT_OFF) == [], (width, height)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        box = page.locator("#picture").bounding_box()
+        assert box["width"] * box["height"] > 0.09 * width * height, (width, height)
+        if not page.is_visible("#tune"):
+            continue
+        page.click("#tune")
+        page.wait_for_timeout(400)
+        picture, panel = page.locator("#picture").bounding_box(), page.locator("#panel").bounding_box()
+        beside = picture["x"] + picture["width"] <= panel["x"] + 1
+        above = picture["y"] + picture["height"] <= panel["y"] + 1
+        assert (beside or above) and picture["width"] > 60, (width, height)
+        page.click("#panel-close")
+        page.wait_for_timeout(400)
+
+
+def test_words_come_first_and_numbers_where_they_are_asked_for(page: Any) -> None:
+    panel = page.inner_text("#panel")
+    for word in ("Loose", "Firm", "Calm", "Lively"):
+        assert word in panel
+    assert not any(sign.isdigit() for sign in panel) and page.is_hidden("#readout")
+    page.check("#numbers")
+    assert "25 steps/s" in page.inner_text("#panel")
+    page.uncheck("#numbers")
+    page.click("#info")
+    wait_for(page, "document.getElementById('readout').textContent.includes('WASM')")
+    page.click("#info")
+    assert page.is_hidden("#readout")
+    page.click("#help")
+    assert "Single-key shortcuts" in page.inner_text("#help-dialog")
+    page.keyboard.press("Escape")

@@ -37,7 +37,7 @@ Loaded = (
 
 
 def load_any(path: Path) -> Loaded:
-    """Whatever a file or run holds that can be a row. Raises InputError as its own loader does."""
+    """Model or system in a file or run, of any kind that can be a row. Raises InputError as its own loader does."""
     about = read_about(resolve(path))
     if about.get("kind") == BASELINE:
         return load_baseline(path)

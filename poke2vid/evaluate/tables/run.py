@@ -23,7 +23,7 @@ from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.notes import marks, notes_of
 from poke2vid.evaluate.tables.order import Order, Results
 from poke2vid.evaluate.tables.published import DATASETS, published
-from poke2vid.evaluate.tables.runs import FULL, SHARED, Run, check_all, planned_run, train_all
+from poke2vid.evaluate.tables.runs import FULL, SHARED, Run, check_all, planned_run, train_all, without_weights
 from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
 from poke2vid.evaluate.tables.videos import write_comparison
 from poke2vid.files import without_nan, write_json
@@ -81,6 +81,7 @@ def make_tables(
     planned, notes = _plan(order, store, out / "runs")
     if order.trained_only:
         planned, notes = _complete(planned, notes)
+    notes |= without_weights(planned, weights_dir, place)
     settings = _clip_settings(order)
     clips = EvaluationClips(test, base.model.resolution, settings, order.seed)
     judges = find_judges(test, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)

@@ -125,6 +125,22 @@ def planned_run(
     return replace(run, folder=out / f"{variant}-seed{seed}-{digest}")
 
 
+def without_weights(planned: dict[str, list[Run]], weights_dir: Path | None, device: torch.device) -> dict[str, str]:
+    """Takes out the rows of another feature network than the full model's whose weights are not found; the reason of each."""
+    common = {run.config.perceptual for run in planned.get(FULL, []) if isinstance(run.config, TrainConfig)}
+    found = dict[str, str]()
+    for variant, runs in planned.items():
+        config = runs[0].config
+        if isinstance(config, TrainConfig) and config.perceptual not in common and not runs[0].is_complete:
+            try:
+                extractor_of(config, weights_dir, device)
+            except InputError as error:
+                found[variant] = str(error)
+    for variant in found:
+        del planned[variant]
+    return found
+
+
 def check_all(runs: Sequence[Run], store: Store, weights_dir: Path | None, device: torch.device) -> None:
     """Finds what would stop one of the runs that are not complete, before hours go into those before it.
 

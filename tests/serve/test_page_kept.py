@@ -197,7 +197,7 @@ def test_every_wrong_field_of_a_script_is_named_and_the_message_goes_when_the_ne
     ]))  # fmt: skip
     page.wait_for_selector("#toast:has-text('events.0.at: (999, 140) lies outside')")
     page.set_input_files("#script-file", script_file(tmp_path / "right.json"))
-    wait_for(page, "poke2vid.player.time >= 14 && !poke2vid.player.replayed")
+    wait_for(page, "poke2vid.player.time > 0 && !poke2vid.player.replayed")
     assert page.is_hidden("#toast")
     page.set_input_files("#script-file", wrong)
     page.wait_for_selector("#toast:has-text('version')")
@@ -215,9 +215,9 @@ def test_a_script_of_another_picture_asks_first(page: Any, balls: Path, tmp_path
     assert page.evaluate("poke2vid.player.time") == 0
     page.set_input_files("#script-file", path)
     page.click("#ask-here")
-    wait_for(page, "poke2vid.player.time >= 14 && !poke2vid.player.replayed")
+    wait_for(page, "poke2vid.player.time > 0 && !poke2vid.player.replayed")
     assert page.evaluate("poke2vid.player.picture.name") == balls.name
     page.set_input_files("#script-file", path)
     page.click("#ask-there")
     wait_for(page, "poke2vid.player.picture.name === 'robot.jpg'")
-    wait_for(page, "poke2vid.player.time >= 14 && !poke2vid.player.replayed")
+    wait_for(page, "poke2vid.player.time > 0 && !poke2vid.player.replayed")

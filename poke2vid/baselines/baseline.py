@@ -1,5 +1,6 @@
 """Interface of the systems that the paper compares with, to training, evaluation and files: clips in, terms and frames out."""
 
+import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -8,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from poke2vid.baselines.checks import require_counts, require_weights
 from poke2vid.types import STRICT, InputError
 
 
@@ -28,7 +30,7 @@ class BaselineClips:
         return BaselineClips(self.frames.to(device), None if self.paths is None else self.paths.to(device))
 
 
-class Baseline(nn.Module):
+class Baseline(nn.Module, abc.ABC):
     """A system that the paper compares with. Subclasses take their config as the only argument.
 
     Attributes:
@@ -49,6 +51,7 @@ class Baseline(nn.Module):
         """Parameters by optimiser, in the order in which the optimisers step."""
         return {"model": list(self.parameters())}
 
+    @abc.abstractmethod
     def terms(self, group: str, clips: BaselineClips, step: int, generator: Generator) -> dict[str, Tensor]:
         """Weighted loss terms of an optimiser's parameters, whose sum it lowers; all others are frozen meanwhile.
 
@@ -56,8 +59,8 @@ class Baseline(nn.Module):
             step: number of steps done, for schedules.
             generator: on the CPU; everything random is drawn from it.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def predict(
         self,
         frames: Float[Tensor, "b s 3 h w"],
@@ -71,7 +74,6 @@ class Baseline(nn.Module):
             generator: on the CPU; of all samples.
             paths: for systems that are told of points: their true positions in x_0 ... x_count; NaN where there are fewer.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +114,7 @@ class BaselineConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     def __post_init__(self) -> None:
-        for name in ("batch", "horizon", "checkpoint_every", "sample_every", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        require_counts(self, "batch", "horizon", "checkpoint_every", "sample_every", "keep_checkpoints")
         if self.length < 2:
             raise InputError(f"length is {self.length}; a clip must have at least 2 frames.")
         if self.hold < 0 or self.fall < 0 or self.num_steps == 0:
@@ -125,9 +125,7 @@ class BaselineConfig:
             raise InputError(f"betas {self.betas} must be two numbers in 0 ... 1.")
         if self.clip_gradient is not None and not self.clip_gradient > 0:
             raise InputError(f"clip_gradient {self.clip_gradient} must be above 0, or null for no limit.")
-        for name in ("min_motion", "poke_stds", "poke_margin"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
+        require_weights(self, "min_motion", "poke_stds", "poke_margin")
 
     @property
     def num_steps(self) -> int:

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from poke2vid import geometry
 from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig
+from poke2vid.baselines.checks import require_weights
 from poke2vid.baselines.layers import from_unit, to_unit
 from poke2vid.types import STRICT, InputError
 
@@ -60,9 +61,7 @@ class HaoConfig:
             raise InputError(f"channels is {self.channels}; it must be at least 1.")
         if not 0 < self.vector_unit < float("inf"):
             raise InputError(f"vector_unit is {self.vector_unit}; it must be a number of pixels above 0.")
-        for name in ("range_weight", "mask_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
+        require_weights(self, "range_weight", "mask_weight")
 
 
 class Made(NamedTuple):

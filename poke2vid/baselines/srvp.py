@@ -21,6 +21,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig
+from poke2vid.baselines.checks import require_counts, require_scales, require_weights
 from poke2vid.baselines.layers import Normal, from_unit, mlp, picked, to_unit
 from poke2vid.types import STRICT, InputError
 
@@ -71,9 +72,7 @@ class SrvpConfig:
         if self.resolution not in (32, 64, 128):
             raise InputError(f"resolution {self.resolution} is not one of 32, 64, 128; choose one of these.")
         widths = ("channels", "code", "state", "latent", "inference_width", "dynamics_width", "euler_steps")
-        for name in widths:
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        require_counts(self, *widths)
         for name in ("inference_depth", "dynamics_depth"):
             if getattr(self, name) < 2:
                 raise InputError(f"{name} is {getattr(self, name)}; a network of 2 layers is the smallest.")
@@ -81,12 +80,8 @@ class SrvpConfig:
             raise InputError(
                 f"inferred_from is {self.inferred_from}; it must lie in 1 ... {Srvp.seen}, the frames seen."
             )
-        for name in ("residual_gain", "obs_scale"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be a number above 0.")
-        for name in ("beta_y", "beta_z", "l2_res"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
+        require_scales(self, "residual_gain", "obs_scale")
+        require_weights(self, "beta_y", "beta_z", "l2_res")
 
     @property
     def widths(self) -> tuple[int, int, int, int]:

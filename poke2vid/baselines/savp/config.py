@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from poke2vid.baselines.baseline import BaselineConfig
+from poke2vid.baselines.checks import require_counts, require_scales, require_weights
 from poke2vid.types import STRICT, InputError
 
 FEWEST_JUDGED = 4  # frames; with fewer, the critics' strides leave no time step
@@ -55,21 +56,15 @@ class SavpConfig:
             raise InputError(f"system is {self.system!r}; these are the settings of 'savp'.")
         if self.resolution not in (64, 128):
             raise InputError(f"resolution is {self.resolution}; SAVP is defined for 64 and 128 pixels.")
-        for name in ("channels", "latents", "kernels", "posterior_channels", "critic_channels"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        require_counts(self, "channels", "latents", "kernels", "posterior_channels", "critic_channels")
         if self.judged < FEWEST_JUDGED:
             raise InputError(f"judged is {self.judged}; the critics need at least {FEWEST_JUDGED} frames.")
-        for name in ("pixel", "kl", "prior_adversarial", "posterior_adversarial", "feature_matching"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}; it must be a number from 0 up.")
+        require_weights(self, "pixel", "kl", "prior_adversarial", "posterior_adversarial", "feature_matching")
         if not 0 <= self.kl_from <= self.kl_to:
             raise InputError(
                 f"kl_from {self.kl_from} and kl_to {self.kl_to} must not be negative, nor the first the larger."
             )
-        for name in ("truth_scale", "truth_pace"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}; it must be a number above 0.")
+        require_scales(self, "truth_scale", "truth_pace")
 
     def kl_weight(self, step: int) -> float:
         """Weight of the KL term after `step` steps."""

@@ -84,7 +84,7 @@ class State:
 
     Attributes:
         sigma: the predicted object state, one tensor `b c_n h_n w_n` a level, coarsest first.
-        context: what the decoder keeps of x_0; fixed within a session.
+        context: what the decoder keeps of x_0; within a session only a brush changes it.
         velocity: of a `LivePlayer`: speed of the untouched object's swing; like sigma, in units of sigma a frame.
         home: of a `LivePlayer`: sigma_0, where the object comes to rest; fixed within a session.
         drift: of a `LivePlayer`: F(sigma_0, 0) - sigma_0, by which the trained F would creep away from rest; fixed too.
@@ -231,6 +231,12 @@ class TouchPlayer(Protocol):
 
     def drive(self, state: State, pokes: Sequence[Poke], influences: Sequence[Tensor]) -> Tensor:
         """Input of `step` for all pokes in force, given the influence of each."""
+
+    def object_of(self, state: State) -> Tensor:
+        """o, `b 1 s s`: how much every place may move, 0 ... 1."""
+
+    def with_object(self, state: State, mask: Tensor) -> State:
+        """The same state of a picture with another o."""
 
     def decode(self, state: State) -> Frame:
         """Frame of a state; it shows where x_0's points are now, so that one can be touched."""

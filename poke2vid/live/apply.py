@@ -28,6 +28,9 @@ def apply(action: Action, session: Session, pointers: dict[int, int]) -> int | N
         case "rest":
             assert action.rest is not None
             session.rest = action.rest
+        case "brush":
+            assert action.stroke is not None
+            session.brush(action.stroke)
         case _ if action.pointer not in pointers:
             raise InputError(f"pointer {action.pointer} holds nothing at frame {action.frame}; poke first.")
         case "drag":

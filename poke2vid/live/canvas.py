@@ -48,7 +48,7 @@ class Canvas:
         )
         self._grid = np.stack(np.meshgrid(*2 * (np.arange(side, dtype=np.float32),)), axis=-1)
         self.x_0 = to_float(resize(self._square, (resolution, resolution)))[None]
-        self._layers: tuple[np.ndarray, np.ndarray] | None = None
+        self._layers: tuple[Tensor, np.ndarray, np.ndarray] | None = None
         self.size = size or picture.shape[:2]
         self.to_shown = Affine.resize(self.size, shown)
         to_square = self.to_shown.then(Affine.translate(self._left, self._top))
@@ -76,15 +76,15 @@ class Canvas:
         return self._cut(moved)
 
     def _composed(self, flow: Float[np.ndarray, "h w 2"], mask: Float[Tensor, "1 1 m n"]) -> Picture:
-        """The object's layer of the shown picture, moved, over its background; the layers are cut once a session."""
-        if self._layers is None:
+        """The object's layer of the shown picture, moved, over its background; layers are cut anew where o changes."""
+        if self._layers is None or not torch.equal(self._layers[0], mask):
             side = self._square.shape[0]
             picture = torch.from_numpy(self._square.astype(np.float32)).permute(2, 0, 1)[None]
             shown = torch.from_numpy(enlarge(mask[0], (side, side))).permute(2, 0, 1)[None]
             parts = layers(picture, shown.clamp(0, 1))
             layer, behind = (part[0].permute(1, 2, 0).numpy().copy() for part in parts)
-            self._layers = layer, behind
-        layer, behind = self._layers
+            self._layers = mask, layer, behind
+        _, layer, behind = self._layers
         places = self._grid + flow
         moved = cv2.remap(
             layer, places[..., 0], places[..., 1], interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

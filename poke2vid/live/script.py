@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from poke2vid.files import fault_of, read_json
 from poke2vid.live.action import Action
 from poke2vid.live.apply import apply
+from poke2vid.live.brush import MAX_POINTS, Stroke
 from poke2vid.live.canvas import Canvas, Picture
 from poke2vid.live.session import Session
+from poke2vid.pokes import MAX_SHIFT
 from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Pair, Poke, Rest
 
 _MAX_FRAMES = 10_000
@@ -63,7 +65,17 @@ class RestEvent(_Strict):
     anchored: bool = True
 
 
-Event = Annotated[PokeEvent | DragEvent | ReleaseEvent | RestEvent, Field(discriminator="type")]
+class BrushEvent(_Strict):
+    """A stroke on the picture as it was given: from here on what it covers stays still, or may move (`brush.Stroke`)."""
+
+    type: Literal["brush"]
+    frame: int = Field(ge=0)
+    path: tuple[Pixels, ...] = Field(min_length=1, max_length=MAX_POINTS)
+    radius: float = Field(gt=0, le=MAX_SHIFT)
+    still: bool = True
+
+
+Event = Annotated[PokeEvent | DragEvent | ReleaseEvent | RestEvent | BrushEvent, Field(discriminator="type")]
 
 
 class Script(_Strict):
@@ -128,6 +140,9 @@ def _event_of(action: Action) -> Event:
         case "rest":
             assert action.rest is not None
             return RestEvent(type="rest", frame=action.frame, **asdict(action.rest))
+        case "brush":
+            assert action.stroke is not None
+            return BrushEvent(type="brush", frame=action.frame, **asdict(action.stroke))
 
 
 def _action_of(event: Event) -> Action:
@@ -140,6 +155,8 @@ def _action_of(event: Event) -> Action:
             return Action(event.frame, "release", event.pointer)
         case RestEvent():
             return Action(event.frame, "rest", rest=Rest(event.stiffness, event.momentum, event.anchored))
+        case BrushEvent():
+            return Action(event.frame, "brush", stroke=Stroke(event.path, event.radius, event.still))
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> list[Pair]:

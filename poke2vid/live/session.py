@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from poke2vid import pokes as poking
-from poke2vid.geometry import Size
+from poke2vid.geometry import Affine, Size
 from poke2vid.live import interaction, snapshot
 from poke2vid.live.action import Action, action_of
+from poke2vid.live.brush import Stroke, check, gated, painted
 from poke2vid.live.canvas import MAX_SIDE, Canvas, Picture
 from poke2vid.live.law_of_rest import live
 from poke2vid.types import (
@@ -44,6 +45,7 @@ class _Now:
     rest: Rest = AS_TRAINED
     unchanged: int = 0  # frames since the pokes last changed
     done: tuple[Action, ...] = ()
+    moves: Tensor | None = None  # what strokes of a brush let move, of a model that moves the whole picture
 
 
 class Session:
@@ -206,6 +208,26 @@ class Session:
             self._change(Action(self.time, "release", one), held=tuple(held.items()), origins=origins)
 
     @torch.inference_mode()
+    def brush(self, stroke: Stroke) -> None:
+        """Keeps what a stroke covers still from the next frame on, or lets it move; `undo` takes it back.
+
+        Raises:
+            InputError: if the stroke has no points, or a number is not finite.
+        """
+        check(stroke)
+        if self._history_length:
+            self._history = [*self._history, self._now][-self._history_length :]
+        now, done, x_0 = self._now, Action(self.time, "brush", stroke=stroke), self.canvas.x_0
+        if not isinstance(self._live, TouchPlayer):
+            moves = torch.ones_like(x_0[:, :1]) if now.moves is None else now.moves
+            self._change(done, moves=painted(moves, stroke, self.canvas.to_model))
+            return
+        mask = self._live.object_of(now.state)
+        to_field = Affine.resize((x_0.shape[-2], x_0.shape[-1]), (mask.shape[-2], mask.shape[-1]))
+        state = self._live.with_object(now.state, painted(mask, stroke, self.canvas.to_model.then(to_field)))
+        self._change(done, state=state)
+
+    @torch.inference_mode()
     def step(self) -> Picture:
         """The next frame, at the shown size."""
         return self.canvas.render(self.advance())
@@ -218,6 +240,8 @@ class Session:
             state, frame = self._live.live_step(now.state, drive, now.rest, now.unchanged)
         else:
             state, frame = self._live.step(now.state, drive)
+        if now.moves is not None:
+            frame = gated(frame, self.canvas.x_0, now.moves)
         self._drive_is_current = not now.impulses
         unchanged = 0 if now.impulses else now.unchanged + 1
         origins = tuple(pair for pair in now.origins if pair[0] >= 0)
@@ -266,7 +290,7 @@ class Session:
             "unchanged": now.unchanged,
             "done": [asdict(done) for done in now.done],
         }
-        snapshot.write(Path(path), self.player, self.canvas, now.state, now.frame, about)
+        snapshot.write(Path(path), self.player, self.canvas, now.state, now.frame, now.moves, about)
 
     @classmethod
     def load(cls, path: str | Path, player: Player) -> "Session":
@@ -299,6 +323,7 @@ class Session:
                 session.rest,
                 int(about["unchanged"]),
                 tuple(action_of(done) for done in about["done"]),
+                saved.moves,
             )
         session._drive_is_current = False
         return session

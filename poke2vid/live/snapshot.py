@@ -24,6 +24,7 @@ class Saved:
 
     Attributes:
         picture: as shown before anything moved; `size` is that of the user's.
+        moves: what strokes of a brush let move, of a model that moves the whole picture; None without strokes.
         about: the rest of the session, as `write` was given it; not yet checked.
     """
 
@@ -31,6 +32,7 @@ class Saved:
     size: tuple[int, int]
     state: State
     frame: Frame | None
+    moves: Tensor | None
     about: dict[str, Any]
 
 
@@ -43,7 +45,10 @@ def identity(player: Player) -> str:
     return str(getattr(player, "digest", type(player).__qualname__))
 
 
-def write(path: Path, player: Player, canvas: Canvas, state: State, frame: Frame | None, about: dict[str, Any]) -> None:
+def write(
+    path: Path, player: Player, canvas: Canvas, state: State, frame: Frame | None, moves: Tensor | None,
+    about: dict[str, Any],
+) -> None:  # fmt: skip
     """Writes a session's file. Raises InputError if it cannot be written."""
     tensors = {"picture": torch.from_numpy(canvas.picture)}
     for part in _PARTS:
@@ -51,6 +56,8 @@ def write(path: Path, player: Player, canvas: Canvas, state: State, frame: Frame
         tensors |= {f"{part}/{n}": level.clone() for n, level in enumerate(getattr(state, part))}
     if frame is not None:
         tensors |= {f"frame/{name}": part.clone() for name, part in vars(frame).items() if part is not None}
+    if moves is not None:
+        tensors["moves"] = moves.clone()
     header = {"format": FORMAT, "version": VERSION, "player": identity(player), "size": list(canvas.size)}
     write_tensors(path, tensors, {**header, "session": about})
 
@@ -76,6 +83,7 @@ def read(path: Path, player: Player) -> Saved:
             (int(height), int(width)),
             state,
             Frame(**parts) if parts else None,
+            tensors.get("moves"),
             about["session"],
         )
 

@@ -168,6 +168,11 @@ class TouchDynamics(abc.ABC):
         """o of the picture, or as much of it as a touch at l, in pixels of the model's frames, may move."""
         return state.context[1]
 
+    def with_object(self, state: State, mask: Float[Tensor, "b 1 s s"]) -> State:
+        """The same state of a picture with another o, by which it is cut in layers anew."""
+        x_0, levels = state.context[0], state.context[NUM_CONTEXT:]
+        return replace(state, context=(x_0, mask, *layers(x_0, self._shown(mask)), *levels))
+
     def touch(self, state: State, location: Pair) -> Float[Tensor, "b k1 c h2 w2"]:
         """Influence of a touch at l, in pixels of the model's frames; its last row is the maps of time (`packed`)."""
         x, y = self._to_field.point(*location)

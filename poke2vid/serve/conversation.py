@@ -198,6 +198,10 @@ class Conversation:
                 await self._send(protocol.answer("marked", request.seq, mark=number))
             case protocol.Restore():
                 await self._restore(request)
+            case protocol.Look():
+                async with self._room.turn:
+                    seen = await self._engine.compute(layer_of, self._moment().session)
+                await self._send(protocol.answer("look", request.seq, **seen))
 
     def _moment(self) -> Moment:
         if self._room.now is None:
@@ -227,7 +231,7 @@ class Conversation:
     async def _step(self, request: protocol.Step) -> None:
         if len(request.actions) > self._limits.actions:
             raise InputError(f"{len(request.actions)} actions came with one step; {self._limits.actions} may.")
-        pokes = sum(isinstance(action, protocol.PokeAction) for action in request.actions)
+        pokes = sum(isinstance(action, protocol.PokeAction | protocol.BrushAction) for action in request.actions)
         if pokes and not self._room.pokes.take(pokes):
             raise InputError(f"a client may poke {self._limits.pokes_per_second:g} times a second; poke less often.")
         async with self._room.turn:
@@ -271,14 +275,17 @@ class Conversation:
 def opened(player: Player, data: bytes, max_pixels: int) -> tuple[Session, dict[str, Any]]:
     """A session on the bytes of a picture file, and extra facts that a client needs to show its frames.
 
-    For a model that moves only the object's layer, the facts hold that layer's mask in x_0, the same for all frames.
-
     Raises:
         InputError: if the bytes are no picture of an accepted kind.
     """
     session = Session(player, decoded(data, max_pixels), history=0, record=False)
-    mask = session.fork().advance().mask if isinstance(player, TouchPlayer) else None
-    return session, {} if mask is None else {"kind": "touch", "mask": protocol.halves_text(mask[0, 0])}
+    return session, layer_of(session)
+
+
+def layer_of(session: Session) -> dict[str, Any]:
+    """Of a model that moves only the object's layer, that layer's mask in x_0; empty for any other."""
+    mask = session.fork().advance().mask if isinstance(session.player, TouchPlayer) else None
+    return {} if mask is None else {"kind": "touch", "mask": protocol.halves_text(mask[0, 0])}
 
 
 def decoded(data: bytes, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:

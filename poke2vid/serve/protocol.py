@@ -17,6 +17,7 @@ from torch import Tensor
 
 from poke2vid.files import fault_of
 from poke2vid.live.action import Action
+from poke2vid.live.brush import MAX_POINTS, Stroke
 from poke2vid.media.pictures import to_uint8
 from poke2vid.pokes import MAX_SHIFT
 from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Rest
@@ -70,7 +71,16 @@ class RestAction(_Strict):
     anchored: bool = True
 
 
-AnyAction = Annotated[PokeAction | DragAction | ReleaseAction | RestAction, Field(discriminator="type")]
+class BrushAction(_Strict):
+    """A stroke on the picture as it was sent: what it covers stays still from now on, or may move."""
+
+    type: Literal["brush"]
+    path: Annotated[tuple[Pixels, ...], Field(min_length=1, max_length=MAX_POINTS)]
+    radius: Annotated[float, Field(gt=0, le=MAX_SHIFT)]
+    still: bool = True
+
+
+AnyAction = Annotated[PokeAction | DragAction | ReleaseAction | RestAction | BrushAction, Field(discriminator="type")]
 
 
 def action_of(sent: AnyAction, frame: int) -> Action:
@@ -84,6 +94,8 @@ def action_of(sent: AnyAction, frame: int) -> Action:
             return Action(frame, "release", sent.pointer)
         case RestAction():
             return Action(frame, "rest", rest=Rest(sent.stiffness, sent.momentum, sent.anchored))
+        case BrushAction():
+            return Action(frame, "brush", stroke=Stroke(sent.path, sent.radius, sent.still))
 
 
 class _Request(_Strict):
@@ -116,6 +128,12 @@ class Restore(_Request):
     mark: int = Field(ge=0, le=_MAX_POINTER)
 
 
+class Look(_Request):
+    """Asks for what may move, which strokes of a brush have changed."""
+
+    type: Literal["look"]
+
+
 class Heat(_Request):
     """Asks for the map of what moves together with a point of the picture at rest."""
 
@@ -123,7 +141,7 @@ class Heat(_Request):
     at: Pixels
 
 
-Request = Open | Step | Mark | Restore | Heat
+Request = Open | Step | Mark | Restore | Look | Heat
 _requests: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="type")])
 
 

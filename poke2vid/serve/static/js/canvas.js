@@ -172,6 +172,11 @@ export class Canvas {
     return { at: [x, y], shift: [scale[0] * shift[0], scale[1] * shift[1]] };
   }
 
+  /** A stroke in pixels of the user's picture, in pixels of the model's frames. @param {{path: Pair[], radius: number}} stroke */
+  strokeOf({ path, radius }) {
+    return { path: path.map((at) => this.target(at)), radius: this.toModel.scale[0] * radius };
+  }
+
   /** Location of the user's picture in the model's frames; it may lie outside. @param {Pair} at @returns {Pair} */
   target([x, y]) {
     const { scale, offset } = this.toModel;

@@ -1,5 +1,6 @@
 /** Poke scripts from files: read, and refused by the names of all their wrong fields. */
 
+import { MAX_POINTS } from './engine/brush.js';
 import { MAX_FRAMES } from './script.js';
 
 /** @typedef {import('./script.js').Script} Script */
@@ -14,6 +15,7 @@ const FIELDS = {
   drag: { needs: ['frame', 'at', 'shift'], may: ['pointer'] },
   release: { needs: ['frame'], may: ['pointer'] },
   rest: { needs: ['frame', 'stiffness', 'momentum'], may: ['anchored'] },
+  brush: { needs: ['frame', 'path', 'radius'], may: ['still'] },
 };
 
 /** Error of a script, with all that is wrong in it. */
@@ -45,8 +47,9 @@ export function parseScript(text, picture = null) {
   return {
     version: 1, image: value.image ?? null, frames: value.frames,
     events: value.events.map((/** @type {any} */ event) => ({
-      ...('pointer' in event || event.type === 'rest' ? {} : { pointer: 0 }),
-      ...(event.type === 'poke' && !('kind' in event) ? { kind: 'shift' } : {}),
+      ...(FIELDS[event.type].may.includes('pointer') ? { pointer: 0 } : {}),
+      ...(event.type === 'poke' ? { kind: 'shift' } : {}),
+      ...(event.type === 'brush' ? { still: true } : {}),
       ...event,
     })),
   };
@@ -78,7 +81,7 @@ function looseEnds(events) {
   for (const { event, n } of inOrder) {
     const pointer = event.pointer ?? 0;
     if (event.type === 'poke') held[(event.kind ?? 'shift') === 'shift' ? 'add' : 'delete'](pointer);
-    else if (event.type !== 'rest' && !held.has(pointer)) {
+    else if (FIELDS[event.type].may.includes('pointer') && !held.has(pointer)) {
       faults.push(`events.${n}: pointer ${pointer} holds nothing at frame ${event.frame}; poke first`);
     } else if (event.type === 'release') held.delete(pointer);
   }
@@ -96,7 +99,7 @@ function eventFaults(event, frames, picture) {
     if (key in event && known.includes(key) && !right) faults.push(`.${key}: ${what}`);
   };
   const isPair = (/** @type {any} */ pair) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite);
-  const { frame, at, stiffness, momentum } = event;
+  const { frame, at, path, stiffness, momentum } = event;
   const isFrame = Number.isInteger(frame) && frame >= 0;
   unless('frame', isFrame, 'must be a whole number from 0 up');
   unless('frame', !isFrame || frame < frames, `is ${frame}, but the script ends after ${frames} frames`);
@@ -106,6 +109,10 @@ function eventFaults(event, frames, picture) {
   unless('kind', ['shift', 'impulse'].includes(event.kind), 'must be shift or impulse');
   unless('stiffness', stiffness >= 0 && stiffness <= 1, 'must lie in 0 ... 1');
   unless('momentum', momentum >= 0 && momentum <= MAX_MOMENTUM, `must lie in 0 ... ${MAX_MOMENTUM}`);
+  const isPath = Array.isArray(path) && path.length >= 1 && path.length <= MAX_POINTS && path.every(isPair);
+  unless('path', isPath, `must be 1 to ${MAX_POINTS} pairs of numbers`);
+  unless('radius', event.radius > 0 && Number.isFinite(event.radius), 'must be a number of pixels above 0');
+  unless('still', typeof event.still === 'boolean', 'must be true or false');
   unless('anchored', typeof event.anchored === 'boolean', 'must be true or false');
   if (picture && event.type === 'poke' && isPair(at)) {
     const { width, height } = picture;

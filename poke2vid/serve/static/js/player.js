@@ -11,7 +11,7 @@ import { Sleep, alike } from './player/sleep.js';
 import { Timeline } from './player/timeline.js';
 import { Turns } from './player/turns.js';
 import { View } from './player/view.js';
-import { actionOf } from './script.js';
+import { actionOf, isDeed } from './script.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./engine/types.js').Engine} Engine */
@@ -22,8 +22,6 @@ import { actionOf } from './script.js';
 /** @typedef {import('./script.js').Range} Range */
 /** @typedef {import('./script.js').Script} Script */
 /** Deeds on a picture, to be brought back. @typedef {{script: Script, pins: number[], recording: Range|null}} Past */
-
-export const AS_FAST_AS_POSSIBLE = Infinity;
 
 export class Player {
   rate = 25; // steps a second
@@ -44,6 +42,7 @@ export class Player {
   fields = null;
   /** @type {Float32Array|null} */
   heatMap = null;
+  paints = false; // with a brush: shown are the picture at rest, and what may move
   recalls = false; // what was done: nothing else is done meanwhile
   /** @type {Past|null} what starting over took away */
   #past = null;
@@ -83,7 +82,12 @@ export class Player {
   get recording() { return this.#timeline.recording; }
   get asleep() { return this.#sleep.asleep; }
   get inFlight() { return this.#turns.inFlight; }
-  get canUndo() { return this.#history.moments.length > 0 || this.hands.hasPoke || this.#past !== null; }
+  get canUndo() { return this.#history.moments.length > 0 || this.hands.hasDeed || this.#past !== null; }
+
+  /** Where a held point really is, in pixels of the user's picture; null where nobody can tell. @param {number} pointer @returns {Pair|null} */
+  placeOf(pointer) {
+    return this.canvas && this.hands.placeOf(pointer, this.fields, this.canvas);
+  }
 
   // The picture
 
@@ -147,7 +151,7 @@ export class Player {
   }
 
   draw() {
-    this.view?.draw(this.fields, this.heatMap);
+    this.view?.draw(this.paints ? null : this.fields, this.paints ? this.engine.mask : this.heatMap);
   }
 
   /** Shows the map of what moves together with a point; null takes it away. @param {Float32Array|null} map */
@@ -164,6 +168,14 @@ export class Player {
     if (this.recalls) return;
     this.stopReplay();
     this.#did(this.hands.poke({ pointer, at, shift, kind, since: this.#stamp(since) }));
+  }
+
+  /** A stroke of the brush on the picture at rest, seen at once. @param {Pair[]} path @param {number} radius @param {boolean} still */
+  brush(path, radius, still) {
+    if (this.recalls) return;
+    this.stopReplay();
+    this.#did(this.hands.brush(path, radius, still));
+    if (!this.playing) void this.step();
   }
 
   /** @param {number} pointer @param {Pair} to @param {number} [since] */
@@ -225,7 +237,7 @@ export class Player {
   async undo() {
     await this.#turns.run(async () => {
       const { hands } = this;
-      if (hands.hasPoke) return hands.takeBack(); // nobody has seen it yet
+      if (hands.hasDeed) return hands.takeBack(); // nobody has seen it yet
       const found = await this.#history.back((mark) => this.engine.restore(mark));
       if (!found) return this.#past && this.#recall(this.#past);
       const { moment, fields } = found;
@@ -284,7 +296,7 @@ export class Player {
   past() {
     const range = this.range(false);
     const script = this.script(range);
-    if (!script?.events.some(({ type }) => type === 'poke')) return null;
+    if (!script?.events.some(isDeed)) return null;
     return { script, pins: [...this.pins], recording: range.from ? null : this.recording };
   }
 
@@ -351,10 +363,10 @@ export class Player {
     for (const pointer of hands.flicked(this.time)) this.release(pointer);
     const events = hands.take();
     // The engine's step, and the moment before it where a poke begins
-    const before = events.some(({ type }) => type === 'poke') ? await this.#present() : null;
+    const before = events.some(isDeed) ? await this.#present() : null;
     const fields = await this.engine.step(events.map((event) => actionOf(event, canvas)));
     if (before) this.#history.keep(before);
-    hands.feel(events, this.time);
+    hands.feel(events, this.time, this.fields, canvas);
     const ends = timeline.advance(events);
     // What comes of it
     const moves = hands.held.size > hands.pins.size || hands.pending.length > 0 || this.replayed !== null || ends;

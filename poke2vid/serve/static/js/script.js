@@ -13,7 +13,8 @@
  * @typedef {{type: 'drag', frame: number, pointer: number, at: Pair, shift: Pair}} DragEvent
  * @typedef {{type: 'release', frame: number, pointer: number}} ReleaseEvent
  * @typedef {{type: 'rest', frame: number, stiffness: number, momentum: number, anchored?: boolean}} RestEvent
- * @typedef {PokeEvent|DragEvent|ReleaseEvent|RestEvent} ScriptEvent
+ * @typedef {{type: 'brush', frame: number, path: Pair[], radius: number, still: boolean}} BrushEvent
+ * @typedef {PokeEvent|DragEvent|ReleaseEvent|RestEvent|BrushEvent} ScriptEvent
  * @typedef {{version: 1, image: string|null, frames: number, events: ScriptEvent[]}} Script
  * @typedef {{at: Pair, to: Pair}} Grip what is held and where it shall go, in pixels of the user's picture
  * @typedef {{from: number, to: number|null}} Range frames of a recording; `to` is null while it goes on
@@ -33,7 +34,7 @@ export const gripOf = (event) => ({ at: event.at, to: targetOf(event) });
  * @param {Map<number, Grip>} held @param {ScriptEvent} event
  */
 export function holdAfter(held, event) {
-  if (event.type === 'rest') return;
+  if (!('pointer' in event)) return;
   const before = held.get(event.pointer);
   if (event.type === 'drag') {
     if (before) held.set(event.pointer, { ...before, to: targetOf(event) });
@@ -56,11 +57,15 @@ export const releasesOf = (pointers) => pointers.map((pointer) => ({ type: 'rele
 /** @typedef {import('./engine/types.js').Rest} Rest @param {Rest} a @param {Rest} b */
 export const sameRest = (a, b) => a.stiffness === b.stiffness && a.momentum === b.momentum;
 
-/** All but the last poke, and what its pointer did since. @template {ScriptEvent} T @param {T[]} events @returns {T[]} */
-export function withoutLastPoke(events) {
-  const last = events.findLastIndex(({ type }) => type === 'poke');
-  const { pointer } = /** @type {PokeEvent} */ (/** @type {ScriptEvent} */ (events[last]));
-  return events.filter((event, i) => i < last || event.type === 'rest' || event.pointer !== pointer);
+/** What undo takes back, with what follows from it. @param {ScriptEvent} event */
+export const isDeed = ({ type }) => type === 'poke' || type === 'brush';
+
+/** All but the last poke and what its pointer did since, or but the last stroke. @template {ScriptEvent} T @param {T[]} events @returns {T[]} */
+export function withoutLastDeed(events) {
+  const last = events.findLastIndex(isDeed);
+  const deed = /** @type {ScriptEvent} */ (events[last]);
+  if (!('pointer' in deed)) return events.filter((_, i) => i !== last);
+  return events.filter((event, i) => i < last || !('pointer' in event) || event.pointer !== deed.pointer);
 }
 
 /** A pointer that no event of a script has. @param {Script} script */
@@ -75,6 +80,8 @@ export function actionOf(event, canvas) {
       return { type: 'drag', pointer: event.pointer, to: canvas.target(targetOf(event)) };
     case 'release':
       return { type: 'release', pointer: event.pointer };
+    case 'brush':
+      return { type: 'brush', still: event.still, ...canvas.strokeOf(event) };
     case 'rest':
       return { type: 'rest', stiffness: event.stiffness, momentum: event.momentum, anchored: event.anchored ?? true };
   }
@@ -126,14 +133,11 @@ export class Recorder {
   script(image, from, to) {
     /** @type {Map<number, Grip>} */
     const held = new Map();
-    /** @type {RestEvent|null} */
-    let rest = null;
-    for (const event of this.events.filter(({ frame }) => frame < from)) {
-      holdAfter(held, event);
-      if (event.type === 'rest') rest = event;
-    }
-    /** @type {ScriptEvent[]} */
-    const before = rest ? [{ .../** @type {RestEvent} */ (rest), frame: 0 }] : [];
+    const earlier = this.events.filter(({ frame }) => frame < from);
+    for (const event of earlier) holdAfter(held, event);
+    const rest = earlier.findLast(({ type }) => type === 'rest');
+    const kept = [...earlier.filter(({ type }) => type === 'brush'), ...(rest ? [rest] : [])];
+    const before = kept.map((event) => ({ ...event, frame: 0 }));
     for (const [pointer, { at, to }] of held) {
       before.push({ type: 'poke', frame: 0, pointer, at, shift: [to[0] - at[0], to[1] - at[1]], kind: 'shift' });
     }

@@ -1,5 +1,6 @@
 /** The live state of one picture: what poke2vid/live/session.py does, step by step, on exported graphs. */
 
+import { gated, painted } from './brush.js';
 import { disposeStart, disposeState } from './graphs.js';
 import { applied, rasterise } from './pokes.js';
 import { MAX_MARKS } from './types.js';
@@ -37,6 +38,7 @@ class Shared {
  * @typedef {object} Moment
  * @property {Shared} state
  * @property {Touch} touch
+ * @property {Float32Array|null} moves what strokes of a brush let move, `r r` in 0 ... 1; null without any
  * @property {number} time
  * @property {number} unchanged for how many frames the same has touched the object, or nothing
  * @property {Fields|null} fields the last prediction
@@ -52,6 +54,7 @@ export class LiveState {
     this.now = {
       state: new Shared(start.state, false),
       touch: { held: new Map(), impulses: [], rest: { ...graphs.model.default_rest, anchored: true } },
+      moves: null,
       time: 0,
       unchanged: 0,
       fields: null,
@@ -89,6 +92,7 @@ export class LiveState {
     const touched = touch.held.size + touch.impulses.length > 0;
     const drive = await this.drive(touch);
     const manner = this.mannerOf(touched || !touch.rest.anchored, touch.rest, unchanged);
+    const moves = this.#brushed(actions);
     const { state, ...fields } = await this.graphs.step(this.start, before.state.tensors, drive, manner);
     before.state.release();
     this.driveIsCurrent = touch.impulses.length === 0;
@@ -98,9 +102,18 @@ export class LiveState {
       touch: touch.impulses.length ? { ...touch, impulses: [] } : touch,
       time,
       unchanged: touch.impulses.length ? 0 : unchanged + 1,
-      fields: { time, ...fields, mask: null, stepMs: performance.now() - began },
+      moves,
+      fields: { time, ...gated(fields, this.x0, moves), mask: null, stepMs: performance.now() - began },
     };
     return copied(this.now.fields);
+  }
+
+  /** What moves after the strokes among some actions. @param {Action[]} actions */
+  #brushed(actions) {
+    const r = this.graphs.resolution;
+    let { moves } = this.now;
+    for (const action of actions) if (action.type === 'brush') moves = painted(moves ?? new Float32Array(r * r).fill(1), r, action);
+    return moves;
   }
 
   mark() {

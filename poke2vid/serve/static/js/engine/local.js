@@ -26,6 +26,7 @@ export class LocalEngine {
     this.info = info;
     /** @type {Float32Array|null} */
     this.mask = null;
+    this.brushed = false; // since the picture was opened
     this.lastId = 0;
     /** @type {Map<number, Asked>} */
     this.waiting = new Map();
@@ -63,11 +64,20 @@ export class LocalEngine {
   async open(x0) {
     const copy = x0.slice(); // the caller's own stays usable
     this.mask = await this.#ask('open', { x0: copy }, undefined, [copy.buffer]);
+    this.brushed = false;
+  }
+
+  /** Learns what may move after strokes, or without them. */
+  async #look() {
+    this.mask = await this.#ask('look');
+    this.brushed = true;
   }
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
   async step(actions) {
-    return { ...(await this.#ask('step', { actions })), mask: this.mask };
+    const fields = await this.#ask('step', { actions });
+    if (actions.some(({ type }) => type === 'brush')) await this.#look();
+    return { ...fields, mask: this.mask };
   }
 
   /** @returns {Promise<number>} */
@@ -78,6 +88,7 @@ export class LocalEngine {
   /** @param {number} mark @returns {Promise<Fields|null>} */
   async restore(mark) {
     const fields = await this.#ask('restore', { mark });
+    if (this.brushed) await this.#look();
     return fields && { ...fields, mask: this.mask };
   }
 

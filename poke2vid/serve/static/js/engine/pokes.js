@@ -1,5 +1,7 @@
 /** The poke map that the poke encoder sees, and what may be done to a session: poke2vid/pokes.py and live/session.py, to the bit. */
 
+import { checkStroke } from './brush.js';
+
 /** @typedef {import('./types.js').Action} Action */
 /** @typedef {import('./types.js').Pair} Pair */
 /** @typedef {import('./types.js').PokeKind} PokeKind */
@@ -77,6 +79,9 @@ export function applied(touch, action, rules, originOf = (at) => at) {
       return { ...touch, held: without(touch.held, action.pointer) };
     case 'rest':
       return { ...touch, rest: restOf(action) };
+    case 'brush': // changes what there is to touch, and no touch
+      checkStroke(action, rules);
+      return touch;
     default:
       throw new Error(`The action ${JSON.stringify(/** @type {any} */ (action)?.type)} is unknown.`);
   }

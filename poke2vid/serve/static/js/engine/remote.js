@@ -35,6 +35,7 @@ export class RemoteEngine {
     };
     /** @type {Float32Array|null} */
     this.mask = null;
+    this.brushed = false; // since the picture was opened
     /** @type {WebSocket|null} */
     this.socket = null;
     this.lastSeq = 0;
@@ -70,13 +71,23 @@ export class RemoteEngine {
     }
     const { mask, ...about } = await this.#ask({ type: 'open' }, blob);
     this.mask = mask ? halvesOf(mask) : null;
+    this.brushed = false;
     const { resolution, poke_kind: pokeKind, decoder, default_rest: defaultRest } = about;
     this.info = { ...this.info, resolution, pokeKind, decoder, defaultRest, model: about };
   }
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
   async step(actions) {
-    return { ...(await this.#ask({ type: 'step', actions })), mask: this.mask };
+    const fields = await this.#ask({ type: 'step', actions });
+    if (actions.some(({ type }) => type === 'brush')) await this.#look();
+    return { ...fields, mask: this.mask };
+  }
+
+  /** Learns what may move after strokes, or without them. */
+  async #look() {
+    const { mask } = await this.#ask({ type: 'look' });
+    this.mask = mask ? halvesOf(mask) : null;
+    this.brushed = true;
   }
 
   /** @returns {Promise<number>} */
@@ -87,6 +98,7 @@ export class RemoteEngine {
   /** @param {number} mark @returns {Promise<Fields|null>} */
   async restore(mark) {
     const answer = await this.#ask({ type: 'restore', mark });
+    if (this.brushed) await this.#look();
     return 'stepMs' in answer ? { ...answer, mask: this.mask } : null;
   }
 

@@ -14,13 +14,15 @@
  *
  * - `poke`: a shift is held until it is released, and the same pointer poked anew first lets go; an impulse lasts one step.
  * - `drag`: the grabbed point shall now go to `to`, which may lie outside the frame.
+ * - `brush`: a stroke on the picture at rest; what it covers stays still from now on, or may move.
  * - `rest`: how the object moves while nothing touches it; `anchored: false` leaves everything to the trained model.
  *
  * @typedef {{type: 'poke', pointer: number, at: Pair, shift: Pair, kind?: PokeKind}} PokeAction
  * @typedef {{type: 'drag', pointer: number, to: Pair}} DragAction
  * @typedef {{type: 'release', pointer: number}} ReleaseAction
  * @typedef {{type: 'rest', stiffness: number, momentum: number, anchored?: boolean}} RestAction
- * @typedef {PokeAction|DragAction|ReleaseAction|RestAction} Action
+ * @typedef {{type: 'brush', path: Pair[], radius: number, still: boolean}} BrushAction
+ * @typedef {PokeAction|DragAction|ReleaseAction|RestAction|BrushAction} Action
  */
 
 /**
@@ -33,7 +35,7 @@
  * @property {Float32Array|null} repaint what is added to the warped x_0, `3 r r`, frames spanning [-1, 1]; null: nothing
  * @property {Float32Array|null} xHat the frame itself, `3 r r` in [-1, 1], of a model that paints; else null
  * @property {Float32Array|null} mask of a model that moves the object's layer alone: where in x_0 it shows, `r r` in 0 ... 1,
- *   the same array for all frames of a picture; null for any other model
+ *   the same array for all frames of a picture until a brush changes it; null for any other model
  * @property {number} stepMs how long it took to compute
  */
 

@@ -67,6 +67,7 @@ const operations = {
 
   step: ({ actions }) => inTurn(() => opened().step(actions)),
   mark: () => inTurn(() => opened().mark()),
+  look: () => inTurn(() => opened().mask),
   restore: ({ mark }) => inTurn(() => opened().restore(mark)),
 
   heat: async ({ id, at }) => {

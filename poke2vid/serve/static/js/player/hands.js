@@ -3,9 +3,12 @@
  * fingers; they set the law of rest. Pins are pointers that hold without a finger.
  */
 
-import { heldAfter, holdAfter, releasesOf, sameRest, withoutLastPoke } from '../script.js';
+import { heldAfter, holdAfter, isDeed, releasesOf, sameRest, withoutLastDeed } from '../script.js';
 import { Flicks } from './flicks.js';
+import { Grasped } from './grasped.js';
 
+/** @typedef {import('../canvas.js').Canvas} Canvas */
+/** @typedef {import('../engine/types.js').Fields} Fields */
 /** @typedef {import('../engine/types.js').Pair} Pair */
 /** @typedef {import('../engine/types.js').PokeKind} PokeKind */
 /** @typedef {import('../engine/types.js').Rest} Rest */
@@ -25,6 +28,7 @@ export class Hands {
   /** @type {Pending[]} */
   pending = [];
   #flicks = new Flicks();
+  #grasped = new Grasped();
 
   /** @param {Rest} rest as the sliders say @param {Rest} feltRest the engine's at first */
   constructor(rest, feltRest) {
@@ -47,7 +51,7 @@ export class Hands {
     const grip = this.held.get(pointer);
     if (!grip) return false;
     this.held.set(pointer, { ...grip, to });
-    const known = this.pending.findLast((event) => event.type !== 'rest' && event.pointer === pointer);
+    const known = this.pending.findLast((event) => 'pointer' in event && event.pointer === pointer);
     if (known?.type === 'drag') {
       Object.assign(known, { at: to });
       return false;
@@ -77,6 +81,12 @@ export class Hands {
     if (known) Object.assign(known, { stiffness, momentum });
     else this.pending.push({ type: 'rest', frame: 0, stiffness, momentum });
     return !known;
+  }
+
+  /** @param {Pair[]} path @param {number} radius @param {boolean} still */
+  brush(path, radius, still) {
+    this.pending.push({ type: 'brush', frame: 0, path, radius, still });
+    return true;
   }
 
   /** True where the engine moves by another law than the sliders say. */
@@ -112,8 +122,15 @@ export class Hands {
     return events;
   }
 
-  /** The engine has done these. @param {Pending[]} events @param {number} frame */
-  feel(events, frame) {
+  /** Where a held point really is, in pixels of the user's picture; null where nobody can tell. @param {number} pointer @param {Fields|null} fields @param {Canvas} canvas */
+  placeOf(pointer, fields, canvas) {
+    const grip = this.held.get(pointer);
+    return grip ? this.#grasped.place(pointer, grip.to, fields, canvas) : null;
+  }
+
+  /** The engine has done these. @param {Pending[]} events @param {number} frame @param {Fields|null} fields what was shown before @param {Canvas} canvas */
+  feel(events, frame, fields, canvas) {
+    this.#grasped.grab(events, fields, canvas);
     for (const event of events) {
       holdAfter(this.felt, event);
       if (event.type === 'poke' && event.kind === 'shift') this.#flicks.grab(event.pointer, frame);
@@ -135,13 +152,13 @@ export class Hands {
     this.held = new Map(held);
   }
 
-  get hasPoke() {
-    return this.pending.some(({ type }) => type === 'poke');
+  get hasDeed() {
+    return this.pending.some(isDeed);
   }
 
-  /** Forgets the last poke, which nobody has seen yet, and what its pointer did since. */
+  /** Forgets the last poke or stroke, which nobody has seen yet, and what its pointer did since. */
   takeBack() {
-    this.pending = withoutLastPoke(this.pending);
+    this.pending = withoutLastDeed(this.pending);
     this.#holdOnly(heldAfter(this.felt, this.pending));
   }
 

@@ -6,6 +6,8 @@
 const REFRESH_MS = 17;
 const EARLY_MS = 1; // a timer may be this much too soon
 
+export const AS_FAST_AS_POSSIBLE = Infinity; // steps a second
+
 export class Pace {
   /** @param {() => boolean} isWanted whether there is anything to do @param {() => void} ask for a step */
   constructor(isWanted, ask) {

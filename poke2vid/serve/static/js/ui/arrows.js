@@ -5,6 +5,8 @@
 
 export const COLOURS = ['#ff4f72', '#20c4a0', '#ffb02e', '#5a9dff', '#bf7bff'];
 const SHADOW = 'rgba(10,12,16,.5)';
+const SLACK = 10; // pixels between a finger and what it holds that are not worth showing
+const DASHES = [2, 9];
 
 /** One a finger. @param {number} pointer */
 export const colourOf = (pointer) => COLOURS[Math.abs(pointer) % COLOURS.length];
@@ -36,8 +38,35 @@ export function drawPoke(context, from, to, colour, pinned, unit = 1) {
     context.stroke();
   }
   drawDot(context, from, unit, [[8, SHADOW], [7, '#fff'], [4.5, colour]]);
-  if (pinned) drawDot(context, to, unit, [[11, SHADOW], [10, '#fff'], [8, colour], [3, '#fff']]);
+  if (pinned) drawDot(context, to, unit, pinOf(colour));
 }
+
+/**
+ * An arrow to where the grabbed point really is, and from there a dotted line to the finger that it cannot follow.
+ *
+ * @param {Context} context
+ * @param {Pair} from @param {Pair|null} reached null where nobody can tell @param {Pair} to @param {string} colour @param {boolean} pinned
+ */
+export function drawHold(context, from, reached, to, colour, pinned) {
+  const isBehind = reached !== null && Math.hypot(to[0] - reached[0], to[1] - reached[1]) > SLACK;
+  if (!isBehind) return drawPoke(context, from, to, colour, pinned);
+  context.lineCap = 'round';
+  context.setLineDash(DASHES);
+  for (const [stroke, width] of /** @type {[string, number][]} */ ([[SHADOW, 5.5], ['#fff', 3.5]])) {
+    context.strokeStyle = stroke;
+    context.lineWidth = width;
+    context.beginPath();
+    context.moveTo(...reached);
+    context.lineTo(...to);
+    context.stroke();
+  }
+  context.setLineDash([]);
+  drawPoke(context, from, reached, colour, false);
+  drawDot(context, to, 1, pinned ? pinOf(colour) : [[6, SHADOW], [5, '#fff']]);
+}
+
+/** Rings of a pin. @param {string} colour @returns {[number, string][]} */
+const pinOf = (colour) => [[11, SHADOW], [10, '#fff'], [8, colour], [3, '#fff']];
 
 /** @param {Context} context @param {Pair} at @param {number} unit @param {[number, string][]} rings from the outer one inwards */
 function drawDot(context, at, unit, rings) {

@@ -1,7 +1,7 @@
 /** The buttons, sliders and keys. */
 
 import { statsOf } from '../measures.js';
-import { AS_FAST_AS_POSSIBLE } from '../player.js';
+import { AS_FAST_AS_POSSIBLE } from '../player/pace.js';
 import { bindRest, showRest, tellNumber } from './feel.js';
 import { byId, keep, openDialog, read, say } from './pages.js';
 

@@ -1,6 +1,6 @@
 /** The picture under fingers and keys: what they do becomes pokes, and what is held is drawn over it. */
 
-import { colourOf, drawCross, drawPoke } from './arrows.js';
+import { colourOf, drawCross, drawHold, drawPoke } from './arrows.js';
 
 /** @typedef {import('../engine/types.js').Pair} Pair */
 /** @typedef {import('../player.js').Player} Player */
@@ -262,7 +262,9 @@ export class Stage {
     context.clearRect(0, 0, box.width, box.height);
     const scale = box.width / player.picture.width;
     for (const [pointer, { at, to }] of player.held) {
-      drawPoke(context, onScreen(at, scale), onScreen(to, scale), colourOf(pointer), player.pins.has(pointer));
+      const reached = player.placeOf(pointer);
+      const there = reached && onScreen(reached, scale);
+      drawHold(context, onScreen(at, scale), there, onScreen(to, scale), colourOf(pointer), player.pins.has(pointer));
     }
     for (const { pushes, at, to, pointer } of this.fingers.values()) {
       if (pushes) drawPoke(context, onScreen(at, scale), onScreen(to, scale), colourOf(pointer), false);

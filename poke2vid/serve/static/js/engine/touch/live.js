@@ -1,6 +1,7 @@
 /** The live state of one picture under a model that sees what it touches: what poke2vid/live/session.py does, step by step. */
 
 import { between, enlarged } from '../../fields.js';
+import { painted } from '../brush.js';
 import { applied } from '../pokes.js';
 import { pattern } from '../runtime.js';
 import { MAX_MARKS } from '../types.js';
@@ -27,6 +28,8 @@ import { advanced, causesOf, lawOf, still } from './swing.js';
  * All of a session that changes; nothing in it is ever written to, so that moments share what is the same in both.
  *
  * @typedef {object} Moment
+ * @property {Float32Array} mask o, as the encoder sees it until a brush changes it
+ * @property {Float32Array} layer opacity of the object's layer
  * @property {Motion} motion
  * @property {Touch} touch
  * @property {ReadonlyMap<string, Touched>} touched by where in x_0; each is encoded once for as long as it is held
@@ -41,9 +44,10 @@ export class TouchState {
     this.encoder = encoder;
     this.seen = seen;
     this.x0 = x0;
-    this.layer = seen.mask.map(opacity);
     /** @type {Moment} */
     this.now = {
+      mask: seen.mask,
+      layer: seen.mask.map(opacity),
       motion: still(),
       touch: { held: new Map(), impulses: [], rest: { ...encoder.model.default_rest, anchored: true } },
       touched: new Map(),
@@ -66,24 +70,25 @@ export class TouchState {
     return new TouchState(encoder, await encoder.see(x0), x0);
   }
 
-  /** Extent of the object's layer in x_0, `r r` in 0 ... 1; the same for all frames. */
+  /** Extent of the object's layer in x_0, `r r` in 0 ... 1. */
   get mask() {
-    return enlarged(this.seen.mask, 1, SIDE, this.encoder.resolution).map(opacity);
+    return enlarged(this.now.mask, 1, SIDE, this.encoder.resolution).map(opacity);
   }
 
   /** Does the actions, then one step; all of them or, if one cannot be done, nothing. @param {Action[]} actions */
   async step(actions) {
     const began = performance.now();
-    const before = this.now;
+    const before = this.#brushed(actions);
     const origin = (/** @type {Pair} */ at) => this.#origin(at, before.fields);
     const touch = actions.reduce((t, action) => applied(t, action, this.encoder.model, origin), before.touch);
     const changed = before.drive === undefined || actions.some(({ type }) => type !== 'rest');
-    const { touched, drive } = changed ? await this.#felt(touch) : before;
+    const { touched, drive } = changed ? await this.#felt(touch, before) : before;
     const maps = drive?.touched ? drive.maps : before.motion.maps;
     const motion = advanced(before.motion, drive ?? null, this.#lawOf(maps, touch.rest));
     const time = before.time + 1;
-    const flow = this.#flowOf(motion);
+    const flow = this.#flowOf(motion, before.layer);
     this.now = {
+      ...before,
       motion,
       touch: touch.impulses.length ? { ...touch, impulses: [] } : touch,
       touched,
@@ -117,24 +122,41 @@ export class TouchState {
     forget(this.seen);
   }
 
-  /** Output of the encoder for a point of x_0. @param {Pair} at in pixels of the model @returns {Promise<Touched>} */
-  async touchAt(at) {
+  /** This moment after the strokes among some actions; it is not changed. @param {Action[]} actions @returns {Moment} */
+  #brushed(actions) {
+    const scale = SIDE / this.encoder.resolution;
+    const mask = actions.reduce((moves, action) => {
+      if (action.type !== 'brush') return moves;
+      const path = action.path.map((at) => toField(at, this.encoder.resolution));
+      return painted(moves, SIDE, { path, radius: scale * action.radius, still: action.still });
+    }, this.now.mask);
+    if (mask === this.now.mask) return this.now;
+    return { ...this.now, mask, layer: mask.map(opacity), touched: new Map(), drive: undefined };
+  }
+
+  /**
+   * Output of the encoder for a point of x_0.
+   *
+   * @param {Pair} at in pixels of the model @param {Float32Array} [mask] o
+   * @returns {Promise<Touched>}
+   */
+  async touchAt(at, mask = this.now.mask) {
     const place = toField(at, this.encoder.resolution);
-    return touchedOf(await this.encoder.touch(this.seen, place), place, this.seen.mask);
+    return touchedOf(await this.encoder.touch(this.seen, place), place, mask);
   }
 
   /**
    * Drive of all touches together, and the touches; those of before are known.
    *
-   * @param {Touch} touch
+   * @param {Touch} touch @param {Moment} before
    * @returns {Promise<{touched: ReadonlyMap<string, Touched>, drive: Drive|null}>}
    */
-  async #felt({ held, impulses }) {
+  async #felt({ held, impulses }, { mask, touched: known }) {
     /** @type {Map<string, Touched>} */
     const touched = new Map();
     const feel = async (/** @type {Poke} */ { origin }, /** @type {Pair} */ shift) => {
       const place = origin.join(' ');
-      const found = touched.get(place) ?? this.now.touched.get(place) ?? (await this.touchAt(origin));
+      const found = touched.get(place) ?? known.get(place) ?? (await this.touchAt(origin, mask));
       touched.set(place, found);
       const scale = SIDE / this.encoder.resolution;
       return /** @type {Felt} */ ({ touched: found, shift: [scale * shift[0], scale * shift[1]] });
@@ -142,7 +164,7 @@ export class TouchState {
     const [shifts, thrown] = /** @type {Felt[][]} */ ([[], []]);
     for (const poke of held.values()) shifts.push(await feel(poke, fromRest(poke)));
     for (const poke of impulses) thrown.push(await feel(poke, poke.shift));
-    return { touched, drive: touched.size ? driveOf(shifts, thrown, this.seen.mask) : null };
+    return { touched, drive: touched.size ? driveOf(shifts, thrown, mask) : null };
   }
 
   /**
@@ -176,10 +198,10 @@ export class TouchState {
     return /** @type {Law} */ (this.known.law);
   }
 
-  /** The backward flow at the model's size, in its pixels. @param {Motion} motion */
-  #flowOf({ u }) {
+  /** The backward flow at the model's size, in its pixels. @param {Motion} motion @param {Float32Array} layer */
+  #flowOf({ u }, layer) {
     const r = this.encoder.resolution;
-    return enlarged(backward(u, this.layer), 2, SIDE, r, r / SIDE);
+    return enlarged(backward(u, layer), 2, SIDE, r, r / SIDE);
   }
 }
 

@@ -23,7 +23,7 @@ export async function heat(state, at, inTurn, onProgress) {
   const r = state.encoder.resolution;
   if (!holds) return new Float32Array(r * r);
   const along = enlarged(cellsOf(influence, SWING, 1).map(sigmoid), 1, SWING_SIDE, SIDE);
-  const parts = along.map((share, i) => share * gate(state.seen.mask[i]));
+  const parts = along.map((share, i) => share * gate(state.now.mask[i]));
   const most = Math.max(SURE, parts.reduce((a, b) => Math.max(a, b), 0));
   return enlarged(parts, 1, SIDE, r, 1 / most);
 }

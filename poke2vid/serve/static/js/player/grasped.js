@@ -1,0 +1,53 @@
+/** Places of grabbed points: where the object has really gone with them, which may be less far than a finger. */
+
+import { between } from '../fields.js';
+
+/** @typedef {import('../canvas.js').Canvas} Canvas */
+/** @typedef {import('../engine/types.js').Fields} Fields */
+/** @typedef {import('../engine/types.js').Pair} Pair */
+/** @typedef {import('../script.js').ScriptEvent} ScriptEvent */
+
+const ROUNDS = 12; // of the fixed-point iteration that turns a backward flow into a forward one
+const SURE = 1; // model pixels by which a place found may miss
+
+export class Grasped {
+  /** @type {Map<number, Pair>} by pointer, the grabbed point of x_0 in model pixels */
+  #origins = new Map();
+
+  /** Remembers what pokes grab. @param {ScriptEvent[]} events @param {Fields|null} fields what is shown @param {Canvas} canvas */
+  grab(events, fields, canvas) {
+    for (const event of events) {
+      if (event.type !== 'poke' || event.kind !== 'shift') continue;
+      const { at } = canvas.modelled(event.at);
+      const [dx, dy] = flowAt(fields, canvas.resolution, at);
+      this.#origins.set(event.pointer, [at[0] + dx, at[1] + dy]);
+    }
+  }
+
+  /**
+   * Where a held point is now, in pixels of the user's picture; null where no flow tells.
+   *
+   * @param {number} pointer @param {Pair} to where its finger is @param {Fields|null} fields @param {Canvas} canvas
+   * @returns {Pair|null}
+   */
+  place(pointer, to, fields, canvas) {
+    const origin = this.#origins.get(pointer);
+    if (!origin || !fields?.flow) return null;
+    for (const start of [canvas.target(to), origin]) {
+      let at = start;
+      for (let round = 0; round < ROUNDS; round++) {
+        const [dx, dy] = flowAt(fields, canvas.resolution, at);
+        at = [origin[0] - dx, origin[1] - dy];
+      }
+      const [dx, dy] = flowAt(fields, canvas.resolution, at);
+      if (Math.hypot(at[0] + dx - origin[0], at[1] + dy - origin[1]) < SURE) return canvas.original(at);
+    }
+    return null;
+  }
+}
+
+/** @param {Fields|null} fields @param {number} r @param {Pair} at @returns {Pair} */
+function flowAt(fields, r, at) {
+  const flow = fields?.flow;
+  return flow ? [between(flow, 0, r, ...at), between(flow, r * r, r, ...at)] : [0, 0];
+}

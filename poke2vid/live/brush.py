@@ -65,7 +65,7 @@ def coverage(stroke: Stroke, to_grid: Affine, like: Float[Tensor, "*b h w"]) -> 
 
 
 def painted(mask: Float[Tensor, "b 1 h w"], stroke: Stroke, to_grid: Affine) -> Float[Tensor, "b 1 h w"]:
-    """What moves, 0 ... 1, after one stroke more: 0 where it keeps still, 1 where it lets move."""
+    """Map of what moves, 0 ... 1, after one stroke more: 0 where it keeps still, 1 where it lets move."""
     return torch.lerp(mask, torch.full_like(mask, float(not stroke.still)), coverage(stroke, to_grid, mask))
 
 

@@ -7,10 +7,14 @@ add up, so with several touches a small system is solved for the forces under wh
 with p = 0 pins its point.
 """
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
+
+from poke2vid.types import Pair
 
 BASIS = 7  # psi: p_x, p_y, |p|, and |p| times cos 2a, sin 2a, cos 3a, sin 3a for p's angle a
 RIDGE = (
@@ -21,6 +25,21 @@ ROUNDS = 4  # of Newton's method with the linear part's inverse, for the nonline
 LARGEST = (
     4.0  # limit of a force, in lengths of the longest p; bounds how far two conflicting touches of one spot tear it
 )
+EASY, FARTHEST = 0.18, 0.3  # of the frame's side: as far as training pulls, and how far a pull of any length gets
+
+
+def within_reach(p: Pair, side: int) -> Pair:
+    """p as far as an object follows (docs/decisions/028): up to EASY as it is, beyond it less and less, never to FARTHEST.
+
+    Args:
+        p, side: in the same pixels.
+    """
+    length = math.hypot(*p) / side
+    if length <= EASY:
+        return p
+    room = FARTHEST - EASY
+    scale = (EASY + room * (1 - math.exp((EASY - length) / room))) / length
+    return scale * p[0], scale * p[1]
 
 
 def basis(p: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b k"]:

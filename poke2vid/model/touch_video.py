@@ -23,7 +23,7 @@ from poke2vid import geometry
 from poke2vid.geometry import Affine
 from poke2vid.model import mirror
 from poke2vid.model.carry import backward, composed, layers
-from poke2vid.model.response import BASIS, gate, respond
+from poke2vid.model.response import BASIS, gate, respond, within_reach
 from poke2vid.model.swing import (
     DAMPING,
     HERTZ,
@@ -184,6 +184,10 @@ class TouchDynamics(abc.ABC):
 
         With several touches, each one's maps of time are weighted by how much it moves a place.
         """
+        pokes = [
+            replace(poke, shift=within_reach(poke.shift, self.resolution)) if poke.kind == "shift" else poke
+            for poke in pokes
+        ]
         mask = state.context[1]
         shifts, moved = self._response(mask, pokes, influences, "shift")
         throws, thrown = self._response(mask, pokes, influences, "impulse")

@@ -17,6 +17,7 @@ from PIL import Image
 
 import poke2vid
 from poke2vid.export.site import Files, content
+from poke2vid.live.brush import Stroke
 from poke2vid.live.session import Session
 from poke2vid.serve.files import TYPES
 from poke2vid.types import Frame, Rest
@@ -130,6 +131,8 @@ def played(session: Session, script: list[list[dict[str, Any]]]) -> list[Frame]:
                     session.release(pointers.pop(action["pointer"]))
                 case "rest":
                     session.rest = Rest(action["stiffness"], action["momentum"], action.get("anchored", True))
+                case "brush":
+                    session.brush(Stroke(tuple(action["path"]), action["radius"], action["still"]))
         frames.append(session.advance())
     return frames
 

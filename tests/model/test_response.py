@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from poke2vid.model.response import BASIS, CELL, basis, coupling, displacement, forces, respond
+from poke2vid.model.response import BASIS, CELL, basis, coupling, displacement, forces, respond, within_reach
 from poke2vid.model.swing import SWING
 from poke2vid.model.touch_encoder import FIELD_SIDE, TouchConfig, TouchEncoder, place_maps
 from poke2vid.types import InputError
@@ -49,6 +50,14 @@ def test_twice_the_poke_moves_everything_twice_as_far_and_none_moves_nothing(gai
     once = respond(drawn(pulls=1), mask, at, p, given(1))
     more = respond(drawn(pulls=1), mask, at, gain * p, given(1))
     assert torch.allclose(more, gain * once, atol=1e-4)
+
+
+def test_a_pull_gets_as_far_as_those_of_the_training_and_a_longer_one_less_than_it_asks_for() -> None:
+    assert within_reach((6.0, -8.0), 64) == (6.0, -8.0)
+    lengths = [np.hypot(*within_reach((0.6 * r, 0.8 * r), 64)) / 64 for r in range(1, 400)]
+    assert np.diff(lengths).min() > -1e-12 and lengths[-1] == pytest.approx(0.3)
+    x, y = within_reach((-300.0, 400.0), 128)
+    assert y / x == pytest.approx(-4 / 3)
 
 
 def test_the_basis_tells_a_pull_from_a_push_and_its_first_two_functions_are_the_shift() -> None:

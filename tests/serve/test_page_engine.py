@@ -108,6 +108,10 @@ SCRIPT[6] = [
     {"type": "poke", "pointer": 4, "at": (510.4, 299), "shift": (25, 0), "kind": "impulse"},
 ]
 SCRIPT[9] = [{"type": "poke", "pointer": 3, "at": (300, 200), "shift": (0, 44), "kind": "shift"}]  # the finger anew
+SCRIPT[12] = [
+    {"type": "brush", "path": [(80, 30), (190.5, 150), (70, 210)], "radius": 37, "still": True},
+    {"type": "brush", "path": [(120, 90)], "radius": 20, "still": False},
+]
 SCRIPT[13] = [{"type": "release", "pointer": 3}, {"type": "rest", "stiffness": 0.2, "momentum": 0.9}]
 SCRIPT[16] = [{"type": "release", "pointer": 9}]
 SCRIPT[21] = [{"type": "rest", "stiffness": 0.0, "momentum": 0.0, "anchored": False}]

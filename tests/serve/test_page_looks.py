@@ -1,9 +1,15 @@
 """What a visitor sees: the first seconds, words instead of numbers, and no line that is cut off at any width."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from browser import opened, wait_for
+from page_actions import GRABBED, HEIGHT, PULL, WIDTH, downloaded, drag, open_picture, shown, wait_for_frames
+from PIL import Image
+
+from poke2vid.media.pictures import read_picture
 
 pytestmark = pytest.mark.slow
 
@@ -89,3 +95,30 @@ def test_words_come_first_and_numbers_where_they_are_asked_for(page: Any) -> Non
     page.click("#help")
     assert "Single-key shortcuts" in page.inner_text("#help-dialog")
     page.keyboard.press("Escape")
+
+
+def test_a_transparent_picture_lies_on_the_page_s_ground_in_light_and_dark_and_is_saved_on_white(
+    page: Any, balls: Path, tmp_path: Path
+) -> None:
+    pixels = np.dstack([read_picture(balls), np.zeros((HEIGHT, WIDTH), np.uint8)])
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    pixels[..., 3][np.hypot(x - 0.3 * WIDTH, y - 0.46 * HEIGHT) < 70] = 255
+    path = tmp_path / "cutout.png"
+    Image.fromarray(pixels).save(path)
+    open_picture(page, path)
+    grounds = []
+    for _ in range(2):
+        ground = page.evaluate("getComputedStyle(document.getElementById('stage')).backgroundColor.match(/\\d+/g)")
+        grounds.append(ground)
+        picture = shown(page)
+        np.testing.assert_allclose(picture[5, 5], [int(level) for level in ground], atol=1)
+        np.testing.assert_allclose(picture[147, 144], pixels[147, 144, :3], atol=1)
+        drag(page, GRABBED, PULL, let_go=True)
+        wait_for_frames(page, 3)
+        assert np.abs(shown(page) - picture).mean() > 0.2
+        page.click("#reset")
+        wait_for(page, "poke2vid.player.time === 0 && !poke2vid.player.inFlight")
+        page.click("#theme")
+    assert grounds[0] != grounds[1]
+    saved = np.asarray(Image.open(downloaded(page, "png")).convert("RGB"))
+    np.testing.assert_array_equal(saved[5, 5], (255, 255, 255))

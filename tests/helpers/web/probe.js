@@ -81,6 +81,7 @@ export const reopen = () => engine.open(canvas.x0);
 function modelled(actions) {
   return actions.map((action) => {
     if (action.type === 'poke') return { ...action, ...canvas.modelled(action.at, action.shift) };
+    if (action.type === 'brush') return { ...action, ...canvas.strokeOf(action) };
     return action.type === 'drag' ? { ...action, to: canvas.target(action.to) } : action;
   });
 }

@@ -15,12 +15,14 @@ import { resize } from './resize.js';
  * @property {number} width of the user's picture, in pixels, turned as it is meant to be seen
  * @property {number} height
  * @property {HTMLCanvasElement} source its pixels on white; smaller than the picture where that is huge
+ * @property {HTMLCanvasElement|null} cutout its pixels as they are, where some are transparent; else null
  * @property {Blob|null} file that it was read from
  */
 
 const MAX_PIXELS = 64 * 2 ** 20; // of a picture, as in Python
 const MAX_SOURCE_PIXELS = 16 * 2 ** 20; // of what is drawn: some phones have no larger canvas
 const MAX_SOURCE_SIDE = 4096; // of a picture that has more pixels than that
+const THUMBNAIL = 64; // in which transparent parts are looked for
 const MAX_SHOWN_SIDE = 512; // of what the model's view is made from
 
 /**
@@ -74,15 +76,33 @@ export async function pictureOf(image, width, height, name = 'The picture') {
   }
   const huge = width * height > MAX_SOURCE_PIXELS;
   const scale = huge ? Math.min(1, MAX_SOURCE_SIDE / Math.max(width, height)) : 1;
-  const source = document.createElement('canvas');
-  source.width = Math.max(1, Math.round(width * scale));
-  source.height = Math.max(1, Math.round(height * scale));
-  const context = /** @type {CanvasRenderingContext2D} */ (source.getContext('2d', { willReadFrequently: true }));
-  context.fillStyle = 'white';
-  context.fillRect(0, 0, source.width, source.height);
+  const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+  const source = laidOn('white', image, size);
+  return { name, width, height, source, cutout: isTransparent(image) ? laidOn(null, image, size) : null, file: null };
+}
+
+/**
+ * A picture on a ground, where it is transparent; null leaves it so.
+ *
+ * @param {string|null} ground @param {CanvasImageSource} image @param {{width: number, height: number}} size
+ */
+export function laidOn(ground, image, { width, height }) {
+  const canvas = Object.assign(document.createElement('canvas'), { width, height });
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
+  if (ground) {
+    context.fillStyle = ground;
+    context.fillRect(0, 0, width, height);
+  }
   context.imageSmoothingQuality = 'high';
-  context.drawImage(image, 0, 0, source.width, source.height);
-  return { name, width, height, source, file: null };
+  context.drawImage(image, 0, 0, width, height);
+  return canvas;
+}
+
+/** True where a part of some size lets the ground through. @param {CanvasImageSource} image */
+function isTransparent(image) {
+  const [width, height] = [THUMBNAIL, THUMBNAIL];
+  const small = /** @type {CanvasRenderingContext2D} */ (laidOn(null, image, { width, height }).getContext('2d'));
+  return small.getImageData(0, 0, width, height).data.some((level, i) => i % 4 === 3 && level < 250);
 }
 
 /**

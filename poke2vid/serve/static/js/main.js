@@ -6,8 +6,9 @@ import { statsOf } from './measures.js';
 import { registerOffline } from './offline.js';
 import { parseScript } from './parse.js';
 import { Player } from './player.js';
+import { grounded } from './player/view.js';
 import { nextPointerOf } from './script.js';
-import { bindControls, chosenRate, setAwake, show, showStats } from './ui/controls.js';
+import { bindControls, chosenRate, endBrush, setAwake, show, showStats } from './ui/controls.js';
 import { Demo } from './ui/demo.js';
 import { Heating } from './ui/heating.js';
 import { bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading } from './ui/intake.js';
@@ -212,6 +213,7 @@ async function openPicture(picture, from = null) {
   element.id = 'picture';
   element.dataset.testid = 'picture';
   const before = left ?? leftBehind();
+  endBrush(stage);
   if (player) await player.open(picture, element);
   else preview(picture, element);
   heating.end();
@@ -235,7 +237,8 @@ async function openPicture(picture, from = null) {
 }
 
 /** @param {Picture} picture @param {HTMLCanvasElement} element */
-function preview({ source }, element) {
+function preview(picture, element) {
+  const source = grounded(picture);
   element.width = source.width;
   element.height = source.height;
   element.getContext('2d')?.drawImage(source, 0, 0);
@@ -284,6 +287,7 @@ async function playScript(text) {
 /** @param {Script} script of the picture that is there */
 async function play(script) {
   endHint();
+  endBrush(stage);
   heating.end();
   if (!(await player?.replay(script))) return;
   endError();
@@ -325,14 +329,20 @@ async function startOver() {
 // Wiring
 
 function bind() {
-  themes();
+  themes(() => {
+    player?.view?.reground();
+    player?.draw();
+  });
   closeOnBackdrop();
   bindControls(() => player, stage, {
     open: () => byId('file').click(),
     save: () => openSave(player),
     undo,
     reset: () => void startOver(),
-    heat: () => heating.toggle(),
+    heat: () => {
+      endBrush(stage);
+      heating.toggle();
+    },
     endHeat: () => heating.end(),
   });
   bindSaving(() => ({ baseUrl: BASE, prefer }));

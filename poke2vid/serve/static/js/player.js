@@ -75,7 +75,6 @@ export class Player {
   get held() { return this.hands.held; }
   get felt() { return this.hands.felt; }
   get pins() { return this.hands.pins; }
-  get pending() { return this.hands.pending; }
   get rest() { return this.hands.rest; }
   get time() { return this.#timeline.time; }
   get replayed() { return this.#timeline.replayed; }
@@ -84,7 +83,7 @@ export class Player {
   get inFlight() { return this.#turns.inFlight; }
   get canUndo() { return this.#history.moments.length > 0 || this.hands.hasDeed || this.#past !== null; }
 
-  /** Where a held point really is, in pixels of the user's picture; null where nobody can tell. @param {number} pointer @returns {Pair|null} */
+  /** Place where a held point really is, in pixels of the user's picture; null where nobody can tell. @param {number} pointer @returns {Pair|null} */
   placeOf(pointer) {
     return this.canvas && this.hands.placeOf(pointer, this.fields, this.canvas);
   }
@@ -150,8 +149,13 @@ export class Player {
     this.engine.close();
   }
 
-  draw() {
-    this.view?.draw(this.paints ? null : this.fields, this.paints ? this.engine.mask : this.heatMap);
+  draw() { this.view?.draw(this.paints ? null : this.fields, this.paints ? this.engine.mask : this.heatMap); }
+
+  /** Shows the picture at rest and what may move, for a brush; or what moves, again. @param {boolean} paints */
+  show(paints) {
+    this.paints = paints;
+    this.draw();
+    this.onChange();
   }
 
   /** Shows the map of what moves together with a point; null takes it away. @param {Float32Array|null} map */
@@ -179,9 +183,7 @@ export class Player {
   }
 
   /** @param {number} pointer @param {Pair} to @param {number} [since] */
-  drag(pointer, to, since = performance.now()) {
-    this.#did(this.hands.drag(pointer, to, this.#stamp(since)));
-  }
+  drag(pointer, to, since = performance.now()) { this.#did(this.hands.drag(pointer, to, this.#stamp(since))); }
 
   /** By a finger that has dragged it: at once, or when a flick has had its time. @param {number} pointer */
   letGo(pointer) {
@@ -189,9 +191,7 @@ export class Player {
   }
 
   /** @param {number} pointer */
-  release(pointer) {
-    this.#did(this.hands.release(pointer));
-  }
+  release(pointer) { this.#did(this.hands.release(pointer)); }
 
   /** From now on it holds without a finger. @param {number} pointer */
   pin(pointer) {
@@ -210,9 +210,7 @@ export class Player {
   }
 
   /** A time stamp, where it will measure latency; a pause is none. @param {number} since */
-  #stamp(since) {
-    return this.playing ? since : undefined;
-  }
+  #stamp(since) { return this.playing ? since : undefined; }
 
   /** @param {boolean} isNew an event waits that did not before */
   #did(isNew) {

@@ -180,7 +180,7 @@ export function download(blob, name) {
  */
 export async function frameOf({ compositor, picture, canvas, fields, heatMap }) {
   if (!compositor || !picture || !canvas) throw new Error('There is no picture yet; open one first.');
-  if (compositor.width >= picture.source.width) {
+  if (compositor.width >= picture.source.width && !picture.cutout) { // the page's ground is not saved
     compositor.draw(fields, { heat: heatMap });
     return compositor.toBlob('image/png');
   }

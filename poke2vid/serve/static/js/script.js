@@ -57,7 +57,7 @@ export const releasesOf = (pointers) => pointers.map((pointer) => ({ type: 'rele
 /** @typedef {import('./engine/types.js').Rest} Rest @param {Rest} a @param {Rest} b */
 export const sameRest = (a, b) => a.stiffness === b.stiffness && a.momentum === b.momentum;
 
-/** What undo takes back, with what follows from it. @param {ScriptEvent} event */
+/** True of what undo takes back, with what follows from it. @param {ScriptEvent} event */
 export const isDeed = ({ type }) => type === 'poke' || type === 'brush';
 
 /** All but the last poke and what its pointer did since, or but the last stroke. @template {ScriptEvent} T @param {T[]} events @returns {T[]} */

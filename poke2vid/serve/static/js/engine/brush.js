@@ -17,7 +17,7 @@ export function checkStroke({ path, radius }, { max_shift: limit }) {
 }
 
 /**
- * What moves, 0 ... 1, after one stroke more: 0 where it keeps still, 1 where it lets move; the rim is a pixel wide.
+ * Map of what moves, 0 ... 1, after one stroke more: 0 where it keeps still, 1 where it lets move; the rim is a pixel wide.
  *
  * @param {Float32Array} moves `side side` @param {number} side @param {Stroke} stroke
  * @returns {Float32Array}

@@ -108,7 +108,7 @@ export class LiveState {
     return copied(this.now.fields);
   }
 
-  /** What moves after the strokes among some actions. @param {Action[]} actions */
+  /** Map of what moves after the strokes among some actions. @param {Action[]} actions */
   #brushed(actions) {
     const r = this.graphs.resolution;
     let { moves } = this.now;

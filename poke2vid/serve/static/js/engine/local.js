@@ -26,7 +26,6 @@ export class LocalEngine {
     this.info = info;
     /** @type {Float32Array|null} */
     this.mask = null;
-    this.brushed = false; // since the picture was opened
     this.lastId = 0;
     /** @type {Map<number, Asked>} */
     this.waiting = new Map();
@@ -64,19 +63,12 @@ export class LocalEngine {
   async open(x0) {
     const copy = x0.slice(); // the caller's own stays usable
     this.mask = await this.#ask('open', { x0: copy }, undefined, [copy.buffer]);
-    this.brushed = false;
-  }
-
-  /** Learns what may move after strokes, or without them. */
-  async #look() {
-    this.mask = await this.#ask('look');
-    this.brushed = true;
   }
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
   async step(actions) {
     const fields = await this.#ask('step', { actions });
-    if (actions.some(({ type }) => type === 'brush')) await this.#look();
+    if (actions.some(({ type }) => type === 'brush')) this.mask = fields.mask;
     return { ...fields, mask: this.mask };
   }
 
@@ -87,8 +79,8 @@ export class LocalEngine {
 
   /** @param {number} mark @returns {Promise<Fields|null>} */
   async restore(mark) {
-    const fields = await this.#ask('restore', { mark });
-    if (this.brushed) await this.#look();
+    const { fields, mask } = await this.#ask('restore', { mark });
+    this.mask = mask;
     return fields && { ...fields, mask: this.mask };
   }
 

@@ -78,8 +78,12 @@ export class RemoteEngine {
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
   async step(actions) {
-    const fields = await this.#ask({ type: 'step', actions });
-    if (actions.some(({ type }) => type === 'brush')) await this.#look();
+    const asked = this.#ask({ type: 'step', actions });
+    const paints = actions.some(({ type }) => type === 'brush');
+    this.brushed ||= paints;
+    const looked = paints ? this.#look() : null; // asked before any later step
+    const fields = await asked;
+    await looked;
     return { ...fields, mask: this.mask };
   }
 
@@ -87,7 +91,6 @@ export class RemoteEngine {
   async #look() {
     const { mask } = await this.#ask({ type: 'look' });
     this.mask = mask ? halvesOf(mask) : null;
-    this.brushed = true;
   }
 
   /** @returns {Promise<number>} */

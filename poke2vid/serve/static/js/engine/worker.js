@@ -65,10 +65,13 @@ const operations = {
       return next.mask;
     }),
 
-  step: ({ actions }) => inTurn(() => opened().step(actions)),
+  step: ({ actions }) =>
+    inTurn(async () => {
+      const fields = await opened().step(actions);
+      return actions.some((/** @type {any} */ { type }) => type === 'brush') ? { ...fields, mask: opened().mask } : fields;
+    }),
   mark: () => inTurn(() => opened().mark()),
-  look: () => inTurn(() => opened().mask),
-  restore: ({ mark }) => inTurn(() => opened().restore(mark)),
+  restore: ({ mark }) => inTurn(() => ({ fields: opened().restore(mark), mask: opened().mask })),
 
   heat: async ({ id, at }) => {
     const asked = await inTurn(opened);

@@ -18,14 +18,12 @@ export class Grasped {
   grab(events, fields, canvas) {
     for (const event of events) {
       if (event.type !== 'poke' || event.kind !== 'shift') continue;
-      const { at } = canvas.modelled(event.at);
-      const [dx, dy] = flowAt(fields, canvas.resolution, at);
-      this.#origins.set(event.pointer, [at[0] + dx, at[1] + dy]);
+      this.#origins.set(event.pointer, originOf(event.at, fields, canvas));
     }
   }
 
   /**
-   * Where a held point is now, in pixels of the user's picture; null where no flow tells.
+   * Place of a held point now, in pixels of the user's picture; null where no flow tells.
    *
    * @param {number} pointer @param {Pair} to where its finger is @param {Fields|null} fields @param {Canvas} canvas
    * @returns {Pair|null}
@@ -44,6 +42,13 @@ export class Grasped {
     }
     return null;
   }
+}
+
+/** Point of x_0, in model pixels, that shows at a place. @param {Pair} place in pixels of the user's picture @param {Fields|null} fields @param {Canvas} canvas @returns {Pair} */
+export function originOf(place, fields, canvas) {
+  const { at } = canvas.modelled(place);
+  const [dx, dy] = flowAt(fields, canvas.resolution, at);
+  return [at[0] + dx, at[1] + dy];
 }
 
 /** @param {Fields|null} fields @param {number} r @param {Pair} at @returns {Pair} */

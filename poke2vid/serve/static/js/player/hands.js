@@ -122,7 +122,7 @@ export class Hands {
     return events;
   }
 
-  /** Where a held point really is, in pixels of the user's picture; null where nobody can tell. @param {number} pointer @param {Fields|null} fields @param {Canvas} canvas */
+  /** Place where a held point really is, in pixels of the user's picture; null where nobody can tell. @param {number} pointer @param {Fields|null} fields @param {Canvas} canvas */
   placeOf(pointer, fields, canvas) {
     const grip = this.held.get(pointer);
     return grip ? this.#grasped.place(pointer, grip.to, fields, canvas) : null;

@@ -1,6 +1,6 @@
 /** A picture on its canvas element: how it is laid out for the model, and what draws it. */
 
-import { Canvas } from '../canvas.js';
+import { Canvas, laidOn } from '../canvas.js';
 import { createCompositor } from '../compositor.js';
 
 /** @typedef {import('../canvas.js').Picture} Picture */
@@ -10,9 +10,22 @@ export class View {
   /** @param {Picture} picture @param {HTMLCanvasElement} element @param {number} resolution of the model */
   constructor(picture, element, resolution) {
     this.picture = picture;
+    this.element = element;
     this.canvas = new Canvas(picture, resolution);
+    this.compositor = this.#composed();
+  }
+
+  #composed() {
     const prefer = new URLSearchParams(location.search).get('compositor') === 'plain' ? 'plain' : 'webgl';
-    this.compositor = createCompositor(element, picture, this.canvas, { prefer });
+    const shown = { ...this.picture, source: grounded(this.picture) };
+    return createCompositor(this.element, shown, this.canvas, { prefer });
+  }
+
+  /** Lays a transparent picture on the page's ground, which has changed. */
+  reground() {
+    if (!this.picture.cutout) return;
+    this.compositor.close();
+    this.compositor = this.#composed();
   }
 
   /** @param {Fields|null} fields null for the picture at rest @param {Float32Array|null} heat */
@@ -23,4 +36,11 @@ export class View {
   close() {
     this.compositor.close();
   }
+}
+
+/** Pixels of a picture as the page shows them: on its own ground, dark or light, where they are transparent. @param {Picture} picture */
+export function grounded({ source, cutout }) {
+  if (!cutout) return source;
+  const ground = getComputedStyle(/** @type {HTMLElement} */ (document.getElementById('stage'))).backgroundColor;
+  return laidOn(ground, cutout, cutout);
 }

@@ -78,6 +78,11 @@ function drawDot(context, at, unit, rings) {
   }
 }
 
+/** The point whose heat is shown. @param {Context} context @param {Pair} at */
+export function drawMark(context, at) {
+  drawDot(context, at, 1, [[9, SHADOW], [8, '#fff'], [5, '#101216']]);
+}
+
 /** Place that keys would grab. @param {Context} context @param {Pair} at */
 export function drawCross(context, [x, y]) {
   context.lineCap = 'round';

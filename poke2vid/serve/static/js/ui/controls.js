@@ -10,8 +10,8 @@ import { byId, keep, openDialog, read, say } from './pages.js';
 /** @typedef {import('./stage.js').Stage} Stage */
 /** @typedef {{open: () => void, save: () => void, undo: () => void, reset: () => void, heat: () => void, endHeat: () => boolean}} Deeds */
 
-const NEED_PICTURE = ['reset', 'play', 'step', 'heat', 'record', 'share', 'swing', 'stiffness'];
-const MODES = /** @type {const} */ (['pull', 'pin', 'push']);
+const NEED_PICTURE = ['mode-brush', 'reset', 'play', 'step', 'heat', 'record', 'share', 'swing', 'stiffness'];
+const MODES = /** @type {const} */ (['pull', 'pin', 'push', 'brush']);
 const FASTEST = 65; // the slider's end: as fast as possible
 const CLOCK_MS = 200;
 
@@ -39,6 +39,7 @@ export function bindControls(player, stage, deeds) {
   byId('single-keys').checked = read('single-keys') !== 'off';
   byId('single-keys').addEventListener('change', () => keep('single-keys', byId('single-keys').checked ? 'on' : 'off'));
   document.addEventListener('keydown', (event) => onKey(event, player, stage, deeds));
+  document.addEventListener('keyup', (event) => event.key.toLowerCase() === 'b' && stage.comparing.hold(false));
   setInterval(() => showClock(player()), CLOCK_MS);
 }
 
@@ -57,9 +58,15 @@ function bindModes(stage) {
   setMode(stage, 'pull');
 }
 
+/** Lays the brush down, so that what moves is seen. @param {Stage} stage */
+export function endBrush(stage) {
+  if (stage.mode === 'brush') setMode(stage, byId('mode-pull').disabled ? 'push' : 'pull');
+}
+
 /** @param {Stage} stage @param {Mode} mode */
 function setMode(stage, mode) {
   stage.mode = mode;
+  stage.brushing.take(mode === 'brush');
   for (const other of MODES) {
     byId(`mode-${other}`).setAttribute('aria-checked', String(other === mode));
     byId(`mode-${other}`).tabIndex = other === mode ? 0 : -1;
@@ -156,7 +163,8 @@ export function show(player, stage) {
   setAwake(player.picture !== null);
   byId('undo').disabled = !player.canUndo;
   byId('heat').setAttribute('aria-pressed', String(stage.choosesHeat || heatMap !== null));
-  byId('legend').hidden = heatMap === null;
+  showLegend(player);
+  byId('compare').hidden = player.fields === null || player.paints;
   byId('pins').hidden = pins.size === 0;
   byId('pins-text').textContent = pins.size === 1 ? '1 pin holds' : `${pins.size} pins hold`;
   byId('replaying').hidden = replayed === null || !byId('hint').hidden; // the hint goes with what plays by itself
@@ -167,8 +175,16 @@ export function show(player, stage) {
   showFeelReset();
   const impulses = engine.info.pokeKind === 'impulse';
   for (const mode of /** @type {const} */ (['pull', 'pin'])) byId(`mode-${mode}`).disabled = impulses;
-  if (impulses && stage.mode !== 'push') setMode(stage, 'push');
+  if (impulses && byId(`mode-${stage.mode}`).disabled) setMode(stage, 'push');
   stage.refresh();
+}
+
+/** The meaning of the map's colours. @param {Player} player */
+function showLegend({ heatMap, paints, engine }) {
+  byId('legend').hidden = paints ? engine.mask === null : heatMap === null;
+  byId('legend-low').textContent = paints ? 'stays' : 'still';
+  byId('legend-high').textContent = paints ? 'can move' : 'moves along';
+  byId('heat-off').hidden = paints;
 }
 
 /** Shows the length of a recording. @param {Player|null} player */
@@ -220,7 +236,7 @@ function onKey(event, player, stage, deeds) {
   /** @type {Record<string, () => void>} */
   const anywhere = {
     p: () => byId('play').click(), '.': () => byId('step').click(), z: deeds.undo, r: deeds.reset, h: deeds.heat,
-    o: deeds.open, s: deeds.save, '?': () => openDialog('help-dialog'),
+    b: () => byId('compare').hidden || stage.comparing.hold(true), o: deeds.open, s: deeds.save, '?': () => openDialog('help-dialog'),
     Escape: () => {
       if (deeds.endHeat()) return;
       player()?.stopReplay();

@@ -1,11 +1,14 @@
 /** The mode that shows what moves together with a point. */
 
 import { show } from './controls.js';
+import { originOf } from '../player/grasped.js';
 import { byId, say, toast } from './pages.js';
 
 /** @typedef {import('../engine/types.js').Pair} Pair */
 /** @typedef {import('../player.js').Player} Player */
 /** @typedef {import('./stage.js').Stage} Stage */
+
+const FAINT = 0.5; // of the heat at the point itself, as of `poke2vid correlate`
 
 export class Heating {
   /** @param {() => Player|null} player @param {Stage} stage */
@@ -34,6 +37,8 @@ export class Heating {
   end() {
     if (!this.on) return false;
     this.asked++;
+    this.stage.marked = null;
+    byId('faint').hidden = true;
     this.#quiet();
     this.player()?.showHeat(null);
     say('heat map off');
@@ -54,10 +59,14 @@ export class Heating {
     say('computing what moves together');
     try {
       const tell = (/** @type {number} */ share) => mine === this.asked && this.#tell(doing, share);
-      const map = await player.engine.heat(canvas.modelled(at).at, tell);
+      const origin = originOf(at, player.fields, canvas);
+      const map = await player.engine.heat(origin, tell);
       if (mine !== this.asked || canvas !== player.canvas) return; // nobody waits for it any more
+      this.stage.marked = at;
+      const isFaint = heatAt(map, canvas.resolution, origin) < FAINT;
+      byId('faint').hidden = !isFaint;
       player.showHeat(map);
-      say('The map shows what moves along with this point. Escape removes it.');
+      say(isFaint ? byId('faint').textContent : 'The map shows what moves along with this point. Escape removes it.');
     } catch (error) {
       if (mine === this.asked) toast(/** @type {Error} */ (error).message);
     } finally {
@@ -85,4 +94,16 @@ export class Heating {
     const player = this.player();
     if (player) show(player, this.stage);
   }
+}
+
+/** The most heat about a point: a finger is no needle. @param {Float32Array} map `r r` @param {number} r @param {Pair} at in model pixels */
+function heatAt(map, r, [x, y]) {
+  const reach = Math.ceil(r / 64);
+  let most = 0;
+  for (let row = Math.round(y) - reach; row <= Math.round(y) + reach; row++) {
+    for (let column = Math.round(x) - reach; column <= Math.round(x) + reach; column++) {
+      if (row >= 0 && row < r && column >= 0 && column < r) most = Math.max(most, map[row * r + column]);
+    }
+  }
+  return most;
 }

@@ -91,14 +91,15 @@ export async function takePhoto(onPhoto, onNoCamera) {
   await video.play().catch(() => {}); // closed before it began
 }
 
-/** Dark, light or as the device is; kept for the next visit. */
-export function themes() {
+/** Dark, light or as the device is; kept for the next visit. @param {() => void} onChange */
+export function themes(onChange) {
   const root = document.documentElement;
   const darkDevice = matchMedia('(prefers-color-scheme: dark)');
   const isDark = () => (root.dataset.theme ? root.dataset.theme === 'dark' : darkDevice.matches);
   const show = () => {
     /** @type {HTMLMetaElement} */ (document.querySelector('meta[name=theme-color]')).content = isDark() ? GROUND.dark : GROUND.light;
     byId('theme-text').textContent = isDark() ? 'Light' : 'Dark';
+    onChange();
   };
   show();
   darkDevice.addEventListener('change', show);

@@ -1,10 +1,12 @@
 /** The picture under fingers and keys: what they do becomes pokes, and what is held is drawn over it. */
 
-import { colourOf, drawCross, drawHold, drawPoke } from './arrows.js';
+import { colourOf, drawCross, drawHold, drawMark, drawPoke } from './arrows.js';
+import { Brushing } from './brushing.js';
+import { Comparing } from './comparing.js';
 
 /** @typedef {import('../engine/types.js').Pair} Pair */
 /** @typedef {import('../player.js').Player} Player */
-/** @typedef {'pull'|'pin'|'push'} Mode */
+/** @typedef {'pull'|'pin'|'push'|'brush'} Mode */
 
 /**
  * Grip of one finger, or of the keys.
@@ -45,6 +47,10 @@ export class Stage {
     this.mode = 'pull';
     this.strength = 1;
     this.choosesHeat = false;
+    /** @type {Pair|null} */
+    this.marked = null; // whose heat is shown, in pixels of the picture
+    this.brushing = new Brushing(player, () => this.refresh(), listeners.say);
+    this.comparing = new Comparing(() => this.refresh());
     this.nextPointer = 0;
     /** @type {Map<number, Finger>} */
     this.fingers = new Map();
@@ -106,6 +112,10 @@ export class Stage {
       if (player.canvas.contains(at)) this.listeners.onHeatPoint(at);
       return;
     }
+    if (this.brushing.on) {
+      this.stage.setPointerCapture(event.pointerId);
+      return this.brushing.down(event.pointerId, at);
+    }
     const pin = this.#pinNear(event);
     if (pin === null && !player.canvas.contains(at)) return;
     this.listeners.onFirstTouch();
@@ -124,6 +134,7 @@ export class Stage {
 
   /** @param {PointerEvent} event */
   #move(event) {
+    if (this.brushing.on) return this.brushing.move(event.pointerId, this.at(event));
     const finger = this.fingers.get(event.pointerId);
     const player = this.player();
     if (!finger || !player) return;
@@ -140,6 +151,7 @@ export class Stage {
 
   /** @param {PointerEvent} event */
   #up(event) {
+    if (this.brushing.on) return this.brushing.up(event.pointerId, event.type === 'pointerup');
     const finger = this.fingers.get(event.pointerId);
     if (!finger) return;
     this.fingers.delete(event.pointerId);
@@ -210,6 +222,7 @@ export class Stage {
     if (!player?.canvas) return;
     const at = (this.cross ??= this.#middle());
     if (this.choosesHeat) this.listeners.onHeatPoint(at);
+    else if (this.brushing.on) this.brushing.dab([at]);
     else if (this.fingers.has(KEYS)) this.letGoOfKeys(true);
     else {
       this.listeners.onFirstTouch();
@@ -260,7 +273,10 @@ export class Stage {
     if (!context || !player?.picture || !width) return;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, box.width, box.height);
+    if (this.comparing.on) return this.comparing.draw(context, player, box.width, box.height);
     const scale = box.width / player.picture.width;
+    this.brushing.draw(context, (at) => onScreen(at, scale), scale);
+    if (this.marked && player.heatMap) drawMark(context, onScreen(this.marked, scale));
     for (const [pointer, { at, to }] of player.held) {
       const reached = player.placeOf(pointer);
       const there = reached && onScreen(reached, scale);

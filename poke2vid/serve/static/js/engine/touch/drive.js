@@ -2,7 +2,7 @@
 
 import { between, enlarged } from '../../fields.js';
 import { AREA, BASIS, CELLS, LAW, PER_CELL, SIDE, SIZE, SWING, SWING_SIDE } from './field.js';
-import { reach, response } from './response.js';
+import { reach, response, withinReach } from './response.js';
 import { mapsOf, staysOf } from './swing.js';
 
 /** @typedef {import('../types.js').Pair} Pair */
@@ -105,7 +105,8 @@ function about(mask, at) {
 
 /** @param {Felt[]} shifts @param {Felt[]} impulses @param {Float32Array} mask o @returns {Drive} */
 export function driveOf(shifts, impulses, mask) {
-  const [pulling, throwing] = [shifts, impulses].map((all) => all.filter(({ touched }) => touched.holds));
+  const eased = shifts.map(({ touched, shift }) => ({ touched, shift: withinReach(shift) }));
+  const [pulling, throwing] = [eased, impulses].map((all) => all.filter(({ touched }) => touched.holds));
   const pullsOf = (/** @type {Felt[]} */ all) => all.map(({ touched, shift }) => ({ ...touched, p: shift }));
   const all = [
     ...pulling.map(({ touched, shift }) => ({ ...touched, maps: touched.pulled, stays: staysOf(touched.swing, shift) })),

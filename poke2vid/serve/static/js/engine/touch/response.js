@@ -17,6 +17,18 @@ const RIDGE = 0.01; // of the system, beside influences of about 1: what the mod
 const ROUNDS = 4; // of Newton's method with the linear part, for what is not linear
 const LARGEST = 4; // of a force, in lengths of the longest shift: two touches of one spot that disagree tear no further
 
+const EASY = 0.18; // of the frame's side: as far as training pulls
+const FARTHEST = 0.3; // how far a pull of any length gets
+
+/** A shift as far as an object follows: up to EASY as it is, beyond it less and less. @param {Pair} p in pixels of the field @returns {Pair} */
+export function withinReach([x, y]) {
+  const length = Math.hypot(x, y) / SIDE;
+  if (length <= EASY) return [x, y];
+  const room = FARTHEST - EASY;
+  const scale = (EASY + room * (1 - Math.exp((EASY - length) / room))) / length;
+  return [scale * x, scale * y];
+}
+
 /** psi: functions of a shift that are zero without one, and twice as large of twice the shift. @param {Pair} p */
 function basis([x, y]) {
   const length = Math.sqrt(x * x + y * y + 1e-12);

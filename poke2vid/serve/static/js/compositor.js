@@ -41,14 +41,15 @@ const MAX_SLOW_SIDE = 768; // where the CPU draws every pixel: 13 ms a frame, 37
  * @param {HTMLCanvasElement} element
  * @param {Picture} picture
  * @param {Canvas} canvas the same picture on the model's canvas
- * @param {{maxSide?: number, prefer?: 'webgl'|'any-webgl'|'plain'}} [options] `webgl` where a GPU draws, else `plain`;
- *   `any-webgl` also where a program plays the GPU: that takes the cores that the model runs on, and is slower
+ * @param {{maxSide?: number, prefer?: 'webgl'|'any-webgl'|'plain', isLive?: boolean}} [options] `webgl` where a GPU draws, else
+ *   `plain`; `any-webgl` also where a program plays the GPU: that takes the cores that the model runs on, and is slower;
+ *   what is not live may take its time, and has its size also where the CPU draws
  * @returns {Compositor}
  */
-export function createCompositor(element, picture, canvas, { maxSide = MAX_SIDE, prefer = 'webgl' } = {}) {
+export function createCompositor(element, picture, canvas, { maxSide = MAX_SIDE, prefer = 'webgl', isLive = true } = {}) {
   const found = prefer === 'plain' ? null : webglSupport();
   const support = found?.slow && prefer === 'webgl' ? null : found;
-  const limit = !support || support.slow ? MAX_SLOW_SIDE : MAX_SIDE;
+  const limit = isLive && (!support || support.slow) ? MAX_SLOW_SIDE : MAX_SIDE;
   const most = Math.min(maxSide, limit, support?.maxTexture ?? limit);
   const source = shrunk(picture, most);
   return support ? new WebGLCompositor(element, source, canvas) : new PlainCompositor(element, source, canvas);

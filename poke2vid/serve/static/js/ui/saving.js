@@ -91,10 +91,10 @@ async function save(kind, how) {
   byId('save-error').hidden = true;
   try {
     const name = moment.shown.picture.name.replace(/\.[^.]*$/, '') || 'poked';
-    const { blob, file } = await made(kind, name, moment, how, saving.signal);
+    const { blob, file, made } = await fileOf(kind, name, moment, how, saving.signal);
     download(blob, file);
     byId('save-dialog').close();
-    offerShare(new File([blob], file, { type: blob.type }));
+    offerShare(new File([blob], file, { type: blob.type }), made);
   } catch (error) {
     const { name, message } = /** @type {Error} */ (error);
     byId('save-error').textContent = message;
@@ -107,8 +107,13 @@ async function save(kind, how) {
   }
 }
 
-/** @param {string} kind @param {string} name @param {Moment} of @param {How} how @param {AbortSignal} signal */
-async function made(kind, name, of, how, signal) {
+/**
+ * A file of a moment, and how large it became where it may surprise.
+ *
+ * @param {string} kind @param {string} name @param {Moment} of @param {How} how @param {AbortSignal} signal
+ * @returns {Promise<{blob: Blob, file: string, made?: string}>}
+ */
+async function fileOf(kind, name, of, how, signal) {
   const { player, shown, fps } = of;
   if (kind === 'png') {
     const blob = await frameOf(shown);
@@ -124,10 +129,10 @@ async function made(kind, name, of, how, signal) {
   byId('save-progress').hidden = false;
   for (const button of choices()) button.disabled = true;
   byId('save-cancel').focus();
-  const blob = await video(/** @type {Format} */ (kind), whole, shown.picture, {
+  const { blob, made } = await video(/** @type {Format} */ (kind), whole, shown.picture, {
     ...how(), fps, from, arrows: byId('arrows').checked, signal, onProgress: showProgress,
   });
-  return { blob, file: `${name}.${kind}` };
+  return { blob, made, file: `${name}.${kind.replace('-large', '')}` };
 }
 
 /** @param {number} share */
@@ -136,9 +141,9 @@ function showProgress(share) {
   byId('save-share').textContent = `${Math.round(100 * share)} %`;
 }
 
-/** Says that a file is there and, where the device can, passes it on. @param {File} file */
-function offerShare(file) {
+/** Says that a file is there and, where the device can, passes it on. @param {File} file @param {string} [made] how large it is */
+function offerShare(file, made) {
   const canShare = navigator.canShare?.({ files: [file] });
   const share = () => void navigator.share({ files: [file], title: 'poke2vid' }).catch(() => {}); // not now, then
-  toast(`Saved ${file.name}.`, 'done', canShare ? { label: 'Share…', act: share } : undefined);
+  toast(`Saved ${file.name}${made ? ` (${made})` : ''}.`, 'done', canShare ? { label: 'Share…', act: share } : undefined);
 }

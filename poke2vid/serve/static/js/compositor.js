@@ -32,7 +32,14 @@ import { WebGLCompositor, webglSupport } from './compositor/webgl.js';
  */
 
 const MAX_SIDE = 4096;
+const MAX_FILM_SIDE = 2048; // where the CPU draws at leisure
 const MAX_SLOW_SIDE = 768; // where the CPU draws every pixel: 13 ms a frame, 37 under a heat map
+
+/** Longest side of a picture that is drawn here, be it in a video: more pixels need not be kept at hand. */
+export function drawnSide() {
+  const support = webglSupport();
+  return support && !support.slow ? MAX_SIDE : MAX_FILM_SIDE;
+}
 
 /**
  * A compositor that draws on `element`, whose size becomes that of the picture, or less where the device cannot do as much.

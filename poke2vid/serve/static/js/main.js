@@ -1,16 +1,16 @@
 /** The page: a picture comes in, an engine moves it, a person plays. */
 
-import { pictureOf, readPicture } from './canvas.js';
 import { createEngine } from './engine/create.js';
 import { statsOf } from './measures.js';
 import { registerOffline } from './offline.js';
 import { parseScript } from './parse.js';
+import { pictureOf, readPicture } from './picture/read.js';
 import { Player } from './player.js';
 import { nextPointerOf } from './script.js';
 import { bindControls, chosenRate, setAwake, show, showStats } from './ui/controls.js';
 import { Demo } from './ui/demo.js';
 import { Heating } from './ui/heating.js';
-import { bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading } from './ui/intake.js';
+import { bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading, showOpening } from './ui/intake.js';
 import { byId, closeOnBackdrop, endError, openDialog, say, themes, toast } from './ui/pages.js';
 import { bindSaving, openSave } from './ui/saving.js';
 import { complain, placeFor } from './ui/scripts.js';
@@ -258,12 +258,22 @@ function fit() {
 async function take(file) {
   try {
     if (/json/.test(file.type) || file.name.endsWith('.json')) await playScript(await file.text());
-    else {
-      lastAsked++;
-      await openPicture(await readPicture(file));
-    }
+    else await takePicture(file);
   } catch (error) {
     complain(/** @type {Error} */ (error));
+  }
+}
+
+/** Opens a picture, and says so while that takes its time. @param {File} file */
+async function takePicture(file) {
+  const mine = ++lastAsked;
+  const endOpening = showOpening(file.name);
+  try {
+    const picture = await readPicture(file);
+    if (mine === lastAsked) await openPicture(picture);
+  } finally {
+    endOpening();
+    if (mine === lastAsked && player && !left) byId('loading').hidden = true;
   }
 }
 

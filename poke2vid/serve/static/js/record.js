@@ -5,8 +5,8 @@
 
 import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
-import { PlainCompositor } from './compositor/plain.js';
 import { createEngine } from './engine/create.js';
+import { ask } from './picture/read.js';
 import { filmWriter } from './record/film.js';
 import { messageGif, ownSizeGif } from './record/gif.js';
 import { actionOf, holdAfter, targetOf } from './script.js';
@@ -15,7 +15,7 @@ import { colourOf, drawPoke } from './ui/arrows.js';
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
 /** @typedef {import('./engine/types.js').Pair} Pair */
-/** Sight of a moment. @typedef {Pick<import('./player.js').Player, 'compositor'|'picture'|'canvas'|'fields'|'heatMap'>} Shown */
+/** Sight of a moment. @typedef {Pick<import('./player.js').Player, 'picture'|'canvas'|'fields'|'heatMap'>} Shown */
 /** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./script.js').ScriptEvent} ScriptEvent */
 /**
@@ -202,22 +202,15 @@ export function download(blob, name) {
 }
 
 /**
- * The picture as it was shown, without arrows, at its own size also where the screen gets fewer pixels.
+ * The picture as it was shown, without arrows, with every pixel that it has.
  *
  * @param {Shown} shown
+ * @param {(share: number) => void} onProgress
  * @returns {Promise<Blob>}
  */
-export async function frameOf({ compositor, picture, canvas, fields, heatMap }) {
-  if (!compositor || !picture || !canvas) throw new Error('There is no picture yet; open one first.');
-  if (compositor.width >= picture.source.width) {
-    compositor.draw(fields, { heat: heatMap });
-    return compositor.toBlob('image/png');
-  }
-  const full = new PlainCompositor(document.createElement('canvas'), picture.source, canvas);
-  try {
-    full.draw(fields, { heat: heatMap });
-    return await full.toBlob('image/png');
-  } finally {
-    full.close();
-  }
+export async function frameOf({ picture, canvas, fields, heatMap }, onProgress) {
+  if (!picture || !canvas) throw new Error('There is no picture yet; open one first.');
+  const { name, file, source } = picture;
+  const image = file ? null : await createImageBitmap(source);
+  return ask('still', { name, file, image, resolution: canvas.resolution, fields, heat: heatMap }, onProgress);
 }

@@ -15,7 +15,6 @@ import { byId, openDialog, toast } from './pages.js';
  * A moment, and what led to it; the picture may go on meanwhile.
  *
  * @typedef {object} Moment
- * @property {Player} player
  * @property {import('../record.js').Shown} shown
  * @property {number} fps
  * @property {Part} all
@@ -58,7 +57,7 @@ export function openSave(player) {
 
 /** The player's moment. @param {Player} player @returns {Moment} */
 function frozen(player) {
-  const { picture, canvas, compositor, fields, heatMap } = player;
+  const { picture, canvas, fields, heatMap } = player;
   const part = (/** @type {boolean} */ recorded) => {
     const { from, to } = player.range(recorded);
     // From the start where it can be, so that it gives the same frames again; a part would begin at rest.
@@ -66,7 +65,7 @@ function frozen(player) {
     return { from, to, script, whole: player.script({ from: 0, to }) };
   };
   return {
-    player, fps: usualRate(player), shown: { picture, canvas, compositor, fields, heatMap },
+    fps: usualRate(player), shown: { picture, canvas, fields, heatMap },
     all: part(false), recorded: player.recording && part(true),
   };
 }
@@ -114,25 +113,30 @@ async function save(kind, how) {
  * @returns {Promise<{blob: Blob, file: string, made?: string}>}
  */
 async function fileOf(kind, name, of, how, signal) {
-  const { player, shown, fps } = of;
+  const { shown, fps } = of;
   if (kind === 'png') {
-    const blob = await frameOf(shown);
-    player.draw(); // the compositor may have shown that moment
-    return { blob, file: `${name}.png` };
+    beBusy();
+    const cancelled = new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    const blob = await Promise.race([frameOf(shown, showProgress), /** @type {Promise<never>} */ (cancelled)]);
+    return { blob, file: `${name}.png`, made: `${shown.picture?.width} × ${shown.picture?.height} pixels` };
   }
   const { from, script, whole } = chosen(of);
   if (kind === 'json') {
     return { blob: new Blob([JSON.stringify(script, null, 1)], { type: 'application/json' }), file: `${name}-pokes.json` };
   }
   if (!whole || !shown.picture) throw new Error('Nothing has moved yet. Poke first to save a video.');
-  showProgress(0);
-  byId('save-progress').hidden = false;
-  for (const button of choices()) button.disabled = true;
-  byId('save-cancel').focus();
+  beBusy();
   const { blob, made } = await video(/** @type {Format} */ (kind), whole, shown.picture, {
     ...how(), fps, from, arrows: byId('arrows').checked, signal, onProgress: showProgress,
   });
   return { blob, made, file: `${name}.${kind.replace('-large', '')}` };
+}
+
+function beBusy() {
+  showProgress(0);
+  byId('save-progress').hidden = false;
+  for (const button of choices()) button.disabled = true;
+  byId('save-cancel').focus();
 }
 
 /** @param {number} share */

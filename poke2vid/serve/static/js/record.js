@@ -147,7 +147,11 @@ class Screen {
   }
 }
 
-/** Draws a picture whose last row and column are repeated where there is room. @param {CanvasRenderingContext2D} context @param {HTMLCanvasElement} element */
+/**
+ * Draws a picture whose last row and column are repeated where there is room.
+ *
+ * @param {CanvasRenderingContext2D} context @param {HTMLCanvasElement} element
+ */
 function drawGrown(context, element) {
   const { width, height } = element;
   const { canvas: page } = context;

@@ -18,14 +18,15 @@ export function contextOf(sheet) {
  * An image on white, at any size.
  *
  * @template {Sheet} T
- * @param {T} sheet @param {CanvasImageSource} image
+ * @param {T} sheet @param {CanvasImageSource} image @param {[number, number]} [size] that the sheet gets
  */
-export function lay(sheet, image) {
+export function lay(sheet, image, [width, height] = [sheet.width, sheet.height]) {
+  Object.assign(sheet, { width, height });
   const context = contextOf(sheet);
   context.fillStyle = 'white';
-  context.fillRect(0, 0, sheet.width, sheet.height);
+  context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = 'high';
-  context.drawImage(image, 0, 0, sheet.width, sheet.height);
+  context.drawImage(image, 0, 0, width, height);
   return sheet;
 }
 

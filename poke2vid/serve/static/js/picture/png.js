@@ -89,7 +89,11 @@ const TABLE = Int32Array.from({ length: 256 }, (_, n) => {
   return value;
 });
 
-/** Cyclic redundancy check as PNG has it, not yet inverted. @param {Uint8Array} data @param {number} [before] of what came before */
+/**
+ * Cyclic redundancy check as PNG has it, not yet inverted.
+ *
+ * @param {Uint8Array} data @param {number} [before] of what came before
+ */
 function crc(data, before = -1) {
   let value = before;
   for (let i = 0; i < data.length; i++) value = TABLE[(value ^ data[i]) & 255] ^ (value >>> 8);

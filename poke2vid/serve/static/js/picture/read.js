@@ -55,8 +55,7 @@ function started() {
  */
 export async function readPicture(file, name = /** @type {any} */ (file).name || 'The picture') {
   const { width, height, image, reduced } = await ask('opened', { file, name, maxSide: drawnSide() });
-  const source = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height });
-  lay(source, image);
+  const source = lay(document.createElement('canvas'), image, [image.width, image.height]);
   image.close();
   return { name, width, height, source, reduced, file };
 }
@@ -72,6 +71,6 @@ export async function readPicture(file, name = /** @type {any} */ (file).name ||
  */
 export async function pictureOf(image, width, height, name = 'The picture') {
   requireSize(width, height, name);
-  const source = lay(Object.assign(document.createElement('canvas'), { width, height }), image);
+  const source = lay(document.createElement('canvas'), image, [width, height]);
   return { name, width, height, source, file: null };
 }

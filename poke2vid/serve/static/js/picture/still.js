@@ -14,9 +14,15 @@ import { PngWriter } from './png.js';
 /** @typedef {import('../canvas.js').AxisMap} AxisMap */
 /** @typedef {import('../engine/types.js').Fields} Fields */
 /**
- * A moment of a picture; `image` where there is no file.
+ * A moment of a picture.
  *
- * @typedef {{name: string, file: Blob|null, image: ImageBitmap|null, resolution: number, fields: Fields|null, heat: Float32Array|null}} Asked
+ * @typedef {object} Asked
+ * @property {string} name
+ * @property {Blob|null} file
+ * @property {ImageBitmap|null} image where there is no file
+ * @property {number} resolution of the model
+ * @property {Fields|null} fields
+ * @property {Float32Array|null} heat
  */
 
 const STRIP_PIXELS = 2 ** 20;
@@ -57,7 +63,11 @@ class Window {
     this.backdrop = mask && small && backdropOf(small, layout, mask);
   }
 
-  /** Farthest that rows come from, in pixels up (negative) and down. @param {number} from @param {number} to @returns {[number, number]} */
+  /**
+   * Farthest that rows come from, in pixels up (negative) and down.
+   *
+   * @param {number} from @param {number} to @returns {[number, number]}
+   */
   reach(from, to) {
     const { r, fields } = this;
     const scale = this.map.scale[1];

@@ -2,10 +2,15 @@
 
 import { COLOURS, i420 } from './yuv.js';
 
-/** A writer that makes a file. @typedef {import('../record.js').Writer & {finish: () => Promise<Blob>, close: () => void}} Film */
-/** An encoder's settings and, where it takes one for each frame, the fineness. @typedef {{name: string, config: VideoEncoderConfig, finest: object|null}} Choice */
+/**
+ * `Film` is a writer that makes a file; `Choice` an encoder's settings and, where it takes one for each frame, the fineness.
+ *
+ * @typedef {import('../record.js').Writer & {finish: () => Promise<Blob>, close: () => void}} Film
+ * @typedef {{name: string, config: VideoEncoderConfig, finest: object|null}} Choice
+ */
 
-const MEDIABUNNY = /** @type {string} */ ('../../vendor/mediabunny.min.mjs'); // by name, so that nobody checks the types of others' code
+// By name, so that nobody checks the types of others' code.
+const MEDIABUNNY = /** @type {string} */ ('../../vendor/mediabunny.min.mjs');
 const KEY_SECONDS = 2; // between two frames that need no other
 const BITS = 0.6; // of a pixel at most, where an encoder is told no fineness; what stands still takes next to none
 const WARM_UP = 2; // an encoder that is told a rate makes its first frame coarse, and the next ones as fine as it can
@@ -22,9 +27,12 @@ const CODECS = {
   vp8: { code: () => 'vp8', fineness: null },
   av1: { code: () => 'av01.0.13M.08', fineness: { av1: { quantizer: 18 } } },
 };
-const WANTED = { mp4: /** @type {const} */ (['avc', 'hevc', 'vp9', 'av1']), webm: /** @type {const} */ (['vp9', 'vp8', 'av1']) };
+const WANTED = /** @type {const} */ ({ mp4: ['avc', 'hevc', 'vp9', 'av1'], webm: ['vp9', 'vp8', 'av1'] });
 
-/** @param {'mp4'|'webm'} format @param {number} width even @param {number} height even @param {number} fps @returns {Promise<Film>} */
+/**
+ * @param {'mp4'|'webm'} format @param {number} width even @param {number} height even @param {number} fps
+ * @returns {Promise<Film>}
+ */
 export async function filmWriter(format, width, height, fps) {
   const { name, config, finest } = await chosen(format, width, height, fps);
   const media = await import(MEDIABUNNY);

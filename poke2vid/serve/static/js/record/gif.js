@@ -5,7 +5,8 @@ import { COLOURS } from '../ui/arrows.js';
 /** @typedef {import('../record.js').Writer} Writer */
 /** @typedef {{side: number, fps: number, colours: number}} Look longer side in pixels, frames a second at most, and colours at most */
 
-const GIFENC = /** @type {string} */ ('../../vendor/gifenc.esm.js'); // by name, so that nobody checks the types of others' code
+// By name, so that nobody checks the types of others' code.
+const GIFENC = /** @type {string} */ ('../../vendor/gifenc.esm.js');
 const SHORTEST = 2; // hundredths of a second between two frames: viewers play what is faster slowly
 const CLEAR = 0; // place in the palette of what stays as it was
 const BREATH = 8; // frames between two moments in which the page may do something else

@@ -3,7 +3,8 @@
 import { download, frameOf, video } from '../record.js';
 import { MAX_FRAMES } from '../script.js';
 import { usualRate } from './controls.js';
-import { byId, openDialog, toast } from './pages.js';
+import { byId, openDialog } from './pages.js';
+import { bindSending, shareFile, showSending, tellSaved } from './sending.js';
 
 /** @typedef {import('../player.js').Player} Player */
 /** @typedef {import('../record.js').Format} Format */
@@ -16,6 +17,7 @@ import { byId, openDialog, toast } from './pages.js';
  *
  * @typedef {object} Moment
  * @property {import('../record.js').Shown} shown
+ * @property {string|null} example file of the example that is shown
  * @property {number} fps
  * @property {Part} all
  * @property {Part|null} recorded
@@ -34,29 +36,34 @@ let moment = null;
 
 /** @param {How} how */
 export function bindSaving(how) {
-  for (const button of choices()) button.addEventListener('click', () => void save(button.dataset.save ?? '', how));
+  for (const button of choices()) button.addEventListener('click', () => void save(button.dataset.save ?? '', how, keep));
   byId('save-cancel').addEventListener('click', () => saving?.abort());
   byId('save-dialog').addEventListener('close', () => saving?.abort());
   byId('only-recorded').addEventListener('change', describe);
+  const sent = () => {
+    const picture = moment?.shown.picture;
+    return moment && picture ? { picture, example: moment.example, script: chosen(moment).script } : null;
+  };
+  bindSending(sent, () => void save('mp4', how, shareFile));
 }
 
 /** @returns {HTMLButtonElement[]} */
 const choices = () => [...document.querySelectorAll('.choice')].map((button) => /** @type {HTMLButtonElement} */ (button));
 
-/** @param {Player|null} player */
-export function openSave(player) {
+/** @param {Player|null} player @param {string|null} example file of the example that is shown */
+export function openSave(player, example) {
   if (!player?.picture) return;
   if (player.recording?.to === null) player.record(); // what was recorded so far
   byId('only-recorded-label').hidden = !player.recording;
   byId('only-recorded').checked = true;
   byId('save-error').hidden = true;
-  if (!byId('save-dialog').open) moment = frozen(player);
+  if (!byId('save-dialog').open) moment = frozen(player, example);
   describe();
   openDialog('save-dialog');
 }
 
-/** The player's moment. @param {Player} player @returns {Moment} */
-function frozen(player) {
+/** The player's moment. @param {Player} player @param {string|null} example @returns {Moment} */
+function frozen(player, example) {
   const { picture, canvas, fields, heatMap } = player;
   const part = (/** @type {boolean} */ recorded) => {
     const { from, to } = player.range(recorded);
@@ -65,7 +72,7 @@ function frozen(player) {
     return { from, to, script, whole: player.script({ from: 0, to }) };
   };
   return {
-    fps: usualRate(player), shown: { picture, canvas, fields, heatMap },
+    example, fps: usualRate(player), shown: { picture, canvas, fields, heatMap },
     all: part(false), recorded: player.recording && part(true),
   };
 }
@@ -81,19 +88,23 @@ function describe() {
   const late = from > 0 && to > MAX_FRAMES ? ` A script holds ${MAX_FRAMES} frames, so yours begins at rest later on.` : '';
   byId('save-what').textContent = to > from ? `${seconds} seconds: ${what}.${late}` : 'Nothing has moved yet. Poke first to save a video.';
   for (const button of choices()) button.disabled = to <= from && button.dataset.save !== 'png';
+  showSending(to > from);
 }
 
-/** @param {string} kind @param {How} how */
-async function save(kind, how) {
+/**
+ * Makes a file and hands it over; what goes wrong is said in the dialog.
+ *
+ * @param {string} kind @param {How} how @param {(file: File, made: string) => void|Promise<void>} handOver
+ */
+async function save(kind, how, handOver) {
   if (!moment?.shown.picture || saving) return;
   saving = new AbortController();
   byId('save-error').hidden = true;
   try {
     const name = moment.shown.picture.name.replace(/\.[^.]*$/, '') || 'poked';
     const { blob, file, made } = await fileOf(kind, name, moment, how, saving.signal);
-    download(blob, file);
     byId('save-dialog').close();
-    offerShare(new File([blob], file, { type: blob.type }), made);
+    void handOver(new File([blob], file, { type: blob.type }), made ?? '');
   } catch (error) {
     const { name, message } = /** @type {Error} */ (error);
     byId('save-error').textContent = message;
@@ -145,9 +156,8 @@ function showProgress(share) {
   byId('save-share').textContent = `${Math.round(100 * share)} %`;
 }
 
-/** Says that a file is there and, where the device can, passes it on. @param {File} file @param {string} [made] how large it is */
-function offerShare(file, made) {
-  const canShare = navigator.canShare?.({ files: [file] });
-  const share = () => void navigator.share({ files: [file], title: 'poke2vid' }).catch(() => {}); // not now, then
-  toast(`Saved ${file.name}${made ? ` (${made})` : ''}.`, 'done', canShare ? { label: 'Share…', act: share } : undefined);
+/** @param {File} file @param {string} made */
+function keep(file, made) {
+  download(file, file.name);
+  tellSaved(file, made);
 }

@@ -88,7 +88,8 @@ class Window {
     const top = Math.max(0, Math.floor(from + least) - 1);
     const bottom = Math.min(height, Math.ceil(to + most) + 1);
     const levels = this.#levels(top, bottom);
-    if (!fields && !heat) return levels;
+    const asked = /** @type {const} */ ([width * (from - top), width * (to - top)]);
+    if (!fields && !heat) return levels.subarray(...asked);
     const size = { width, height: bottom - top };
     const painter = new Painter(levels, { ...size, r, map: lowered(this.map, top) }, new Uint32Array(levels.length));
     if (fields?.mask && backdrop) {
@@ -99,7 +100,7 @@ class Window {
       painter.cutout = new Cutout(levels, size, { ...square, top: square.top + top, rows }, backdrop, fields.mask);
     }
     painter.paint(fields, { heat }, from - top, to - top);
-    return painter.out.subarray(width * (from - top), width * (to - top));
+    return painter.out.subarray(...asked);
   }
 
   /** Pixels of the file, on white. @param {number} top @param {number} bottom */

@@ -66,6 +66,7 @@ export class Gif {
   /** @type {{pixels: Uint8Array, begins: number}|null} */
   #waiting = null; // frame whose time is known when the next one comes
   #count = 0;
+  #places = new Uint16Array(65536); // in the palette, of colours in five, six and five bits; 0 where none was asked for
   size = [0, 0];
   /** @type {number[][]} */
   #palette = []; // one for all: a picture that moves keeps its colours, and only arrows bring new ones
@@ -109,11 +110,23 @@ export class Gif {
       this.#palette = [[0, 0, 0], ...found, [255, 255, 255], ...COLOURS.map(levelsOf)];
       this.size = [width, height];
     }
-    const pixels = this.encoder.applyPalette(data, this.#palette.slice(1));
-    for (let i = 0; i < pixels.length; i++) pixels[i]++; // the first place is for what stays
+    const pixels = this.#indexed(data);
     this.#write(begins);
     this.#waiting = { pixels, begins };
     if (++this.#count % BREATH === 0) await new Promise((resolve) => setTimeout(resolve));
+  }
+
+  /** Place in the palette of every pixel's nearest colour, found once for all colours that look alike. @param {Uint8ClampedArray} data */
+  #indexed(data) {
+    const own = this.#palette.slice(CLEAR + 1);
+    const places = this.#places;
+    const pixels = new Uint8Array(data.length / 4);
+    for (let i = 0, o = 0; i < pixels.length; i++, o += 4) {
+      const key = ((data[o] & 0xf8) << 8) | ((data[o + 1] & 0xfc) << 3) | (data[o + 2] >> 3);
+      places[key] ||= CLEAR + 1 + this.encoder.nearestColorIndex(own, [data[o], data[o + 1], data[o + 2]]);
+      pixels[i] = places[key];
+    }
+    return pixels;
   }
 
   /** The frame that waits, which is shown until then. @param {number} ends hundredths of a second */

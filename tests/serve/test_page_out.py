@@ -1,4 +1,4 @@
-"""What leaves the page: videos, GIFs and pictures as good as the program's, the share sheet, and huge pictures on their way in."""
+"""Files that leave the page are as good as the program's; the share sheet; huge pictures on their way in."""
 
 from io import BytesIO
 from pathlib import Path

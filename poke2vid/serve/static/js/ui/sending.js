@@ -1,6 +1,7 @@
 /** Ways from the save dialog to other people: the device's share sheet, a link, a line for other web pages. */
 
 import { linkOf } from '../link.js';
+import { download } from '../record.js';
 import { byId, toast } from './pages.js';
 
 /** @typedef {import('../canvas.js').Picture} Picture */
@@ -43,18 +44,19 @@ export function showSending(hasMoved) {
 const canShare = (file) => navigator.canShare?.({ files: [file] }) ?? false;
 
 /**
- * Hands a file to the device's share sheet, at once or by one press more: making it may take longer than a press counts.
+ * Hands a file to the device's share sheet, at once or by one press more: making it may take longer than a press counts. Saves it
+ * where that fails.
  *
  * @param {File} file @param {string} made how large it is
  */
 export async function shareFile(file, made) {
-  try {
-    await navigator.share({ files: [file], title: 'poke2vid' });
-  } catch (error) {
-    if (/** @type {Error} */ (error).name === 'AbortError') return; // not now, then
-    const again = () => void navigator.share({ files: [file], title: 'poke2vid' }).catch(() => {}); // not now, then
-    toast(`The video is ready (${made}).`, 'done', { label: 'Share…', act: again });
-  }
+  const share = () => navigator.share({ files: [file], title: 'poke2vid' });
+  const otherwise = (/** @type {() => void} */ next) => (/** @type {Error} */ { name }) => {
+    if (name !== 'AbortError') next(); // else: not now
+  };
+  const ask = () => toast(`It is ready (${made}).`, 'done', { label: 'Share…', act: () => void share().catch(otherwise(save)) });
+  const save = () => download(file, file.name);
+  await share().catch(otherwise(ask));
 }
 
 /**

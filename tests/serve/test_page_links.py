@@ -91,6 +91,23 @@ def test_a_link_carries_picture_and_pokes_and_plays_them(exported: Any, balls: P
     assert "#" not in exported.url  # from here on a reload brings back what the visitor did
 
 
+def test_a_link_offers_the_way_back_to_what_was_done_before(exported: Any) -> None:
+    drag(exported, (0.47, 0.4), PULL)
+    wait_for_frames(exported, 6)
+    pause(exported)
+    exported.mouse.up()
+    link, script = copied(exported, "link"), exported.evaluate("poke2vid.script()")
+    exported.evaluate("poke2vid.player.play(true)")
+    goes_to(exported, link)
+    exported.wait_for_selector("#toast-action:has-text('Back to flower.jpg')")
+    exported.click("#toast-action")
+    wait_for(exported, f"poke2vid.player.time >= {script['frames']} && !poke2vid.player.recalls")
+    pause(exported)
+    count = len(script["events"])
+    assert exported.evaluate("poke2vid.script()")["events"][:count] == script["events"]
+    assert "#" not in exported.url
+
+
 @pytest.mark.parametrize(("end", "said"), [("poke=abc", "This link is damaged"), ("top", "not from poke2vid")])
 def test_a_damaged_or_foreign_end_of_an_address_is_said_once_and_changes_nothing(
     exported: Any, end: str, said: str

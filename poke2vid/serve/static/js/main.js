@@ -154,9 +154,14 @@ function invite({ info }) {
 
 /** From now on the picture is the visitor's own, also one that a link brought. */
 function touch() {
+  endGift();
+  endHint();
+}
+
+/** A link has done its work: a reload shall bring back what is done from now on. */
+function endGift() {
   if (gift) forgetLink();
   gift = null;
-  endHint();
 }
 
 function endHint() {
@@ -199,8 +204,7 @@ async function openGift(last) {
   if (!last) return true;
   const back = async () => {
     lastAsked++;
-    gift = null;
-    forgetLink();
+    endGift();
     const picture = await readPicture(last.file, last.name);
     if (last.past) await bringBack({ past: last.past, picture, example: last.example });
     else await openPicture(picture, last.example);
@@ -249,7 +253,7 @@ async function openPicture(picture, from = null) {
   endError();
   wanted = picture;
   example = from;
-  if (gift?.picture !== picture) gift = null;
+  if (gift?.picture !== picture) endGift();
   visit.opened(picture, from);
   document.getElementById('first')?.remove();
   demo.end();
@@ -313,7 +317,7 @@ async function playScript(text) {
     if (place === 'there' && there) await openExample(there);
     else if (place !== 'here') return;
   }
-  gift = null;
+  endGift();
   await play(parseScript(text, player.picture));
 }
 

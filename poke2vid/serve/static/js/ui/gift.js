@@ -34,7 +34,7 @@ export async function giftOf(examples) {
   }
 }
 
-/** Takes the link off the address: a reload shall bring back what was done since. */
+/** Takes the link off the address. */
 export function forgetLink() {
   if (location.hash) history.replaceState(null, '', location.pathname + location.search);
 }

@@ -63,7 +63,7 @@ def psnr(frame: np.ndarray, true: np.ndarray) -> float:
 
 def first_frame(data: bytes) -> tuple[np.ndarray, tuple[int, ...]]:
     """First frame of a video, and its tags of colour."""
-    with av.open(BytesIO(data)) as container:
+    with av.open(BytesIO(data), "r") as container:
         context: Any = container.streams.video[0].codec_context
         frame = next(container.decode(video=0))
         tags = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)
@@ -90,6 +90,7 @@ def test_a_gif_for_a_message_is_small_and_a_larger_one_has_the_picture_s_size(pa
     frames = page.evaluate("poke2vid.player.time")
     small, large = downloaded(page, "gif"), downloaded(page, "gif-large")
     assert "480 × 320 pixels" in page.inner_text("#toast")
+    gif: Any
     with Image.open(small) as gif:
         assert gif.size == (360, 240)
         assert gif.n_frames == frames // 2 + 1
@@ -168,7 +169,9 @@ WATCH = """() => {
 
 def test_a_picture_of_sixty_megapixels_opens_with_a_word_and_comes_up_whole(page: Any, tmp_path: Path) -> None:
     path = tmp_path / "huge.jpg"
-    Image.fromarray(np.tile(np.uint8([[[200, 90, 60], [40, 120, 180]]]), (6000, 5000, 1))).save(path, quality=60)
+    Image.fromarray(np.tile(np.array([[[200, 90, 60], [40, 120, 180]]], np.uint8), (6000, 5000, 1))).save(
+        path, quality=60
+    )
     page.evaluate(WATCH)
     open_picture(page, path)
     assert page.evaluate("opening") == "Opening huge.jpg…"

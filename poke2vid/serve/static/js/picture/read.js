@@ -2,7 +2,6 @@
 
 import { drawnSide } from '../compositor.js';
 import { requireSize } from './decode.js';
-import { JOBS } from './jobs.js';
 import { lay } from './pixels.js';
 
 /** @typedef {import('../canvas.js').Picture} Picture */
@@ -19,8 +18,8 @@ const waiting = new Map();
  * @param {string} job @param {any} asked @param {(share: number) => void} [onProgress]
  * @returns {Promise<any>}
  */
-export function ask(job, asked, onProgress = () => {}) {
-  if (typeof OffscreenCanvas === 'undefined') return JOBS[job](asked, onProgress);
+export async function ask(job, asked, onProgress = () => {}) {
+  if (typeof OffscreenCanvas === 'undefined') return (await import('./jobs.js')).JOBS[job](asked, onProgress);
   worker ??= started();
   const id = asks++;
   return new Promise((done, failed) => {

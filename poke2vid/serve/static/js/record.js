@@ -101,7 +101,7 @@ async function gif(format, show) {
     }
   });
   const { blob, size: [width, height] } = writer;
-  return { blob, made: `${width} × ${height} pixels, ${writer.framesASecond(fps)} frames a second, ${megabytes(blob)}` };
+  return { blob, made: `${width} × ${height} pixels, ${writer.paceOf(fps)}, ${megabytes(blob)}` };
 }
 
 /** @param {Blob} blob */

@@ -23,7 +23,8 @@ const LOOKS = [
   { side: 180, fps: 6, colours: 32 },
   { side: 140, fps: 4, colours: 32 },
   { side: 120, fps: 2, colours: 24 },
-  { side: 96, fps: 1, colours: 16 },
+  { side: 120, fps: 1, colours: 16 },
+  { side: 96, fps: 0.25, colours: 16 },
 ];
 const SPARE = 0.85; // of what a look is thought to take: pictures differ
 
@@ -92,10 +93,11 @@ export class Gif {
     return Math.max(1, Math.round(fps / this.look.fps));
   }
 
-  /** Frames a second as written. @param {number} fps of the script */
-  framesASecond(fps) {
-    const stride = Math.max(this.strideOf(fps), Math.ceil((SHORTEST * fps) / 100));
-    return Math.max(1, Math.round(fps / stride));
+  /** Pace of what is written, in words. @param {number} fps of the script */
+  paceOf(fps) {
+    const pace = fps / Math.max(this.strideOf(fps), Math.ceil((SHORTEST * fps) / 100));
+    if (pace >= 1.5) return `${Math.round(pace)} frames a second`;
+    return pace > 0.75 ? 'a frame every second' : `a frame every ${Math.round(1 / pace)} seconds`;
   }
 
   /** @param {ImageData} frame @param {number} number @param {number} fps of the script */

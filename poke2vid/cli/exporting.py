@@ -45,3 +45,4 @@ def export(
         print(
             f"{len(written)} files, {size / 1e6:.1f} MB -> {web}; put them on any web host, or: python -m http.server -d {web}"
         )
+        print("There its Save dialog has links to send, and a line that shows it within another page.")

@@ -117,7 +117,7 @@ def export_page(model: Path | None, out: Path, *, half: bool = True) -> list[Pat
             files |= {f"model/{path.name}": path for path in sorted(graphs.iterdir()) if path.is_file()}
         else:
             files |= {f"model/{path.name}": path.read_bytes() for path in sorted(graphs.iterdir())}
-        files["config.json"] = config_json("browser")
+        files["config.json"] = config_json("browser", exported=True)
         plain = {address.removesuffix(".gz"): _plain(address, source) for address, source in files.items()}
         plain[FILES] = files_json(files, plain)
         for address, data in plain.items():

@@ -62,9 +62,9 @@ def site_files() -> Files:
     return files
 
 
-def config_json(engine: EngineKind) -> bytes:
-    """The page's config.json: its engine and version."""
-    return _json({"engine": engine, "version": __version__})
+def config_json(engine: EngineKind, *, exported: bool = False) -> bytes:
+    """The page's config.json: its engine and version, and if it lies on a web host, where links to it are of use."""
+    return _json({"engine": engine, "exported": exported, "version": __version__})
 
 
 def files_json(files: Files, addresses: Iterable[str]) -> bytes:

@@ -137,7 +137,7 @@ def test_all_that_is_saved_is_of_the_moment_in_which_the_dialog_opened(page: Any
     wait_for_frames(page, 5)
     frames = page.evaluate("() => { document.getElementById('share').click(); return poke2vid.player.time; }")
     last = {}
-    for kind in ("mp4", "webm", "gif", "png", "json"):
+    for kind in ("mp4", "webm", "gif-large", "png", "json"):
         page.wait_for_timeout(100)  # the picture goes on meanwhile
         if kind != "json":  # the dialog stays, so that the next one is saved from it
             page.evaluate("() => { const d = document.getElementById('save-dialog'); d.close = () => delete d.close; }")
@@ -154,7 +154,7 @@ def test_all_that_is_saved_is_of_the_moment_in_which_the_dialog_opened(page: Any
                 film = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
             assert len(film) == frames + 1
             last[kind] = film[-1]
-    for kind in ("mp4", "webm", "gif"):
+    for kind in ("mp4", "webm", "gif-large"):
         assert np.abs(last[kind].astype(int) - last["png"]).mean() < 8
     assert np.abs(last["png"].astype(int) - read_picture(balls)).mean() > 1
 

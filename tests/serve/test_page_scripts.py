@@ -146,7 +146,7 @@ def test_a_script_does_not_play_on_a_picture_that_could_not_be_put_back(page: An
     assert page.evaluate("poke2vid.player.rest") == {"stiffness": 0.3, "momentum": 0.5}
 
 
-@pytest.mark.parametrize("kind", ["webm", "mp4", "gif"])
+@pytest.mark.parametrize("kind", ["webm", "mp4", "gif-large"])
 def test_what_was_done_is_saved_as_a_video_of_every_frame(page: Any, balls: Path, kind: str) -> None:
     open_picture(page, balls)
     still = shown(page)
@@ -183,7 +183,7 @@ def test_a_gif_lasts_as_long_as_what_was_done_also_at_the_pace_of_a_screen(page:
     pause(page)
     page.mouse.up()
     frames = page.evaluate("poke2vid.player.time")
-    with Image.open(downloaded(page, "gif")) as saved:
+    with Image.open(downloaded(page, "gif-large")) as saved:
         delays = []
         for number in range(saved.n_frames):
             saved.seek(number)

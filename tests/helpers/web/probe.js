@@ -1,10 +1,11 @@
 /** Functions that tests of the page's engines call within a page: modules of the page with arrays that travel as text. */
 
-import { Canvas, readPicture } from '../js/canvas.js';
+import { Canvas } from '../js/canvas.js';
 import { createCompositor } from '../js/compositor.js';
 import { PlainCompositor } from '../js/compositor/plain.js';
 import { createEngine } from '../js/engine/create.js';
 import { fieldsOf } from '../js/engine/remote.js';
+import { readPicture } from '../js/picture/read.js';
 
 const BASE = new URL('../', import.meta.url);
 

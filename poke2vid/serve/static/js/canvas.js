@@ -4,6 +4,7 @@
  */
 
 import { roundHalfEven } from './engine/pokes.js';
+import { pixelsOf } from './picture/pixels.js';
 import { resize } from './resize.js';
 
 /** @typedef {import('./engine/types.js').Pair} Pair */
@@ -15,95 +16,12 @@ import { resize } from './resize.js';
  * @property {number} width of the user's picture, in pixels, turned as it is meant to be seen
  * @property {number} height
  * @property {HTMLCanvasElement} source its pixels on white; smaller than the picture where that is huge
- * @property {HTMLCanvasElement|null} cutout its pixels as they are, where some are transparent; else null
+ * @property {HTMLCanvasElement|null} [cutout] its pixels as they are, where some are transparent
+ * @property {Levels|null} [reduced] its pixels at the size that the model's view is made from, where that is smaller
  * @property {Blob|null} file that it was read from
  */
 
-const MAX_PIXELS = 64 * 2 ** 20; // of a picture, as in Python
-const MAX_SOURCE_PIXELS = 16 * 2 ** 20; // of what is drawn: some phones have no larger canvas
-const MAX_SOURCE_SIDE = 4096; // of a picture that has more pixels than that
-const THUMBNAIL = 64; // in which transparent parts are looked for
 const MAX_SHOWN_SIDE = 512; // of what the model's view is made from
-
-/**
- * A picture file, turned by its EXIF tag and laid on white where transparent.
- *
- * @param {Blob} file
- * @param {string} [name]
- * @returns {Promise<Picture>}
- */
-export async function readPicture(file, name = /** @type {any} */ (file).name || 'The picture') {
-  if (file.size === 0) throw new Error(`${name} is empty; choose another file.`);
-  let bitmap;
-  try {
-    bitmap = await decoded(file);
-  } catch {
-    throw new Error(`${name} is not a picture that this browser can read; use PNG, JPEG or WebP.`);
-  }
-  try {
-    return { ...(await pictureOf(bitmap, bitmap.width, bitmap.height, name)), file };
-  } finally {
-    bitmap.close();
-  }
-}
-
-/** Colour profiles are ignored, as in Python. @param {Blob} file @returns {Promise<ImageBitmap>} */
-async function decoded(file) {
-  try {
-    return await createImageBitmap(file, {
-      imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none',
-    });
-  } catch (error) {
-    if (error instanceof TypeError) return createImageBitmap(file); // a browser that does not know one of these words
-    throw error;
-  }
-}
-
-/**
- * Picture of anything that can be drawn: a frame of the camera, a canvas, a decoded file.
- *
- * @param {CanvasImageSource} image
- * @param {number} width
- * @param {number} height
- * @param {string} [name]
- * @returns {Promise<Picture>}
- */
-export async function pictureOf(image, width, height, name = 'The picture') {
-  if (width < 1 || height < 1) throw new Error(`${name} is empty (${width} x ${height}); choose another one.`);
-  if (width * height > MAX_PIXELS) {
-    const limit = MAX_PIXELS / 2 ** 20;
-    throw new Error(`${name} is too large (${width} x ${height}); the limit is ${limit} megapixels, so shrink it first.`);
-  }
-  const huge = width * height > MAX_SOURCE_PIXELS;
-  const scale = huge ? Math.min(1, MAX_SOURCE_SIDE / Math.max(width, height)) : 1;
-  const size = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
-  const source = laidOn('white', image, size);
-  return { name, width, height, source, cutout: isTransparent(image) ? laidOn(null, image, size) : null, file: null };
-}
-
-/**
- * A picture on a ground, where it is transparent; null leaves it so.
- *
- * @param {string|null} ground @param {CanvasImageSource} image @param {{width: number, height: number}} size
- */
-export function laidOn(ground, image, { width, height }) {
-  const canvas = Object.assign(document.createElement('canvas'), { width, height });
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
-  if (ground) {
-    context.fillStyle = ground;
-    context.fillRect(0, 0, width, height);
-  }
-  context.imageSmoothingQuality = 'high';
-  context.drawImage(image, 0, 0, width, height);
-  return canvas;
-}
-
-/** True where a part of some size lets the ground through. @param {CanvasImageSource} image */
-function isTransparent(image) {
-  const [width, height] = [THUMBNAIL, THUMBNAIL];
-  const small = /** @type {CanvasRenderingContext2D} */ (laidOn(null, image, { width, height }).getContext('2d'));
-  return small.getImageData(0, 0, width, height).data.some((level, i) => i % 4 === 3 && level < 250);
-}
 
 /**
  * A map of the plane along its axes: x becomes `scale[0] x + offset[0]`, y likewise.
@@ -133,14 +51,14 @@ function then(first, second) {
   return { scale: [x[0], y[0]], offset: [x[1], y[1]] };
 }
 
-export class Canvas {
+/** Places of a picture's pixels in the model's frames. */
+export class Layout {
   /**
-   * @param {Picture} picture
+   * @param {{width: number, height: number}} picture in pixels
    * @param {number} resolution side of the model's frames
    * @param {number} [maxSide] of the shown picture that x_0 is made from
    */
-  constructor(picture, resolution, maxSide = MAX_SHOWN_SIDE) {
-    const { width, height, source } = picture;
+  constructor({ width, height }, resolution, maxSide = MAX_SHOWN_SIDE) {
     const longest = Math.max(width, height);
     const scale = Math.min(Math.max(longest, resolution), Math.max(maxSide, resolution)) / longest;
     this.width = width;
@@ -151,12 +69,6 @@ export class Canvas {
     this.side = Math.max(this.shownWidth, this.shownHeight);
     this.left = (this.side - this.shownWidth) >> 1;
     this.top = (this.side - this.shownHeight) >> 1;
-    const context = /** @type {CanvasRenderingContext2D} */ (source.getContext('2d', { willReadFrequently: true }));
-    const pixels = context.getImageData(0, 0, source.width, source.height);
-    /** Picture as shown, the same as Python's. */
-    this.shown = resize(pixels, this.shownWidth, this.shownHeight);
-    /** The model's view of it, `3 r r` in [-1, 1]. */
-    this.x0 = floats(resize(this.#padded(), resolution, resolution));
     /** From pixels of the user's picture to pixels of x_0. */
     this.toModel = this.modelMap(width, height);
   }
@@ -207,6 +119,20 @@ export class Canvas {
   original([x, y]) {
     const { scale, offset } = this.toModel;
     return [(x - offset[0]) / scale[0], (y - offset[1]) / scale[1]];
+  }
+}
+
+export class Canvas extends Layout {
+  /** @param {Picture} picture @param {number} resolution @param {number} [maxSide] */
+  constructor(picture, resolution, maxSide = MAX_SHOWN_SIDE) {
+    super(picture, resolution, maxSide);
+    const { shownWidth, shownHeight } = this;
+    const { source, reduced } = picture;
+    /** Picture as shown, the same as Python's. */
+    this.shown = reduced?.width === shownWidth && reduced.height === shownHeight ? reduced
+      : resize(pixelsOf(source), shownWidth, shownHeight);
+    /** The model's view of it, `3 r r` in [-1, 1]. */
+    this.x0 = floats(resize(this.#padded(), resolution, resolution));
   }
 
   /** The shown picture as a square; its border pixels go on to all sides. @returns {Levels} */

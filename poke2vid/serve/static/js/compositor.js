@@ -32,7 +32,14 @@ import { WebGLCompositor, webglSupport } from './compositor/webgl.js';
  */
 
 const MAX_SIDE = 4096;
+const MAX_FILM_SIDE = 2048; // where the CPU draws at leisure
 const MAX_SLOW_SIDE = 768; // where the CPU draws every pixel: 13 ms a frame, 37 under a heat map
+
+/** Longest side of a picture that is drawn here, be it in a video: more pixels need not be kept at hand. */
+export function drawnSide() {
+  const support = webglSupport();
+  return support && !support.slow ? MAX_SIDE : MAX_FILM_SIDE;
+}
 
 /**
  * A compositor that draws on `element`, whose size becomes that of the picture, or less where the device cannot do as much.
@@ -41,14 +48,15 @@ const MAX_SLOW_SIDE = 768; // where the CPU draws every pixel: 13 ms a frame, 37
  * @param {HTMLCanvasElement} element
  * @param {Picture} picture
  * @param {Canvas} canvas the same picture on the model's canvas
- * @param {{maxSide?: number, prefer?: 'webgl'|'any-webgl'|'plain'}} [options] `webgl` where a GPU draws, else `plain`;
- *   `any-webgl` also where a program plays the GPU: that takes the cores that the model runs on, and is slower
+ * @param {{maxSide?: number, prefer?: 'webgl'|'any-webgl'|'plain', isLive?: boolean}} [options] `webgl` where a GPU draws, else
+ *   `plain`; `any-webgl` also where a program plays the GPU: that takes the cores that the model runs on, and is slower;
+ *   what is not live may take its time, and has its size also where the CPU draws
  * @returns {Compositor}
  */
-export function createCompositor(element, picture, canvas, { maxSide = MAX_SIDE, prefer = 'webgl' } = {}) {
+export function createCompositor(element, picture, canvas, { maxSide = MAX_SIDE, prefer = 'webgl', isLive = true } = {}) {
   const found = prefer === 'plain' ? null : webglSupport();
   const support = found?.slow && prefer === 'webgl' ? null : found;
-  const limit = !support || support.slow ? MAX_SLOW_SIDE : MAX_SIDE;
+  const limit = isLive && (!support || support.slow) ? MAX_SLOW_SIDE : MAX_SIDE;
   const most = Math.min(maxSide, limit, support?.maxTexture ?? limit);
   const source = shrunk(picture, most);
   return support ? new WebGLCompositor(element, source, canvas) : new PlainCompositor(element, source, canvas);

@@ -1,20 +1,27 @@
 /** The page: a picture comes in, an engine moves it, a person plays. */
 
-import { pictureOf, readPicture } from './canvas.js';
 import { createEngine } from './engine/create.js';
 import { statsOf } from './measures.js';
-import { registerOffline } from './offline.js';
+import { registerOffline, worksOffline } from './offline.js';
 import { parseScript } from './parse.js';
+import { lay } from './picture/pixels.js';
+import { pictureOf, readPicture } from './picture/read.js';
 import { Player } from './player.js';
 import { grounded } from './player/view.js';
 import { nextPointerOf } from './script.js';
+import { aboutModel, sayServer } from './ui/about.js';
 import { bindControls, chosenRate, endBrush, setAwake, show, showStats } from './ui/controls.js';
 import { Demo } from './ui/demo.js';
+import { json, pictureOfExample, scriptOf } from './ui/examples.js';
+import { forgetLink, giftOf } from './ui/gift.js';
 import { Heating } from './ui/heating.js';
-import { bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading } from './ui/intake.js';
+import {
+  bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading, showOpening,
+} from './ui/intake.js';
 import { byId, closeOnBackdrop, endError, openDialog, say, themes, toast } from './ui/pages.js';
 import { bindSaving, openSave } from './ui/saving.js';
 import { complain, placeFor } from './ui/scripts.js';
+import { allowLinks } from './ui/sending.js';
 import { Stage } from './ui/stage.js';
 import { Visit } from './ui/visit.js';
 
@@ -28,7 +35,6 @@ import { Visit } from './ui/visit.js';
 const BASE = new URL('./', location.href).href;
 const STATS_MS = 500;
 const FADE_MS = 600; // as in app.css
-const OFFLINE_LOOK_MS = 2000;
 
 /** @type {'auto'|'webgpu'|'wasm'|'server'} */
 let prefer = 'auto';
@@ -44,15 +50,17 @@ let lastStart = 0;
 let left = null;
 /** @type {Example[]} */
 let examples = [];
+/** @type {import('./ui/gift.js').Gift|null} what a link brought, until it is touched: nothing is written meanwhile */
+let gift = null;
 
 const stage = new Stage(
   { stage: byId('stage'), picture: byId('picture'), overlay: byId('overlay') },
   () => player,
-  { onFirstTouch: endHint, onHeatPoint: (at) => void heating.at(at), onTap: sayPush, say },
+  { onFirstTouch: touch, onHeatPoint: (at) => void heating.at(at), onTap: sayPush, say },
 );
 const heating = new Heating(() => player, stage);
 const demo = new Demo();
-const visit = new Visit(() => (left || demo.on ? null : player));
+const visit = new Visit(() => (left || gift || demo.on ? null : player));
 
 /** To the first picture, or with the one that was there to a new engine. */
 async function start() {
@@ -67,6 +75,7 @@ async function start() {
     const asked = new URLSearchParams(location.search).get('engine');
     prefer = config.engine === 'server' ? 'server' : /** @type {any} */ (asked) ?? 'auto';
     if (prefer === 'server') sayServer();
+    if (config.exported) allowLinks();
     const [engine] = await Promise.all([createEngine(BASE, { prefer, onProgress: showLoading }), wanted ? null : firstPicture().catch(complain)]);
     if (mine !== lastStart) return engine.close(); // asked for again meanwhile
     player = playerOf(engine);
@@ -75,6 +84,7 @@ async function start() {
     else showEmpty();
     if (mine !== lastStart) return;
     if (left?.picture === wanted) await bringBack(left);
+    else if (gift) await play(gift.script);
     else if (example?.script && !touched && demo.isDue) void demo.play(player, await scriptOf(example)).catch(complain);
   } catch (error) {
     if (mine === lastStart) showFailure(/** @type {Error} */ (error).message);
@@ -83,7 +93,7 @@ async function start() {
 
 /** The picture and its deeds, as they would be left; null where nothing was done, or only watched. @returns {Left|null} */
 function leftBehind() {
-  const past = demo.on ? null : player?.past();
+  const past = gift || demo.on ? null : player?.past();
   return past && player?.picture ? { past, picture: player.picture, example } : null;
 }
 
@@ -129,25 +139,6 @@ function playerOf(engine) {
   return made;
 }
 
-/** @param {string} path */
-async function json(path) {
-  const response = await fetch(new URL(path, BASE)).catch(() => null);
-  if (!response?.ok) throw new Error(`A part of the page is missing (${path}); check the connection and try again.`);
-  return response.json();
-}
-
-function sayServer() {
-  byId('privacy').querySelector('span').textContent = 'Your picture is sent to the server that moves it.';
-  byId('privacy').querySelector('use').setAttribute('href', '#i-server');
-}
-
-/** @param {Engine} engine */
-function aboutModel({ info }) {
-  const from = info.model?.origin?.trained_on;
-  byId('about-model').textContent =
-    `This model sees ${info.resolution} × ${info.resolution} pixels${from ? ` and was trained on ${from}` : ''}. It moves your picture at its own size.`;
-}
-
 function sayPush() {
   toast('To push, drag the way it shall go and let go.', 'done');
 }
@@ -160,6 +151,18 @@ function invite({ info }) {
   byId('hint-text').textContent = info.pokeKind === 'impulse' ? 'Flick anything. It moves.' : 'Drag anything. It follows.';
   byId('hint').hidden = false;
   byId('ghost').hidden = demo.isDue; // that will show how, for real
+}
+
+/** From now on the picture is the visitor's own, also one that a link brought. */
+function touch() {
+  endGift();
+  endHint();
+}
+
+/** A link has done its work: a reload shall bring back what is done from now on. */
+function endGift() {
+  if (gift) forgetLink();
+  gift = null;
 }
 
 function endHint() {
@@ -179,12 +182,46 @@ async function firstPicture() {
   const [known, last] = await Promise.all([json('examples/examples.json').catch(() => []), visit.last()]);
   examples = known;
   listExamples(examples, (chosen) => void openExample(chosen).catch(complain));
+  if (await openGift(last)) return;
   const picture = last && (await readPicture(last.file, last.name).catch(() => null));
   if (wanted) return;
   if (last && picture) {
     await openPicture(picture, last.example);
     if (last.past) left = { past: last.past, picture, example: last.example };
   } else if (examples.length) await openExample(examples[0], () => !wanted);
+}
+
+/**
+ * Opens what the address carries, if anything; offers the way back to the last visit.
+ *
+ * @param {import('./ui/visit.js').Kept|null} last
+ */
+async function openGift(last) {
+  const mine = ++lastAsked;
+  const found = await giftOf(examples);
+  if (!found || mine !== lastAsked) return false;
+  gift = found;
+  await openPicture(found.picture, found.example);
+  if (!last) return true;
+  const back = async () => {
+    lastAsked++;
+    endGift();
+    const picture = await readPicture(last.file, last.name);
+    if (last.past) await bringBack({ past: last.past, picture, example: last.example });
+    else await openPicture(picture, last.example);
+  };
+  toast('A link brought this picture.', 'done', { label: `Back to ${last.name}`, act: () => void back().catch(complain) });
+  return true;
+}
+
+/** A link that came into a page that is there already. */
+async function takeLink() {
+  if (!player) return;
+  const before = leftBehind() ?? left;
+  if (!(await openGift(null)) || !gift) return;
+  left = null;
+  await play(gift.script);
+  if (before) offerBack(before, gift.picture);
 }
 
 /** Begins anew: nothing of this visit stays in this browser. */
@@ -201,9 +238,7 @@ let lastAsked = 0; // pictures take their time, and the one that was asked for l
 /** @param {Example} chosen @param {() => boolean} [isWanted] once it is there */
 async function openExample(chosen, isWanted = () => true) {
   const mine = ++lastAsked;
-  const response = await fetch(new URL(`examples/${chosen.file}`, BASE)).catch(() => null);
-  if (!response?.ok) throw new Error(`The example ${chosen.title} cannot be fetched; try again.`);
-  const picture = await readPicture(await response.blob(), chosen.file);
+  const picture = await pictureOfExample(chosen);
   if (mine === lastAsked && isWanted()) await openPicture(picture, chosen);
 }
 
@@ -215,11 +250,12 @@ async function openPicture(picture, from = null) {
   const before = left ?? leftBehind();
   endBrush(stage);
   if (player) await player.open(picture, element);
-  else preview(picture, element);
+  else lay(element, grounded(picture), [picture.source.width, picture.source.height]);
   heating.end();
   endError();
   wanted = picture;
   example = from;
+  if (gift?.picture !== picture) endGift();
   visit.opened(picture, from);
   document.getElementById('first')?.remove();
   demo.end();
@@ -234,14 +270,6 @@ async function openPicture(picture, from = null) {
   byId('loading').hidden = left === null; // else what was done comes next
   invite(player.engine);
   say(`${picture.name}, ${picture.width} by ${picture.height} pixels`);
-}
-
-/** @param {Picture} picture @param {HTMLCanvasElement} element */
-function preview(picture, element) {
-  const source = grounded(picture);
-  element.width = source.width;
-  element.height = source.height;
-  element.getContext('2d')?.drawImage(source, 0, 0);
 }
 
 /** The picture as large as its table allows, at its own proportions. */
@@ -261,12 +289,22 @@ function fit() {
 async function take(file) {
   try {
     if (/json/.test(file.type) || file.name.endsWith('.json')) await playScript(await file.text());
-    else {
-      lastAsked++;
-      await openPicture(await readPicture(file));
-    }
+    else await takePicture(file);
   } catch (error) {
     complain(/** @type {Error} */ (error));
+  }
+}
+
+/** Opens a picture, and says so while that takes its time. @param {File} file */
+async function takePicture(file) {
+  const mine = ++lastAsked;
+  const endOpening = showOpening(file.name);
+  try {
+    const picture = await readPicture(file);
+    if (mine === lastAsked) await openPicture(picture);
+  } finally {
+    endOpening();
+    if (mine === lastAsked && player && !left) byId('loading').hidden = true;
   }
 }
 
@@ -281,6 +319,7 @@ async function playScript(text) {
     if (place === 'there' && there) await openExample(there);
     else if (place !== 'here') return;
   }
+  endGift();
   await play(parseScript(text, player.picture));
 }
 
@@ -293,13 +332,6 @@ async function play(script) {
   endError();
   stage.clear();
   say(`playing a script of ${script.frames} frames`);
-}
-
-/** Script that shows an example move. @param {Example} of */
-async function scriptOf(of) {
-  const response = await fetch(new URL(`examples/${of.script}`, BASE)).catch(() => null);
-  if (!response?.ok) throw new Error('The script of this example cannot be fetched; try again.');
-  return parseScript(await response.text());
 }
 
 async function watch() {
@@ -326,6 +358,11 @@ async function startOver() {
   if (isLoss) toast('Started over.', 'done', { label: 'Undo', act: undo });
 }
 
+/** Opens the dialog in which all of this moment is saved and sent. */
+function save() {
+  openSave(player, example?.file ?? null);
+}
+
 // Wiring
 
 function bind() {
@@ -336,7 +373,7 @@ function bind() {
   closeOnBackdrop();
   bindControls(() => player, stage, {
     open: () => byId('file').click(),
-    save: () => openSave(player),
+    save,
     undo,
     reset: () => void startOver(),
     heat: () => {
@@ -351,23 +388,18 @@ function bind() {
   });
   byId('watch').addEventListener('click', () => void watch().catch(complain));
   byId('help').addEventListener('click', () => openDialog('help-dialog'));
-  byId('share').addEventListener('click', () => openSave(player));
+  byId('share').addEventListener('click', save);
   byId('forget').addEventListener('click', () => void forget().catch(complain));
   byId('retry').addEventListener('click', () => void start());
+  window.addEventListener('hashchange', () => void takeLink().catch(complain));
   new ResizeObserver(fit).observe(byId('table'));
   setInterval(() => player && showStats(player), STATS_MS);
-}
-
-/** Says when all copies are there; the list of them comes last. */
-async function sayOffline() {
-  if (!navigator.serviceWorker || prefer === 'server') return; // without the server there is no engine
-  while (!(await caches.match('files.json'))) await new Promise((resolve) => setTimeout(resolve, OFFLINE_LOOK_MS));
-  byId('offline').hidden = false;
 }
 
 bind();
 if (!crossOriginIsolated) registerOffline(); // it may load the page again, so before anything is done on it
 void start().then(() => {
   if (crossOriginIsolated) registerOffline();
-  sayOffline().catch(() => {}); // no storage in this window
+  if (prefer === 'server') return; // without the server there is no engine
+  worksOffline().then((does) => (byId('offline').hidden = !does), () => {}); // no storage in this window
 });

@@ -5,25 +5,44 @@
 
 import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
-import { PlainCompositor } from './compositor/plain.js';
 import { createEngine } from './engine/create.js';
+import { ask } from './picture/read.js';
+import { filmWriter } from './record/film.js';
+import { messageGif, ownSizeGif } from './record/gif.js';
 import { actionOf, holdAfter, targetOf } from './script.js';
-import { COLOURS, colourOf, drawPoke } from './ui/arrows.js';
+import { colourOf, drawPoke } from './ui/arrows.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
 /** @typedef {import('./engine/types.js').Pair} Pair */
-/** Sight of a moment. @typedef {Pick<import('./player.js').Player, 'compositor'|'picture'|'canvas'|'fields'|'heatMap'>} Shown */
+/** Sight of a moment. @typedef {Pick<import('./player.js').Player, 'picture'|'canvas'|'fields'|'heatMap'>} Shown */
 /** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./script.js').ScriptEvent} ScriptEvent */
-/** @typedef {{add: (canvas: HTMLCanvasElement, number: number) => Promise<void>, finish: () => Promise<Blob>}} Writer */
-/** @typedef {'mp4'|'webm'|'gif'} Format */
+/**
+ * Taker of frames, which come in their order.
+ *
+ * @typedef {object} Writer
+ * @property {(frame: ImageData, number: number, fps: number) => Promise<void>} add
+ * @property {boolean} [isTooLarge] and needs no more frames
+ */
+/** @typedef {'mp4'|'webm'|'gif'|'gif-large'} Format */
+/**
+ * Film of a script, before anybody has written it.
+ *
+ * @typedef {object} Show
+ * @property {import('./engine/types.js').Engine} engine
+ * @property {Script} script from the start; a part of it alone would begin at rest
+ * @property {Picture} picture
+ * @property {Canvas} canvas
+ * @property {number} fps
+ * @property {number} from the first frame that is written
+ * @property {boolean} arrows
+ * @property {(share: number) => void} onProgress
+ * @property {AbortSignal} signal
+ */
 
-// By name, so that nobody checks the types of others' code.
-const MEDIABUNNY = /** @type {string} */ ('../vendor/mediabunny.min.mjs');
-const GIFENC = /** @type {string} */ ('../vendor/gifenc.esm.js');
-const MAX_SIDE = { mp4: 1280, webm: 1280, gif: 480 };
-const SHORTEST = 2; // hundredths of a second between two frames of a GIF
+const FILM_SIDE = 1920; // of a video's longer side: what phones play
+const OWN_SIDE = 4096; // as a compositor draws at most
 const FADES = 0.35; // seconds that an impulse's arrow stays
 
 /**
@@ -38,38 +57,107 @@ const FADES = 0.35; // seconds that an impulse's arrow stays
  * @param {boolean} options.arrows
  * @param {(share: number) => void} options.onProgress
  * @param {AbortSignal} options.signal
- * @returns {Promise<Blob>}
+ * @returns {Promise<{blob: Blob, made: string}>} the file, and how large it is in words
  */
-export async function video(format, script, picture, { baseUrl, prefer, fps, from = 0, arrows, onProgress, signal }) {
+export async function video(format, script, picture, { baseUrl, prefer, ...options }) {
   const engine = await createEngine(baseUrl, { prefer });
-  /** @type {Compositor|null} */
-  let compositor = null;
+  const show = { engine, script, picture, canvas: new Canvas(picture, engine.info.resolution), from: 0, ...options };
   try {
-    const element = document.createElement('canvas');
-    const canvas = new Canvas(picture, engine.info.resolution);
-    compositor = createCompositor(element, picture, canvas, { maxSide: MAX_SIDE[format] });
-    const page = document.createElement('canvas');
-    page.width = Math.max(2, compositor.width - (compositor.width % 2)); // video has even sides
-    page.height = Math.max(2, compositor.height - (compositor.height % 2));
-    const writer = format === 'gif' ? await gifWriter(page, fps) : await videoWriter(format, page, fps);
+    return await (format === 'mp4' || format === 'webm' ? film(format, show) : gif(format, show));
+  } finally {
+    engine.close();
+  }
+}
+
+/** @param {'mp4'|'webm'} format @param {Show} show */
+async function film(format, show) {
+  const screen = new Screen(show, FILM_SIDE, true);
+  /** @type {import('./record/film.js').Film|null} */
+  let writer = null;
+  try {
+    const { width, height } = screen.page;
+    writer = await filmWriter(format, width, height, show.fps);
+    await screen.play(writer);
+    const blob = await writer.finish();
+    return { blob, made: `${width} × ${height} pixels, ${megabytes(blob)}` };
+  } finally {
+    writer?.close();
+    screen.close();
+  }
+}
+
+/** @param {'gif'|'gif-large'} format @param {Show} show */
+async function gif(format, show) {
+  const { script, fps, from } = show;
+  const make = format === 'gif' ? messageGif : ownSizeGif;
+  const writer = await make(async (look, writer) => {
+    const screen = new Screen(show, Math.min(look.side, OWN_SIDE), false);
+    try {
+      const share = await screen.play(writer);
+      if (!writer.isTooLarge) writer.finish(script.frames + 1 - from, fps);
+      return share;
+    } finally {
+      screen.close();
+    }
+  });
+  const { blob, size: [width, height] } = writer;
+  return { blob, made: `${width} × ${height} pixels, ${writer.paceOf(fps)}, ${megabytes(blob)}` };
+}
+
+/** @param {Blob} blob */
+const megabytes = ({ size }) => (size < 1e5 ? `${Math.max(1, Math.round(size / 1e3))} KB` : `${(size / 1e6).toFixed(1)} MB`);
+
+/** Frames of a script at one size, as often as they are asked for. */
+class Screen {
+  /** @param {Show} show @param {number} maxSide of the frames @param {boolean} even sides, as video has */
+  constructor(show, maxSide, even) {
+    this.show = show;
+    this.element = document.createElement('canvas');
+    this.compositor = createCompositor(this.element, show.picture, show.canvas, { maxSide, isLive: false });
+    const { width, height } = this.compositor;
+    this.page = document.createElement('canvas');
+    this.page.width = width + (even ? width % 2 : 0);
+    this.page.height = height + (even ? height % 2 : 0);
+  }
+
+  /** Plays the script once, or until the writer has enough; the share that was written. @param {Writer} writer */
+  async play(writer) {
+    const { page, element, compositor } = this;
+    const { engine, script, picture, canvas, fps, from, arrows, onProgress, signal } = this.show;
+    const context = /** @type {CanvasRenderingContext2D} */ (page.getContext('2d', { willReadFrequently: true }));
     const pokes = new Pokes(script);
     await engine.open(canvas.x0);
     for (let number = 0; number <= script.frames; number++) {
       signal.throwIfAborted();
-      const fields = number === 0 ? null : await engine.step(pokes.at(number - 1).map((event) => actionOf(event, canvas)));
+      const actions = number === 0 ? [] : pokes.at(number - 1).map((event) => actionOf(event, canvas));
+      const fields = number === 0 ? null : await engine.step(actions);
       onProgress(number / script.frames);
       if (number < from) continue;
       compositor.draw(fields);
-      const context = /** @type {CanvasRenderingContext2D} */ (page.getContext('2d'));
-      context.drawImage(element, 0, 0, page.width, page.height);
-      if (arrows) pokes.draw(context, number, fps, page.width / picture.width);
-      await writer.add(page, number - from);
+      drawGrown(context, element);
+      if (arrows) pokes.draw(context, number, fps, compositor.width / picture.width);
+      await writer.add(context.getImageData(0, 0, page.width, page.height), number - from, fps);
+      if (writer.isTooLarge) return (number - from + 1) / (script.frames + 1 - from);
     }
-    return await writer.finish();
-  } finally {
-    compositor?.close();
-    engine.close();
+    return 1;
   }
+
+  close() {
+    this.compositor.close();
+  }
+}
+
+/**
+ * Draws a picture whose last row and column are repeated where there is room.
+ *
+ * @param {CanvasRenderingContext2D} context @param {HTMLCanvasElement} element
+ */
+function drawGrown(context, element) {
+  const { width, height } = element;
+  const { canvas: page } = context;
+  if (page.width > width) context.drawImage(element, width - 1, 0, 1, height, width, 0, 1, height);
+  if (page.height > height) context.drawImage(element, 0, height - 1, width, 1, 0, height, page.width, 1);
+  context.drawImage(element, 0, 0);
 }
 
 /** Actions of a script, frame by frame, and their looks. */
@@ -108,61 +196,6 @@ class Pokes {
   }
 }
 
-/** @param {'mp4'|'webm'} format @param {HTMLCanvasElement} canvas @param {number} fps @returns {Promise<Writer>} */
-async function videoWriter(format, canvas, fps) {
-  if (!('VideoEncoder' in window)) {
-    throw new Error('This browser cannot encode video; save a GIF, or use a newer browser.');
-  }
-  const media = await import(MEDIABUNNY);
-  const wanted = format === 'mp4' ? ['avc', 'hevc', 'vp9', 'av1'] : ['vp9', 'vp8', 'av1'];
-  const codec = await media.getFirstEncodableVideoCodec(wanted, { width: canvas.width, height: canvas.height });
-  if (!codec) throw new Error(`This browser can encode no ${format.toUpperCase()} video of this size; save a GIF.`);
-  const container = format === 'mp4' ? new media.Mp4OutputFormat({ fastStart: 'in-memory' }) : new media.WebMOutputFormat();
-  const output = new media.Output({ format: container, target: new media.BufferTarget() });
-  const source = new media.CanvasSource(canvas, { codec, bitrate: media.QUALITY_HIGH, keyFrameInterval: 2 });
-  output.addVideoTrack(source, { frameRate: fps });
-  await output.start();
-  return {
-    add: (_, number) => source.add(number / fps, 1 / fps),
-    finish: async () => {
-      await output.finalize();
-      return new Blob([output.target.buffer], { type: `video/${format}` });
-    },
-  };
-}
-
-/** @param {HTMLCanvasElement} canvas @param {number} fps @returns {Promise<Writer>} */
-async function gifWriter(canvas, fps) {
-  const { GIFEncoder, applyPalette, quantize } = await import(GIFENC);
-  const gif = GIFEncoder();
-  /** @type {number[][]|null} */
-  let palette = null; // one for all: a picture that moves keeps its colours, and only arrows bring new ones
-  const hundredth = (/** @type {number} */ number) => Math.round((100 * number) / fps); // a GIF's unit of time
-  let due = 0;
-  return {
-    add: async (_, number) => {
-      const begins = hundredth(number);
-      if (begins < due) return; // viewers show no more than fifty frames a second, and would play the others slowly
-      const next = [1, 2].map((k) => hundredth(number + k)).find((end) => end - begins >= SHORTEST) ?? begins + SHORTEST;
-      due = next;
-      const { width, height } = canvas;
-      const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
-      const { data } = context.getImageData(0, 0, width, height);
-      palette ??= [...quantize(data, 255 - COLOURS.length), [255, 255, 255], ...COLOURS.map(levelsOf)];
-      const delay = 10 * (next - begins);
-      gif.writeFrame(applyPalette(data, palette), width, height, { palette: number === 0 ? palette : null, delay });
-      if (number % 4 === 0) await new Promise((resolve) => setTimeout(resolve));
-    },
-    finish: async () => {
-      gif.finish();
-      return new Blob([gif.bytes()], { type: 'image/gif' });
-    },
-  };
-}
-
-/** @param {string} colour `#rrggbb` */
-const levelsOf = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-
 /** Hands a file to the user. @param {Blob} blob @param {string} name */
 export function download(blob, name) {
   const link = document.createElement('a');
@@ -173,22 +206,15 @@ export function download(blob, name) {
 }
 
 /**
- * The picture as it was shown, without arrows, at its own size also where the screen gets fewer pixels.
+ * The picture as it was shown, without arrows, with every pixel that it has.
  *
  * @param {Shown} shown
+ * @param {(share: number) => void} onProgress
  * @returns {Promise<Blob>}
  */
-export async function frameOf({ compositor, picture, canvas, fields, heatMap }) {
-  if (!compositor || !picture || !canvas) throw new Error('There is no picture yet; open one first.');
-  if (compositor.width >= picture.source.width && !picture.cutout) { // the page's ground is not saved
-    compositor.draw(fields, { heat: heatMap });
-    return compositor.toBlob('image/png');
-  }
-  const full = new PlainCompositor(document.createElement('canvas'), picture.source, canvas);
-  try {
-    full.draw(fields, { heat: heatMap });
-    return await full.toBlob('image/png');
-  } finally {
-    full.close();
-  }
+export async function frameOf({ picture, canvas, fields, heatMap }, onProgress) {
+  if (!picture || !canvas) throw new Error('There is no picture yet; open one first.');
+  const { name, file, source } = picture;
+  const image = file ? null : await createImageBitmap(source);
+  return ask('still', { name, file, image, resolution: canvas.resolution, fields, heat: heatMap }, onProgress);
 }

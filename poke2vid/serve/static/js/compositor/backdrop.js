@@ -5,10 +5,12 @@
  */
 
 import { fill } from '../fields.js';
+import { blank, contextOf, pixelsOf } from '../picture/pixels.js';
 import { RowReader, linearWeights } from './rows.js';
 
 /** @typedef {import('../canvas.js').AxisMap} AxisMap */
-/** @typedef {import('../canvas.js').Canvas} Canvas */
+/** @typedef {import('../canvas.js').Layout} Layout */
+/** @typedef {import('../picture/pixels.js').Sheet} Sheet */
 
 /**
  * On the picture's square: what it shows goes on at its borders, as the model sees it.
@@ -23,13 +25,13 @@ const MAX_SIDE = 1024;
 const OBJECT = 0.1; // of the mask: the backdrop is taken from where less of the object shows
 
 /**
- * @param {HTMLCanvasElement} source the picture as a compositor has it
- * @param {Canvas} canvas
+ * @param {Sheet} source the picture as a compositor has it
+ * @param {Layout} canvas
  * @param {Float32Array} mask where the object shows, `r r`
  * @returns {Backdrop}
  */
 export function backdropOf(source, canvas, mask) {
-  const { data, width, height } = pixelsOf(source);
+  const { data, width, height } = moderate(source);
   const { side, left, top, map } = squareOf(width, height, canvas);
   const size = side * side;
   const values = new Float32Array(4 * size);
@@ -51,7 +53,7 @@ export function backdropOf(source, canvas, mask) {
 /**
  * Place of a picture of a size on its square, and the way from that one's pixels to the model's.
  *
- * @param {number} width @param {number} height @param {Canvas} canvas
+ * @param {number} width @param {number} height @param {Layout} canvas
  */
 export function squareOf(width, height, canvas) {
   const side = Math.max(width, height);
@@ -77,16 +79,16 @@ export function alike(a, b) {
   return a === b || (a !== null && b !== null && a.length === b.length && a.every((value, i) => value === b[i]));
 }
 
-/** No larger than it need be. @param {HTMLCanvasElement} source */
-function pixelsOf(source) {
+/** Pixels, no more than need be. @param {Sheet} source */
+function moderate(source) {
   const scale = Math.min(1, MAX_SIDE / Math.max(source.width, source.height));
+  if (scale === 1) return pixelsOf(source);
   const [width, height] = [source.width, source.height].map((length) => Math.max(1, Math.round(length * scale)));
-  const smaller = scale < 1 ? document.createElement('canvas') : source;
-  if (scale < 1) Object.assign(smaller, { width, height });
-  const context = /** @type {CanvasRenderingContext2D} */ (smaller.getContext('2d', { willReadFrequently: true }));
+  const smaller = blank(width, height);
+  const context = contextOf(smaller);
   context.imageSmoothingQuality = 'high';
-  if (scale < 1) context.drawImage(source, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height);
+  context.drawImage(source, 0, 0, width, height);
+  return pixelsOf(smaller);
 }
 
 /** Pixels at which neither they nor their neighbours show much of the object. @param {RowReader} reader @param {Float32Array} mask */

@@ -1,12 +1,19 @@
 /** The object's layer, cut out of the picture once and read at any place, for the compositor without WebGL. */
 
 import { between } from '../fields.js';
-import { backdropOf, squareOf } from './backdrop.js';
 import { RowReader, linearWeights } from './rows.js';
 
 /** @typedef {import('../canvas.js').AxisMap} AxisMap */
-/** @typedef {import('../canvas.js').Canvas} Canvas */
 /** @typedef {import('./backdrop.js').Backdrop} Backdrop */
+/**
+ * The picture's square.
+ *
+ * @typedef {object} Square
+ * @property {number} side in pixels
+ * @property {number} left where the levels begin on it @property {number} top
+ * @property {AxisMap} map from its pixels to the model's
+ * @property {[number, number]} [rows] of it that are asked for
+ */
 
 const OPAQUE = 255 << 24;
 /** A level of the layer's colours, and an opacity of 1, in 16-bit numbers: a third of the memory of others. */
@@ -15,14 +22,13 @@ const WHOLE = 16384;
 
 export class Cutout {
   /**
-   * @param {HTMLCanvasElement} source the picture
-   * @param {Uint32Array} levels its pixels, red in the lowest byte
-   * @param {Canvas} canvas
+   * @param {Uint32Array} levels pixels of the picture, or of some of its rows, red in the lowest byte
+   * @param {{width: number, height: number}} size of these
+   * @param {Square} square
+   * @param {Backdrop} backdrop
    * @param {Float32Array} mask where the object shows, `r r`
    */
-  constructor(source, levels, canvas, mask) {
-    const { width, height } = source;
-    const { side, left, top, map } = squareOf(width, height, canvas);
+  constructor(levels, { width, height }, { side, left, top, map, rows = [0, side] }, backdrop, mask) {
     this.mask = mask;
     this.width = width;
     this.height = height;
@@ -30,11 +36,11 @@ export class Cutout {
     this.side = side;
     this.left = left;
     this.top = top;
-    this.r = canvas.resolution;
-    const backdrop = backdropOf(source, canvas, mask);
+    this.r = Math.round(Math.sqrt(mask.length));
     /** Background that shows where the object has gone, as the picture's pixels. */
     this.behind = levels.slice();
-    const [x, y, right, bottom] = this.#box(backdrop);
+    const [x, upper, right, lower] = this.#box(backdrop);
+    const [y, bottom] = [Math.max(upper, rows[0]), Math.min(lower, rows[1])];
     /** The part of the square that has any of the layer, and a pixel more to the right and below. */
     this.box = { x, y, width: Math.max(right - x, 0) + 1, height: Math.max(bottom - y, 0) + 1 };
     const size = this.box.width * this.box.height;

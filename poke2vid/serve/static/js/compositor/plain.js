@@ -1,17 +1,13 @@
 /** The compositor without WebGL: the same arithmetic in plain JavaScript. */
 
-import { cubicWeights } from '../resize.js';
-import { alike } from './backdrop.js';
+import { alike, backdropOf, squareOf } from './backdrop.js';
 import { Cutout } from './cutout.js';
-import { DIM_UNDER_HEAT, GREY_UNDER_HEAT, HEAT_OPACITY, heatColours } from './overlay.js';
-import { RowReader, STILL, linearWeights } from './rows.js';
+import { Painter } from './painter.js';
 
 /** @typedef {import('../canvas.js').Canvas} Canvas */
 /** @typedef {import('../compositor.js').Compositor} Compositor */
 /** @typedef {import('../compositor.js').Overlay} Overlay */
 /** @typedef {import('../engine/types.js').Fields} Fields */
-
-const OPAQUE = 255 << 24; // every machine that runs a browser is little endian
 
 /** @implements {Compositor} */
 export class PlainCompositor {
@@ -26,146 +22,28 @@ export class PlainCompositor {
     this.height = element.height = source.height;
     this.context = /** @type {CanvasRenderingContext2D} */ (element.getContext('2d', { willReadFrequently: true }));
     const from = /** @type {CanvasRenderingContext2D} */ (source.getContext('2d', { willReadFrequently: true }));
-    this.picture = from.getImageData(0, 0, this.width, this.height).data;
-    this.levels = new Uint32Array(this.picture.buffer); // a pixel in each, red in the lowest byte
+    const levels = new Uint32Array(from.getImageData(0, 0, this.width, this.height).data.buffer);
     this.drawn = new ImageData(this.width, this.height);
-    this.out = new Uint32Array(this.drawn.data.buffer);
-    this.r = canvas.resolution;
-    this.map = canvas.modelMap(this.width, this.height);
-    this.flow = new RowReader(2, linearWeights, this);
-    this.repaint = new RowReader(3, linearWeights, this);
-    this.frame = new RowReader(3, cubicWeights, this);
-    this.colours = heatColours();
-    this.colour = [0, 0, 0];
-    /** @type {Cutout|null} */
-    this.cutout = null; // of the first mask that is seen
+    const layout = { width: this.width, height: this.height, r: canvas.resolution, map: canvas.modelMap(this.width, this.height) };
+    this.painter = new Painter(levels, layout, new Uint32Array(this.drawn.data.buffer));
     this.draw(null);
   }
 
-  /** @param {Float32Array|null} mask */
+  /** Cuts the layer out of the first mask that is seen. @param {Float32Array|null} mask */
   prepare(mask) {
-    if (!mask) return null;
-    if (!this.cutout || !alike(mask, this.cutout.mask)) {
-      this.cutout = new Cutout(this.source, this.levels, this.canvas, mask);
+    if (!mask) return;
+    const { painter, source, canvas } = this;
+    if (!painter.cutout || !alike(mask, painter.cutout.mask)) {
+      const square = squareOf(source.width, source.height, canvas);
+      painter.cutout = new Cutout(painter.levels, source, square, backdropOf(source, canvas, mask), mask);
     }
-    this.cutout.mask = mask;
-    return this.cutout;
+    painter.cutout.mask = mask;
   }
 
   /** @param {Fields|null} fields @param {Overlay} [overlay] */
-  draw(fields, { heat = null, dim = heat ? DIM_UNDER_HEAT : 1 } = {}) {
-    const { width, height, picture, colour } = this;
-    const cutout = this.prepare(fields?.mask ?? null);
-    if (fields?.flow && !fields.xHat && !heat && dim === 1) {
-      return cutout ? this.#carry(cutout, fields.flow) : this.#move(fields.flow, fields.repaint);
-    }
-    const [scaleX, scaleY] = this.map.scale;
-    const out = this.drawn.data;
-    for (let y = 0, o = 0; y < height; y++) {
-      const flow = fields?.flow ? this.flow.row(fields.flow, y) : null;
-      const repaint = fields?.repaint ? this.repaint.row(fields.repaint, y) : null;
-      const frame = fields?.xHat ? this.frame.row(fields.xHat, y) : null;
-      for (let x = 0; x < width; x++, o += 4) {
-        const dx = flow ? flow[x] : 0;
-        const dy = flow ? flow[width + x] : 0;
-        if (frame) for (let c = 0; c < 3; c++) colour[c] = (frame[c * width + x] + 1) * 127.5;
-        else if (flow && cutout) this.#read(cutout.at(o >> 2, x + dx / scaleX, y + dy / scaleY));
-        else if (flow) this.#sample(x + dx / scaleX, y + dy / scaleY);
-        else for (let c = 0; c < 3; c++) colour[c] = picture[o + c];
-        if (repaint) for (let c = 0; c < 3; c++) colour[c] += repaint[c * width + x] * 127.5;
-        if (heat) this.#lay(heat, x, y, dx, dy, dim);
-        for (let c = 0; c < 3; c++) out[o + c] = heat ? colour[c] : dim * colour[c]; // rounded and clamped by the array
-        out[o + 3] = 255;
-      }
-    }
-    this.context.putImageData(this.drawn, 0, 0);
-  }
-
-  /**
-   * The same for the usual case, which must not hold the page up: no loops over colours, and what is still is copied.
-   *
-   * @param {Float32Array} flowCells @param {Float32Array|null} repaintCells
-   */
-  #move(flowCells, repaintCells) {
-    const { width, height, r, levels, out } = this;
-    const { index, weight } = this.flow.across; // linear: two neighbours each
-    const flow = this.flow.cells;
-    const paint = this.repaint.cells;
-    const perX = 1 / this.map.scale[0];
-    const perY = 1 / this.map.scale[1];
-    const right = width - 1;
-    const bottom = height - 1;
-    for (let y = 0; y < height; y++) {
-      const moves = this.flow.mix(flowCells, y);
-      const paints = repaintCells !== null && this.repaint.mix(repaintCells, y);
-      const begin = width * y;
-      if (!moves && !paints) {
-        out.set(levels.subarray(begin, begin + width), begin);
-        continue;
-      }
-      for (let x = 0; x < width; x++) {
-        const k = index[2 * x];
-        const l = index[2 * x + 1];
-        const share = weight[2 * x + 1];
-        const toX = x + (flow[k] + share * (flow[l] - flow[k])) * perX;
-        const toY = y + (flow[r + k] + share * (flow[r + l] - flow[r + k])) * perY;
-        const cx = toX < 0 ? 0 : toX > right ? right : toX;
-        const cy = toY < 0 ? 0 : toY > bottom ? bottom : toY;
-        const left = cx | 0;
-        const top = cy | 0;
-        const fx = cx - left;
-        const fy = cy - top;
-        const i = top * width + left;
-        const below = top < bottom ? width : 0;
-        const a = levels[i];
-        const b = levels[left < right ? i + 1 : i];
-        const c = levels[i + below];
-        const d = levels[left < right ? i + 1 + below : i + below];
-        const wd = fx * fy;
-        const wc = fy - wd;
-        const wb = fx - wd;
-        const wa = 1 - fx - wc;
-        let red = (a & 255) * wa + (b & 255) * wb + (c & 255) * wc + (d & 255) * wd + 0.5;
-        let green = ((a >>> 8) & 255) * wa + ((b >>> 8) & 255) * wb + ((c >>> 8) & 255) * wc + ((d >>> 8) & 255) * wd + 0.5;
-        let blue = ((a >>> 16) & 255) * wa + ((b >>> 16) & 255) * wb + ((c >>> 16) & 255) * wc + ((d >>> 16) & 255) * wd + 0.5;
-        if (paints) {
-          red = Math.min(Math.max(red + 127.5 * (paint[k] + share * (paint[l] - paint[k])), 0), 255);
-          green = Math.min(Math.max(green + 127.5 * (paint[r + k] + share * (paint[r + l] - paint[r + k])), 0), 255);
-          blue = Math.min(Math.max(blue + 127.5 * (paint[2 * r + k] + share * (paint[2 * r + l] - paint[2 * r + k])), 0), 255);
-        }
-        out[begin + x] = OPAQUE | (blue << 16) | (green << 8) | red;
-      }
-    }
-    this.context.putImageData(this.drawn, 0, 0);
-  }
-
-  /**
-   * The object's layer moved before its background; what is still is copied.
-   *
-   * @param {Cutout} cutout @param {Float32Array} flowCells
-   */
-  #carry(cutout, flowCells) {
-    const { width, height, r, levels, out } = this;
-    const { index, weight } = this.flow.across;
-    const flow = this.flow.cells;
-    const perX = 1 / this.map.scale[0];
-    const perY = 1 / this.map.scale[1];
-    for (let y = 0, o = 0; y < height; y++) {
-      if (!this.flow.mix(flowCells, y)) {
-        out.set(levels.subarray(o, o + width), o);
-        o += width;
-        continue;
-      }
-      for (let x = 0; x < width; x++, o++) {
-        const k = index[2 * x];
-        const l = index[2 * x + 1];
-        const share = weight[2 * x + 1];
-        const dx = flow[k] + share * (flow[l] - flow[k]);
-        const dy = flow[r + k] + share * (flow[r + l] - flow[r + k]);
-        const moves = dx > STILL || dx < -STILL || dy > STILL || dy < -STILL;
-        out[o] = moves ? cutout.at(o, x + dx * perX, y + dy * perY) : levels[o];
-      }
-    }
+  draw(fields, overlay) {
+    this.prepare(fields?.mask ?? null);
+    this.painter.paint(fields, overlay);
     this.context.putImageData(this.drawn, 0, 0);
   }
 
@@ -179,55 +57,6 @@ export class PlainCompositor {
   }
 
   close() {}
-
-  /** @param {number} levels of a pixel */
-  #read(levels) {
-    for (let c = 0; c < 3; c++) this.colour[c] = (levels >>> (8 * c)) & 255;
-  }
-
-  /** The picture between its pixels, bilinear; outside, its border. @param {number} x @param {number} y */
-  #sample(x, y) {
-    const { width, height, picture, colour } = this;
-    const cx = Math.min(Math.max(x, 0), width - 1);
-    const cy = Math.min(Math.max(y, 0), height - 1);
-    const left = Math.floor(cx);
-    const top = Math.floor(cy);
-    const fx = cx - left;
-    const fy = cy - top;
-    const i = 4 * (top * width + left);
-    const right = left + 1 < width ? 4 : 0;
-    const below = top + 1 < height ? 4 * width : 0;
-    for (let c = 0; c < 3; c++) {
-      const upper = picture[i + c] * (1 - fx) + picture[i + right + c] * fx;
-      const lower = picture[i + below + c] * (1 - fx) + picture[i + below + right + c] * fx;
-      colour[c] = upper * (1 - fy) + lower * fy;
-    }
-  }
-
-  /**
-   * Heat over the colour; it is read where the pixel comes from.
-   *
-   * @param {Float32Array} heat @param {number} x @param {number} y @param {number} dx @param {number} dy @param {number} dim
-   */
-  #lay(heat, x, y, dx, dy, dim) {
-    const { r, map, colour } = this;
-    const mx = Math.min(Math.max(map.scale[0] * x + map.offset[0] + dx, 0), r - 1);
-    const my = Math.min(Math.max(map.scale[1] * y + map.offset[1] + dy, 0), r - 1);
-    const [left, top] = [Math.floor(mx), Math.floor(my)];
-    const [fx, fy] = [mx - left, my - top];
-    const right = Math.min(left + 1, r - 1);
-    const below = Math.min(top + 1, r - 1);
-    const upper = heat[top * r + left] * (1 - fx) + heat[top * r + right] * fx;
-    const lower = heat[below * r + left] * (1 - fx) + heat[below * r + right] * fx;
-    const value = Math.min(Math.max(upper * (1 - fy) + lower * fy, 0), 1);
-    const opacity = HEAT_OPACITY[0] + (HEAT_OPACITY[1] - HEAT_OPACITY[0]) * value;
-    const grey = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2];
-    const entry = 4 * Math.round(255 * value);
-    for (let c = 0; c < 3; c++) {
-      const below = dim * (colour[c] + GREY_UNDER_HEAT * (grey - colour[c]));
-      colour[c] = below + opacity * (this.colours[entry + c] - below);
-    }
-  }
 }
 
 /** @param {HTMLCanvasElement} element @param {string} [type] @param {number} [quality] @returns {Promise<Blob>} */

@@ -1,7 +1,8 @@
 /** A picture on its canvas element: how it is laid out for the model, and what draws it. */
 
-import { Canvas, laidOn } from '../canvas.js';
+import { Canvas } from '../canvas.js';
 import { createCompositor } from '../compositor.js';
+import { lay } from '../picture/pixels.js';
 
 /** @typedef {import('../canvas.js').Picture} Picture */
 /** @typedef {import('../engine/types.js').Fields} Fields */
@@ -42,5 +43,5 @@ export class View {
 export function grounded({ source, cutout }) {
   if (!cutout) return source;
   const ground = getComputedStyle(/** @type {HTMLElement} */ (document.getElementById('stage'))).backgroundColor;
-  return laidOn(ground, cutout, cutout);
+  return lay(document.createElement('canvas'), cutout, [cutout.width, cutout.height], ground);
 }

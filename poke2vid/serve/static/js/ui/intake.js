@@ -5,6 +5,8 @@ import { byId, say, takePhoto, toast } from './pages.js';
 /** @typedef {{file: string, title: string, credit: string, licence: string, script?: string}} Example */
 /** @typedef {(image: CanvasImageSource, width: number, height: number) => void} OnPhoto */
 
+const OPENING_MS = 100; // what comes sooner needs no word
+
 /** @param {(file: File) => void} onFile @param {OnPhoto} onPhoto */
 export function bindIntake(onFile, onPhoto) {
   byId('open').addEventListener('click', () => byId('file').click());
@@ -90,6 +92,18 @@ export function showLoading({ stage: part, loaded, total }) {
   byId('loading-bar').hidden = false;
   if (total) byId('loading-bar').value = loaded / total;
   else byId('loading-bar').removeAttribute('value');
+}
+
+/** Says that a picture is on its way where it takes a moment; what is returned ends that. @param {string} name */
+export function showOpening(name) {
+  const timer = setTimeout(() => {
+    byId('loading').hidden = false;
+    byId('loading-bar').hidden = false;
+    byId('loading-bar').removeAttribute('value');
+    byId('loading-text').textContent = `Opening ${name}…`;
+    say(`Opening ${name}`);
+  }, OPENING_MS);
+  return () => clearTimeout(timer);
 }
 
 /** Says how much of what was done is back. @param {number} share */

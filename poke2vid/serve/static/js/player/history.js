@@ -2,32 +2,54 @@
 
 import { MAX_MARKS } from '../engine/types.js';
 
-/** @typedef {import('../engine/types.js').Fields} Fields */
-/** @typedef {import('./hands.js').Felt} Felt */
+/** @typedef {import('./timeline.js').Tail} Tail */
 
-/** `mark` is the engine's, `events` counts what was recorded before. @typedef {{mark: number, frame: number, events: number, felt: Felt}} Moment */
+/**
+ * Moment before a poke. Of the latest ones the engine keeps its state at a mark, the others are computed anew; `later` is what the
+ * poke replaced, where it was done at an earlier moment.
+ *
+ * @typedef {{frame: number, mark: number, session: number, later: Later|null}} Moment
+ * @typedef {{tail: Tail, moments: Moment[]}} Later
+ */
 
 export class History {
-  /** @type {Moment[]} */
+  /** @type {Moment[]} in the order of their frames */
   moments = [];
+  #newest = 0; // mark
+  #session = 0; // of the engine, which begins anew with no marks
 
-  /** Keeps a moment; those that the engine has forgotten are forgotten here, too. @param {Moment} moment */
-  keep(moment) {
-    this.moments = [...this.moments.filter(({ mark }) => mark > moment.mark - MAX_MARKS), moment];
+  /** @param {number} frame @param {number} mark @param {Later|null} later */
+  keep(frame, mark, later) {
+    this.#newest = mark;
+    const known = this.cut(frame);
+    this.add([{ frame, mark, session: this.#session, later: later ?? known[0]?.later ?? null }, ...known.filter((moment) => moment.frame > frame)]);
   }
 
-  /**
-   * The last moment, which is no longer kept, and its fields; null where there is none. Where the engine has lost it, all are
-   * forgotten.
-   *
-   * @param {(mark: number) => Promise<Fields|null>} restore
-   */
-  async back(restore) {
-    const moment = this.moments.pop();
-    if (!moment) return null;
-    const older = this.moments.splice(0);
-    const fields = await restore(moment.mark);
-    this.moments = older;
-    return { moment, fields };
+  /** @param {Moment[]} moments after those that are kept */
+  add(moments) {
+    this.moments = [...this.moments, ...moments];
+  }
+
+  get last() {
+    return this.moments.at(-1) ?? null;
+  }
+
+  /** The moments from a frame on, which are no longer kept. @param {number} frame */
+  cut(frame) {
+    const cut = this.moments.filter((moment) => moment.frame >= frame);
+    this.moments = this.moments.filter((moment) => moment.frame < frame);
+    return cut;
+  }
+
+  /** The last moment until a frame whose state the engine still has. @param {number} frame */
+  marked(frame) {
+    const oldest = this.#newest - MAX_MARKS + 1;
+    return this.moments.findLast((moment) => moment.frame <= frame && moment.session === this.#session && moment.mark >= oldest) ?? null;
+  }
+
+  /** The engine has begun anew. */
+  forgetMarks() {
+    this.#session++;
+    this.#newest = 0;
   }
 }

@@ -9,12 +9,14 @@ import { Player } from './player.js';
 import { nextPointerOf } from './script.js';
 import { bindControls, chosenRate, setAwake, show, showStats } from './ui/controls.js';
 import { Demo } from './ui/demo.js';
+import { Exhibit } from './ui/exhibit.js';
 import { Heating } from './ui/heating.js';
 import { bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading } from './ui/intake.js';
-import { byId, closeOnBackdrop, endError, openDialog, say, themes, toast } from './ui/pages.js';
+import { byId, closeOnBackdrop, endError, isExhibit, openDialog, say, themes, toast } from './ui/pages.js';
 import { bindSaving, openSave } from './ui/saving.js';
 import { complain, placeFor } from './ui/scripts.js';
 import { Stage } from './ui/stage.js';
+import { TimelineBar } from './ui/timeline.js';
 import { Visit } from './ui/visit.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
@@ -51,7 +53,10 @@ const stage = new Stage(
 );
 const heating = new Heating(() => player, stage);
 const demo = new Demo();
-const visit = new Visit(() => (left || demo.on ? null : player));
+const timeline = new TimelineBar(() => player, () => demo.on, () => stage.clear());
+const visit = new Visit(() => (left || demo.on || isExhibit() ? null : player));
+/** @type {Exhibit|null} */
+let exhibit = null;
 
 /** To the first picture, or with the one that was there to a new engine. */
 async function start() {
@@ -74,9 +79,12 @@ async function start() {
     else showEmpty();
     if (mine !== lastStart) return;
     if (left?.picture === wanted) await bringBack(left);
+    else if (exhibit) void exhibit.loop();
     else if (example?.script && !touched && demo.isDue) void demo.play(player, await scriptOf(example)).catch(complain);
   } catch (error) {
-    if (mine === lastStart) showFailure(/** @type {Error} */ (error).message);
+    if (mine !== lastStart) return;
+    showFailure(/** @type {Error} */ (error).message);
+    exhibit?.recover(() => void start());
   }
 }
 
@@ -114,14 +122,19 @@ function playerOf(engine) {
     onChange: () => {
       if (made !== player) return;
       show(made, stage);
+      timeline.changed();
       visit.changed();
     },
     onFrame: (isFelt) => {
       if (isFelt) endError();
+      timeline.changed();
       visit.changed();
       stage.refresh();
     },
-    onError: (error) => toast(error.message, 'error', { label: 'Start again', act: () => void start() }),
+    onError: (error) => {
+      toast(error.message, 'error', { label: 'Start again', act: () => void start() });
+      exhibit?.recover(() => made === player && void start());
+    },
   });
   made.rate = chosenRate();
   Object.assign(window, { poke2vid: { engine, player: made, stage, script: () => made.script(), stats: () => statsOf(made) } });
@@ -156,7 +169,10 @@ function sayPush() {
 /** @param {Engine} engine */
 function invite({ info }) {
   if (touched) return;
-  byId('hint-text').textContent = info.pokeKind === 'impulse' ? 'Flick anything. It moves.' : 'Drag anything. It follows.';
+  const [how, what] = info.pokeKind === 'impulse' ? ['Flick anything.', 'It moves.'] : ['Drag anything.', 'It follows.'];
+  byId('hint-text').textContent = how;
+  byId('hint-more').textContent = what;
+  for (const id of ['hint', 'ghost']) byId(id).classList.remove('gone');
   byId('hint').hidden = false;
   byId('ghost').hidden = demo.isDue; // that will show how, for real
 }
@@ -175,7 +191,7 @@ function endHint() {
 
 /** The picture of the last visit, or an example: shown at once, to be looked at while the engine comes. */
 async function firstPicture() {
-  const [known, last] = await Promise.all([json('examples/examples.json').catch(() => []), visit.last()]);
+  const [known, last] = await Promise.all([json('examples/examples.json').catch(() => []), isExhibit() ? null : visit.last()]);
   examples = known;
   listExamples(examples, (chosen) => void openExample(chosen).catch(complain));
   const picture = last && (await readPicture(last.file, last.name).catch(() => null));
@@ -304,6 +320,14 @@ async function watch() {
   demo.on = true; // what nobody did need not be kept
 }
 
+/** An example that moves by itself in an exhibit, until somebody touches. @param {number} number */
+async function playAlone(number) {
+  const next = examples[number % examples.length];
+  touched = false;
+  await openExample(next, () => !touched);
+  if (player && next.script && example === next && !touched) await demo.play(player, await scriptOf(next));
+}
+
 function undo() {
   void player?.undo().then(() => {
     byId('toast').hidden = true; // it offered just that, or is over
@@ -339,6 +363,10 @@ function bind() {
   bindIntake((file) => void take(file), (image, width, height) => {
     void pictureOf(image, width, height, 'photo.png').then((picture) => openPicture(picture)).catch(complain);
   });
+  if (isExhibit()) {
+    const clear = async () => player?.reset(false);
+    exhibit = new Exhibit({ play: playAlone, clear, isHeld: () => stage.fingers.size > 0 });
+  }
   byId('watch').addEventListener('click', () => void watch().catch(complain));
   byId('help').addEventListener('click', () => openDialog('help-dialog'));
   byId('share').addEventListener('click', () => openSave(player));

@@ -223,6 +223,7 @@ function onKey(event, player, stage, deeds) {
     o: deeds.open, s: deeds.save, '?': () => openDialog('help-dialog'),
     Escape: () => {
       if (deeds.endHeat()) return;
+      if (player()?.isEarlier) return void player()?.seek(Infinity).then(() => player()?.resume());
       player()?.stopReplay();
       stage.letGoOfKeys();
       player()?.releaseAll();

@@ -1,4 +1,4 @@
-"""The timeline under the picture: any moment can be shown again, played on from and poked at, and nothing that was done is lost."""
+"""The timeline under the picture: any moment can be shown, played on from and poked at, and nothing that was done is lost."""
 
 from typing import Any
 
@@ -141,7 +141,7 @@ def test_a_poke_at_an_earlier_moment_goes_on_from_there_and_undo_brings_back_the
     at = page.evaluate(f"{PLAYER}.spans[0].from") + 5  # while the first poke is held
     seek(page, at)
     drag(page, (0.6, 0.3), (0.0, 0.1), let_go=True)
-    assert page.evaluate(f"{PLAYER}.playing")
+    assert page.evaluate(f"{PLAYER}.playing") and "Undo" in page.inner_text("#toast")
     come_to_rest(page, f"{PLAYER}.held.size === 0")
     spans = page.evaluate(f"{PLAYER}.spans")
     assert [span["from"] for span in spans[1:]] == [at] and spans[0]["to"] == at

@@ -131,6 +131,7 @@ function playerOf(engine) {
       visit.changed();
       stage.refresh();
     },
+    onBranch: () => toast('You go on from here. Undo brings back what came after.', 'done'),
     onError: (error) => {
       toast(error.message, 'error', { label: 'Start again', act: () => void start() });
       exhibit?.recover(() => made === player && void start());

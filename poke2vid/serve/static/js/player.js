@@ -225,6 +225,7 @@ export class Player extends Steps {
     this.later = { moments: this.history.cut(this.time), tail: timeline.cut(this.time) };
     this.releaseFingers();
     if (this.#resumes) this.play(true);
+    this.onBranch();
   }
 
   /** @param {Later} later */

@@ -13,6 +13,11 @@ import { Turns } from './turns.js';
 /** @typedef {import('../engine/types.js').Fields} Fields */
 /** @typedef {import('./history.js').Later} Later */
 /** @typedef {import('./view.js').View} View */
+/**
+ * `onBranch`: an earlier moment became the last one.
+ *
+ * @typedef {{onChange: () => void, onFrame: (isFelt: boolean) => void, onBranch: () => void, onError: (error: Error) => void}} Listeners
+ */
 
 export class Steps {
   rate = 25; // steps a second
@@ -42,12 +47,13 @@ export class Steps {
 
   /**
    * @param {Engine} engine
-   * @param {{onChange?: () => void, onFrame?: (isFelt: boolean) => void, onError?: (error: Error) => void}} [listeners]
+   * @param {Partial<Listeners>} [listeners]
    */
-  constructor(engine, { onChange = () => {}, onFrame = () => {}, onError = () => {} } = {}) {
+  constructor(engine, { onChange = () => {}, onFrame = () => {}, onBranch = () => {}, onError = () => {} } = {}) {
     this.engine = engine;
     this.onChange = onChange;
     this.onFrame = onFrame;
+    this.onBranch = onBranch;
     this.onError = onError;
     this.hands = new Hands(engine.info.defaultRest, engine.info.defaultRest);
   }

@@ -5,8 +5,8 @@ import { MAX_MARKS } from '../engine/types.js';
 /** @typedef {import('./timeline.js').Tail} Tail */
 
 /**
- * Moment before a poke. Of the latest ones the engine keeps its state at a mark, the others are computed anew; `later` is what the
- * poke replaced, where it was done at an earlier moment.
+ * Moment before a poke. Of the latest ones the engine keeps its state at a mark, the others are computed anew; `later` is what
+ * the poke replaced, where it was done at an earlier moment.
  *
  * @typedef {{frame: number, mark: number, session: number, later: Later|null}} Moment
  * @typedef {{tail: Tail, moments: Moment[]}} Later
@@ -21,8 +21,11 @@ export class History {
   /** @param {number} frame @param {number} mark @param {Later|null} later */
   keep(frame, mark, later) {
     this.#newest = mark;
-    const known = this.cut(frame);
-    this.add([{ frame, mark, session: this.#session, later: later ?? known[0]?.later ?? null }, ...known.filter((moment) => moment.frame > frame)]);
+    const [before, ...others] = this.cut(frame);
+    const isKnown = before?.frame === frame;
+    if (before && !isKnown) others.unshift(before);
+    const kept = later ?? (isKnown ? before.later : null);
+    this.add([{ frame, mark, session: this.#session, later: kept }, ...others]);
   }
 
   /** @param {Moment[]} moments after those that are kept */
@@ -44,7 +47,8 @@ export class History {
   /** The last moment until a frame whose state the engine still has. @param {number} frame */
   marked(frame) {
     const oldest = this.#newest - MAX_MARKS + 1;
-    return this.moments.findLast((moment) => moment.frame <= frame && moment.session === this.#session && moment.mark >= oldest) ?? null;
+    const isMarked = (/** @type {Moment} */ { session, mark }) => session === this.#session && mark >= oldest;
+    return this.moments.findLast((moment) => moment.frame <= frame && isMarked(moment)) ?? null;
   }
 
   /** The engine has begun anew. */

@@ -1,4 +1,4 @@
-/** Earlier moments: the engine goes to the nearest one that it keeps, and does again what was done until the one that is wanted. */
+/** Earlier moments: the engine goes to the nearest one that it keeps, and from there does again what was done. */
 
 import { actionOf } from '../script.js';
 

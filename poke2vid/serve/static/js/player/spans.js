@@ -7,7 +7,11 @@
  * @typedef {{pointer: number, from: number, pinned: number|null, to: number|null}} Span
  */
 
-/** @param {readonly ScriptEvent[]} events @param {ReadonlyMap<number, number>} pinned since which frame a pointer holds without a finger @returns {Span[]} */
+/**
+ * @param {readonly ScriptEvent[]} events
+ * @param {ReadonlyMap<number, number>} pinned since which frame a pointer holds without a finger
+ * @returns {Span[]}
+ */
 export function spansOf(events, pinned) {
   /** @type {Span[]} */
   const spans = [];

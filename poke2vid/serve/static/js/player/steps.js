@@ -1,4 +1,4 @@
-/** Frames of a picture, one after another: asked of the engine with what hands do, drawn, and kept in mind so that they can be shown again. */
+/** Frames of a picture, one after another: asked of the engine with what hands do, drawn, and recorded. */
 
 import { Measures } from '../measures.js';
 import { actionOf } from '../script.js';
@@ -14,9 +14,11 @@ import { Turns } from './turns.js';
 /** @typedef {import('./history.js').Later} Later */
 /** @typedef {import('./view.js').View} View */
 /**
- * `onBranch`: an earlier moment became the last one.
- *
- * @typedef {{onChange: () => void, onFrame: (isFelt: boolean) => void, onBranch: () => void, onError: (error: Error) => void}} Listeners
+ * @typedef {object} Listeners
+ * @property {() => void} onChange
+ * @property {(isFelt: boolean) => void} onFrame
+ * @property {() => void} onBranch an earlier moment became the last one
+ * @property {(error: Error) => void} onError
  */
 
 export class Steps {
@@ -171,7 +173,8 @@ export class Steps {
     const ends = timeline.advance(events);
     if (isAgain) hands.pins = timeline.feltAt(this.time, this.rest).pins;
     // What comes of it
-    const moves = hands.held.size > hands.pins.size || hands.pending.length > 0 || this.replayed !== null || this.isEarlier || ends;
+    const plays = this.replayed !== null || this.isEarlier || ends;
+    const moves = hands.held.size > hands.pins.size || hands.pending.length > 0 || plays;
     this.sleep.settle(moves || !alike(this.fields, fields), this.rate);
     this.fields = fields;
     if (ends) this.releaseFingers(); // it may end with something held

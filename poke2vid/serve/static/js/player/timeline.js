@@ -1,6 +1,6 @@
 /**
- * Frames since the picture was opened: what was done in them, what is recorded of them, and a script that is replayed. An earlier
- * one may be shown; what was done after it then happens again.
+ * Frames since the picture was opened: what was done in them, what is recorded of them, and a script that is replayed. An
+ * earlier one may be shown; what was done after it then happens again.
  */
 
 import { Recorder, heldAfter, shortened, spanOf, toggled } from '../script.js';
@@ -12,7 +12,11 @@ import { spansOf } from './spans.js';
 /** @typedef {import('../script.js').ScriptEvent} ScriptEvent */
 /** @typedef {import('./hands.js').Felt} Felt */
 /** @typedef {import('./hands.js').Pending} Pending */
-/** Frames after one. @typedef {{events: ScriptEvent[], end: number, pinned: Map<number, number>, recording: Range|null}} Tail */
+/**
+ * Frames after one.
+ *
+ * @typedef {{events: ScriptEvent[], end: number, pinned: Map<number, number>, recording: Range|null}} Tail
+ */
 
 export class Timeline {
   time = 0; // number of frames until the one that is shown
@@ -55,7 +59,7 @@ export class Timeline {
     return true;
   }
 
-  /** What is to come of a replayed script counts as done, so that an earlier frame can be shown and nothing is lost. */
+  /** Counts what is to come of a replayed script as done, so that an earlier frame can be shown and nothing is lost. */
   adoptReplayed() {
     if (!this.replayed) return;
     for (const event of this.replayed.events) if (event.frame >= this.time) this.#recorder.add(event);
@@ -68,7 +72,7 @@ export class Timeline {
     this.#pinned.set(pointer, time);
   }
 
-  /** What holds at a frame, and the law of rest there. @param {number} time @param {Rest} usual the law at first @returns {Felt} */
+  /** Touches that hold at a frame, and the law of rest there. @param {number} time @param {Rest} usual the law at first @returns {Felt} */
   feltAt(time, usual) {
     const events = this.#recorder.events.filter(({ frame }) => frame < time);
     const held = heldAfter(new Map(), events);

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import wait_for
-from page_actions import PULL, come_to_rest, drag, shown, wait_for_frames
+from page_actions import PULL, come_to_rest, drag, place, shown, step, wait_for_frames
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +133,11 @@ def test_playing_on_from_an_earlier_moment_does_again_what_was_done(page: Any) -
     again = page.evaluate("poke2vid.script()")
     assert again["events"] == script["events"] and again["frames"] >= script["frames"]
     assert page.evaluate(f"[...{PLAYER}.pins]") == [1]
+    seek(page, again["frames"] - 1)
+    step(page, 1)  # to the end, paused
+    assert state(page)[2:] == [False, False]
+    page.mouse.click(*place(page, STEM))
+    wait_for(page, f"{PLAYER}.spans.length === 3")  # it moves at once
 
 
 def test_a_poke_at_an_earlier_moment_goes_on_from_there_and_undo_brings_back_the_rest(page: Any) -> None:

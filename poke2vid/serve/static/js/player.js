@@ -96,6 +96,7 @@ export class Player extends Steps {
     if (this.recalls) return;
     this.stopReplay();
     this.#branch();
+    this.resume(); // also where single steps led to the end
     this.did(this.hands.poke({ pointer, at, shift, kind, since: this.#stamp(since) }));
   }
 

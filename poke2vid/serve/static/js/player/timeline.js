@@ -34,7 +34,8 @@ export class Timeline {
 
   /** Events that are due: of the frames that were there before, or of the replayed script. @returns {ScriptEvent[]} */
   get due() {
-    return this.isEarlier ? this.eventsAt(this.time) : this.replayed?.events.filter(({ frame }) => frame === this.time) ?? [];
+    if (this.isEarlier) return this.eventsAt(this.time);
+    return this.replayed?.events.filter(({ frame }) => frame === this.time) ?? [];
   }
 
   /** @param {number} time @returns {ScriptEvent[]} */
@@ -72,7 +73,13 @@ export class Timeline {
     this.#pinned.set(pointer, time);
   }
 
-  /** Touches that hold at a frame, and the law of rest there. @param {number} time @param {Rest} usual the law at first @returns {Felt} */
+  /**
+   * Touches that hold at a frame, and the law of rest there.
+   *
+   * @param {number} time
+   * @param {Rest} usual the law at first
+   * @returns {Felt}
+   */
   feltAt(time, usual) {
     const events = this.#recorder.events.filter(({ frame }) => frame < time);
     const held = heldAfter(new Map(), events);

@@ -94,6 +94,11 @@ def test_any_moment_is_shown_again_as_it_was_and_nothing_is_lost(page: Any) -> N
     assert state(page)[:3] == [end, end, False]
     assert page.evaluate(f"[...{PLAYER}.pins]") == [1]
     np.testing.assert_array_equal(shown(page), last)
+    page.evaluate(f"{PLAYER}.history.forgetMarks()")  # as an engine has after many pokes
+    seek(page, 3)
+    seek(page, end)
+    assert page.evaluate(f"{PLAYER}.history.moments.every(({{ frame }}) => !{PLAYER}.history.isLost(frame))")
+    np.testing.assert_array_equal(shown(page), last)
     assert page.evaluate("unlike") == []
 
 

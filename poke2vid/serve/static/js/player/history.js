@@ -46,9 +46,17 @@ export class History {
 
   /** The last moment until a frame whose state the engine still has. @param {number} frame */
   marked(frame) {
-    const oldest = this.#newest - MAX_MARKS + 1;
-    const isMarked = (/** @type {Moment} */ { session, mark }) => session === this.#session && mark >= oldest;
-    return this.moments.findLast((moment) => moment.frame <= frame && isMarked(moment)) ?? null;
+    return this.moments.findLast((moment) => moment.frame <= frame && this.#isMarked(moment)) ?? null;
+  }
+
+  /** True for a moment whose state the engine has no longer. @param {number} frame */
+  isLost(frame) {
+    return this.moments.some((moment) => moment.frame === frame && !this.#isMarked(moment));
+  }
+
+  /** @param {Moment} moment */
+  #isMarked({ session, mark }) {
+    return session === this.#session && mark > this.#newest - MAX_MARKS;
   }
 
   /** The engine has begun anew. */

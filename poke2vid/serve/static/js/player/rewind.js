@@ -28,6 +28,7 @@ export async function rewound(frame, fields, { engine, canvas, timeline, history
     fields = restored ?? null;
   }
   while (timeline.time < frame && isWanted()) {
+    if (history.isLost(timeline.time)) history.keep(timeline.time, await engine.mark(), null);
     fields = await engine.step(timeline.eventsAt(timeline.time).map((event) => actionOf(event, canvas)));
     timeline.time++;
   }

@@ -18,7 +18,7 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	@if command -v npm >/dev/null; then \
-		cd web && { test -d node_modules || npm install --silent --no-audit --no-fund --no-package-lock; } && npm run --silent types; \
+		cd web && { test -d node_modules/axe-core || npm install --silent --no-audit --no-fund --no-package-lock; } && npm run --silent types; \
 	else echo "without npm the types of the page are not checked"; fi
 
 check: lint types test

@@ -213,6 +213,15 @@ def test_the_server_keeps_every_client_and_its_memory(results: Any) -> None:
     assert values["dropped"] == []
 
 
+def test_the_first_picture_is_timed_from_a_cold_load(results: Any) -> None:
+    with chromium():
+        pass  # skips where there is none
+    values, page = results("first_picture")
+    check(values, page)
+    [load] = values["loads"]["desktop"]
+    assert 0 < load["picture_ms"] < load["pokeable_ms"]
+
+
 def test_the_page_is_held_against_a_program(results: Any) -> None:
     with chromium():
         pass  # skips where there is none

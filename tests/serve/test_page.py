@@ -276,7 +276,7 @@ def test_undo_takes_back_a_poke_that_no_frame_has_shown_yet_and_keeps_the_slider
     drag(page, (0.7, 0.6), (-0.08, 0.05), let_go=True)
     assert page.evaluate("poke2vid.player.time") == frames
     page.keyboard.press("z")
-    wait_for(page, "!poke2vid.player.inFlight && poke2vid.player.hands.pending.length === 0")
+    wait_for(page, "!poke2vid.player.inFlight && poke2vid.player.pending.every(({ type }) => type === 'release')")
     assert page.evaluate("poke2vid.player.time") == frames
     page.keyboard.press("z")
     wait_for(page, "!poke2vid.player.inFlight && poke2vid.player.time === 0")

@@ -13,16 +13,20 @@ import { aboutModel, sayServer } from './ui/about.js';
 import { bindControls, chosenRate, endBrush, setAwake, show, showStats } from './ui/controls.js';
 import { Demo } from './ui/demo.js';
 import { json, pictureOfExample, scriptOf } from './ui/examples.js';
+import { Exhibit } from './ui/exhibit.js';
+import { fit } from './ui/fit.js';
 import { forgetLink, giftOf } from './ui/gift.js';
 import { Heating } from './ui/heating.js';
+import { Hint } from './ui/hint.js';
 import {
   bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading, showOpening,
 } from './ui/intake.js';
-import { byId, closeOnBackdrop, endError, openDialog, say, themes, toast } from './ui/pages.js';
+import { byId, closeOnBackdrop, endError, isExhibit, openDialog, say, themes, toast } from './ui/pages.js';
 import { bindSaving, openSave } from './ui/saving.js';
 import { complain, placeFor } from './ui/scripts.js';
 import { allowLinks } from './ui/sending.js';
 import { Stage } from './ui/stage.js';
+import { TimelineBar } from './ui/timeline.js';
 import { Visit } from './ui/visit.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
@@ -34,7 +38,6 @@ import { Visit } from './ui/visit.js';
 
 const BASE = new URL('./', location.href).href;
 const STATS_MS = 500;
-const FADE_MS = 600; // as in app.css
 
 /** @type {'auto'|'webgpu'|'wasm'|'server'} */
 let prefer = 'auto';
@@ -44,7 +47,6 @@ let player = null;
 let wanted = null;
 /** @type {Example|null} the example that it is */
 let example = null;
-let touched = false;
 let lastStart = 0;
 /** @type {Left|null} what was done before the engine was lost, or the page left; nothing is written while it is not back */
 let left = null;
@@ -60,7 +62,11 @@ const stage = new Stage(
 );
 const heating = new Heating(() => player, stage);
 const demo = new Demo();
-const visit = new Visit(() => (left || gift || demo.on ? null : player));
+const hint = new Hint();
+const timeline = new TimelineBar(() => player, () => demo.on, () => stage.clear());
+const visit = new Visit(() => (left || gift || demo.on || isExhibit() ? null : player));
+/** @type {Exhibit|null} */
+let exhibit = null;
 
 /** To the first picture, or with the one that was there to a new engine. */
 async function start() {
@@ -85,9 +91,12 @@ async function start() {
     if (mine !== lastStart) return;
     if (left?.picture === wanted) await bringBack(left);
     else if (gift) await play(gift.script);
-    else if (example?.script && !touched && demo.isDue) void demo.play(player, await scriptOf(example)).catch(complain);
+    else if (exhibit) void exhibit.loop();
+    else if (example?.script && !hint.touched && demo.isDue) void demo.play(player, await scriptOf(example)).catch(complain);
   } catch (error) {
-    if (mine === lastStart) showFailure(/** @type {Error} */ (error).message);
+    if (mine !== lastStart) return;
+    showFailure(/** @type {Error} */ (error).message);
+    exhibit?.recover(() => void start());
   }
 }
 
@@ -125,14 +134,20 @@ function playerOf(engine) {
     onChange: () => {
       if (made !== player) return;
       show(made, stage);
+      timeline.changed();
       visit.changed();
     },
     onFrame: (isFelt) => {
       if (isFelt) endError();
+      timeline.changed();
       visit.changed();
       stage.refresh();
     },
-    onError: (error) => toast(error.message, 'error', { label: 'Start again', act: () => void start() }),
+    onBranch: () => toast('You go on from here. Undo brings back what came after.', 'done'),
+    onError: (error) => {
+      toast(error.message, 'error', { label: 'Start again', act: () => void start() });
+      exhibit?.recover(() => made === player && void start());
+    },
   });
   made.rate = chosenRate();
   Object.assign(window, { poke2vid: { engine, player: made, stage, script: () => made.script(), stats: () => statsOf(made) } });
@@ -141,16 +156,6 @@ function playerOf(engine) {
 
 function sayPush() {
   toast('To push, drag the way it shall go and let go.', 'done');
-}
-
-// A hint for who has not touched anything yet
-
-/** @param {Engine} engine */
-function invite({ info }) {
-  if (touched) return;
-  byId('hint-text').textContent = info.pokeKind === 'impulse' ? 'Flick anything. It moves.' : 'Drag anything. It follows.';
-  byId('hint').hidden = false;
-  byId('ghost').hidden = demo.isDue; // that will show how, for real
 }
 
 /** From now on the picture is the visitor's own, also one that a link brought. */
@@ -167,19 +172,14 @@ function endGift() {
 
 function endHint() {
   demo.end();
-  if (touched) return;
-  touched = true;
-  for (const id of ['hint', 'ghost']) {
-    byId(id).classList.add('gone');
-    setTimeout(() => (byId(id).hidden = true), FADE_MS);
-  }
+  hint.end();
 }
 
 // Pictures
 
 /** The picture of the last visit, or an example: shown at once, to be looked at while the engine comes. */
 async function firstPicture() {
-  const [known, last] = await Promise.all([json('examples/examples.json').catch(() => []), visit.last()]);
+  const [known, last] = await Promise.all([json('examples/examples.json').catch(() => []), isExhibit() ? null : visit.last()]);
   examples = known;
   listExamples(examples, (chosen) => void openExample(chosen).catch(complain));
   if (await openGift(last)) return;
@@ -261,27 +261,19 @@ async function openPicture(picture, from = null) {
   demo.end();
   stage.replace(element);
   showCurrent(from, `${picture.name} · ${picture.width} × ${picture.height}`);
-  fit();
+  fitted();
   if (!player) return;
   if (before && before.picture !== picture) {
     left = null;
     offerBack(before, picture);
   }
   byId('loading').hidden = left === null; // else what was done comes next
-  invite(player.engine);
+  hint.invite(player.engine, demo.isDue);
   say(`${picture.name}, ${picture.width} by ${picture.height} pixels`);
 }
 
-/** The picture as large as its table allows, at its own proportions. */
-function fit() {
-  if (!wanted) return;
-  const room = byId('table').getBoundingClientRect();
-  const style = getComputedStyle(byId('table'));
-  const wide = room.width - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-  const high = room.height - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-  const scale = Math.min(wide / wanted.width, high / wanted.height);
-  byId('frame').style.width = `${Math.max(1, Math.floor(wanted.width * scale))}px`;
-  byId('frame').style.height = `${Math.max(1, Math.floor(wanted.height * scale))}px`;
+function fitted() {
+  if (wanted) fit(wanted);
   stage.refresh();
 }
 
@@ -340,6 +332,14 @@ async function watch() {
   demo.on = true; // what nobody did need not be kept
 }
 
+/** An example that moves by itself in an exhibit, until somebody touches. @param {number} number */
+async function playAlone(number) {
+  const next = examples[number % examples.length];
+  hint.touched = false;
+  await openExample(next, () => !hint.touched);
+  if (player && next.script && example === next && !hint.touched) await demo.play(player, await scriptOf(next));
+}
+
 function undo() {
   void player?.undo().then(() => {
     byId('toast').hidden = true; // it offered just that, or is over
@@ -386,13 +386,17 @@ function bind() {
   bindIntake((file) => void take(file), (image, width, height) => {
     void pictureOf(image, width, height, 'photo.png').then((picture) => openPicture(picture)).catch(complain);
   });
+  if (isExhibit()) {
+    const clear = async () => player?.reset(false);
+    exhibit = new Exhibit({ play: playAlone, clear, isHeld: () => stage.fingers.size > 0 });
+  }
   byId('watch').addEventListener('click', () => void watch().catch(complain));
   byId('help').addEventListener('click', () => openDialog('help-dialog'));
   byId('share').addEventListener('click', save);
   byId('forget').addEventListener('click', () => void forget().catch(complain));
   byId('retry').addEventListener('click', () => void start());
   window.addEventListener('hashchange', () => void takeLink().catch(complain));
-  new ResizeObserver(fit).observe(byId('table'));
+  new ResizeObserver(fitted).observe(byId('table'));
   setInterval(() => player && showStats(player), STATS_MS);
 }
 

@@ -117,9 +117,11 @@ export class Recorder {
     this.events.push(event);
   }
 
-  /** Forgets all but the first events. @param {number} count */
-  cut(count) {
-    this.events.length = count;
+  /** The events from a frame on, which are forgotten. @param {number} frame */
+  cut(frame) {
+    const cut = this.events.filter((event) => event.frame >= frame);
+    this.events = this.events.filter((event) => event.frame < frame);
+    return cut;
   }
 
   /**

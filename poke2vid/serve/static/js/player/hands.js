@@ -138,18 +138,14 @@ export class Hands {
     }
   }
 
-  /** A copy, to come back to. @returns {Felt} */
-  remember() {
-    return { held: new Map(this.felt), pins: new Set(this.pins), rest: this.feltRest };
-  }
-
-  /** Back to what the engine felt then; the sliders stay. @param {Felt} felt */
+  /** To what the engine felt at another moment; the sliders stay. @param {Felt} felt */
   restore({ held, pins, rest }) {
     this.pending = [];
     this.feltRest = rest;
     this.felt = held;
-    this.pins = new Set([...pins].filter((pin) => held.has(pin)));
+    this.pins = pins;
     this.held = new Map(held);
+    this.#flicks.forgetAllBut(new Map());
   }
 
   get hasDeed() {

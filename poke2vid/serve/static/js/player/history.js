@@ -2,32 +2,66 @@
 
 import { MAX_MARKS } from '../engine/types.js';
 
-/** @typedef {import('../engine/types.js').Fields} Fields */
-/** @typedef {import('./hands.js').Felt} Felt */
+/** @typedef {import('./timeline.js').Tail} Tail */
 
-/** `mark` is the engine's, `events` counts what was recorded before. @typedef {{mark: number, frame: number, events: number, felt: Felt}} Moment */
+/**
+ * Moment before a poke. Of the latest ones the engine keeps its state at a mark, the others are computed anew; `later` is what
+ * the poke replaced, where it was done at an earlier moment.
+ *
+ * @typedef {{frame: number, mark: number, session: number, later: Later|null}} Moment
+ * @typedef {{tail: Tail, moments: Moment[]}} Later
+ */
 
 export class History {
-  /** @type {Moment[]} */
+  /** @type {Moment[]} in the order of their frames */
   moments = [];
+  #newest = 0; // mark
+  #session = 0; // of the engine, which begins anew with no marks
 
-  /** Keeps a moment; those that the engine has forgotten are forgotten here, too. @param {Moment} moment */
-  keep(moment) {
-    this.moments = [...this.moments.filter(({ mark }) => mark > moment.mark - MAX_MARKS), moment];
+  /** @param {number} frame @param {number} mark @param {Later|null} later */
+  keep(frame, mark, later) {
+    this.#newest = mark;
+    const [before, ...others] = this.cut(frame);
+    const isKnown = before?.frame === frame;
+    if (before && !isKnown) others.unshift(before);
+    const kept = later ?? (isKnown ? before.later : null);
+    this.add([{ frame, mark, session: this.#session, later: kept }, ...others]);
   }
 
-  /**
-   * The last moment, which is no longer kept, and its fields; null where there is none. Where the engine has lost it, all are
-   * forgotten.
-   *
-   * @param {(mark: number) => Promise<Fields|null>} restore
-   */
-  async back(restore) {
-    const moment = this.moments.pop();
-    if (!moment) return null;
-    const older = this.moments.splice(0);
-    const fields = await restore(moment.mark);
-    this.moments = older;
-    return { moment, fields };
+  /** @param {Moment[]} moments after those that are kept */
+  add(moments) {
+    this.moments = [...this.moments, ...moments];
+  }
+
+  get last() {
+    return this.moments.at(-1) ?? null;
+  }
+
+  /** The moments from a frame on, which are no longer kept. @param {number} frame */
+  cut(frame) {
+    const cut = this.moments.filter((moment) => moment.frame >= frame);
+    this.moments = this.moments.filter((moment) => moment.frame < frame);
+    return cut;
+  }
+
+  /** The last moment until a frame whose state the engine still has. @param {number} frame */
+  marked(frame) {
+    return this.moments.findLast((moment) => moment.frame <= frame && this.#isMarked(moment)) ?? null;
+  }
+
+  /** True for a moment whose state the engine has no longer. @param {number} frame */
+  isLost(frame) {
+    return this.moments.some((moment) => moment.frame === frame && !this.#isMarked(moment));
+  }
+
+  /** @param {Moment} moment */
+  #isMarked({ session, mark }) {
+    return session === this.#session && mark > this.#newest - MAX_MARKS;
+  }
+
+  /** The engine has begun anew. */
+  forgetMarks() {
+    this.#session++;
+    this.#newest = 0;
   }
 }

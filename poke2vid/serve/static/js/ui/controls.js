@@ -239,6 +239,7 @@ function onKey(event, player, stage, deeds) {
     b: () => byId('compare').hidden || stage.comparing.hold(true), o: deeds.open, s: deeds.save, '?': () => openDialog('help-dialog'),
     Escape: () => {
       if (deeds.endHeat()) return;
+      if (player()?.isEarlier) return void player()?.seek(Infinity).then(() => player()?.resume());
       player()?.stopReplay();
       stage.letGoOfKeys();
       player()?.releaseAll();

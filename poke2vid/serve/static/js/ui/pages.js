@@ -111,9 +111,13 @@ export function themes(onChange) {
   });
 }
 
+/** True where the page is an exhibit, as js/early.js reads in the address: no visitor finds what another one chose. */
+export const isExhibit = () => document.documentElement.classList.contains('exhibit');
+
 /** A setting of the last visit. @param {string} key @returns {string|null} */
 export function read(key) {
   try {
+    if (isExhibit()) return null;
     return localStorage.getItem(`poke2vid.${key}`);
   } catch {
     return null; // no storage in this window
@@ -132,7 +136,7 @@ export function drop(key) {
 /** @param {string} key @param {string} value */
 export function keep(key, value) {
   try {
-    localStorage.setItem(`poke2vid.${key}`, value);
+    if (!isExhibit()) localStorage.setItem(`poke2vid.${key}`, value);
   } catch {
     // No storage in this window: asked for anew next time.
   }

@@ -58,7 +58,7 @@ let gift = null;
 const stage = new Stage(
   { stage: byId('stage'), picture: byId('picture'), overlay: byId('overlay') },
   () => player,
-  { onFirstTouch: touch, onHeatPoint: (at) => void heating.at(at), onTap: sayPush, say },
+  { onFirstTouch: touch, onHeatPoint: (at) => void heating.at(at), onTap: () => toast('To push, drag the way it shall go and let go.', 'done'), say },
 );
 const heating = new Heating(() => player, stage);
 const demo = new Demo();
@@ -152,10 +152,6 @@ function playerOf(engine) {
   made.rate = chosenRate();
   Object.assign(window, { poke2vid: { engine, player: made, stage, script: () => made.script(), stats: () => statsOf(made) } });
   return made;
-}
-
-function sayPush() {
-  toast('To push, drag the way it shall go and let go.', 'done');
 }
 
 /** From now on the picture is the visitor's own, also one that a link brought. */
@@ -366,20 +362,14 @@ function save() {
 // Wiring
 
 function bind() {
-  themes(() => {
-    player?.view?.reground();
-    player?.draw();
-  });
+  themes(() => player?.reground());
   closeOnBackdrop();
   bindControls(() => player, stage, {
     open: () => byId('file').click(),
     save,
     undo,
     reset: () => void startOver(),
-    heat: () => {
-      endBrush(stage);
-      heating.toggle();
-    },
+    heat: () => heating.toggle(),
     endHeat: () => heating.end(),
   });
   bindSaving(() => ({ baseUrl: BASE, prefer }));

@@ -106,6 +106,12 @@ export class Steps {
     this.view?.draw(this.paints ? null : this.fields, this.paints ? this.engine.mask : this.heatMap);
   }
 
+  /** Lays a transparent picture on the page's ground, which has changed. */
+  reground() {
+    this.view?.reground();
+    this.draw();
+  }
+
   /** Shows the picture at rest and what may move, for a brush; or what moves, again. @param {boolean} paints */
   show(paints) {
     this.paints = paints;

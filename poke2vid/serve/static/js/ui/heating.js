@@ -1,6 +1,6 @@
 /** The mode that shows what moves together with a point. */
 
-import { show } from './controls.js';
+import { endBrush, show } from './controls.js';
 import { originOf } from '../player/grasped.js';
 import { byId, say, toast } from './pages.js';
 
@@ -27,6 +27,7 @@ export class Heating {
   /** The button: into the mode, or out of it. */
   toggle() {
     if (this.end() || !this.player()?.picture) return;
+    endBrush(this.stage);
     this.stage.choosesHeat = true;
     byId('stage').classList.add('choosing');
     this.#tell('Tap a point to see what follows it', null);

@@ -55,20 +55,21 @@ def no_public_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 # The page in a browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
+    """One browser for all tests of a process: to start it, a server and an engine takes seconds."""
     with chromium() as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def page_url() -> Iterator[str]:
     """Address of a server with the base, whose page computes in the browser."""
     with serving() as address:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_page(browser: Any, page_url: str) -> Iterator[SharedPage]:
     shared = SharedPage(lambda: opened(browser, page_url, accept_downloads=True))
     yield shared

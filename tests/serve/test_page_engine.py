@@ -65,6 +65,7 @@ def probe(browser: Any, site: Files) -> Iterator[Probe]:
         page = browser.new_page()
         page.goto(f"{url}tests/page.html")
         yield Probe(page)
+        page.context.close()
 
 
 # What comes from others
@@ -301,6 +302,7 @@ def remote(browser: Any, site: Files) -> Iterator[Probe]:
     page = browser.new_page()
     page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/tests/page.html")
     yield Probe(page)
+    page.context.close()
     page.close()
     server.should_exit = True
     thread.join(timeout=20)

@@ -28,6 +28,7 @@ def probe(browser: Any) -> Iterator[Probe]:
         page = browser.new_page()
         page.goto(f"{url}tests/page.html")
         yield Probe(page)
+        page.context.close()
         page.close()
 
 

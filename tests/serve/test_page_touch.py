@@ -98,6 +98,7 @@ def probe(browser: Any, site: Files) -> Iterator[Probe]:
         page = browser.new_page()
         page.goto(f"{url}tests/page.html")
         yield Probe(page)
+        page.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +244,7 @@ def remote(request: pytest.FixtureRequest, browser: Any, site: Files, models: di
     page = browser.new_page()
     page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/tests/page.html")
     yield Probe(page)
+    page.context.close()
     page.close()
     server.should_exit = True
     thread.join(timeout=20)

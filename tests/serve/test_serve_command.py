@@ -1,6 +1,5 @@
 """`poke2vid serve` as a process: it serves until it is interrupted, and says in a sentence what is wrong."""
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -13,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from alone import run_alone
 from programs import poke2vid
 from small_server import PATIENCE, RESOLUTION, model
 
@@ -120,4 +120,4 @@ def test_a_server_computes_with_the_graphs_of_an_export_too(tmp_path: Path) -> N
         engine.compute.close()
         return engine.decoder, engine.player.resolution
 
-    assert asyncio.run(build()) == ("layers", 128)
+    assert run_alone(build()) == ("layers", 128)

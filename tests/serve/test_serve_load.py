@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alone import run_alone
 from small_server import PATIENCE, PNG, RESOLUTION, Pulled, Server, file_of, frame_of, raw, serve
 from torch import Tensor
 
@@ -106,7 +107,7 @@ def test_for_a_client_that_takes_no_answers_no_more_is_computed() -> None:
         assert stalled.answers == []
         compute.close()
 
-    asyncio.run(both())
+    run_alone(both())
     assert player.steps[1.0] == 40
     assert player.steps.get(-1.0, 0) <= 2
     assert aborted == [True]
@@ -239,7 +240,7 @@ def test_threads_serve_in_the_order_in_which_they_are_asked() -> None:
         await asyncio.gather(*(compute(done.append, name) for name in "abcd"))
         compute.close()
 
-    asyncio.run(line_up())
+    run_alone(line_up())
     assert done == list("abcd")
 
 

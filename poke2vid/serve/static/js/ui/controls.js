@@ -164,7 +164,7 @@ export function show(player, stage) {
   byId('undo').disabled = !player.canUndo;
   byId('heat').setAttribute('aria-pressed', String(stage.choosesHeat || heatMap !== null));
   showLegend(player);
-  byId('compare').hidden = player.fields === null || player.paints;
+  byId('compare').classList.toggle('away', player.fields === null || player.paints);
   byId('pins').hidden = pins.size === 0;
   byId('pins-text').textContent = pins.size === 1 ? '1 pin holds' : `${pins.size} pins hold`;
   byId('replaying').hidden = replayed === null || !byId('hint').hidden; // the hint goes with what plays by itself
@@ -236,7 +236,7 @@ function onKey(event, player, stage, deeds) {
   /** @type {Record<string, () => void>} */
   const anywhere = {
     p: () => byId('play').click(), '.': () => byId('step').click(), z: deeds.undo, r: deeds.reset, h: deeds.heat,
-    b: () => byId('compare').hidden || stage.comparing.hold(true), o: deeds.open, s: deeds.save, '?': () => openDialog('help-dialog'),
+    b: () => byId('compare').classList.contains('away') || stage.comparing.hold(true), o: deeds.open, s: deeds.save, '?': () => openDialog('help-dialog'),
     Escape: () => {
       if (deeds.endHeat()) return;
       if (player()?.isEarlier) return void player()?.seek(Infinity).then(() => player()?.resume());

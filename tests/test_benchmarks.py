@@ -8,7 +8,7 @@ from typing import Any
 
 import programs
 import pytest
-from browser import chromium
+from browser import found_chromium
 
 from poke2vid.simulator.availability import missing_requirements
 
@@ -214,8 +214,7 @@ def test_the_server_keeps_every_client_and_its_memory(results: Any) -> None:
 
 
 def test_the_first_picture_is_timed_from_a_cold_load(results: Any) -> None:
-    with chromium():
-        pass  # skips where there is none
+    found_chromium()
     values, page = results("first_picture")
     check(values, page)
     [load] = values["loads"]["desktop"]
@@ -223,8 +222,7 @@ def test_the_first_picture_is_timed_from_a_cold_load(results: Any) -> None:
 
 
 def test_the_page_is_held_against_a_program(results: Any) -> None:
-    with chromium():
-        pass  # skips where there is none
+    found_chromium()
     values, page = results("live_browser")
     check(values, page)
     model = values["models"]["touch128"]

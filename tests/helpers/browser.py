@@ -25,13 +25,21 @@ ARGUMENTS = [
 PATIENCE_MS = 120_000  # a test machine may be busy
 
 
-@contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """A browser of its own, without a screen and without a GPU."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+def found_chromium() -> str:
+    """The path of a Chromium; skips the test, and says why, where there is none or no Playwright."""
+    pytest.importorskip("playwright.sync_api", reason="needs playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("needs a Chromium on the PATH (Debian: apt install chromium)")
+    return path
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser of its own, without a screen and without a GPU."""
+    path = found_chromium()
+    from playwright import sync_api
+
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:

@@ -104,12 +104,29 @@ def exhibit(page: Any) -> None:
     page.evaluate("poke2vid.player.play(false)")
 
 
+def painted(page: Any) -> None:
+    """A stroke that keeps a part of the flower still, with the brush in hand."""
+    page.click("#mode-brush")
+    drag(page, STEM, PULL, let_go=True)
+    wait_for(page, "poke2vid.player.hands.pending.length === 0 && !poke2vid.player.inFlight")
+
+
+def compared(page: Any) -> None:
+    """Before and after, side by side."""
+    drag(page, STEM, PULL)
+    wait_for_frames(page, 12)
+    pause(page)
+    page.keyboard.down("b")
+
+
 STATES: dict[str, tuple[str, Callable[[Any], None]]] = {  # what the address says, and what is done then
     "first sight": ("", untouched),
     "dragging": ("", dragging),
     "released": ("", released),
     "an earlier moment": ("", scrubbed),
     "what moves": ("", heat_map),
+    "a brush": ("", painted),
+    "before and after": ("", compared),
     "settings": ("", panel),
     "save": ("", dialog("s")),
     "help": ("", dialog("?")),

@@ -1,4 +1,4 @@
-"""What moves, and how far: a brush that keeps still, arrows that tell where a point is, before and after, faint heat."""
+"""Page tests of what moves, and how far: a brush that keeps still, true places of points, before and after, faint heat."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def paint(page: Any, begin: tuple[float, float], by: tuple[float, float]) -> Non
 
 
 def about_ball(page: Any) -> float:
-    """How much of the left ball can move."""
+    """Share of the left ball that can move."""
     side = page.evaluate("poke2vid.player.engine.info.resolution")
     mask = np.array(page.evaluate(f"[...{BALL}]")).reshape(side, side)
     return float(mask[int(0.4 * side) : int(0.6 * side), int(0.22 * side) : int(0.38 * side)].mean())
@@ -112,3 +112,22 @@ def test_a_heat_map_marks_its_point_and_says_where_little_follows_it(page: Any, 
         np.testing.assert_allclose(page.evaluate("poke2vid.stage.marked"), np.array(at) * (WIDTH, HEIGHT), atol=2)
         page.keyboard.press("Escape")
         assert page.is_hidden("#faint") and page.evaluate("poke2vid.stage.marked") is None
+    page.click("#heat")
+    page.click("#mode-brush")  # which ends it
+    assert page.is_hidden("#heat-pill") and page.evaluate("poke2vid.stage.choosesHeat") is False
+
+
+def test_a_stroke_is_a_touch_and_a_finger_that_pulls_lets_go_when_the_brush_is_taken(page: Any, balls: Path) -> None:
+    open_picture(page, balls)
+    drag(page, GRABBED, PULL)
+    page.evaluate("() => document.getElementById('mode-brush').click()")
+    page.mouse.up()
+    wait_for(page, "poke2vid.stage.fingers.size === 0 && poke2vid.player.held.size === 0")
+    page.evaluate(
+        """() => {
+            const { listeners } = poke2vid.stage, before = listeners.onFirstTouch;
+            listeners.onFirstTouch = () => { window.touchedFirst = true; listeners.onFirstTouch = before; before(); };
+        }"""
+    )
+    paint(page, (0.3, 0.3), (0.0, 0.1))
+    assert page.evaluate("window.touchedFirst") is True

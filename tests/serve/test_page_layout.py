@@ -1,4 +1,4 @@
-"""Where things stand: nothing shifts under a finger, and words about a picture leave it in sight."""
+"""Page tests of where things stand: nothing shifts under a finger, and words about a picture leave it in sight."""
 
 from typing import Any
 

@@ -82,8 +82,7 @@ export class RemoteEngine {
     const paints = actions.some(({ type }) => type === 'brush');
     this.brushed ||= paints;
     const looked = paints ? this.#look() : null; // asked before any later step
-    const fields = await asked;
-    await looked;
+    const [fields] = await Promise.all([asked, looked]);
     return { ...fields, mask: this.mask };
   }
 

@@ -33,6 +33,7 @@ export function bindControls(player, stage, deeds) {
     if (now.recording && !goesOn) deeds.save();
   });
   bindModes(stage);
+  byId('mode-brush').addEventListener('click', () => deeds.endHeat()); // one map at a time
   bindSliders(player, stage);
   bindPanel();
   bindNumbers();

@@ -21,7 +21,7 @@ export class Heating {
   }
 
   get on() {
-    return this.stage.choosesHeat || !byId('heat-pill').hidden || Boolean(this.player()?.heatMap);
+    return this.stage.choosesHeat || !byId('heat-pill').hidden || Boolean(this.player()?.heatMap) || this.stage.marked !== null;
   }
 
   /** The button: into the mode, or out of it. */

@@ -113,6 +113,7 @@ export class Stage {
       return;
     }
     if (this.brushing.on) {
+      this.listeners.onFirstTouch();
       this.stage.setPointerCapture(event.pointerId);
       return this.brushing.down(event.pointerId, at);
     }
@@ -134,8 +135,8 @@ export class Stage {
 
   /** @param {PointerEvent} event */
   #move(event) {
-    if (this.brushing.on) return this.brushing.move(event.pointerId, this.at(event));
     const finger = this.fingers.get(event.pointerId);
+    if (this.brushing.on && !finger) return this.brushing.move(event.pointerId, this.at(event));
     const player = this.player();
     if (!finger || !player) return;
     event.preventDefault();
@@ -151,8 +152,8 @@ export class Stage {
 
   /** @param {PointerEvent} event */
   #up(event) {
-    if (this.brushing.on) return this.brushing.up(event.pointerId, event.type === 'pointerup');
     const finger = this.fingers.get(event.pointerId);
+    if (this.brushing.on && !finger) return this.brushing.up(event.pointerId, event.type === 'pointerup');
     if (!finger) return;
     this.fingers.delete(event.pointerId);
     this.#letGo(finger, event.type === 'pointerup', event.timeStamp);
@@ -222,7 +223,10 @@ export class Stage {
     if (!player?.canvas) return;
     const at = (this.cross ??= this.#middle());
     if (this.choosesHeat) this.listeners.onHeatPoint(at);
-    else if (this.brushing.on) this.brushing.dab([at]);
+    else if (this.brushing.on) {
+      this.listeners.onFirstTouch();
+      this.brushing.dab([at]);
+    }
     else if (this.fingers.has(KEYS)) this.letGoOfKeys(true);
     else {
       this.listeners.onFirstTouch();
@@ -276,7 +280,7 @@ export class Stage {
     if (this.comparing.on) return this.comparing.draw(context, player, box.width, box.height);
     const scale = box.width / player.picture.width;
     this.brushing.draw(context, (at) => onScreen(at, scale), scale);
-    if (this.marked && player.heatMap) drawMark(context, onScreen(this.marked, scale));
+    if (this.marked && player.heatMap && !player.paints) drawMark(context, onScreen(this.marked, scale));
     for (const [pointer, { at, to }] of player.held) {
       const reached = player.placeOf(pointer);
       const there = reached && onScreen(reached, scale);

@@ -258,7 +258,7 @@ class Session:
         return other
 
     def undo(self) -> bool:
-        """Goes back to before the last poke and forgets the frames since; False if there is none to undo.
+        """Goes back to before the last poke or stroke and forgets the frames since; False if there is none to undo.
 
         A change of `rest` is not a poke; it is undone with the poke before it.
         """

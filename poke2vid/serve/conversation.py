@@ -200,6 +200,7 @@ class Conversation:
                 await self._restore(request)
             case protocol.Look():
                 async with self._room.turn:
+                    await asyncio.sleep(self._room.steps.wait())  # it costs as much as a step
                     seen = await self._engine.compute(layer_of, self._moment().session)
                 await self._send(protocol.answer("look", request.seq, **seen))
 

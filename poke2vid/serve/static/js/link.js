@@ -125,7 +125,7 @@ function brief({ frames, events }, { width, height }, size = { width, height }) 
   return {
     version: 1, image: null, frames,
     events: felt.map((event) => {
-      if (event.type === 'brush') return { ...event, path: event.path.map(tenths), radius: round(event.radius * scale[0]) };
+      if (event.type === 'brush') return { ...event, path: event.path.map(tenths), radius: Math.max(round(event.radius * scale[0]), 0.1) };
       if (!('at' in event)) return event;
       const at = tenths(event.at);
       return { ...event, at: event.type === 'poke' ? inside(at) : at, shift: tenths(event.shift) };

@@ -72,8 +72,11 @@ export class Brushing {
     this.#over = at;
     this.refresh();
     const last = this.#path.at(-1);
-    if (finger !== this.#finger || !last || this.#path.length >= MAX_POINTS) return;
+    if (finger !== this.#finger || !last) return;
     if (Math.hypot(at[0] - last[0], at[1] - last[1]) > STEP * this.radius) this.#path.push(at);
+    if (this.#path.length < MAX_POINTS) return;
+    this.dab(this.#path);
+    this.#path = [at]; // a long stroke goes on as another
   }
 
   /** @param {number} finger @param {boolean} meant not taken away by the browser */

@@ -1,5 +1,6 @@
 /** Before and after, side by side, for as long as a button or a key is held. */
 
+import { grounded } from '../player/view.js';
 import { byId } from './pages.js';
 
 /** @typedef {import('../player.js').Player} Player */
@@ -9,6 +10,8 @@ const KEYS = ['Enter', ' '];
 
 export class Comparing {
   on = false;
+  /** @type {HTMLCanvasElement|null} the picture as it was, on the page's ground */
+  #before = null;
 
   /** @param {() => void} refresh draws the overlay anew */
   constructor(refresh) {
@@ -28,6 +31,7 @@ export class Comparing {
   hold(on) {
     if (on === this.on) return;
     this.on = on;
+    this.#before = null;
     byId('compare').setAttribute('aria-pressed', String(on));
     this.refresh();
   }
@@ -38,7 +42,8 @@ export class Comparing {
     const { backgroundColor, color } = getComputedStyle(byId('stage'));
     context.fillStyle = backgroundColor;
     context.fillRect(0, 0, width, height);
-    const pictures = [player.picture.source, /** @type {HTMLCanvasElement} */ (byId('picture'))];
+    this.#before ??= grounded(player.picture);
+    const pictures = [this.#before, /** @type {HTMLCanvasElement} */ (byId('picture'))];
     const gap = 2;
     const half = [width / 2 - gap, ((width / 2 - gap) * height) / width];
     pictures.forEach((picture, k) => {

@@ -321,10 +321,10 @@ class Ivrnn(Baseline):
 PRESETS: dict[str, BaselineConfig] = {
     # Published for up to 500 epochs, here those of BAIR's 43 264 clips.
     "ivrnn64": BaselineConfig(network=IvrnnConfig(), hold=1_352_000, batch=16, learning_rate=1e-4, length=12),
-    # For 45 minutes on one core of a CPU, at 1.1 s a step: an eighth of the width, a quarter of the batch, ten times the
+    # For 45 minutes on one core of a CPU, at 1.7 s a step: an eighth of the width, a quarter of the batch, ten times the
     # learning rate, as the published one is slow for so few steps. On bouncing discs (64 pixels, clips of 12 frames, batch
     # 4, one seed, means of steps 131 ... 150) |x - x_hat| was 11 774 a clip at 1e-4 and 6 008 at 1e-3, both still falling.
     "ivrnn64-small": BaselineConfig(
-        network=IvrnnConfig(channels=8), hold=2400, batch=4, learning_rate=1e-3, length=12, checkpoint_every=100
+        network=IvrnnConfig(channels=8), hold=1600, batch=4, learning_rate=1e-3, length=12, checkpoint_every=100
     ),
 }

@@ -20,6 +20,8 @@ from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Pair, Poke, Rest
 _MAX_FRAMES = 10_000
 Form = TypeVar("Form")
 Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
+Coordinate = Annotated[float, Field(ge=-MAX_SHIFT, le=MAX_SHIFT, allow_inf_nan=False)]
+Near = tuple[Coordinate, Coordinate]
 
 
 class _Strict(BaseModel):
@@ -70,7 +72,7 @@ class BrushEvent(_Strict):
 
     type: Literal["brush"]
     frame: int = Field(ge=0)
-    path: tuple[Pixels, ...] = Field(min_length=1, max_length=MAX_POINTS)
+    path: tuple[Near, ...] = Field(min_length=1, max_length=MAX_POINTS)
     radius: float = Field(gt=0, le=MAX_SHIFT)
     still: bool = True
 

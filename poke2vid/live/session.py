@@ -123,6 +123,11 @@ class Session:
         return dict(self._now.held)
 
     @property
+    def moves(self) -> Tensor | None:
+        """What strokes let move, `1 1 r r` in 0 ... 1, of a model that moves the whole picture; None without any."""
+        return self._now.moves
+
+    @property
     def done(self) -> tuple[Action, ...]:
         """Actions so far, undone pokes left out; empty with `record=False`."""
         return self._now.done
@@ -312,6 +317,7 @@ class Session:
                 size=saved.size,
             )
             snapshot.require_alike(session.state, saved.state)
+            snapshot.require_map(saved.moves, session.canvas)
             session._now = _Now(
                 saved.state,
                 saved.frame,

@@ -107,6 +107,15 @@ def require_alike(fresh: State, saved: State) -> None:
             raise ValueError(f"{part} has the shapes {shapes[1]}, not {shapes[0]}")
 
 
+def require_map(moves: Tensor | None, canvas: Canvas) -> None:
+    """Raises ValueError unless a map of what moves, where there is one, has the model's size and lies in 0 ... 1."""
+    if moves is None:
+        return
+    like = canvas.x_0[:, :1]
+    if moves.shape != like.shape or moves.dtype != like.dtype or not bool(((moves >= 0) & (moves <= 1)).all()):
+        raise ValueError(f"moves is no map of {tuple(like.shape)} in 0 ... 1")
+
+
 def poke_of(value: Mapping[str, Any]) -> Poke:
     return Poke(pair_of(value["location"]), pair_of(value["shift"]), value["kind"])
 

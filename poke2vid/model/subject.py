@@ -6,6 +6,7 @@ holes in o are closed, and everything outside the subject stays. If the touch is
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,16 @@ class WithSubject(TouchDynamics):
         if location is None:
             return super().object_of(state)
         return _subject(mask, s, mask.new_tensor([self._to_field.point(*location)]).expand(len(mask), 2))
+
+    def with_object(self, state: State, mask: Float[Tensor, "b 1 s s"]) -> State:
+        """The same state with another union; o and s follow where it differs, so that a touch moves what was painted."""
+        before, changed = self.object_of(state), super().with_object(state, mask)
+        *others, own, s = changed.context
+        raised, lowered = mask > before, mask < before
+        parts = (
+            torch.where(raised, mask.maximum(part), torch.where(lowered, mask.minimum(part), part)) for part in (own, s)
+        )
+        return replace(changed, context=(*others, *parts))
 
 
 def _subject(

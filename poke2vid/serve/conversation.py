@@ -187,8 +187,8 @@ class Conversation:
 
     async def _serve(self, request: protocol.Request) -> None:
         match request:
-            case protocol.Step():
-                await self._step(request)
+            case protocol.Step() | protocol.Act():
+                await self._act(request)
             case protocol.Heat():
                 await self._heat(request)
             case protocol.Mark():
@@ -229,7 +229,7 @@ class Conversation:
         }
         await self._send(protocol.answer("opened", seq, **about))
 
-    async def _step(self, request: protocol.Step) -> None:
+    async def _act(self, request: protocol.Step | protocol.Act) -> None:
         if len(request.actions) > self._limits.actions:
             raise InputError(f"{len(request.actions)} actions came with one step; {self._limits.actions} may.")
         pokes = sum(isinstance(action, protocol.PokeAction | protocol.BrushAction) for action in request.actions)
@@ -237,9 +237,9 @@ class Conversation:
             raise InputError(f"a client may poke {self._limits.pokes_per_second:g} times a second; poke less often.")
         async with self._room.turn:
             await asyncio.sleep(self._room.steps.wait())
-            moment, packed = await self._engine.compute(stepped, self._moment(), request, self._limits.held)
+            moment, answer = await self._engine.compute(acted, self._moment(), request, self._limits.held)
             self._room.now = moment
-        await self._send(packed)
+        await self._send(answer)
 
     async def _restore(self, request: protocol.Restore) -> None:
         async with self._room.turn:
@@ -284,9 +284,11 @@ def opened(player: Player, data: bytes, max_pixels: int) -> tuple[Session, dict[
 
 
 def layer_of(session: Session) -> dict[str, Any]:
-    """Of a model that moves only the object's layer, that layer's mask in x_0; empty for any other."""
+    """Of a model that moves only the object's layer, that layer's mask in x_0; of any other what strokes let move."""
     mask = session.fork().advance().mask if isinstance(session.player, TouchPlayer) else None
-    return {} if mask is None else {"kind": "touch", "mask": protocol.halves_text(mask[0, 0])}
+    if mask is not None:
+        return {"kind": "touch", "mask": protocol.halves_text(mask[0, 0])}
+    return {} if session.moves is None else {"moves": protocol.halves_text(session.moves[0, 0])}
 
 
 def decoded(data: bytes, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -301,8 +303,8 @@ def decoded(data: bytes, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:
     return read_picture(data)
 
 
-def stepped(moment: Moment, request: protocol.Step, max_held: int) -> tuple[Moment, bytes]:
-    """Does the actions and one step; returns the moment after it, and the answer to send.
+def acted(moment: Moment, request: protocol.Step | protocol.Act, max_held: int) -> tuple[Moment, str | bytes]:
+    """Does the actions, and one step if that is asked for; returns the moment after it, and the answer to send.
 
     Raises:
         InputError: if an action cannot be done, or the model answers with numbers that are not finite.
@@ -316,6 +318,8 @@ def stepped(moment: Moment, request: protocol.Step, max_held: int) -> tuple[Mome
             raise InputError(f"actions.{number}: {error}") from None
     if len(pointers) > max_held:
         raise InputError(f"{len(pointers)} pokes would be held at once; {max_held} may be, so release some.")
+    if isinstance(request, protocol.Act):
+        return Moment(session, pointers), protocol.answer("acted", request.seq)
     frame = session.advance()
     took = 1000 * (time.perf_counter() - began)
     return Moment(session, pointers), protocol.pack_frame(frame, request.seq, session.time, took)

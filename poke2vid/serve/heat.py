@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from poke2vid.geometry import Affine
+from poke2vid.live.brush import gated
 from poke2vid.live.session import Session
 from poke2vid.measures import correlation
 from poke2vid.model.response import gate
@@ -45,7 +46,7 @@ def heat_of(session: Session, at: Pair) -> "HeatMap | PartsMap":
     player = session.player
     if isinstance(player, TouchDynamics):
         return PartsMap(player, session.state, at)
-    return HeatMap(player, session.canvas.x_0, at)
+    return HeatMap(player, session.canvas.x_0, at, session.moves)
 
 
 class HeatMap:
@@ -55,9 +56,11 @@ class HeatMap:
         done: True once `map` may be called.
     """
 
-    def __init__(self, player: Player, x_0: Float[Tensor, "1 3 r r"], at: Pair) -> None:
-        """Prepares the pokes and computes nothing yet; `at` is in pixels of x_0."""
-        self._player, self._x_0 = player, x_0
+    def __init__(
+        self, player: Player, x_0: Float[Tensor, "1 3 r r"], at: Pair, moves: Float[Tensor, "1 1 r r"] | None = None
+    ) -> None:
+        """Prepares the pokes and computes nothing yet; `at` is in pixels of x_0, `moves` what strokes let move."""
+        self._player, self._x_0, self._moves = player, x_0, moves
         shifts = even_shifts(POKES, LONGEST * player.resolution)
         self._shifts = shifts
         pokes = [Poke(at, (float(dx), float(dy)), player.poke_kind) for dx, dy in shifts]
@@ -72,7 +75,7 @@ class HeatMap:
         for pokes in self._batches:
             for number, frame in enumerate(play_batch(self._player, self._x_0, pokes, STEPS), 1):
                 if number == STEPS:
-                    self._last.append(frame)
+                    self._last.append(frame if self._moves is None else gated(frame, self._x_0, self._moves))
                     self.done = len(self._last) == len(self._batches)
                 yield
 

@@ -115,6 +115,13 @@ class Step(_Request):
     actions: tuple[AnyAction, ...] = ()
 
 
+class Act(_Request):
+    """Does all actions in order, without a step: strokes of which one message cannot hold all."""
+
+    type: Literal["act"]
+    actions: tuple[AnyAction, ...]
+
+
 class Mark(_Request):
     """Keeps this moment, for `Restore`."""
 
@@ -141,7 +148,7 @@ class Heat(_Request):
     at: Pixels
 
 
-Request = Open | Step | Mark | Restore | Look | Heat
+Request = Open | Step | Act | Mark | Restore | Look | Heat
 _requests: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="type")])
 
 

@@ -79,6 +79,9 @@ def wait_for(page: Any, condition: str) -> None:
         page.wait_for_timeout(20)
 
 
+READY = "typeof poke2vid === 'object' && document.getElementById('loading').hidden"  # the page and its engine
+
+
 SHOWN = (
     "try { localStorage.setItem('poke2vid.shown', 'yes'); } catch {}"  # the poke that plays by itself on a first visit
 )
@@ -98,7 +101,7 @@ def opened(browser: Any, url: str, *, first: bool = False, **context: Any) -> An
     page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
     page.set_default_timeout(PATIENCE_MS)
     page.goto(url)
-    page.wait_for_selector("#loading", state="hidden")
+    wait_for(page, READY)
     return page
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small_session import Slider, frames, model, moves, picture
 
 from poke2vid.files import read_tensors, write_tensors
 from poke2vid.live.animator import Animator, load
+from poke2vid.live.brush import Stroke
 from poke2vid.live.script import Script, recorded, replay
 from poke2vid.live.session import Session
 from poke2vid.model.files import save_model
@@ -148,6 +150,21 @@ def test_a_session_file_that_says_nonsense_is_refused_in_one_sentence(tmp_path: 
     tensors, about = read_tensors(path)
     write_tensors(path, tensors, {**about, "session": {**about["session"], **change}})
     with pytest.raises(InputError):
+        Session.load(path, player)
+
+
+@pytest.mark.parametrize(
+    "moves", [torch.full((1, 1, 32, 32), 2.0), torch.full((1, 1, 32, 32), torch.nan), torch.ones(3, 3)]
+)
+def test_a_map_of_what_moves_that_is_none_is_refused_in_one_sentence(tmp_path: Path, moves: torch.Tensor) -> None:
+    path, player = tmp_path / "session.safetensors", model()
+    session = Session(player, picture())
+    session.brush(Stroke(((3.0, 4.0),), 5.0))
+    session.save(path)
+    tensors, about = read_tensors(path)
+    assert tensors["moves"].shape == session.canvas.x_0[:, :1].shape
+    write_tensors(path, {**tensors, "moves": moves}, about)
+    with pytest.raises(InputError, match="save it anew"):
         Session.load(path, player)
 
 

@@ -97,6 +97,28 @@ def test_where_it_doubts_the_touched_point_it_stands_aside(model: Known) -> None
     torch.testing.assert_close(with_it, without, rtol=1e-4, atol=1e-4)
 
 
+def test_what_is_painted_loose_moves_along_and_what_is_painted_still_does_not(model: Known) -> None:
+    """Between the model's object, at the left, and the subject, at the right, lies what neither has seen."""
+
+    def far_right(x_0: torch.Tensor) -> torch.Tensor:
+        s = torch.zeros(len(x_0), 1, 64, 64)
+        s[..., 44:] = 1
+        return s
+
+    at, player = (50.0, 30.0), WithSubject(model, far_right)
+    for still, expected in ((False, [4, 4]), (True, [0, 4])):
+        state = player.start(torch.zeros(1, 3, 64, 64))
+        mask = player.object_of(state).clone()
+        mask[..., 34:42] = float(not still)
+        mask[..., 58:62] = 0
+        state = player.with_object(state, mask)
+        torch.testing.assert_close(player.object_of(state), mask)
+        u = player.drive(state, [Poke(at, (4.0, 0.0))], [player.touch(state, at)])[0, 0]
+        found = [float(u[:, 35:41].mean()), float(u[:, 48:56].mean())]
+        assert found == pytest.approx(expected, abs=0.05)
+        assert u[:, 58:62].abs().max() < 1e-3 and u[:, :31].abs().max() < 1e-3
+
+
 def test_none_is_the_model_itself_and_other_names_are_refused(model: Known) -> None:
     assert with_subject(model, "none") is model
     with pytest.raises(InputError, match="choose one of auto, none"):

@@ -94,12 +94,14 @@ def test_before_and_after_lie_side_by_side_while_a_button_or_a_key_is_held(page:
     for begin, end in (
         (lambda: (page.hover("#compare"), page.mouse.down()), page.mouse.up),
         (lambda: page.keyboard.down("b"), lambda: page.keyboard.up("b")),
+        (lambda: page.keyboard.down("b"), lambda: page.evaluate("window.dispatchEvent(new Event('blur'))")),
     ):
         begin()
         wait_for(page, f"{blank} > 8")  # the wall of the picture as it was
         assert page.get_attribute("#compare", "aria-pressed") == "true"
         end()
         wait_for(page, f"{blank} === 1")
+    page.keyboard.up("b")
 
 
 def test_a_heat_map_marks_its_point_and_says_where_little_follows_it(page: Any, balls: Path) -> None:

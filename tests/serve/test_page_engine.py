@@ -326,6 +326,29 @@ def test_an_engine_on_the_server_gives_the_frames_that_a_session_gives(remote: P
     assert remote("closeEngine") == "The engine was closed."
 
 
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_long_strokes_are_in_the_map_of_what_may_move_and_nothing_that_they_cover_follows_a_point(
+    probe: Probe, remote: Probe, picture: bytes, place: str
+) -> None:
+    """So long that one message to a server cannot hold all of them."""
+    where = {"here": probe, "there": remote}[place]
+    where("openEngine", {"prefer": "wasm" if place == "here" else "server"}, encoded(picture))
+    assert where("moves") is None
+    rows = [[(100 + 1.1 * k, 30 + 30 * row + float(np.sqrt(k))) for k in range(256)] for row in range(9)]
+    strokes = [{"type": "brush", "path": path, "radius": 25, "still": True} for path in rows]
+    assert len(json.dumps(strokes)) > Limits().text_bytes
+    poke = {"type": "poke", "pointer": 0, "at": (30, 40), "shift": (20, 5)}
+    session = load("small64").open(picture)
+    (frame,) = played(session, [[*strokes, poke]])
+    (fields,) = where("steps", [[*strokes, poke]])
+    assert worst([fields], [frame]) < HALF_TOLERANCE
+    assert session.moves is not None
+    moves = floats(where("moves"), 64, 64)
+    np.testing.assert_allclose(moves, session.moves[0, 0].numpy(), atol=2e-3)
+    heat = floats(where("heatAndLife", AT)["map"], 64, 64)
+    assert (moves < 0.01).mean() > 0.2 and heat[moves < 0.01].max() < 0.02
+
+
 def test_a_servers_frame_is_read_as_it_was_packed(probe: Probe) -> None:
     flow, repaint = (torch.from_numpy(smooth(c, 32, 1, c))[None] for c in (2, 3))
     x_hat = torch.rand(1, 3, 32, 32) * 2 - 1

@@ -48,12 +48,19 @@ def test_an_exhibit_plays_the_examples_until_somebody_touches_and_again_once_nob
     exhibit.mouse.up()
     exhibit.click("#mode-pin")
     exhibit.click("#theme")
+    exhibit.click("#mode-brush")
+    exhibit.click("#brush-loose")
+    exhibit.fill("#brush-size", "0.12")
+    exhibit.evaluate("() => document.getElementById('single-keys').click()")
+    exhibit.click("#mode-pin")
     drag(exhibit, GRABBED, PULL, let_go=True)
     exhibit.click("#help")
     wait_for(exhibit, f"{LOOPS} && {PLAYER}.picture.name !== '{shown}'")
     assert exhibit.is_hidden("#help-dialog") and exhibit.is_hidden("#toast")
     assert exhibit.get_attribute("#mode-pull", "aria-checked") == "true"
     assert exhibit.inner_text("#theme-text") == "Dark"
+    assert exhibit.get_attribute("#brush-still", "aria-pressed") == "true"
+    assert exhibit.input_value("#brush-size") == "0.06" and exhibit.is_checked("#single-keys")
     assert exhibit.evaluate(f"[{PLAYER}.pins.size, {PLAYER}.canUndo]")[0] == 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from browser import opened, wait_for
+from browser import READY, opened, wait_for
 from page_actions import GRABBED, PULL, drag, open_picture, pause, shown, wait_for_frames
 from PIL import Image
 
@@ -17,13 +17,17 @@ from poke2vid.media.pictures import read_picture
 
 pytestmark = pytest.mark.slow
 
-READY = "document.getElementById('loading').hidden && poke2vid.player.time > 0 && !poke2vid.player.recalls"
+BACK = f"{READY} && poke2vid.player.time > 0 && !poke2vid.player.recalls"
 STORED = """async () => {
     const request = indexedDB.open('poke2vid');
     const database = await new Promise((done) => { request.onsuccess = () => done(request.result); });
     const all = database.transaction('visit').objectStore('visit').getAll();
-    return new Promise((done) => { all.onsuccess = () => { database.close(); done(all.result.length); }; });
+    return new Promise((done) => { all.onsuccess = () => { database.close(); done(all.result); }; });
 }"""
+WRITTEN = f"""async () => {{
+    const kept = (await ({STORED})()).find((one) => one.past)?.past;
+    return JSON.stringify(kept?.script) === JSON.stringify(poke2vid.player.past().script);
+}}"""
 
 
 def poked(page: Any, balls: Path) -> tuple[dict[str, Any], np.ndarray]:
@@ -36,7 +40,7 @@ def poked(page: Any, balls: Path) -> tuple[dict[str, Any], np.ndarray]:
     drag(page, (0.7, 0.6), (-0.08, 0.05), let_go=True)
     wait_for(page, "poke2vid.player.held.size === 1 && poke2vid.player.felt.size === 1")
     pause(page)
-    page.wait_for_timeout(700)  # by then it is written
+    wait_for(page, WRITTEN)
     return page.evaluate("poke2vid.script()"), shown(page)
 
 
@@ -68,7 +72,7 @@ def test_picture_and_all_that_was_done_come_back_until_they_are_cleared(
     ways: list[Callable[[Any], Any]] = [logo, there_and_back, another_tab]
     for way in ways:
         page = way(page)
-        wait_for(page, f"typeof poke2vid !== 'undefined' && {READY}")
+        wait_for(page, BACK)
         pause(page)
         assert page.evaluate("poke2vid.player.picture.name") == balls.name
         again = page.evaluate("poke2vid.script()")
@@ -78,7 +82,7 @@ def test_picture_and_all_that_was_done_come_back_until_they_are_cleared(
         assert page.evaluate("poke2vid.stage.nextPointer") == 2
         if again["frames"] == script["frames"]:
             np.testing.assert_allclose(shown(page), last, atol=1)
-        page.wait_for_timeout(700)
+        wait_for(page, WRITTEN)
         script, last = again, shown(page)
     for pokes in (1, 0):  # and each poke can be undone
         page.click("#undo")
@@ -87,10 +91,10 @@ def test_picture_and_all_that_was_done_come_back_until_they_are_cleared(
     np.testing.assert_array_equal(shown(page), read_picture(balls))
     page.evaluate("() => document.getElementById('forget').click()")
     wait_for(page, "poke2vid.player.picture.name === 'flower.jpg'")
-    page.wait_for_timeout(700)
-    assert page.evaluate(STORED) == 0
+    page.wait_for_timeout(700)  # by then it would be written
+    assert page.evaluate(STORED) == []
     page.reload()
-    page.wait_for_selector("#loading", state="hidden")
+    wait_for(page, READY)
     assert page.evaluate("poke2vid.player.picture.name") == "flower.jpg"
     assert page.evaluate("poke2vid.player.time") == 0
     assert page.complaints == []

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import opened, wait_for
+from browser import READY, opened, wait_for
 from page_actions import GRABBED, HEIGHT, PULL, WIDTH, downloaded, drag, open_picture, shown, wait_for_frames
 from PIL import Image
 
@@ -43,7 +43,7 @@ def test_a_first_visit_sees_the_example_at_once_and_one_poke_that_leaves_no_trac
     assert page.evaluate("poke2vid.player.canUndo") is False
     assert page.locator("#first").count() == 0
     page.reload()
-    page.wait_for_selector("#loading", state="hidden")
+    wait_for(page, READY)
     page.wait_for_timeout(500)
     assert page.evaluate("poke2vid.player.time") == 0  # it plays once
     assert page.complaints == []

@@ -167,6 +167,47 @@ def test_a_poke_at_an_earlier_moment_goes_on_from_there_and_undo_brings_back_the
     assert page.evaluate(f"[{PLAYER}.spans, {PLAYER}.isEarlier]") == [[], False]
 
 
+def test_what_is_done_while_a_moment_is_sought_is_done_at_that_moment(page: Any) -> None:
+    """By an engine that takes its time: the seek is still on its way when a finger comes down, drags and lets go."""
+    poke_twice(page)
+    page.evaluate(f"{PLAYER}.history.forgetMarks()")  # so that all is computed anew
+    page.evaluate(
+        """() => {
+            const { engine } = poke2vid, step = engine.step.bind(engine);
+            engine.step = async (actions) => {
+                await new Promise((done) => setTimeout(done, 60));
+                return step(actions);
+            };
+        }"""
+    )
+    page.evaluate(f"() => {{ void {PLAYER}.seek(12); }}")
+    drag(page, (0.6, 0.3), (0.0, 0.1), let_go=True)
+    assert page.evaluate(f"{PLAYER}.time") < 12
+    wait_for(page, f"{PLAYER}.time > 14")
+    assert page.evaluate(f"{PLAYER}.spans.at(-1).from") == 12
+    page.evaluate("delete poke2vid.engine.step")
+    wait_for(page, f"{PLAYER}.held.size === 0")
+
+
+def test_a_held_point_has_its_place_at_every_moment_also_where_a_finger_s_number_comes_again(page: Any) -> None:
+    at, ends = [320, 126], [(26, -30), (-24, 20)]
+    events = [{"type": "rest", "frame": 0, "stiffness": 0.4, "momentum": 0.1}]
+    for k, shift in enumerate(ends):
+        events.append({"type": "poke", "frame": 30 * k, "at": at, "shift": shift, "pointer": 0, "kind": "shift"})
+        events.append({"type": "release", "frame": 30 * k + 20, "pointer": 0})
+    page.evaluate(f"{PLAYER}.rate = Infinity")
+    script = {"version": 1, "image": None, "frames": 60, "events": events}
+    page.evaluate("(script) => poke2vid.player.replay(script)", script)
+    wait_for(page, f"{PLAYER}.time >= 15")
+    places = {}
+    for frame in (18, 48, 18, 48):  # the later ones have not been seen when they are asked for
+        seek(page, frame)
+        place = page.evaluate(f"{PLAYER}.placeOf(0)")
+        goal = np.add(at, ends[frame > 30])
+        np.testing.assert_allclose(place, goal, atol=8)
+        np.testing.assert_allclose(place, places.setdefault(frame, place), atol=1e-3)
+
+
 def test_sliders_and_pins_at_an_earlier_moment_can_be_undone_as_well(page: Any) -> None:
     script = poke_twice(page)
     middle = script["frames"] - 2

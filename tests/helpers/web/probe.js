@@ -98,6 +98,7 @@ export async function steps(script, ahead = false) {
 /** @param {any[]} actions already in pixels of the model */
 export const stepError = (actions) => engine.step(actions).then(() => '', (/** @type {Error} */ error) => error.message);
 export const mark = () => engine.mark();
+export const moves = () => engine.moves && text(engine.moves);
 /** @param {number} mark */
 export const restore = async (mark) => packed(await engine.restore(mark));
 /** @param {number} mark */

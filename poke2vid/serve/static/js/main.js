@@ -319,6 +319,7 @@ async function play(script) {
   if (!(await player?.replay(script))) return;
   endError();
   stage.clear();
+  stage.nextPointer = Math.max(stage.nextPointer, nextPointerOf(script)); // a finger must not take a pointer of its
   say(`playing a script of ${script.frames} frames`);
 }
 

@@ -7,6 +7,7 @@ import { MAX_FRAMES } from './script.js';
 /** @typedef {{width: number, height: number}} Size */
 
 const MAX_MOMENTUM = 0.99;
+const FARTHEST = 1e6; // pixels, of a brush's path and its radius
 const KNOWN = ['version', 'image', 'frames', 'events'];
 
 /** @type {Record<string, {needs: string[], may: string[]}>} */
@@ -110,8 +111,9 @@ function eventFaults(event, frames, picture) {
   unless('stiffness', stiffness >= 0 && stiffness <= 1, 'must lie in 0 ... 1');
   unless('momentum', momentum >= 0 && momentum <= MAX_MOMENTUM, `must lie in 0 ... ${MAX_MOMENTUM}`);
   const isPath = Array.isArray(path) && path.length >= 1 && path.length <= MAX_POINTS && path.every(isPair);
-  unless('path', isPath, `must be 1 to ${MAX_POINTS} pairs of numbers`);
-  unless('radius', event.radius > 0 && Number.isFinite(event.radius), 'must be a number of pixels above 0');
+  const isNear = isPath && path.flat().every((/** @type {number} */ c) => Math.abs(c) <= FARTHEST);
+  unless('path', isNear, `must be 1 to ${MAX_POINTS} pairs of numbers within ${FARTHEST} pixels`);
+  unless('radius', event.radius > 0 && event.radius <= FARTHEST, `must be a number of pixels above 0, ${FARTHEST} at most`);
   unless('still', typeof event.still === 'boolean', 'must be true or false');
   unless('anchored', typeof event.anchored === 'boolean', 'must be true or false');
   if (picture && event.type === 'poke' && isPair(at)) {

@@ -22,6 +22,7 @@ export class Player extends Steps {
   /** @type {Past|null} what starting over took away */
   #past = null;
   #sought = /** @type {number|null} */ (null); // frame that shall be shown, the last of those that were asked for
+  #deeds = /** @type {(() => void)[]} */ ([]); // done while it is sought, and meant for it
   #resumes = false; // plays on once something is done: it was paused only to show an earlier moment
 
   get canUndo() {
@@ -82,7 +83,7 @@ export class Player extends Steps {
     this.forget();
     this.#past = past;
     this.resume();
-    if (this.hands.restDiffers) this.setRest(this.rest);
+    if (this.hands.restDiffers) this.#rest(this.rest);
     this.sleep.fall(); // until it is touched
     this.draw();
     this.onChange();
@@ -92,7 +93,7 @@ export class Player extends Steps {
 
   /** @param {number} pointer @param {Pair} at @param {Pair} shift @param {PokeKind} [kind] @param {number} [since] the event's time stamp */
   poke(pointer, at, shift, kind = 'shift', since = performance.now()) {
-    if (this.recalls) return;
+    if (this.recalls || this.#waits(() => this.poke(pointer, at, shift, kind, since))) return;
     this.stopReplay();
     this.#branch();
     this.resume(); // also where single steps led to the end
@@ -101,7 +102,7 @@ export class Player extends Steps {
 
   /** A stroke of the brush on the picture at rest, seen at once. @param {Pair[]} path @param {number} radius @param {boolean} still */
   brush(path, radius, still) {
-    if (this.recalls) return;
+    if (this.recalls || this.#waits(() => this.brush(path, radius, still))) return;
     this.stopReplay();
     this.#branch();
     this.resume();
@@ -111,37 +112,54 @@ export class Player extends Steps {
 
   /** @param {number} pointer @param {Pair} to @param {number} [since] */
   drag(pointer, to, since = performance.now()) {
+    if (this.#waits(() => this.drag(pointer, to, since))) return;
     if (this.held.has(pointer)) this.#branch();
     this.did(this.hands.drag(pointer, to, this.#stamp(since)));
   }
 
   /** By a finger that has dragged it: at once, or when a flick has had its time. @param {number} pointer */
   letGo(pointer) {
+    if (this.#waits(() => this.letGo(pointer))) return;
     if (!this.hands.flicks(pointer, this.time)) this.release(pointer);
   }
 
   /** @param {number} pointer */
   release(pointer) {
+    if (this.#waits(() => this.release(pointer))) return;
     if (this.held.has(pointer)) this.#branch();
     this.did(this.hands.release(pointer));
   }
 
   /** From now on it holds without a finger. @param {number} pointer */
   pin(pointer) {
+    if (this.#waits(() => this.pin(pointer))) return;
     this.hands.pin(pointer);
     this.timeline.pin(pointer);
     this.onChange();
   }
 
   releaseAll() {
+    if (this.#waits(() => this.releaseAll())) return;
     for (const pointer of [...this.held.keys()]) this.release(pointer);
   }
 
   /** @param {Rest} rest */
   setRest(rest) {
+    if (!this.#waits(() => this.setRest(rest))) this.#rest(rest);
+  }
+
+  /** @param {Rest} rest */
+  #rest(rest) {
     this.#branch();
     if (this.hands.setRest(rest)) this.wake();
     this.onChange();
+  }
+
+  /** True where a deed waits for the moment that shall be shown. @param {() => void} deed */
+  #waits(deed) {
+    if (this.#sought === null) return false;
+    this.#deeds.push(deed);
+    return true;
   }
 
   /** A time stamp, where it will measure latency; a pause is none. @param {number} since */
@@ -177,7 +195,7 @@ export class Player extends Steps {
       this.feel();
       this.releaseFingers();
       hands.rest = rest; // the sliders stay
-      if (hands.restDiffers) this.setRest(rest);
+      if (hands.restDiffers) this.#rest(rest);
       if (this.fields) this.wake(); // it may swing on from there
     });
     this.resume();
@@ -209,6 +227,7 @@ export class Player extends Steps {
     this.#sought = null;
     this.draw();
     this.onChange();
+    for (const deed of this.#deeds.splice(0)) deed();
   }
 
   /** Plays on where the last moment is shown again and only looking at earlier ones paused it. */
@@ -224,7 +243,8 @@ export class Player extends Steps {
   async #goTo(frame, isWanted) {
     const { engine, canvas, timeline, history } = this;
     if (!canvas) return;
-    this.fields = await rewound(frame, this.fields, { engine, canvas, timeline, history }, isWanted);
+    const { hands } = this;
+    this.fields = await rewound(frame, this.fields, { engine, canvas, timeline, history, hands }, isWanted);
     this.feel();
   }
 

@@ -7,13 +7,15 @@ import { Canvas } from './canvas.js';
 import { createCompositor } from './compositor.js';
 import { createEngine } from './engine/create.js';
 import { ask } from './picture/read.js';
+import { Grasped } from './player/grasped.js';
 import { filmWriter } from './record/film.js';
 import { messageGif, ownSizeGif } from './record/gif.js';
 import { actionOf, holdAfter, targetOf } from './script.js';
-import { colourOf, drawPoke } from './ui/arrows.js';
+import { colourOf, drawHold, drawPoke } from './ui/arrows.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./compositor.js').Compositor} Compositor */
+/** @typedef {import('./engine/types.js').Fields} Fields */
 /** @typedef {import('./engine/types.js').Pair} Pair */
 /** Sight of a moment. @typedef {Pick<import('./player.js').Player, 'picture'|'canvas'|'fields'|'heatMap'>} Shown */
 /** @typedef {import('./script.js').Script} Script */
@@ -127,15 +129,16 @@ class Screen {
     const context = /** @type {CanvasRenderingContext2D} */ (page.getContext('2d', { willReadFrequently: true }));
     const pokes = new Pokes(script);
     await engine.open(canvas.x0);
+    /** @type {Fields|null} */
+    let fields = null;
     for (let number = 0; number <= script.frames; number++) {
       signal.throwIfAborted();
-      const actions = number === 0 ? [] : pokes.at(number - 1).map((event) => actionOf(event, canvas));
-      const fields = number === 0 ? null : await engine.step(actions);
+      if (number > 0) fields = await engine.step(pokes.at(number - 1, fields, canvas).map((event) => actionOf(event, canvas)));
       onProgress(number / script.frames);
       if (number < from) continue;
       compositor.draw(fields);
       drawGrown(context, element);
-      if (arrows) pokes.draw(context, number, fps, compositor.width / picture.width);
+      if (arrows) pokes.draw(context, { number, fps, scale: compositor.width / picture.width, fields, canvas });
       await writer.add(context.getImageData(0, 0, page.width, page.height), number - from, fps);
       if (writer.isTooLarge) return (number - from + 1) / (script.frames + 1 - from);
     }
@@ -173,11 +176,13 @@ class Pokes {
     this.held = new Map();
     /** @type {{at: Pair, to: Pair, frame: number, pointer: number}[]} */
     this.impulses = [];
+    this.grasped = new Grasped();
   }
 
-  /** @param {number} frame */
-  at(frame) {
+  /** @param {number} frame @param {Fields|null} fields what was shown before @param {Canvas} canvas */
+  at(frame, fields, canvas) {
     const events = this.byFrame.get(frame) ?? [];
+    this.grasped.grab(events, fields, canvas);
     for (const event of events) {
       holdAfter(this.held, event);
       if (event.type !== 'poke' || event.kind !== 'impulse') continue;
@@ -186,12 +191,18 @@ class Pokes {
     return events;
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {number} frame @param {number} fps @param {number} scale from the user's pixels */
-  draw(context, frame, fps, scale) {
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {{number: number, fps: number, scale: number, fields: Fields|null, canvas: Canvas}} shown a frame; the scale is from the user's pixels
+   */
+  draw(context, { number, fps, scale, fields, canvas }) {
     const unit = Math.max(context.canvas.width, context.canvas.height) / 700;
     const place = (/** @type {Pair} */ [x, y]) => /** @type {Pair} */ ([(x + 0.5) * scale, (y + 0.5) * scale]);
-    const fresh = this.impulses.filter((impulse) => frame - impulse.frame < FADES * fps);
-    for (const [pointer, { at, to }] of this.held) drawPoke(context, place(at), place(to), colourOf(pointer), false, unit);
+    const fresh = this.impulses.filter((impulse) => number - impulse.frame < FADES * fps);
+    for (const [pointer, grip] of this.held) {
+      const reached = this.grasped.place(grip, fields, canvas);
+      drawHold(context, place(grip.at), reached && place(reached), place(grip.to), colourOf(pointer), false, unit);
+    }
     for (const { at, to, pointer } of fresh) drawPoke(context, place(at), place(to), colourOf(pointer), false, unit);
   }
 }

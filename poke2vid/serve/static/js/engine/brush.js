@@ -37,7 +37,7 @@ export function painted(moves, side, { path, radius, still }) {
 }
 
 /**
- * A frame of a model that moves the whole picture, where what does not move shows x_0.
+ * Frames of a model that moves the whole picture, where what does not move shows x_0.
  *
  * @template {{flow: Float32Array|null, repaint: Float32Array|null, xHat: Float32Array|null}} T
  * @param {T} fields @param {Float32Array} x0 @param {Float32Array|null} moves null where no brush was used
@@ -47,7 +47,8 @@ export function gated(fields, x0, moves) {
   if (!moves) return fields;
   const { flow, repaint, xHat } = fields;
   const share = (/** @type {Float32Array|null} */ part) => part && part.map((value, i) => value * moves[i % moves.length]);
-  const shown = xHat && xHat.map((value, i) => x0[i] + moves[i % moves.length] * (value - x0[i]));
+  const still = (/** @type {number} */ i) => x0[i % x0.length];
+  const shown = xHat && xHat.map((value, i) => still(i) + moves[i % moves.length] * (value - still(i)));
   return { ...fields, flow: share(flow), repaint: share(repaint), xHat: shown };
 }
 

@@ -7,6 +7,7 @@
  * share, or the other way; of a blossom's petals it shows the poked spot, the mean square the blossom.
  */
 
+import { gated } from './brush.js';
 import { disposeStart, disposeState } from './graphs.js';
 import { rasterise } from './pokes.js';
 
@@ -33,7 +34,7 @@ const batchOf = (r) => (r <= 64 ? 8 : r <= 128 ? 4 : 2);
  * @param {(share: number) => void} onProgress
  * @returns {Promise<Float32Array>} `r r`, in 0 ... 1
  */
-export async function heat({ graphs, x0 }, at, inTurn, onProgress) {
+export async function heat({ graphs, x0, moves }, at, inTurn, onProgress) {
   const r = graphs.resolution;
   const batch = batchOf(r);
   const shifts = randomShifts(POKES, LONGEST * r, SEED);
@@ -44,9 +45,8 @@ export async function heat({ graphs, x0 }, at, inTurn, onProgress) {
   try {
     for (let first = 0; first < POKES; first += batch) {
       const pokes = shifts.slice(first, first + batch).map((shift) => ({ at, shift }));
-      const { flow, xHat } = await respond(graphs, start, pokes, inTurn, (share) =>
-        onProgress((first + batch * share) / POKES),
-      );
+      const last = await respond(graphs, start, pokes, inTurn, (share) => onProgress((first + batch * share) / POKES));
+      const { flow, xHat } = gated({ ...last, repaint: null }, x0, moves);
       await inTurn(async () => statistic.add(/** @type {Float32Array} */ (flow ?? xHat)));
     }
   } finally {

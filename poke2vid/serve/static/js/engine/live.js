@@ -82,6 +82,11 @@ export class LiveState {
     return null;
   }
 
+  /** Map of what strokes of a brush let move; null without any. @returns {Float32Array|null} */
+  get moves() {
+    return this.now.moves;
+  }
+
   /** Does the actions, then one step; all of them or, if one cannot be done, nothing. @param {Action[]} actions */
   async step(actions) {
     const began = performance.now();

@@ -26,6 +26,8 @@ export class LocalEngine {
     this.info = info;
     /** @type {Float32Array|null} */
     this.mask = null;
+    /** @type {Float32Array|null} */
+    this.moves = null;
     this.lastId = 0;
     /** @type {Map<number, Asked>} */
     this.waiting = new Map();
@@ -62,13 +64,13 @@ export class LocalEngine {
   /** @param {Float32Array} x0 @returns {Promise<void>} */
   async open(x0) {
     const copy = x0.slice(); // the caller's own stays usable
-    this.mask = await this.#ask('open', { x0: copy }, undefined, [copy.buffer]);
+    this.#shows(await this.#ask('open', { x0: copy }, undefined, [copy.buffer]));
   }
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
   async step(actions) {
     const fields = await this.#ask('step', { actions });
-    if (actions.some(({ type }) => type === 'brush')) this.mask = fields.mask;
+    if (actions.some(({ type }) => type === 'brush')) this.#shows(fields);
     return { ...fields, mask: this.mask };
   }
 
@@ -79,14 +81,20 @@ export class LocalEngine {
 
   /** @param {number} mark @returns {Promise<Fields|null>} */
   async restore(mark) {
-    const { fields, mask } = await this.#ask('restore', { mark });
-    this.mask = mask;
+    const { fields, ...shown } = await this.#ask('restore', { mark });
+    this.#shows(shown);
     return fields && { ...fields, mask: this.mask };
   }
 
   /** @param {Pair} at @param {(share: number) => void} [onProgress] @returns {Promise<Float32Array>} */
   heat(at, onProgress) {
     return this.#ask('heat', { at }, onProgress);
+  }
+
+  /** @param {{mask: Float32Array|null, moves: Float32Array|null}} shown */
+  #shows({ mask, moves }) {
+    this.mask = mask;
+    this.moves = moves;
   }
 
   close() {

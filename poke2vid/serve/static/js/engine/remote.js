@@ -16,6 +16,7 @@
 
 const MAX_IN_FLIGHT = 2; // the server refuses more
 const CONNECT_MS = 10_000; // a machine that is off says nothing for minutes
+const FEW = 4; // strokes of one step that go together with it
 const HEADER = 16; // bytes before the fields of a binary frame
 const FLOW = 1;
 const REPAINT = 2;
@@ -35,6 +36,8 @@ export class RemoteEngine {
     };
     /** @type {Float32Array|null} */
     this.mask = null;
+    /** @type {Float32Array|null} */
+    this.moves = null;
     this.brushed = false; // since the picture was opened
     /** @type {WebSocket|null} */
     this.socket = null;
@@ -70,7 +73,7 @@ export class RemoteEngine {
       throw new Error('The engine was closed.');
     }
     const { mask, ...about } = await this.#ask({ type: 'open' }, blob);
-    this.mask = mask ? halvesOf(mask) : null;
+    this.mask = this.moves = mask ? halvesOf(mask) : null;
     this.brushed = false;
     const { resolution, poke_kind: pokeKind, decoder, default_rest: defaultRest } = about;
     this.info = { ...this.info, resolution, pokeKind, decoder, defaultRest, model: about };
@@ -78,18 +81,21 @@ export class RemoteEngine {
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
   async step(actions) {
-    const asked = this.#ask({ type: 'step', actions });
-    const paints = actions.some(({ type }) => type === 'brush');
-    this.brushed ||= paints;
-    const looked = paints ? this.#look() : null; // asked before any later step
-    const [fields] = await Promise.all([asked, looked]);
+    const strokes = actions.filter(({ type }) => type === 'brush');
+    // Long strokes have a message each: a script may begin with more of them than one message holds.
+    const alone = strokes.length > FEW ? strokes.map((stroke) => this.#ask({ type: 'act', actions: [stroke] })) : [];
+    const asked = this.#ask({ type: 'step', actions: alone.length ? actions.filter(({ type }) => type !== 'brush') : actions });
+    this.brushed ||= strokes.length > 0;
+    const looked = strokes.length ? this.#look() : null; // asked before any later step
+    const [fields] = await Promise.all([asked, looked, ...alone]);
     return { ...fields, mask: this.mask };
   }
 
   /** Learns what may move after strokes, or without them. */
   async #look() {
-    const { mask } = await this.#ask({ type: 'look' });
+    const { mask, moves } = await this.#ask({ type: 'look' });
     this.mask = mask ? halvesOf(mask) : null;
+    this.moves = moves ? halvesOf(moves) : this.mask;
   }
 
   /** @returns {Promise<number>} */

@@ -61,6 +61,7 @@
  * @typedef {object} Engine
  * @property {EngineInfo} info
  * @property {Float32Array|null} mask of the picture that is open, as in its fields
+ * @property {Float32Array|null} moves what may move of it, `r r` in 0 ... 1; null where no model and no brush has said
  * @property {(x0: Float32Array) => Promise<void>} open a new session on a picture, `3 r r` in [-1, 1]; also starts over
  * @property {(actions: Action[]) => Promise<Fields>} step does all actions in order, then one step; on an action that cannot
  *   be done none is, and no step is made

@@ -46,6 +46,9 @@ function opened() {
   return live;
 }
 
+/** @param {{mask: Float32Array|null, moves: Float32Array|null}} state */
+const shownOf = ({ mask, moves }) => ({ mask, moves });
+
 /** @type {Record<string, (message: any) => Promise<any>>} */
 const operations = {
   init: ({ id, modelUrl, model, choice }) =>
@@ -62,16 +65,16 @@ const operations = {
       const next = await kind.open(graphs, x0);
       live?.close();
       live = next;
-      return next.mask;
+      return shownOf(next);
     }),
 
   step: ({ actions }) =>
     inTurn(async () => {
       const fields = await opened().step(actions);
-      return actions.some((/** @type {any} */ { type }) => type === 'brush') ? { ...fields, mask: opened().mask } : fields;
+      return actions.some((/** @type {any} */ { type }) => type === 'brush') ? { ...fields, ...shownOf(opened()) } : fields;
     }),
   mark: () => inTurn(() => opened().mark()),
-  restore: ({ mark }) => inTurn(() => ({ fields: opened().restore(mark), mask: opened().mask })),
+  restore: ({ mark }) => inTurn(() => ({ fields: opened().restore(mark), ...shownOf(opened()) })),
 
   heat: async ({ id, at }) => {
     const asked = await inTurn(opened);

@@ -5,40 +5,41 @@ import { between } from '../fields.js';
 /** @typedef {import('../canvas.js').Canvas} Canvas */
 /** @typedef {import('../engine/types.js').Fields} Fields */
 /** @typedef {import('../engine/types.js').Pair} Pair */
+/** @typedef {import('../script.js').Grip} Grip */
 /** @typedef {import('../script.js').ScriptEvent} ScriptEvent */
 
 const ROUNDS = 12; // of the fixed-point iteration that turns a backward flow into a forward one
 const SURE = 1; // model pixels by which a place found may miss
 
 export class Grasped {
-  /** @type {Map<number, Pair>} by pointer, the grabbed point of x_0 in model pixels */
-  #origins = new Map();
+  /** @type {WeakMap<Pair, Pair>} by the place that a poke names and its grip keeps, the grabbed point of x_0 in model pixels */
+  #origins = new WeakMap();
 
   /** Remembers what pokes grab. @param {ScriptEvent[]} events @param {Fields|null} fields what is shown @param {Canvas} canvas */
   grab(events, fields, canvas) {
     for (const event of events) {
       if (event.type !== 'poke' || event.kind !== 'shift') continue;
-      this.#origins.set(event.pointer, originOf(event.at, fields, canvas));
+      this.#origins.set(event.at, originOf(event.at, fields, canvas));
     }
   }
 
   /**
    * Place of a held point now, in pixels of the user's picture; null where no flow tells.
    *
-   * @param {number} pointer @param {Pair} to where its finger is @param {Fields|null} fields @param {Canvas} canvas
+   * @param {Grip} grip @param {Fields|null} fields @param {Canvas} canvas
    * @returns {Pair|null}
    */
-  place(pointer, to, fields, canvas) {
-    const origin = this.#origins.get(pointer);
+  place({ at, to }, fields, canvas) {
+    const origin = this.#origins.get(at);
     if (!origin || !fields?.flow) return null;
     for (const start of [canvas.target(to), origin]) {
-      let at = start;
+      let place = start;
       for (let round = 0; round < ROUNDS; round++) {
-        const [dx, dy] = flowAt(fields, canvas.resolution, at);
-        at = [origin[0] - dx, origin[1] - dy];
+        const [dx, dy] = flowAt(fields, canvas.resolution, place);
+        place = [origin[0] - dx, origin[1] - dy];
       }
-      const [dx, dy] = flowAt(fields, canvas.resolution, at);
-      if (Math.hypot(at[0] + dx - origin[0], at[1] + dy - origin[1]) < SURE) return canvas.original(at);
+      const [dx, dy] = flowAt(fields, canvas.resolution, place);
+      if (Math.hypot(place[0] + dx - origin[0], place[1] + dy - origin[1]) < SURE) return canvas.original(place);
     }
     return null;
   }

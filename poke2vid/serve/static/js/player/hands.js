@@ -41,8 +41,9 @@ export class Hands {
   /** @param {{pointer: number, at: Pair, shift: Pair, kind: PokeKind, since?: number}} touch */
   poke(touch) {
     this.#flicks.forget(touch.pointer); // a script may have used the same
-    this.pending.push({ type: 'poke', frame: 0, ...touch });
-    holdAfter(this.held, { type: 'poke', frame: 0, ...touch });
+    const event = /** @type {const} */ ({ type: 'poke', frame: 0, ...touch, at: /** @type {Pair} */ ([...touch.at]) }); // its grip's own
+    this.pending.push(event);
+    holdAfter(this.held, event);
     return true;
   }
 
@@ -125,12 +126,17 @@ export class Hands {
   /** Place where a held point really is, in pixels of the user's picture; null where nobody can tell. @param {number} pointer @param {Fields|null} fields @param {Canvas} canvas */
   placeOf(pointer, fields, canvas) {
     const grip = this.held.get(pointer);
-    return grip ? this.#grasped.place(pointer, grip.to, fields, canvas) : null;
+    return grip ? this.#grasped.place(grip, fields, canvas) : null;
+  }
+
+  /** Remembers what pokes grab. @param {ScriptEvent[]} events @param {Fields|null} fields what was shown before @param {Canvas} canvas */
+  grasp(events, fields, canvas) {
+    this.#grasped.grab(events, fields, canvas);
   }
 
   /** The engine has done these. @param {Pending[]} events @param {number} frame @param {Fields|null} fields what was shown before @param {Canvas} canvas */
   feel(events, frame, fields, canvas) {
-    this.#grasped.grab(events, fields, canvas);
+    this.grasp(events, fields, canvas);
     for (const event of events) {
       holdAfter(this.felt, event);
       if (event.type === 'poke' && event.kind === 'shift') this.#flicks.grab(event.pointer, frame);

@@ -5,6 +5,7 @@ import { actionOf } from '../script.js';
 /** @typedef {import('../canvas.js').Canvas} Canvas */
 /** @typedef {import('../engine/types.js').Engine} Engine */
 /** @typedef {import('../engine/types.js').Fields} Fields */
+/** @typedef {import('./hands.js').Hands} Hands */
 /** @typedef {import('./history.js').History} History */
 /** @typedef {import('./timeline.js').Timeline} Timeline */
 
@@ -13,10 +14,10 @@ import { actionOf } from '../script.js';
  *
  * @param {number} frame
  * @param {Fields|null} fields of the frame that is shown
- * @param {{engine: Engine, canvas: Canvas, timeline: Timeline, history: History}} session
+ * @param {{engine: Engine, canvas: Canvas, timeline: Timeline, history: History, hands: Hands}} session
  * @param {() => boolean} [isWanted] still; else it stops on the way
  */
-export async function rewound(frame, fields, { engine, canvas, timeline, history }, isWanted = () => true) {
+export async function rewound(frame, fields, { engine, canvas, timeline, history, hands }, isWanted = () => true) {
   const moment = history.marked(frame);
   if (timeline.time > frame || timeline.time < (moment?.frame ?? 0)) {
     const restored = moment ? await engine.restore(moment.mark).catch(() => undefined) : undefined;
@@ -29,7 +30,9 @@ export async function rewound(frame, fields, { engine, canvas, timeline, history
   }
   while (timeline.time < frame && isWanted()) {
     if (history.isLost(timeline.time)) history.keep(timeline.time, await engine.mark(), null);
-    fields = await engine.step(timeline.eventsAt(timeline.time).map((event) => actionOf(event, canvas)));
+    const events = timeline.eventsAt(timeline.time);
+    hands.grasp(events, fields, canvas); // a script may never have been seen so far
+    fields = await engine.step(events.map((event) => actionOf(event, canvas)));
     timeline.time++;
   }
   return fields;

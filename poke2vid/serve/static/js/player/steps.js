@@ -103,7 +103,7 @@ export class Steps {
   }
 
   draw() {
-    this.view?.draw(this.paints ? null : this.fields, this.paints ? this.engine.mask : this.heatMap);
+    this.view?.draw(this.paints ? null : this.fields, this.paints ? this.engine.moves : this.heatMap);
   }
 
   /** Lays a transparent picture on the page's ground, which has changed. */

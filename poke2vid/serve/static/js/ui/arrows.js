@@ -46,23 +46,24 @@ export function drawPoke(context, from, to, colour, pinned, unit = 1) {
  *
  * @param {Context} context
  * @param {Pair} from @param {Pair|null} reached null where nobody can tell @param {Pair} to @param {string} colour @param {boolean} pinned
+ * @param {number} [unit] of lines, in pixels
  */
-export function drawHold(context, from, reached, to, colour, pinned) {
-  const isBehind = reached !== null && Math.hypot(to[0] - reached[0], to[1] - reached[1]) > SLACK;
-  if (!isBehind) return drawPoke(context, from, to, colour, pinned);
+export function drawHold(context, from, reached, to, colour, pinned, unit = 1) {
+  const isBehind = reached !== null && Math.hypot(to[0] - reached[0], to[1] - reached[1]) > SLACK * unit;
+  if (!isBehind) return drawPoke(context, from, to, colour, pinned, unit);
   context.lineCap = 'round';
-  context.setLineDash(DASHES);
+  context.setLineDash(DASHES.map((dash) => dash * unit));
   for (const [stroke, width] of /** @type {[string, number][]} */ ([[SHADOW, 5.5], ['#fff', 3.5]])) {
     context.strokeStyle = stroke;
-    context.lineWidth = width;
+    context.lineWidth = width * unit;
     context.beginPath();
     context.moveTo(...reached);
     context.lineTo(...to);
     context.stroke();
   }
   context.setLineDash([]);
-  drawPoke(context, from, reached, colour, false);
-  drawDot(context, to, 1, pinned ? pinOf(colour) : [[6, SHADOW], [5, '#fff']]);
+  drawPoke(context, from, reached, colour, false, unit);
+  drawDot(context, to, unit, pinned ? pinOf(colour) : [[6, SHADOW], [5, '#fff']]);
 }
 
 /** Rings of a pin. @param {string} colour @returns {[number, string][]} */

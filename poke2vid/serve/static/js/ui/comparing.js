@@ -25,6 +25,7 @@ export class Comparing {
     button.addEventListener('contextmenu', (/** @type {Event} */ event) => event.preventDefault()); // of a long press
     button.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => KEYS.includes(event.key) && this.hold(true));
     button.addEventListener('keyup', () => this.hold(false));
+    window.addEventListener('blur', () => this.hold(false)); // a key that is let go of elsewhere
   }
 
   /** @param {boolean} on */

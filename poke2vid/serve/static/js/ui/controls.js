@@ -182,7 +182,7 @@ export function show(player, stage) {
 
 /** The meaning of the map's colours. @param {Player} player */
 function showLegend({ heatMap, paints, engine }) {
-  byId('legend').hidden = paints ? engine.mask === null : heatMap === null;
+  byId('legend').hidden = paints ? engine.moves === null : heatMap === null;
   byId('legend-low').textContent = paints ? 'stays' : 'still';
   byId('legend-high').textContent = paints ? 'can move' : 'moves along';
   byId('heat-off').hidden = paints;

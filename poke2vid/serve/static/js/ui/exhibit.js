@@ -77,8 +77,10 @@ function tidy() {
   for (const [id, isOther] of /** @type {[string, boolean][]} */ ([
     ['panel-close', byId('panel').classList.contains('open')], ['feel-reset', !byId('feel-reset').hidden],
     ['numbers', byId('numbers').checked], ['info', !byId('readout').hidden], ['mode-pull', true],
-    ['theme', isOtherTheme()],
+    ['theme', isOtherTheme()], ['brush-still', byId('brush-still').getAttribute('aria-pressed') !== 'true'], ['single-keys', !byId('single-keys').checked],
   ])) if (isOther) byId(id).click();
+  byId('brush-size').value = byId('brush-size').defaultValue;
+  byId('brush-size').dispatchEvent(new Event('input'));
   byId('toast').hidden = true;
 }
 

@@ -75,6 +75,11 @@ export class TouchState {
     return enlarged(this.now.mask, 1, SIDE, this.encoder.resolution).map(opacity);
   }
 
+  /** The same: what a model sees as its object is what may move. */
+  get moves() {
+    return this.mask;
+  }
+
   /** Does the actions, then one step; all of them or, if one cannot be done, nothing. @param {Action[]} actions */
   async step(actions) {
     const began = performance.now();

@@ -83,10 +83,10 @@ PRESETS: dict[str, BaselineConfig] = {
     "savp64": BaselineConfig(
         network=SavpConfig(), length=12, hold=200_000, fall=100_000, batch=16, learning_rate=2e-4, betas=(0.5, 0.999),
     ),
-    # For 45 minutes of one core (AMD EPYC without AVX-512), 3.6 s a step: a quarter of all widths but those of z, batch 4 for 16, and 750
-    # steps for 300,000, to which the schedules are scaled. 0.67 million parameters and 0.67 million of the critics, for 7.4
-    # and 10.3 million. The learning rate stays: at 1e-3 the generator learns faster, but a critic cannot tell a blurred clip
-    # from a sharp one after 80 steps, and after 50 steps at 2e-4 it can. Nothing of this has converged by the end.
+    # For 45 minutes of one core (AMD EPYC without AVX-512), 3.6 s a step: a quarter of all widths but those of z, batch 4 for
+    # 16, and 750 steps for 300,000, to which the schedules are scaled. 0.67 million parameters and 0.67 million of the critics,
+    # for 7.4 and 10.3 million. The learning rate stays: at 1e-3 the generator learns faster, but a critic cannot tell a blurred
+    # clip from a sharp one after 80 steps, and after 50 steps at 2e-4 it can. Nothing of this has converged by the end.
     "savp64-small": BaselineConfig(
         network=SavpConfig(
             channels=8, posterior_channels=16, critic_channels=8, kl_from=125, kl_to=250, truth_pace=300_000 / 750

@@ -1,10 +1,12 @@
 """Accessibility: what axe-core finds in every state of the page, light and dark, and the order in which keys get around."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import opened
 from page_actions import GRABBED, PULL, drag, place, wait_for_frames
 
 pytestmark = pytest.mark.slow
@@ -58,16 +60,58 @@ def settings(page: Any) -> None:
     page.click("#tune")
 
 
+def brush(page: Any) -> None:
+    page.click("#mode-brush")
+    drag(page, GRABBED, PULL, let_go=True)
+    page.wait_for_selector("#legend:not([hidden])")
+
+
+def compared(page: Any) -> None:
+    page.click("#mode-pull")
+    poked(page)
+    page.evaluate("poke2vid.stage.comparing.hold(true)")
+
+
+def script(page: Any, **fields: Any) -> None:
+    page.evaluate("poke2vid.stage.comparing.hold(false)")
+    given = {"version": 1, "image": "robot.jpg", "frames": 4, "events": [], **fields}
+    file = {"name": "pokes.json", "mimeType": "application/json", "buffer": json.dumps(given).encode()}
+    page.set_input_files("#script-file", [file])
+
+
+def faults(page: Any) -> None:
+    script(page, version=2, speed=3, frames=0)
+    page.click("#toast-action:has-text('Show all')")
+
+
+def camera(page: Any) -> None:
+    page.evaluate("() => document.getElementById('camera-dialog').showModal()")
+
+
 STATES: tuple[Callable[[Any], None], ...] = (
-    untouched, poked, heat_map, saving, message, error, settings, lambda page: page.click("#help"),
+    untouched, poked, heat_map, brush, compared, saving, message, error, script, faults, camera, settings,
+    lambda page: page.click("#help"),
 )  # fmt: skip
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core (cd web && npm install)")
 def test_axe_finds_no_fault_in_any_state_light_or_dark(page: Any) -> None:
     page.evaluate(AXE.read_text(encoding="utf-8"))
+    assert faults_of(page, STATES) == {}
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core (cd web && npm install)")
+def test_axe_finds_no_fault_in_an_exhibit(browser: Any, page_url: str) -> None:
+    page = opened(browser, f"{page_url}?demo=60")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    assert faults_of(page, (untouched, poked)) == {}
+    page.context.close()
+
+
+def faults_of(page: Any, states: tuple[Callable[[Any], None], ...]) -> dict[tuple[str, str], list[str]]:
+    """Faults by state and colours."""
     found = {}
-    for lead in STATES:
+    for lead in states:
         lead(page)
         for scheme, rules in (("light", None), ("dark", ["color-contrast"])):  # names and roles are the same in both
             page.emulate_media(color_scheme=scheme)
@@ -77,7 +121,7 @@ def test_axe_finds_no_fault_in_any_state_light_or_dark(page: Any) -> None:
         page.keyboard.press("Escape")
         page.evaluate("() => { document.getElementById('toast').hidden = true; poke2vid.player.releaseAll(); }")
     page.emulate_media(color_scheme="light")
-    assert found == {}
+    return found
 
 
 STOPS = """() => {

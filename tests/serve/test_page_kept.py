@@ -101,6 +101,25 @@ def test_picture_and_all_that_was_done_come_back_until_they_are_cleared(
     page.context.close()
 
 
+def test_what_a_poke_at_an_earlier_moment_replaced_is_brought_back_also_after_a_reload(page: Any, balls: Path) -> None:
+    script, _ = poked(page, balls)
+    page.evaluate("poke2vid.player.play(true)")
+    page.evaluate("poke2vid.player.seek(4)")
+    drag(page, (0.7, 0.6), (-0.05, 0.02), let_go=True)
+    wait_for(page, "poke2vid.player.time > 8 && poke2vid.player.held.size === 0")
+    pause(page)
+    wait_for(page, WRITTEN)
+    page.reload()
+    wait_for(page, BACK)
+    spans = page.evaluate("poke2vid.player.spans.map(({ from }) => from)")
+    assert spans[-1] == 4
+    page.click("#undo")
+    wait_for(page, "!poke2vid.player.inFlight && poke2vid.player.isEarlier")
+    assert page.evaluate("poke2vid.script()") == script
+    page.evaluate("() => document.getElementById('forget').click()")
+    wait_for(page, "poke2vid.player.picture.name === 'flower.jpg'")
+
+
 def test_starting_over_can_be_undone_also_after_more_was_done(page: Any, balls: Path) -> None:
     script, last = poked(page, balls)
     page.click("#reset")

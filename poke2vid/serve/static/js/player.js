@@ -3,6 +3,7 @@
  * Knows no buttons.
  */
 
+import { unmarked } from './player/history.js';
 import { rewound } from './player/rewind.js';
 import { Steps } from './player/steps.js';
 import { View } from './player/view.js';
@@ -12,10 +13,11 @@ import { isDeed } from './script.js';
 /** @typedef {import('./engine/types.js').Pair} Pair */
 /** @typedef {import('./engine/types.js').PokeKind} PokeKind */
 /** @typedef {import('./engine/types.js').Rest} Rest */
+/** @typedef {import('./player/history.js').Aside} Aside */
 /** @typedef {import('./player/history.js').Later} Later */
 /** @typedef {import('./script.js').Range} Range */
 /** @typedef {import('./script.js').Script} Script */
-/** Deeds on a picture, to be brought back. @typedef {{script: Script, pins: number[], recording: Range|null}} Past */
+/** Deeds on a picture, to be brought back; what they replaced with them. @typedef {{script: Script, pins: number[], recording: Range|null, aside?: Aside, later?: Later|null}} Past */
 
 export class Player extends Steps {
   recalls = false; // what was done: nothing else is done meanwhile
@@ -314,7 +316,9 @@ export class Player extends Steps {
     const script = this.script(range);
     if (!script?.events.some(isDeed)) return null;
     const pins = this.isEarlier ? this.timeline.feltAt(this.end, this.rest).pins : this.pins;
-    return { script, pins: [...pins], recording: range.from ? null : this.recording };
+    const known = { script, pins: [...pins] };
+    if (range.from) return { ...known, recording: null }; // the first frames of many are left out
+    return { ...known, recording: this.recording, aside: this.history.aside, later: this.later && unmarked(this.later) };
   }
 
   /**
@@ -328,7 +332,7 @@ export class Player extends Steps {
   }
 
   /** @param {Past} past @param {(share: number) => void} [onProgress] */
-  async #recall({ script, pins, recording }, onProgress = () => {}) {
+  async #recall({ script, pins, recording, aside = [], later = null }, onProgress = () => {}) {
     this.recalls = true;
     try {
       if (!this.canvas) return false;
@@ -343,6 +347,8 @@ export class Player extends Steps {
       this.recalls = false;
     }
     this.timeline.recording = recording;
+    this.history.setAside(aside);
+    this.later = later;
     this.wake();
     this.draw();
     this.onChange();

@@ -10,7 +10,10 @@ import { MAX_MARKS } from '../engine/types.js';
  *
  * @typedef {{frame: number, mark: number, session: number, later: Later|null}} Moment
  * @typedef {{tail: Tail, moments: Moment[]}} Later
+ * @typedef {{frame: number, later: Later}[]} Aside all that pokes replaced, by the frame of each poke
  */
+
+const ANOTHER = -1; // session, of marks that no engine has
 
 export class History {
   /** @type {Moment[]} in the order of their frames */
@@ -59,9 +62,30 @@ export class History {
     return session === this.#session && mark > this.#newest - MAX_MARKS;
   }
 
+  /** All that pokes replaced, to be put back into the history of another engine. @returns {Aside} */
+  get aside() {
+    return this.moments.flatMap(({ frame, later }) => (later ? [{ frame, later: unmarked(later) }] : []));
+  }
+
+  /** @param {Aside} aside */
+  setAside(aside) {
+    for (const { frame, later } of aside) {
+      const known = this.moments.find((moment) => moment.frame === frame);
+      if (known) known.later = later;
+      else this.moments.push({ frame, mark: 0, session: ANOTHER, later });
+    }
+    this.moments.sort((a, b) => a.frame - b.frame);
+  }
+
   /** The engine has begun anew. */
   forgetMarks() {
     this.#session++;
     this.#newest = 0;
   }
 }
+
+/** What a poke replaced, without marks. @param {Later} replaced @returns {Later} */
+export const unmarked = ({ tail, moments }) => ({
+  tail,
+  moments: moments.map((moment) => ({ ...moment, session: ANOTHER, later: moment.later && unmarked(moment.later) })),
+});

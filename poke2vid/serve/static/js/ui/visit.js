@@ -73,7 +73,7 @@ export class Visit {
     const picture = this.#picture;
     if (!player || player.recalls || !picture || player.picture !== picture) return;
     const past = player.past();
-    const now = past ? JSON.stringify([past.script.frames, past.script.events.length, past.pins, past.recording]) : '';
+    const now = past ? JSON.stringify([past.script.frames, past.script.events.length, past.pins, past.recording, past.aside?.length, past.later?.tail.end]) : '';
     if (this.#id && now === this.#written) return;
     const isWorth = past !== null || this.#example === null;
     if (!isWorth && !this.#id) {

@@ -129,7 +129,7 @@ PRESETS: dict[str, TrainConfig] = {
         ),
         weights=replace(_MOTION, pixel=1.0, perceptual=0.0, flow=30.0, trajectory=10.0),
         perceptual="none", flow_softness=0.05, batch=8, learning_rate=1e-3, decay=0.05, clip_gradient=1.0,
-        stage_1_steps=400, stage_2_steps=5000, sample_every=500, checkpoint_every=100, keep_checkpoints=1,
+        stage_1_steps=160, stage_2_steps=2000, sample_every=500, checkpoint_every=100, keep_checkpoints=1,
     ),
     # Appendix B.
     "impulse64": _paper(64, poke_kind="impulse"),

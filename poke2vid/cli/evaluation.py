@@ -111,6 +111,12 @@ def tables(
     trained_only: Annotated[
         bool, typer.Option("--trained-only", help="Train nothing; score the rows whose runs are complete.")
     ] = False,
+    kept: Annotated[
+        Path | None,
+        typer.Option(
+            "--kept", help="Folder of measured rows, of this or another machine, read and added to; default: OUT/kept."
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test clips and their pokes.")] = 0,
@@ -136,7 +142,7 @@ def tables(
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset,
         published, tuple(system_settings or ()), tuple(beside or ()), tuple(only) if only else None,
-        trained_only, jobs, device, seed,
+        trained_only, kept, jobs, device, seed,
         lpips_named(lpips), download,
     )  # fmt: skip
     try:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -271,6 +272,68 @@ def test_what_cannot_be_is_said_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+# Rows that were measured before
+
+
+def test_rows_that_were_measured_need_neither_training_nor_weights_again(
+    made: tuple[Path, list[Table]], store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, tables = made
+    kept = out / "kept"
+    assert len(list(kept.glob("*.json"))) == len(list(kept.glob("*.webp"))) == 10
+    assert max(path.stat().st_size for path in kept.iterdir()) < 30_000
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr(runs, "train", refuse)
+    order = Order((3, 4), BASE, 2, Plan(6, 4, batch=4, fewest=Fewest(share=0, videos=1)), kept=kept)
+    again = make_tables(order, store_path, tmp_path, quiet=True)
+    for one, other in zip(again, tables, strict=True):
+        for line, known in zip(one.lines, other.lines, strict=True):
+            assert (line.label, line.marks) == (known.label, known.marks)
+            for column, cell in line.cells.items():
+                assert (cell.interval is None) == (known.cells[column].interval is None)
+                if cell.interval is not None:
+                    found = (cell.interval.mean, cell.interval.low, *cell.seeds)
+                    expected = (
+                        known.cells[column].interval.mean,
+                        known.cells[column].interval.low,
+                        *known.cells[column].seeds,
+                    )
+                    assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    digest = Store.open(store_path).digest[:12]
+    assert f"Ours full: measured in an earlier run, trained on store {digest} and scored on {digest}" in again[0].notes
+    assert any("parameters" in note and "s a step" in note for note in again[0].notes)
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "kept").exists()
+
+
+def test_a_row_measured_under_other_conditions_is_said_and_a_damaged_one_named(
+    made: tuple[Path, list[Table]], store_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made[0] / "kept", tmp_path / "kept")
+    fewest = Fewest(share=0, videos=1)
+    order = Order((3,), BASE, 1, Plan(5, 4, batch=4, fewest=fewest), trained_only=True)
+    table, *_ = make_tables(order, store_path, tmp_path, quiet=True)
+    assert table.lines[0].cells["psnr"].note == "not trained yet"
+    assert "measured under other conditions; its row is made anew" in capsys.readouterr().err
+    (damaged,) = (tmp_path / "kept").glob("full-seed0-*.json")
+    whole = damaged.read_text()
+    same = replace(order, plan=Plan(6, 4, batch=4, fewest=fewest))
+    for text, named in (
+        ("{", "cannot be read"),
+        (whole.replace('"psnr": [', '"psnr": [1.0, '), "not of one length"),
+        ("{}", "conditions"),
+    ):
+        damaged.write_text(text)
+        with pytest.raises(InputError, match=named) as told:
+            make_tables(same, store_path, tmp_path, quiet=True)
+        assert damaged.name in str(told.value) and "remove it" in str(told.value)
+    damaged.write_text(re.sub(r'"square(\d)', r'"circle\1', whole))
+    with pytest.raises(InputError, match="measured on other clips"):
+        make_tables(same, store_path, tmp_path, quiet=True)
+
+
 # How it is printed
 
 
@@ -353,6 +416,14 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
     frames = list(iterate_frames(video))
     assert len(frames) == 3 * (BASE.data.horizon + 1) and frames[0].shape[1] > 6 * 192  # six columns
     assert picture.suffix == ".png"
+    again = tmp_path / "again"
+    make_tables(
+        replace(order, kept=tmp_path / "kept", trained_only=True), store_path, again, quiet=True, test_path=store_path
+    )
+    shown = list(iterate_frames(next((again / "videos").glob("*.mp4"))))
+    apart = [np.abs(one.astype(int) - other).mean() for one, other in zip(frames, shown, strict=True)]
+    assert {path.name for path in again.iterdir()} == {"rows", "tables.json", "tables.md", "tables.tex", "videos"}
+    assert 0 < max(apart) < 25  # the columns stand in another order
 
 
 def test_rows_that_are_not_trained_yet_are_named_and_nothing_is_trained(

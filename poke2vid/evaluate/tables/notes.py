@@ -97,4 +97,15 @@ def notes_of(
         if label in {line.label for line in lines} and (runs := planned.get(variant))
     ]
     notes += ["; ".join(sizes)] if sizes else []
+    for label, variant in suite.all_rows.items():
+        if stores := sorted(
+            {
+                (s["train"], s["test"])
+                for run in planned.get(variant, [])
+                if run.kept
+                for s in [run.kept.about["stores"]]
+            }
+        ):
+            each = " and ".join(f"trained on store {train} and scored on {test}" for train, test in stores)
+            notes.append(f"{label}: measured in an earlier run, {each}")
     return notes

@@ -1,6 +1,7 @@
 """Settings of a `poke2vid tables` run, and its results."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from poke2vid.evaluate.heldout.clips import ClipSettings
 from poke2vid.evaluate.heldout.distances import Distance
@@ -26,6 +27,7 @@ class Order:
         beside: models or runs that are scored beside the rows, without training.
         only: labels of the rows to train and score; all for None.
         trained_only: train nothing; score the runs that are complete and say which are not.
+        kept: folder of measured rows (`kept.py`), read and added to; None for one in the output.
         jobs: number of runs trained at the same time, with one thread each.
         lpips, allow_download: as in `heldout.evaluate`.
     """
@@ -40,6 +42,7 @@ class Order:
     beside: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     trained_only: bool = False
+    kept: Path | None = None
     jobs: int = 1
     device: str = "cpu"
     seed: int = 0

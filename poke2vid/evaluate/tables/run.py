@@ -1,7 +1,7 @@
 """`poke2vid tables`: trains a table's runs, scores every row on the same clips, and prints it as the paper does."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import Plan
 from poke2vid.evaluate.heldout.sources import load_any, player_row, reference_rows, row_of
 from poke2vid.evaluate.report import write_text
+from poke2vid.evaluate.tables.kept import Kept, Shelf
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.notes import marks, notes_of
 from poke2vid.evaluate.tables.order import Order, Results
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import FULL, SHARED, Run, check_all, planned_run, train_all, without_weights
 from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
-from poke2vid.evaluate.tables.videos import write_comparison
+from poke2vid.evaluate.tables.videos import shown_clips, write_comparison
 from poke2vid.files import without_nan, write_json
 from poke2vid.measures.statistics import cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS
@@ -60,7 +61,8 @@ def make_tables(
 ) -> list[Table]:  # fmt: skip
     """Trains, scores and writes tables; reuses all that exists with the same settings.
 
-    `out/runs` holds the training runs, `out/rows` their measurements, `out/tables.md`, `.tex`, `.json` the tables, and
+    `out/runs` holds the training runs, `out/rows` their measurements, `out/kept` what is left of them for other machines
+    (`kept.py`), `out/tables.md`, `.tex`, `.json` the tables, and
     `out/videos` the first clips of the tables that compare systems, all side by side.
 
     Args:
@@ -79,18 +81,24 @@ def make_tables(
     test = store if test_path is None else Store.open(test_path)
     base, place = order.base, device_named(order.device)
     planned, notes = _plan(order, store, out / "runs")
-    if order.trained_only:
-        planned, notes = _complete(planned, notes)
-    notes |= without_weights(planned, weights_dir, place)
     settings = _clip_settings(order)
     clips = EvaluationClips(test, base.model.resolution, settings, order.seed)
     judges = find_judges(test, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
+    shelf = _shelf(order, store, test, clips, judges, out)
+    planned = {
+        variant: [run if run.is_complete else replace(run, kept=shelf.find(run.name, run.settings)) for run in found]
+        for variant, found in planned.items()
+    }
+    if order.trained_only:
+        planned, notes = _complete(planned, notes)
+    notes |= without_weights(planned, weights_dir, place)
     beside = load_beside(order.beside, base.model.poke_kind, settings.horizon)
     check_all([run for found in planned.values() for run in found], store, weights_dir, place)
     # Train, then score
     runs = sorted((run for found in planned.values() for run in found), key=lambda run: run.seed)  # whole tables early
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
     results = _measure(planned, beside, clips, judges, order.plan, out / "rows", quiet)
+    _keep(planned, results, shelf, clips)
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
     tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
     _write(tables, results.compared.about, out)
@@ -130,6 +138,31 @@ def _complete(
     }
 
 
+def _shelf(
+    order: Order, store: Store, test: Store, clips: EvaluationClips, judges: Judges, out: Path
+) -> Shelf:  # fmt: skip
+    """Rows that were measured before on such clips, by such judges."""
+    plan, total = order.plan, min(order.plan.clips, len(clips))
+    conditions = {
+        "clips": {name: value for name, value in clips.key.items() if name != "store"},
+        "judges": judges.key,
+        "plan": {"clips": total, "distribution_clips": min(plan.distribution_clips, total)} | asdict(plan.fewest),
+    }
+    stores = {"train": store.digest[:12], "test": test.digest[:12]}
+    return Shelf(order.kept or out / "kept", conditions, stores)
+
+
+def _keep(planned: dict[str, list[Run]], results: Results, shelf: Shelf, clips: EvaluationClips) -> None:
+    """Keeps what was measured just now."""
+    compared, device = results.compared, results.judges.device
+    for run in {run.folder.name: run for found in planned.values() for run in found}.values():
+        name = run.folder.name
+        if run.kept is None and shelf.find(run.name, run.settings) is None:
+            shown = shown_clips(_row_of(name, run, device), clips)
+            about = compared.about["runs"][name]
+            shelf.keep(run.name, Kept(compared.rows[name], compared.distances[name], about, shown))
+
+
 def _row_of(name: str, run: Run, device: torch.device) -> Row:
     """Row of a trained run."""
     return row_of(name, load_any(run.folder), device)
@@ -141,9 +174,11 @@ def _write_videos(
 ) -> None:  # fmt: skip
     """Writes the first seed of every row side by side."""
     truth, copy = reference_rows()
-    made = {label: _row_of(label, planned[v][0], device) for label, v in suite.all_rows.items() if v in planned}
+    first = {label: planned[variant][0] for label, variant in suite.all_rows.items() if variant in planned}
+    kept = {label: run.kept for label, run in first.items() if run.kept is not None}
+    made = {label: _row_of(label, run, device) for label, run in first.items() if label not in kept}
     others = {name: player_row(name, player) for name, player in beside.items()}
-    write_comparison(suite.number, {"truth": truth, **made, **others, "copy": copy}, clips, out)
+    write_comparison(suite.number, {"truth": truth, **made, **others, "copy": copy}, kept, clips, out)
 
 
 def _clip_settings(order: Order) -> ClipSettings:
@@ -177,11 +212,14 @@ def _measure(
 ) -> Results:  # fmt: skip
     """Scores every row on the same clips; rows that share a run share the result."""
     runs = {run.folder.name: run for found in planned.values() for run in found}
-    made = dict[str, Any]()
+    kept = {name: run.kept for name, run in runs.items() if run.kept is not None}
+    made = {name: one.about for name, one in kept.items()}
 
     def rows() -> Iterator[Row]:
         yield from reference_rows()
         for name, run in runs.items():
+            if name in kept:
+                continue
             row = _row_of(name, run, judges.device)
             made[name] = {"seed": run.seed, "digest": row.digest, "train": run.settings, **run.size}
             yield row
@@ -189,7 +227,16 @@ def _measure(
 
     compared = compare(rows(), clips, plan, judges, work, quiet)
     names = {variant: [run.folder.name for run in found] for variant, found in planned.items()}
-    found = replace(compared, about=compared.about | {"code": __version__, "runs": made})
+    there = compared.rows["truth"].videos
+    if others := [name for name, one in kept.items() if one.measured.videos != there]:
+        raise InputError(
+            f"the kept row {others[0]} was measured on other clips than these; remove its file, and it is made anew."
+        )
+    found = replace(
+        compared, about=compared.about | {"code": __version__, "runs": made},
+        rows=compared.rows | {name: one.measured for name, one in kept.items()},
+        distances=compared.distances | {name: one.distances for name, one in kept.items()},
+    )  # fmt: skip
     alone = {name: [name] for name in ("truth", "copy", *beside)}
     return Results(found, alone | names, judges, tuple(beside), clips.settings, clips.lags)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from poke2vid.baselines.files import LoadedBaseline
 from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.sources import load_any
+from poke2vid.evaluate.tables.kept import Kept
 from poke2vid.files import digest_of
 from poke2vid.model.files import checkpoints_of
 from poke2vid.processes import Died, Tick, run_jobs
@@ -40,12 +41,18 @@ class Run:
     Attributes:
         variant: the part taken away, a key of `presets.ABLATIONS`, "full", or a key of `SYSTEMS`.
         folder: named by variant, seed and a digest of settings and store, so other settings give another run.
+        kept: its measurements, where they were made before; it then needs no training and no weights.
     """
 
     variant: str
     seed: int
     config: TrainConfig | BaselineConfig
     folder: Path
+    kept: Kept | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant}-seed{self.seed}"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -54,12 +61,16 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
+        if self.kept is not None:
+            return True
         found = checkpoints_of(self.folder)
         return bool(found) and _step_of(found[-1]) == self.config.num_steps
 
     @cached_property
     def size(self) -> dict[str, Any]:
         """Parameters of a run's network, and the median seconds of its steps; None for these without its log."""
+        if self.kept is not None:
+            return {name: self.kept.about.get(name) for name in ("parameters", "step_s")}
         loaded = load_any(self.folder)
         network = loaded.network if isinstance(loaded, LoadedBaseline) else loaded.model
         assert isinstance(network, torch.nn.Module)
@@ -122,7 +133,7 @@ def planned_run(
         variant = FULL if config == variant_config(base, FULL, seed) else variant
     run = Run(variant, seed, config, out)
     digest = digest_of({}, {"train": run.settings, "store": store_digest})[:8]
-    return replace(run, folder=out / f"{variant}-seed{seed}-{digest}")
+    return replace(run, folder=out / f"{run.name}-{digest}")
 
 
 def without_weights(planned: dict[str, list[Run]], weights_dir: Path | None, device: torch.device) -> dict[str, str]:

@@ -10,6 +10,7 @@ from poke2vid.evaluate.figures.layout import Strip, cycled, enrolment
 from poke2vid.evaluate.heldout.clips import EvaluationClips
 from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import predicted
+from poke2vid.evaluate.tables.kept import Frames, Kept
 from poke2vid.files import digest_of
 from poke2vid.media.encoding import write_video
 from poke2vid.media.pictures import to_uint8, write_picture
@@ -19,12 +20,23 @@ SHOWN = 5  # clips, the first of the random order: none was chosen by what came 
 FPS = 5.0
 
 
-def write_comparison(number: int, rows: Mapping[str, Row], clips: EvaluationClips, out: Path) -> list[Path]:
+def shown_clips(row: Row, clips: EvaluationClips) -> Frames:
+    """The clips of a video as a row predicts them, x_0 first. Raises InputError if a prediction is not finite."""
+    numbers = range(min(SHOWN, len(clips)))
+    batch = stack([clips[k] for k in numbers])
+    ahead = batch.frames[:, 1:] if row.predict is None else predicted(row, batch, list(numbers))
+    return np.stack([to_uint8(clip) for clip in torch.cat((batch.frames[:, :1], ahead), dim=1)])
+
+
+def write_comparison(
+    number: int, rows: Mapping[str, Row], kept: Mapping[str, Kept], clips: EvaluationClips, out: Path
+) -> list[Path]:
     """Writes a table's clips as video and picture, one column and one line a system; files that exist are kept.
 
     Args:
         number: of the table.
         rows: label -> row; the truth comes first.
+        kept: label -> what is left of a row that was measured before; these come after the truth.
 
     Returns:
         The video and the picture, named after the table and a digest of rows and clips.
@@ -33,16 +45,18 @@ def write_comparison(number: int, rows: Mapping[str, Row], clips: EvaluationClip
         InputError: if a prediction is not finite or a file cannot be written.
     """
     shown = range(min(SHOWN, len(clips)))
-    digest = digest_of({}, {"rows": {label: row.digest for label, row in rows.items()}, "clips": clips.key})[:8]
+    there = {label: one.shown for label, one in kept.items() if one.shown is not None}
+    digests = {label: row.digest for label, row in rows.items()} | {
+        label: kept[label].about["digest"] for label in there
+    }
+    digest = digest_of({}, {"rows": digests, "clips": clips.key})[:8]
     video, picture = (out / f"table{number}-{digest}.{kind}" for kind in ("mp4", "png"))
     if video.exists() and picture.exists():
         return [video, picture]
     samples = [clips[k] for k in shown]
-    batch = stack(samples)
-    columns: dict[str, np.ndarray] = {}
-    for label, row in rows.items():
-        ahead = batch.frames[:, 1:] if row.predict is None else predicted(row, batch, list(shown))
-        columns[label] = np.stack([to_uint8(clip) for clip in torch.cat((batch.frames[:, :1], ahead), dim=1)])
+    made = {label: shown_clips(row, clips) for label, row in rows.items()}
+    truth, *others = made
+    columns = {truth: made[truth]} | there | {label: made[label] for label in others}
     lines = [
         [Strip(label, frames[k], samples[k].pokes) for label, frames in columns.items()] for k in shown
     ]  # fmt: skip

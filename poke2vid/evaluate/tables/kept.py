@@ -1,0 +1,177 @@
+"""Rows that were measured before, here or on another machine, in small files: they need no weights again.
+
+Training all rows takes longer than most machines are free; each may train some, and one puts the tables together.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from poke2vid.evaluate.heldout.distances import Distance
+from poke2vid.evaluate.heldout.rows import Measured
+from poke2vid.files import atomic, digest_of, fault_of, read_json, without_nan
+from poke2vid.measures.statistics import Interval
+from poke2vid.types import InputError
+
+DIGITS = 6  # of a clip's numbers
+QUALITY = 90  # of its pictures
+Frames = UInt8[np.ndarray, "clips frames h w 3"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Measurements of a row.
+
+    Attributes:
+        measured: as `score_row` gives them, without the moments, which are large.
+        about: seed, digest and size of the model, its training settings, and the stores that it was trained and scored on.
+        shown: its first clips, x_0 first; None if their picture is gone.
+    """
+
+    measured: Measured
+    distances: dict[str, Distance]
+    about: dict[str, Any]
+    shown: Frames | None = None
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Distance(_Strict):
+    interval: tuple[float, float | None, float | None]
+    without: tuple[float, ...]
+    generated: int = Field(ge=2)
+    real: int = Field(ge=2)
+
+
+class _File(_Strict):
+    format: Literal["poke2vid-row"] = "poke2vid-row"
+    version: Literal[1] = 1
+    conditions: dict[str, Any]
+    about: dict[str, Any]
+    videos: tuple[str, ...]
+    clips: tuple[int, ...]
+    values: dict[str, tuple[float | None, ...]]
+    distances: dict[str, _Distance]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A folder of such files.
+
+    Attributes:
+        conditions: all but the model that decides a row's numbers; rows of other conditions are not taken.
+        stores: digests of the stores for training and for scoring, as notes: two machines' stores may differ in a flow's
+            last digit.
+    """
+
+    folder: Path
+    conditions: Mapping[str, Any]
+    stores: Mapping[str, str]
+
+    def path(self, name: str, settings: Mapping[str, Any]) -> Path:
+        """File of a run by its name and its training settings."""
+        return self.folder / f"{name}-{digest_of({}, {'train': dict(settings)})[:8]}.json"
+
+    def find(self, name: str, settings: Mapping[str, Any]) -> Kept | None:
+        """A run's measurements; None if there are none, or if they were made under other conditions, which is said.
+
+        Raises:
+            InputError: if its file is damaged.
+        """
+        path = self.path(name, settings)
+        if not path.exists():
+            return None
+        found = _read(path)
+        if (found.conditions, found.about.get("train")) != (_plain(self.conditions), _plain(settings)):
+            print(f"{path} was measured under other conditions; its row is made anew.", file=sys.stderr)
+            return None
+        values = {column: np.array([math.nan if v is None else v for v in row]) for column, row in found.values.items()}
+        measured = Measured(values, [found.videos[k] for k in found.clips])
+        distances = {
+            name: Distance(_interval(*one.interval), one.without, one.generated, one.real)
+            for name, one in found.distances.items()
+        }
+        return Kept(measured, distances, found.about, _pictures(path.with_suffix(".webp"), found.about))
+
+    def keep(self, name: str, kept: Kept) -> None:
+        """Writes a run's measurements and pictures. Raises InputError if they cannot be written."""
+        path, measured = self.path(name, kept.about["train"]), kept.measured
+        videos = sorted(set(measured.videos))
+        number = {video: k for k, video in enumerate(videos)}
+        about = {**kept.about, "stores": dict(self.stores)}
+        if kept.shown is not None:
+            about["shown"] = list(kept.shown.shape[:2])
+            rows = kept.shown.transpose(0, 2, 1, 3, 4)  # clips below each other, frames from left to right
+            picture = np.ascontiguousarray(rows.reshape(rows.shape[0] * rows.shape[1], -1, 3))
+            with atomic(path.with_suffix(".webp")) as temporary:
+                Image.fromarray(picture).save(temporary, format="WEBP", quality=QUALITY, method=6)
+        file = _File(
+            conditions=_plain(self.conditions), about=_plain(about), videos=tuple(videos),
+            clips=tuple(number[video] for video in measured.videos),
+            values={c: tuple(_rounded(v) for v in row) for c, row in measured.values.items()},
+            distances={
+                name: _Distance(
+                    interval=(one.interval.mean, _finite(one.interval.low), _finite(one.interval.high)),
+                    without=one.without, generated=one.generated, real=one.real,
+                )
+                for name, one in kept.distances.items()
+            },
+        )  # fmt: skip
+        with atomic(path) as temporary:  # without line breaks: a thousand numbers a column
+            temporary.write_text(json.dumps(without_nan(file.model_dump())) + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> _File:
+    try:
+        found = _File.model_validate(read_json(path))
+        counts = {len(row) for row in found.values.values()} | {len(found.clips)}
+        if len(counts) != 1 or not all(0 <= k < len(found.videos) for k in found.clips):
+            raise ValueError("its columns are not of one length")
+    except ValidationError as error:
+        raise InputError(
+            f"{path} is no measured row ({fault_of(error.errors()[0])}); remove it, and it is made anew."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read as a measured row ({error}); remove it, and it is made anew."
+        ) from None
+    return found
+
+
+def _pictures(path: Path, about: Mapping[str, Any]) -> Frames | None:
+    try:
+        clips, frames = (int(n) for n in about["shown"])
+        with Image.open(path) as image:
+            picture = np.asarray(image.convert("RGB"))
+        height, width = picture.shape[0] // clips, picture.shape[1] // frames
+        return picture.reshape(clips, height, frames, width, 3).transpose(0, 2, 1, 3, 4).copy()
+    except (OSError, KeyError, TypeError, ValueError):
+        return None  # the numbers stand without them
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """As it comes back from JSON, which knows no tuples."""
+    return dict(json.loads(json.dumps(dict(value))))
+
+
+def _interval(mean: float, low: float | None, high: float | None) -> Interval:
+    return Interval(mean, -math.inf if low is None else low, math.inf if high is None else high)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

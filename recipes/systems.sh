@@ -8,13 +8,14 @@
 # SEEDS    training runs of every row; 2 if left out
 # DEVICE   cpu if left out
 #
-# KEPT=FOLDER takes rows that were measured there before and adds new ones: with docs/tables/rows, only what this repository's tables
-# lack is trained. ONLY=ROW trains that row alone.
+# KEPT=FOLDER takes rows that were measured there before and adds new ones: with docs/tables/rows, only what this repository's
+# tables lack is trained.
 #
-# Every row trains for 45 minutes of one core (without AVX-512; a newer one needs half of it): Table 1 and 2 six of them (SAVP, IVRNN, SRVP, Hao et al., the paper's model with its
-# own G and with a motion decoder), Tables 3 and 4 five more, so eight hours a seed; none of them converges. On top of it 12 minutes for
-# the store and half an hour for scoring. The disk holds 8 GB. LPIPS and FVD need public weights (POKE2VID_WEIGHTS; DOWNLOAD=1 fetches
-# what is missing). Real clips are thinned to 12.5 frames a second: hands and people take longer to get anywhere than a simulated pull.
+# Every row trains for 45 minutes of one core without AVX-512 (a newer one needs half of it): Tables 1 and 2 have six (SAVP, IVRNN,
+# SRVP, Hao et al., the paper's model with its own G and with a motion decoder), Tables 3 and 4 five more, so eight hours a seed;
+# none of them converges. On top of it come 20 minutes for the store and half an hour for scoring. The disk holds 8 GB. LPIPS and FVD
+# need public weights (POKE2VID_WEIGHTS; DOWNLOAD=1 fetches what is missing). Real clips are thinned to 12.5 frames a second: hands
+# and people take longer to get anywhere than a simulated pull.
 set -euo pipefail
 work=$1 real=$2 seeds=${3:-2} device=${4:-cpu}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
@@ -22,7 +23,12 @@ lags=(--lag 1 --lag 3 --lag 6 --lag 10)
 
 poke2vid simulate plants figures --videos 1000 --test-videos 40 --frames 30 --resolution 64 "${lags[@]}" --store --out "$work/joint"
 poke2vid prepare "$real" --resolution 64 --fps 12.5 "${lags[@]}" --test '*' --out "$work/real"
-common=(--preset ablation_motion64 --seeds "$seeds" --device "$device" --data "$work/joint" ${KEPT:+--kept "$KEPT"} ${ONLY:+--only "$ONLY"})
-# Tables 1 and 2 need 200 real clips of ten videos for FVD; their runs and those of Tables 3 and 4 lie in one folder each.
+common=(--preset ablation_motion64 --seeds "$seeds" --device "$device" --data "$work/joint" ${KEPT:+--kept "$KEPT"})
+# Tables 1 and 2 need 200 real clips of ten videos for FVD.
 poke2vid tables --suite 1,2 "${common[@]}" --test "$work/real" --beside touch64 ${DOWNLOAD:+--download} --out "$work/systems"
+# The full model is a row of all four.
+mkdir -p "$work/ablations/runs"
+for run in "$work"/systems/runs/full-*; do
+    if [ -d "$run" ]; then ln -sf "$(realpath "$run")" "$work/ablations/runs/"; fi
+done
 poke2vid tables --suite 3,4 "${common[@]}" ${DOWNLOAD:+--download} --out "$work/ablations"

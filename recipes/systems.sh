@@ -29,6 +29,6 @@ poke2vid tables --suite 1,2 "${common[@]}" --test "$work/real" --beside touch64 
 # The full model is a row of all four.
 mkdir -p "$work/ablations/runs"
 for run in "$work"/systems/runs/full-*; do
-    if [ -d "$run" ]; then ln -sf "$(realpath "$run")" "$work/ablations/runs/"; fi
+    if [ -d "$run" ] && [ ! -e "$work/ablations/runs/${run##*/}" ]; then ln -s "$(realpath "$run")" "$work/ablations/runs/"; fi
 done
 poke2vid tables --suite 3,4 "${common[@]}" ${DOWNLOAD:+--download} --out "$work/ablations"

@@ -18,10 +18,12 @@ from poke2vid.pokes import MAX_SHIFT
 from poke2vid.types import MAX_MOMENTUM, Frame, InputError, Pair, Poke, Rest
 
 _MAX_FRAMES = 10_000
+_MAX_POINTER = 2**31
 Form = TypeVar("Form")
 Pixels = tuple[Annotated[float, Field(allow_inf_nan=False)], Annotated[float, Field(allow_inf_nan=False)]]
 Coordinate = Annotated[float, Field(ge=-MAX_SHIFT, le=MAX_SHIFT, allow_inf_nan=False)]
 Near = tuple[Coordinate, Coordinate]
+Pointer = Annotated[int, Field(ge=-_MAX_POINTER, le=_MAX_POINTER)]
 
 
 class _Strict(BaseModel):
@@ -35,7 +37,7 @@ class PokeEvent(_Strict):
     frame: int = Field(ge=0)
     at: Pixels
     shift: Pixels
-    pointer: int = 0
+    pointer: Pointer = 0
     kind: Literal["shift", "impulse"] = "shift"
 
 
@@ -46,7 +48,7 @@ class DragEvent(_Strict):
     frame: int = Field(ge=0)
     at: Pixels
     shift: Pixels
-    pointer: int = 0
+    pointer: Pointer = 0
 
 
 class ReleaseEvent(_Strict):
@@ -54,7 +56,7 @@ class ReleaseEvent(_Strict):
 
     type: Literal["release"]
     frame: int = Field(ge=0)
-    pointer: int = 0
+    pointer: Pointer = 0
 
 
 class RestEvent(_Strict):

@@ -230,6 +230,7 @@ class Session:
         mask = self._live.object_of(now.state)
         to_field = Affine.resize((x_0.shape[-2], x_0.shape[-1]), (mask.shape[-2], mask.shape[-1]))
         state = self._live.with_object(now.state, painted(mask, stroke, self.canvas.to_model.then(to_field)))
+        self._influences = {}  # of another object
         self._change(done, state=state)
 
     @torch.inference_mode()
@@ -270,6 +271,7 @@ class Session:
         if not self._history:
             return False
         self._now = self._history.pop()
+        self._influences = {}  # it may have been a stroke
         self._drive_is_current = False
         return True
 

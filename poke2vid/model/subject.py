@@ -71,42 +71,45 @@ class WithSubject(TouchDynamics):
         return self.model.resolution
 
     def seen(self, x_0: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 1 s s"], tuple[Tensor, ...]]:
-        """The union of o and s; as levels E_phi's own, o and s."""
+        """The union of o and s; as levels E_phi's own, o, s, and s once more, which no brush changes."""
         mask, levels = self.model.seen(x_0)
         s = self.saliency(x_0)
-        return torch.maximum(mask, s), (*levels, mask, s)
+        return torch.maximum(mask, s), (*levels, mask, s, s)
 
     def touched(self, levels: tuple[Tensor, ...], at: Float[Tensor, "b 2"]) -> Float[Tensor, "b k1 c h2 w2"]:
         """E_phi's output for a touch, limited to the subject, or to o if l is not on the subject."""
-        *own, mask, s = levels
+        *own, mask, s, seen = levels
         said = self.model.touched(tuple(own), at)
-        share = gate(_subject(mask, s, at)) / gate(torch.maximum(mask, s)).clamp_min(1e-6)
+        share = gate(_subject(mask, s, seen, at)) / gate(torch.maximum(mask, s)).clamp_min(1e-6)
         cells = functional.pixel_unshuffle(share, 2)  # dx and dy of the four pixels of a cell, as influences have them
         return torch.cat((said[:, :BASIS] * torch.cat((cells, cells), dim=1)[:, None], said[:, BASIS:]), dim=1)
 
     def object_of(self, state: State, location: Pair | None = None) -> Float[Tensor, "b 1 s s"]:
         """The union of o and s, or as much of it as a touch at l may move: s if l is on the subject, else o."""
-        *_, mask, s = state.context
+        *_, mask, s, seen = state.context
         if location is None:
             return super().object_of(state)
-        return _subject(mask, s, mask.new_tensor([self._to_field.point(*location)]).expand(len(mask), 2))
+        return _subject(mask, s, seen, mask.new_tensor([self._to_field.point(*location)]).expand(len(mask), 2))
 
     def with_object(self, state: State, mask: Float[Tensor, "b 1 s s"]) -> State:
         """The same state with another union; o and s follow where it differs, so that a touch moves what was painted."""
         before, changed = self.object_of(state), super().with_object(state, mask)
-        *others, own, s = changed.context
+        *others, own, s, seen = changed.context
         raised, lowered = mask > before, mask < before
         parts = (
             torch.where(raised, mask.maximum(part), torch.where(lowered, mask.minimum(part), part)) for part in (own, s)
         )
-        return replace(changed, context=(*others, *parts))
+        return replace(changed, context=(*others, *parts, seen))
 
 
 def _subject(
-    mask: Float[Tensor, "b 1 s s"], s: Float[Tensor, "b 1 s s"], at: Float[Tensor, "b 2"]
+    mask: Float[Tensor, "b 1 s s"],
+    s: Float[Tensor, "b 1 s s"],
+    seen: Float[Tensor, "b 1 s s"],
+    at: Float[Tensor, "b 2"],
 ) -> Float[Tensor, "b 1 s s"]:
-    """The object that a touch at l, in pixels of the field, may move: s if l is on the subject, else o."""
-    about = functional.max_pool2d(s, 2 * GRASP + 1, 1, GRASP)
+    """The object that a touch at l, in pixels of the field, may move: s if l is on the subject as it was seen, else o."""
+    about = functional.max_pool2d(seen, 2 * GRASP + 1, 1, GRASP)
     salient = geometry.sample(about, at[:, None, None])[..., :1, :1] >= SALIENT
     return torch.where(salient, s, mask)
 

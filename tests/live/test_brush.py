@@ -52,6 +52,22 @@ def test_what_is_painted_still_stays_and_the_rest_moves(player: Player) -> None:
     assert apart[:, : width // 4].max() <= 1 and apart[:, width // 2 :].mean() > 1
 
 
+def test_a_touch_that_holds_is_asked_anew_after_a_stroke_and_after_undo_since_the_object_is_another() -> None:
+    asked = list[float]()
+
+    class Asks(Knows):
+        def touch(self, state, location):
+            asked.append(float(self.object_of(state).mean()))
+            return super().touch(state, location)
+
+    session = Session(Asks(64), picture())
+    session.poke((32, 24), (12, 6))
+    for deed in (session.advance, lambda: session.brush(Stroke(((10.0, 10.0),), 30, still=False)), session.undo):
+        deed()
+        session.advance()
+    assert len(asked) == 3 and asked[0] == asked[2] < asked[1]
+
+
 def test_what_is_painted_loose_moves_where_the_model_saw_nothing_to_move() -> None:
     player = Knows(64)
     session = Session(player, picture())

@@ -117,6 +117,12 @@ def test_what_is_painted_loose_moves_along_and_what_is_painted_still_does_not(mo
         found = [float(u[:, 35:41].mean()), float(u[:, 48:56].mean())]
         assert found == pytest.approx(expected, abs=0.05)
         assert u[:, 58:62].abs().max() < 1e-3 and u[:, :31].abs().max() < 1e-3
+    state = player.start(torch.zeros(1, 3, 64, 64))
+    mask = player.object_of(state).clone()
+    mask[..., 8:16] = 1.0  # loose on the model's object, where the touch then is: it still is no touch of the subject
+    state = player.with_object(state, mask)
+    u = player.drive(state, [Poke(OFF, (4.0, 0.0))], [player.touch(state, OFF)])[0, 0]
+    assert u[:, :31].mean() == pytest.approx(4, abs=0.05) and u[:, 48:].abs().max() < 1e-3
 
 
 def test_none_is_the_model_itself_and_other_names_are_refused(model: Known) -> None:

@@ -73,10 +73,10 @@ def compared(page: Any) -> None:
 
 
 def script(page: Any, **fields: Any) -> None:
-    page.evaluate("poke2vid.stage.comparing.hold(false)")
     given = {"version": 1, "image": "robot.jpg", "frames": 4, "events": [], **fields}
     file = {"name": "pokes.json", "mimeType": "application/json", "buffer": json.dumps(given).encode()}
     page.set_input_files("#script-file", [file])
+    page.wait_for_selector("#ask-dialog[open]" if not fields else "#toast-action:has-text('Show all')")
 
 
 def faults(page: Any) -> None:
@@ -119,7 +119,13 @@ def faults_of(page: Any, states: tuple[Callable[[Any], None], ...]) -> dict[tupl
             if faults := page.evaluate(RUN, rules):
                 found[lead.__name__, scheme] = faults
         page.keyboard.press("Escape")
-        page.evaluate("() => { document.getElementById('toast').hidden = true; poke2vid.player.releaseAll(); }")
+        page.evaluate(
+            """() => {
+                document.getElementById('toast').hidden = true;
+                poke2vid.stage.comparing.hold(false);
+                poke2vid.player.releaseAll();
+            }"""
+        )
     page.emulate_media(color_scheme="light")
     return found
 

@@ -174,8 +174,9 @@ def test_what_is_done_while_a_moment_is_sought_is_done_at_that_moment(page: Any)
     page.evaluate(
         """() => {
             const { engine } = poke2vid, step = engine.step.bind(engine);
+            const gate = new Promise((done) => { window.goOn = done; });
             engine.step = async (actions) => {
-                await new Promise((done) => setTimeout(done, 60));
+                await gate;
                 return step(actions);
             };
         }"""
@@ -183,10 +184,39 @@ def test_what_is_done_while_a_moment_is_sought_is_done_at_that_moment(page: Any)
     page.evaluate(f"() => {{ void {PLAYER}.seek(12); }}")
     drag(page, (0.6, 0.3), (0.0, 0.1), let_go=True)
     assert page.evaluate(f"{PLAYER}.time") < 12
+    page.evaluate("goOn()")
     wait_for(page, f"{PLAYER}.time > 14")
     assert page.evaluate(f"{PLAYER}.spans.at(-1).from") == 12
     page.evaluate("delete poke2vid.engine.step")
     wait_for(page, f"{PLAYER}.held.size === 0")
+
+
+def test_what_was_meant_for_a_moment_is_not_done_at_another_one_or_on_another_picture(page: Any) -> None:
+    poke_twice(page)
+    count = "poke2vid.script().events.filter(({ type }) => type === 'poke').length"
+    done = page.evaluate(
+        f"""async () => {{
+            const {{ player }} = poke2vid, poke = (pointer) => player.poke(pointer, [300, 120], [0, 0]);
+            const first = player.seek(5);
+            poke(7);
+            const second = player.seek(9); // the one before is no longer wanted, nor what was done for it
+            await Promise.all([first, second]);
+            const found = [player.time, {count}];
+            const back = player.seek(3), end = player.seek(player.end); // there before it has begun
+            poke(8);
+            await Promise.all([back, end]);
+            await player.step();
+            found.push(player.isEarlier, {count});
+            const last = player.seek(4);
+            poke(9);
+            player.engine.restore = player.engine.open = () => Promise.reject(new Error('away'));
+            await last;
+            delete player.engine.restore;
+            delete player.engine.open;
+            return [...found, player.held.has(9)];
+        }}"""
+    )
+    assert done == [9, 2, False, 3, False]
 
 
 def test_a_held_point_has_its_place_at_every_moment_also_where_a_finger_s_number_comes_again(page: Any) -> None:

@@ -43,6 +43,8 @@ WRONG = [
     ('{"type": "step", "seq": 1, "actions": [{"type": "poke", "at": [99, 1], "shift": [0, 0]}]}', "outside"),
     ('{"type": "step", "seq": 1, "actions": [{"type": "release", "pointer": 5}]}', "pointer 5 holds nothing"),
     ('{"type": "step", "seq": 1, "actions": [{"type": "drag", "pointer": 5, "to": [0, 0]}]}', "holds nothing"),
+    ('{"type": "act", "seq": 1}', "actions"),
+    ('{"type": "act", "seq": 1, "actions": [{"type": "drag", "pointer": 5, "to": [0, 0]}]}', "holds nothing"),
     ('{"type": "heat", "seq": 1, "at": [-5, 1]}', "outside"),
     ('{"type": "restore", "seq": 1, "mark": 3}', "not kept"),
     (b"picture", "announced"),
@@ -69,6 +71,21 @@ def test_when_one_action_cannot_be_done_none_is(server: Server) -> None:
         other.open()
         assert client.ask("step", actions=[poke(20, 20), {"type": "release", "pointer": 9}])["type"] == "error"
         np.testing.assert_array_equal(client.step().flow, other.step().flow)
+
+
+def test_what_is_done_without_a_step_shows_in_the_next_one(server: Server) -> None:
+    stroke = {"type": "brush", "path": [[4, 4], [30, 20]], "radius": 9, "still": True}
+    with server.client() as client, server.client() as other:
+        client.open()
+        other.open()
+        assert client.ask("act", actions=[stroke])["type"] == "acted"
+        refused = client.ask("act", actions=[{**stroke, "still": False}, {"type": "release", "pointer": 9}])
+        assert refused["type"] == "error"
+        ours, theirs = client.step(poke(20, 20)), other.step(stroke, poke(20, 20))
+        assert ours.time == theirs.time == 1
+        np.testing.assert_array_equal(ours.flow, theirs.flow)
+        looked = client.ask("look")
+        assert looked["type"] == "look" and looked["moves"] == other.ask("look")["moves"]
 
 
 @pytest.mark.parametrize(

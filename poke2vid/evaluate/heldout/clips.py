@@ -86,6 +86,10 @@ class EvaluationClips:
         """A clip with a poke drawn from its own flow (Sec. 3.2)."""
         return self._clip(number, "poke", "evaluated")
 
+    def video_of(self, number: int) -> str:
+        """Name of a clip's video."""
+        return self._clips.sources[self._order[number][0]].video.name
+
     def beside(self, number: int) -> Sample:
         """The same clip poked on its background, so its first frame should stay as it is (App. E.2)."""
         return self._clip(number, "background", "ignored")

@@ -6,7 +6,7 @@ Training all rows takes longer than most machines are free; each may train some,
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -54,11 +54,26 @@ class _Distance(_Strict):
     real: int = Field(ge=2)
 
 
+class _Stores(_Strict):
+    train: str
+    test: str
+
+
+class _About(_Strict):
+    seed: int
+    digest: str
+    train: dict[str, Any]
+    parameters: int
+    step_s: float | None
+    stores: _Stores
+    shown: tuple[int, int] | None = None
+
+
 class _File(_Strict):
     format: Literal["poke2vid-row"] = "poke2vid-row"
     version: Literal[1] = 1
     conditions: dict[str, Any]
-    about: dict[str, Any]
+    about: _About
     videos: tuple[str, ...]
     clips: tuple[int, ...]
     values: dict[str, tuple[float | None, ...]]
@@ -67,42 +82,49 @@ class _File(_Strict):
 
 @dataclass(frozen=True)
 class Shelf:
-    """A folder of such files.
+    """A folder of such files, named by run, settings and conditions.
 
     Attributes:
-        conditions: all but the model that decides a row's numbers; rows of other conditions are not taken.
-        stores: digests of the stores for training and for scoring, as notes: two machines' stores may differ in a flow's
-            last digit.
+        conditions: all but the model that decides a row's numbers.
+        stores: digests of the stores for training and for scoring.
+        videos: of the scored clips, in their order.
+        strict: False takes rows of other stores as well, if their clips are of the same videos: two machines' stores may
+            differ in a flow's last digit.
     """
 
     folder: Path
     conditions: Mapping[str, Any]
     stores: Mapping[str, str]
+    videos: Sequence[str]
+    strict: bool = True
 
     def path(self, name: str, settings: Mapping[str, Any]) -> Path:
         """File of a run by its name and its training settings."""
-        return self.folder / f"{name}-{digest_of({}, {'train': dict(settings)})[:8]}.json"
+        decides = {"train": dict(settings), "conditions": dict(self.conditions)}
+        decides |= {"stores": dict(self.stores)} if self.strict else {}
+        return self.folder / f"{name}-{digest_of({}, decides)[:8]}.json"
 
     def find(self, name: str, settings: Mapping[str, Any]) -> Kept | None:
-        """A run's measurements; None if there are none, or if they were made under other conditions, which is said.
+        """A run's measurements; None if there are none.
 
         Raises:
-            InputError: if its file is damaged.
+            InputError: if its file is damaged, or its clips are of other videos.
         """
         path = self.path(name, settings)
         if not path.exists():
             return None
         found = _read(path)
-        if (found.conditions, found.about.get("train")) != (_plain(self.conditions), _plain(settings)):
-            print(f"{path} was measured under other conditions; its row is made anew.", file=sys.stderr)
-            return None
+        if [found.videos[k] for k in found.clips] != list(self.videos):
+            raise InputError(f"{path} was measured on other clips than these; remove it, and its row is made anew.")
+        if found.about.stores.model_dump() != dict(self.stores):
+            print(f"{path} was made with other stores than these; the tables say so.", file=sys.stderr)
         values = {column: np.array([math.nan if v is None else v for v in row]) for column, row in found.values.items()}
-        measured = Measured(values, [found.videos[k] for k in found.clips])
         distances = {
             name: Distance(_interval(*one.interval), one.without, one.generated, one.real)
             for name, one in found.distances.items()
         }
-        return Kept(measured, distances, found.about, _pictures(path.with_suffix(".webp"), found.about))
+        shown = found.about.shown and _pictures(path.with_suffix(".webp"), *found.about.shown)
+        return Kept(Measured(values, list(self.videos)), distances, found.about.model_dump(), shown)
 
     def keep(self, name: str, kept: Kept) -> None:
         """Writes a run's measurements and pictures. Raises InputError if they cannot be written."""
@@ -117,7 +139,7 @@ class Shelf:
             with atomic(path.with_suffix(".webp")) as temporary:
                 Image.fromarray(picture).save(temporary, format="WEBP", quality=QUALITY, method=6)
         file = _File(
-            conditions=_plain(self.conditions), about=_plain(about), videos=tuple(videos),
+            conditions=_plain(self.conditions), about=_About.model_validate(_plain(about)), videos=tuple(videos),
             clips=tuple(number[video] for video in measured.videos),
             values={c: tuple(_rounded(v) for v in row) for c, row in measured.values.items()},
             distances={
@@ -135,33 +157,33 @@ class Shelf:
 def _read(path: Path) -> _File:
     try:
         found = _File.model_validate(read_json(path))
-        counts = {len(row) for row in found.values.values()} | {len(found.clips)}
-        if len(counts) != 1 or not all(0 <= k < len(found.videos) for k in found.clips):
+        if {len(row) for row in found.values.values()} != {len(found.clips)}:
             raise ValueError("its columns are not of one length")
+        if not all(0 <= k < len(found.videos) for k in found.clips):
+            raise ValueError("a clip's video is not named in it")
     except ValidationError as error:
         raise InputError(
             f"{path} is no measured row ({fault_of(error.errors()[0])}); remove it, and it is made anew."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path} cannot be read as a measured row ({error}); remove it, and it is made anew."
         ) from None
     return found
 
 
-def _pictures(path: Path, about: Mapping[str, Any]) -> Frames | None:
+def _pictures(path: Path, clips: int, frames: int) -> Frames | None:
     try:
-        clips, frames = (int(n) for n in about["shown"])
         with Image.open(path) as image:
             picture = np.asarray(image.convert("RGB"))
         height, width = picture.shape[0] // clips, picture.shape[1] // frames
         return picture.reshape(clips, height, frames, width, 3).transpose(0, 2, 1, 3, 4).copy()
-    except (OSError, KeyError, TypeError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError, Image.DecompressionBombError):
         return None  # the numbers stand without them
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """As it comes back from JSON, which knows no tuples."""
+    """The value that comes back from JSON, which knows no tuples."""
     return dict(json.loads(json.dumps(dict(value))))
 
 

@@ -13,7 +13,7 @@ from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.heldout.distances import difference, mean_interval
-from poke2vid.evaluate.heldout.evaluate import compare
+from poke2vid.evaluate.heldout.evaluate import Compared, compare
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import Plan
@@ -62,8 +62,8 @@ def make_tables(
     """Trains, scores and writes tables; reuses all that exists with the same settings.
 
     `out/runs` holds the training runs, `out/rows` their measurements, `out/kept` what is left of them for other machines
-    (`kept.py`), `out/tables.md`, `.tex`, `.json` the tables, and
-    `out/videos` the first clips of the tables that compare systems, all side by side.
+    (`kept.py`), `out/tables.md`, `.tex`, `.json` the tables, and `out/videos` the first clips of the tables that compare
+    systems, all side by side.
 
     Args:
         test_path: store whose test videos are scored, where it is not the one that rows are trained on.
@@ -85,10 +85,7 @@ def make_tables(
     clips = EvaluationClips(test, base.model.resolution, settings, order.seed)
     judges = find_judges(test, weights_dir, order.lpips, place, order.allow_download).for_clips_of(settings.horizon)
     shelf = _shelf(order, store, test, clips, judges, out)
-    planned = {
-        variant: [run if run.is_complete else replace(run, kept=shelf.find(run.name, run.settings)) for run in found]
-        for variant, found in planned.items()
-    }
+    planned = {variant: [_known(run, shelf) for run in found] for variant, found in planned.items()}
     if order.trained_only:
         planned, notes = _complete(planned, notes)
     notes |= without_weights(planned, weights_dir, place)
@@ -98,10 +95,10 @@ def make_tables(
     runs = sorted((run for found in planned.values() for run in found), key=lambda run: run.seed)  # whole tables early
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
     results = _measure(planned, beside, clips, judges, order.plan, out / "rows", quiet)
-    _keep(planned, results, shelf, clips)
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
     tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
     _write(tables, results.compared.about, out)
+    _keep(planned, results, shelf, clips)
     for number in order.suites:
         if SYSTEMS.keys().isdisjoint(SUITES[number].all_rows.values()):
             continue  # of ablations, nothing would be seen
@@ -149,7 +146,14 @@ def _shelf(
         "plan": {"clips": total, "distribution_clips": min(plan.distribution_clips, total)} | asdict(plan.fewest),
     }
     stores = {"train": store.digest[:12], "test": test.digest[:12]}
-    return Shelf(order.kept or out / "kept", conditions, stores)
+    videos = [clips.video_of(k) for k in range(total)]
+    return Shelf(order.kept or out / "kept", conditions, stores, videos, strict=order.kept is None)
+
+
+def _known(run: Run, shelf: Shelf) -> Run:
+    """The run with what was measured of it before; one that is complete here is measured here."""
+    kept = shelf.find(run.name, run.settings)
+    return run if run.is_complete else replace(run, kept=kept)
 
 
 def _keep(planned: dict[str, list[Run]], results: Results, shelf: Shelf, clips: EvaluationClips) -> None:
@@ -157,7 +161,7 @@ def _keep(planned: dict[str, list[Run]], results: Results, shelf: Shelf, clips: 
     compared, device = results.compared, results.judges.device
     for run in {run.folder.name: run for found in planned.values() for run in found}.values():
         name = run.folder.name
-        if run.kept is None and shelf.find(run.name, run.settings) is None:
+        if run.kept is None and not shelf.path(run.name, run.settings).exists():
             shown = shown_clips(_row_of(name, run, device), clips)
             about = compared.about["runs"][name]
             shelf.keep(run.name, Kept(compared.rows[name], compared.distances[name], about, shown))
@@ -227,11 +231,8 @@ def _measure(
 
     compared = compare(rows(), clips, plan, judges, work, quiet)
     names = {variant: [run.folder.name for run in found] for variant, found in planned.items()}
-    there = compared.rows["truth"].videos
-    if others := [name for name, one in kept.items() if one.measured.videos != there]:
-        raise InputError(
-            f"the kept row {others[0]} was measured on other clips than these; remove its file, and it is made anew."
-        )
+    for name, one in kept.items():
+        _check_alike(name, one, compared)
     found = replace(
         compared, about=compared.about | {"code": __version__, "runs": made},
         rows=compared.rows | {name: one.measured for name, one in kept.items()},
@@ -239,6 +240,21 @@ def _measure(
     )  # fmt: skip
     alone = {name: [name] for name in ("truth", "copy", *beside)}
     return Results(found, alone | names, judges, tuple(beside), clips.settings, clips.lags)
+
+
+def _check_alike(name: str, kept: Kept, compared: Compared) -> None:
+    """Raises InputError if a kept row lacks a column that the still picture has, or parts of a distance."""
+    columns = compared.rows["copy"].values.keys() - kept.measured.values.keys()
+    distances = compared.distances["copy"]
+    parts = {
+        n
+        for n, one in distances.items()
+        if n not in kept.distances or len(kept.distances[n].without) != len(one.without)
+    }
+    if lacks := sorted(columns | parts):
+        raise InputError(
+            f"the kept row {name} has no {lacks[0]} like that of other rows; remove its file, and it is made anew."
+        )
 
 
 def _table(

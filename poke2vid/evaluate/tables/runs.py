@@ -142,7 +142,11 @@ def without_weights(planned: dict[str, list[Run]], weights_dir: Path | None, dev
     found = dict[str, str]()
     for variant, runs in planned.items():
         config = runs[0].config
-        if isinstance(config, TrainConfig) and config.perceptual not in common and not runs[0].is_complete:
+        if (
+            isinstance(config, TrainConfig)
+            and config.perceptual not in common
+            and not all(run.is_complete for run in runs)
+        ):
             try:
                 extractor_of(config, weights_dir, device)
             except InputError as error:

@@ -6,7 +6,7 @@ import { registerOffline, worksOffline } from './offline.js';
 import { parseScript } from './parse.js';
 import { lay } from './picture/pixels.js';
 import { pictureOf, readPicture } from './picture/read.js';
-import { Player } from './player.js';
+import { Player, eventsOf } from './player.js';
 import { grounded } from './player/view.js';
 import { nextPointerOf } from './script.js';
 import { aboutModel, sayServer } from './ui/about.js';
@@ -115,7 +115,7 @@ async function bringBack(before) {
   byId('loading').hidden = true;
   if (!done) return;
   left = null;
-  stage.nextPointer = nextPointerOf(before.past.script); // a pin must not share its own with a finger
+  stage.nextPointer = Math.max(stage.nextPointer, nextPointerOf(eventsOf(before.past))); // a pin must not share its own with a finger
   say('What you did is back.');
 }
 
@@ -143,7 +143,7 @@ function playerOf(engine) {
       visit.changed();
       stage.refresh();
     },
-    onBranch: () => toast('You go on from here. Undo brings back what came after.', 'done'),
+    onBranch: () => made === player && toast('You go on from here. Undo brings back what came after.', 'done'),
     onError: (error) => {
       toast(error.message, 'error', { label: 'Start again', act: () => void start() });
       exhibit?.recover(() => made === player && void start());
@@ -319,7 +319,7 @@ async function play(script) {
   if (!(await player?.replay(script))) return;
   endError();
   stage.clear();
-  stage.nextPointer = Math.max(stage.nextPointer, nextPointerOf(script)); // a finger must not take a pointer of its
+  stage.nextPointer = Math.max(stage.nextPointer, nextPointerOf(script.events)); // a finger must not take a pointer of its
   say(`playing a script of ${script.frames} frames`);
 }
 

@@ -7,6 +7,7 @@ import { MAX_FRAMES } from './script.js';
 /** @typedef {{width: number, height: number}} Size */
 
 const MAX_MOMENTUM = 0.99;
+const MAX_POINTER = 2 ** 31;
 const FARTHEST = 1e6; // pixels, of a brush's path and its radius
 const KNOWN = ['version', 'image', 'frames', 'events'];
 
@@ -104,7 +105,7 @@ function eventFaults(event, frames, picture) {
   const isFrame = Number.isInteger(frame) && frame >= 0;
   unless('frame', isFrame, 'must be a whole number from 0 up');
   unless('frame', !isFrame || frame < frames, `is ${frame}, but the script ends after ${frames} frames`);
-  unless('pointer', Number.isInteger(event.pointer), 'must be a whole number');
+  unless('pointer', Number.isInteger(event.pointer) && Math.abs(event.pointer) <= MAX_POINTER, `must be a whole number within ${MAX_POINTER}`);
   unless('at', isPair(at), 'must be two numbers');
   unless('shift', isPair(event.shift), 'must be two numbers');
   unless('kind', ['shift', 'impulse'].includes(event.kind), 'must be shift or impulse');

@@ -3,7 +3,7 @@
  * Knows no buttons.
  */
 
-import { unmarked } from './player/history.js';
+import { eventsIn, unmarked } from './player/history.js';
 import { rewound } from './player/rewind.js';
 import { Steps } from './player/steps.js';
 import { View } from './player/view.js';
@@ -83,6 +83,7 @@ export class Player extends Steps {
   /** @param {Past|null} [past] what undoing it brings back */
   #startOver(past = null) {
     this.forget();
+    this.#seekNothing();
     this.#past = past;
     this.resume();
     if (this.hands.restDiffers) this.#rest(this.rest);
@@ -209,13 +210,15 @@ export class Player extends Steps {
 
   /** Shows an earlier moment, paused, or the last one. @param {number} frame */
   async seek(frame) {
-    if (this.recalls || (frame >= this.time && !this.isEarlier && !this.replayed)) return;
+    const isThere = frame >= this.time && !this.isEarlier && !this.replayed;
+    if (this.recalls || (isThere && this.#sought === null)) return;
     this.#sought = frame;
+    this.#deeds = []; // meant for another moment
     this.#resumes ||= this.playing;
     this.playing = false;
     const isWanted = () => this.#sought === frame;
-    await this.turns.run(async () => {
-      if (!isWanted()) return;
+    const done = await this.turns.run(async () => {
+      if (!isWanted()) return false;
       const { timeline } = this;
       if (this.replayed) timeline.adoptReplayed();
       else if (!this.isEarlier) {
@@ -224,12 +227,25 @@ export class Player extends Steps {
       }
       await this.#goTo(Math.min(frame, timeline.end), isWanted);
       this.sleep.fall(); // until it plays on
+      return true;
     });
     if (!isWanted()) return;
-    this.#sought = null;
+    const deeds = done ? this.#deeds : [];
+    this.#seekNothing();
     this.draw();
     this.onChange();
-    for (const deed of this.#deeds.splice(0)) deed();
+    for (const deed of deeds) deed();
+  }
+
+  #seekNothing() {
+    this.#sought = null;
+    this.#deeds = [];
+  }
+
+  /** @override */
+  close() {
+    this.#seekNothing();
+    super.close();
   }
 
   /** Plays on where the last moment is shown again and only looking at earlier ones paused it. */
@@ -310,15 +326,16 @@ export class Player extends Steps {
     this.onChange();
   }
 
-  /** All that was done; null where nothing was poked. @returns {Past|null} */
+  /** All that was done; null where nothing was poked or replaced. @returns {Past|null} */
   past() {
     const range = this.range(false);
     const script = this.script(range);
-    if (!script?.events.some(isDeed)) return null;
+    const { aside } = this.history;
+    if (!script || !(script.events.some(isDeed) || aside.length || this.later)) return null;
     const pins = this.isEarlier ? this.timeline.feltAt(this.end, this.rest).pins : this.pins;
     const known = { script, pins: [...pins] };
     if (range.from) return { ...known, recording: null }; // the first frames of many are left out
-    return { ...known, recording: this.recording, aside: this.history.aside, later: this.later && unmarked(this.later) };
+    return { ...known, recording: this.recording, aside, later: this.later && unmarked(this.later) };
   }
 
   /**
@@ -358,3 +375,8 @@ export class Player extends Steps {
 
 /** Frame of a pointer's last event. @param {Script} script @param {number} pointer */
 const lastFrameOf = ({ events }, pointer) => events.findLast((event) => 'pointer' in event && event.pointer === pointer)?.frame ?? 0;
+
+/** Events of all that was done, and of what they replaced. @param {Past} past */
+export const eventsOf = ({ script, aside = [], later = null }) => [
+  ...script.events, ...aside.flatMap((one) => eventsIn(one.later)), ...(later ? eventsIn(later) : []),
+];

@@ -68,8 +68,8 @@ export function withoutLastDeed(events) {
   return events.filter((event, i) => i < last || !('pointer' in event) || event.pointer !== deed.pointer);
 }
 
-/** A pointer that no event of a script has. @param {Script} script */
-export const nextPointerOf = ({ events }) => 1 + Math.max(-1, ...events.map((event) => ('pointer' in event ? event.pointer : -1)));
+/** A pointer that no event has. @param {ScriptEvent[]} events */
+export const nextPointerOf = (events) => 1 + Math.max(-1, ...events.map((event) => ('pointer' in event ? event.pointer : -1)));
 
 /** An event as an engine takes it: in the model's pixels. @param {ScriptEvent} event @param {Canvas} canvas @returns {Action} */
 export function actionOf(event, canvas) {

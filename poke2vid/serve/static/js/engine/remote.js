@@ -16,7 +16,8 @@
 
 const MAX_IN_FLIGHT = 2; // the server refuses more
 const CONNECT_MS = 10_000; // a machine that is off says nothing for minutes
-const FEW = 4; // strokes of one step that go together with it
+const LONG = 32_000; // characters of one message's actions, half of what the server takes
+const MANY = 32; // actions of one message
 const HEADER = 16; // bytes before the fields of a binary frame
 const FLOW = 1;
 const REPAINT = 2;
@@ -81,13 +82,13 @@ export class RemoteEngine {
 
   /** @param {Action[]} actions @returns {Promise<Fields>} */
   async step(actions) {
-    const strokes = actions.filter(({ type }) => type === 'brush');
-    // Long strokes have a message each: a script may begin with more of them than one message holds.
-    const alone = strokes.length > FEW ? strokes.map((stroke) => this.#ask({ type: 'act', actions: [stroke] })) : [];
-    const asked = this.#ask({ type: 'step', actions: alone.length ? actions.filter(({ type }) => type !== 'brush') : actions });
-    this.brushed ||= strokes.length > 0;
-    const looked = strokes.length ? this.#look() : null; // asked before any later step
-    const [fields] = await Promise.all([asked, looked, ...alone]);
+    const [last, ...before] = messagesOf(actions).reverse();
+    for (const part of before.reverse()) await this.#ask({ type: 'act', actions: part }); // if one is refused no step is made
+    const asked = this.#ask({ type: 'step', actions: last });
+    const paints = actions.some(({ type }) => type === 'brush');
+    this.brushed ||= paints;
+    const looked = paints ? this.#look() : null; // asked before any later step
+    const [fields] = await Promise.all([asked, looked]);
     return { ...fields, mask: this.mask };
   }
 
@@ -222,6 +223,26 @@ export class RemoteEngine {
     this.heatSeq = null;
     waiting.forEach((request) => request.reject(error));
   }
+}
+
+/**
+ * Actions in their order, in parts that a message may hold: a script may begin with many long strokes.
+ *
+ * @param {Action[]} actions @returns {Action[][]} one part or more
+ */
+function messagesOf(actions) {
+  const parts = [/** @type {Action[]} */ ([])];
+  let length = 0;
+  for (const action of actions) {
+    const more = JSON.stringify(action).length;
+    if (length + more > LONG || parts[parts.length - 1].length === MANY) {
+      parts.push([]);
+      length = 0;
+    }
+    parts[parts.length - 1].push(action);
+    length += more;
+  }
+  return parts;
 }
 
 /** A binary frame of the server. @param {ArrayBuffer} data @returns {{seq: number, fields: Fields}} */

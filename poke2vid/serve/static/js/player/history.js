@@ -89,3 +89,6 @@ export const unmarked = ({ tail, moments }) => ({
   tail,
   moments: moments.map((moment) => ({ ...moment, session: ANOTHER, later: moment.later && unmarked(moment.later) })),
 });
+
+/** Events of what a poke replaced, and of what they had replaced. @param {Later} replaced @returns {import('../script.js').ScriptEvent[]} */
+export const eventsIn = ({ tail, moments }) => [...tail.events, ...moments.flatMap(({ later }) => (later ? eventsIn(later) : []))];

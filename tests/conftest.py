@@ -10,6 +10,7 @@ import torch
 from browser import SharedPage, chromium, opened, serving
 from moving_square import write_square
 from page_actions import write_balls
+from typechecker import begin_test
 
 from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
@@ -17,6 +18,10 @@ from poke2vid.data.store import Store
 torch.set_num_threads(1)
 os.environ["POKE2VID_OFFLINE"] = "1"  # a test never downloads
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # data and weights beside the checkout, where they exist
+
+
+def pytest_runtest_setup() -> None:
+    begin_test()
 
 
 @pytest.fixture(scope="session")

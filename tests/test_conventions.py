@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from PIL import Image
 from torch.nn import functional
+from typechecker import begin_test
 
-from poke2vid.geometry import Affine, pixel_grid, sample, to_normalised, to_pixels, warp
+from poke2vid.geometry import Affine, pixel_grid, resize_flow, sample, to_normalised, to_pixels, warp
 from poke2vid.live.canvas import Canvas
 from poke2vid.losses import flow_loss
 from poke2vid.media.video import iterate_frames, read_picture, to_float, to_uint8, write_video
@@ -164,3 +166,15 @@ def test_batch_is_the_first_axis_and_time_the_second() -> None:
 
 def test_what_a_user_can_cause_is_a_value_error() -> None:
     assert issubclass(InputError, ValueError)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_shapes_are_checked_in_the_first_calls_of_every_test(again: bool) -> None:
+    for _ in range(3):
+        with pytest.raises(TypeCheckError, match="resize_flow"):
+            resize_flow(torch.zeros(1, 3, 4, 4), (2, 2))  # three channels are no flow
+        resize_flow(torch.zeros(1, 2, 4, 4), (2, 2))
+    if again:
+        begin_test()
+        with pytest.raises(TypeCheckError):
+            resize_flow(torch.zeros(1, 3, 4, 4), (2, 2))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import DownloadOption, LpipsOption, WeightsOption
+from poke2vid.cli.options import DownloadOption, KeptOption, LpipsOption, PublishedOption, WeightsOption
 
 
 def evaluate(
@@ -89,12 +89,7 @@ def tables(
     test: Annotated[
         Path | None, typer.Option("--test", help="Another store, whose test videos are scored instead of --data's.")
     ] = None,
-    published: Annotated[
-        bool,
-        typer.Option(
-            "--published", help="Train the systems of others with their published settings, not the small ones."
-        ),
-    ] = False,
+    published: PublishedOption = False,
     system_settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,12 +106,7 @@ def tables(
     trained_only: Annotated[
         bool, typer.Option("--trained-only", help="Train nothing; score the rows whose runs are complete.")
     ] = False,
-    kept: Annotated[
-        Path | None,
-        typer.Option(
-            "--kept", help="Folder of measured rows, of this or another machine, read and added to; default: OUT/kept."
-        ),
-    ] = None,
+    kept: KeptOption = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test clips and their pokes.")] = 0,

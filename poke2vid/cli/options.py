@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands have, and long ones of `tables`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,4 +32,14 @@ LpipsOption = Annotated[
 DownloadOption = Annotated[
     bool,
     typer.Option("--download", help="Fetch public weights that are not here: I3D's 47 MB, and what --lpips needs."),
+]
+KeptOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--kept", help="Folder of measured rows, of this or another machine, read and added to; default: OUT/kept."
+    ),
+]
+PublishedOption = Annotated[
+    bool,
+    typer.Option("--published", help="Train the systems of others with their published settings, not the small ones."),
 ]

@@ -124,7 +124,7 @@ class Session:
 
     @property
     def moves(self) -> Tensor | None:
-        """What strokes let move, `1 1 r r` in 0 ... 1, of a model that moves the whole picture; None without any."""
+        """Map of what strokes let move, `1 1 r r` in 0 ... 1, of a model that moves the whole picture; None without any."""
         return self._now.moves
 
     @property

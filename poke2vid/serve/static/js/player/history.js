@@ -84,7 +84,7 @@ export class History {
   }
 }
 
-/** What a poke replaced, without marks. @param {Later} replaced @returns {Later} */
+/** Deeds that a poke replaced, without marks. @param {Later} replaced @returns {Later} */
 export const unmarked = ({ tail, moments }) => ({
   tail,
   moments: moments.map((moment) => ({ ...moment, session: ANOTHER, later: moment.later && unmarked(moment.later) })),

@@ -102,9 +102,10 @@ def test_picture_and_all_that_was_done_come_back_until_they_are_cleared(
 
 
 def test_what_a_poke_at_an_earlier_moment_replaced_is_brought_back_also_after_a_reload(page: Any, balls: Path) -> None:
-    script, _ = poked(page, balls)
+    poked(page, balls)
     page.evaluate("poke2vid.player.play(true)")
     page.evaluate("poke2vid.player.seek(4)")
+    script = page.evaluate("poke2vid.script()")  # with the frames that came meanwhile
     drag(page, (0.7, 0.6), (-0.05, 0.02), let_go=True)
     wait_for(page, "poke2vid.player.time > 8 && poke2vid.player.held.size === 0")
     pause(page)

@@ -98,14 +98,8 @@ def notes_of(
     ]
     notes += ["; ".join(sizes)] if sizes else []
     for label, variant in suite.all_rows.items():
-        if stores := sorted(
-            {
-                (s["train"], s["test"])
-                for run in planned.get(variant, [])
-                if run.kept
-                for s in [run.kept.about["stores"]]
-            }
-        ):
+        kept = [run.kept.about["stores"] for run in planned.get(variant, []) if run.kept is not None]
+        if stores := sorted({(each["train"], each["test"]) for each in kept}):
             each = " and ".join(f"trained on store {train} and scored on {test}" for train, test in stores)
             notes.append(f"{label}: measured in an earlier run, {each}")
     return notes

@@ -45,7 +45,8 @@ def write_comparison(
         InputError: if a prediction is not finite or a file cannot be written.
     """
     shown = range(min(SHOWN, len(clips)))
-    there = {label: one.shown for label, one in kept.items() if one.shown is not None}
+    shape = (len(shown), clips.settings.horizon + 1, clips.resolution, clips.resolution, 3)
+    there = {label: one.shown for label, one in kept.items() if one.shown is not None and one.shown.shape == shape}
     digests = {label: row.digest for label, row in rows.items()} | {
         label: kept[label].about["digest"] for label in there
     }

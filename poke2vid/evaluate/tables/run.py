@@ -27,7 +27,7 @@ from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import FULL, SHARED, Run, check_all, planned_run, train_all, without_weights
 from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
 from poke2vid.evaluate.tables.videos import shown_clips, write_comparison
-from poke2vid.files import without_nan, write_json
+from poke2vid.files import without_nan, writable, write_json
 from poke2vid.measures.statistics import cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS
 from poke2vid.players.named import load_beside
@@ -147,7 +147,7 @@ def _shelf(
     }
     stores = {"train": store.digest[:12], "test": test.digest[:12]}
     videos = [clips.video_of(k) for k in range(total)]
-    return Shelf(order.kept or out / "kept", conditions, stores, videos, strict=order.kept is None)
+    return Shelf(writable(order.kept or out / "kept"), conditions, stores, videos, strict=order.kept is None)
 
 
 def _known(run: Run, shelf: Shelf) -> Run:

@@ -231,6 +231,6 @@ def test_text_of_another_encoding_is_refused_in_words(tmp_path: Path) -> None:
 
 def test_a_folder_that_takes_no_files_is_named_and_one_that_does_stays_empty(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="cannot write into .*file/rows"):
+    with pytest.raises(InputError, match=r"cannot write into .*file/rows"):
         writable(tmp_path / "file" / "rows")
     assert list(writable(tmp_path / "new" / "rows").iterdir()) == []

@@ -72,10 +72,19 @@ def wait_for_frames(page: Any, count: int) -> None:
 
 
 def come_to_rest(page: Any, condition: str = "true") -> None:
-    """Waits until nothing moves and no frame is asked for, as fast as it goes: at the usual pace that takes seconds."""
-    page.evaluate("poke2vid.player.rate = Infinity")
+    """Waits until nothing moves and no frame is asked for; without drawing the hundreds of frames until then."""
+    page.evaluate(
+        """() => {
+            const { player } = poke2vid;
+            player.rate = Infinity;
+            player.draw = () => {};
+            void (async () => {
+                while (!player.asleep && player.rate === Infinity) await player.step(() => !player.asleep);
+            })();
+        }"""
+    )
     wait_for(page, f"poke2vid.player.asleep && {condition}")
-    page.evaluate("poke2vid.player.rate = 25")
+    page.evaluate("() => { const { player } = poke2vid; delete player.draw; player.rate = 25; player.draw(); }")
 
 
 def pause(page: Any) -> None:

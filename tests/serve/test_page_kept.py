@@ -30,6 +30,12 @@ WRITTEN = f"""async () => {{
 }}"""
 
 
+@pytest.fixture
+def page(served: Any) -> Any:
+    """A page that is quickly there, also again: nothing here depends on where frames are computed."""
+    return served
+
+
 def poked(page: Any, balls: Path) -> tuple[dict[str, Any], np.ndarray]:
     """A picture with a pin in it, paused: its script and what is shown."""
     open_picture(page, balls)
@@ -65,9 +71,9 @@ def another_tab(page: Any) -> Any:
 
 
 def test_picture_and_all_that_was_done_come_back_until_they_are_cleared(
-    browser: Any, page_url: str, balls: Path
+    browser: Any, served_url: str, balls: Path
 ) -> None:
-    page = opened(browser, page_url)
+    page = opened(browser, served_url)
     script, last = poked(page, balls)
     ways: list[Callable[[Any], Any]] = [logo, there_and_back, another_tab]
     for way in ways:

@@ -60,6 +60,12 @@ WHOLE = """async () => { // pixels of the moment at the picture's own size, draw
 }"""
 
 
+@pytest.fixture
+def page(served: Any) -> Any:
+    """A page that is quickly there, also again: nothing here depends on where frames are computed."""
+    return served
+
+
 def poked(page: Any, picture: Path) -> None:
     open_picture(page, picture)
     drag(page, GRABBED, PULL)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import READY, SharedPage, opened, serving, wait_for
+from browser import READY, SharedPage, opened, wait_for
 from page_actions import (
     GRABBED,
     PULL,
@@ -37,21 +37,6 @@ def shared_phone(browser: Any, page_url: str) -> Iterator[SharedPage]:
 @pytest.fixture
 def phone(shared_phone: SharedPage, request: pytest.FixtureRequest) -> Iterator[Any]:
     with shared_phone.lent(request.session) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def shared_served(browser: Any) -> Iterator[SharedPage]:
-    with serving("--engine", "server") as address:
-        shared = SharedPage(lambda: opened(browser, address))
-        yield shared
-        shared.close()
-
-
-@pytest.fixture
-def served(shared_served: SharedPage, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A page whose server computes."""
-    with shared_served.lent(request.session) as page:
         yield page
 
 

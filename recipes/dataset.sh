@@ -16,7 +16,8 @@
 # The systems that the paper compares with are trained on the same store where asked: SYSTEMS=published (by operations, in hours of
 # such a GPU: SAVP 36, Hao et al. 1 at 64 pixels and 4 at 128, IVRNN 350, SRVP 900) or SYSTEMS=small (45 minutes of one core each).
 #
-# It needs VGG-19's public weights for L_rec, I3D's for FVD and LPIPS's (POKE2VID_WEIGHTS, or they are downloaded).
+# It needs VGG-19's public weights for L_rec, I3D's for FVD and LPIPS's (POKE2VID_WEIGHTS, or they are downloaded; DOWNLOAD= leaves
+# out what is missing). SETTINGS holds more options of `poke2vid tables`, such as "--set batch=4".
 set -euo pipefail
 name=$1 resolution=$2 raw=$3 work=$4 device=${5:-cuda}
 case $name in # as the tables call it
@@ -39,4 +40,4 @@ case ${SYSTEMS:-none} in
     *) echo "SYSTEMS is none, small or published, not $SYSTEMS." >&2; exit 2 ;;
 esac
 poke2vid tables --suite "$suite" --preset "${PRESET:-paper$resolution}" --seeds 1 --clips "${CLIPS:-8000}" --dataset "$column" \
-    --data "$work/store" --out "$work/tables" --device "$device" "${systems[@]}" ${SETTINGS:-} --download
+    --data "$work/store" --out "$work/tables" --device "$device" "${systems[@]}" ${SETTINGS:-} ${DOWNLOAD---download}

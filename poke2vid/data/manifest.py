@@ -31,6 +31,19 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+SealedType = TypeVar("SealedType", bound="SealedRecord")
+
+
+class SealedRecord(_Record):
+    """Record whose field `digest` is that of all its other fields."""
+
+    def sealed(self: SealedType) -> SealedType:
+        return self.model_copy(update={"digest": self.expected_digest()})
+
+    def expected_digest(self) -> str:
+        return sha256_of(self.model_dump(mode="json", exclude={"digest"}))
+
+
 RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
@@ -156,7 +169,7 @@ class Entry(_Record):
     notes: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        return _sha256_of(self.model_dump(mode="json", exclude={"source", "notes"} | self._absent))
+        return sha256_of(self.model_dump(mode="json", exclude={"source", "notes"} | self._absent))
 
     def to_json(self) -> dict[str, Any]:
         """The fields as written: without a shot or notes if there are none, as before there could be any."""
@@ -186,7 +199,7 @@ class Skipped(_Record):
     source_sha256: str | None = None
 
 
-class Manifest(_Record):
+class Manifest(SealedRecord):
     """Contents of a store; `digest` covers all other fields, and is the same on any machine for the same input."""
 
     kind: Literal["poke2vid-store"] = "poke2vid-store"
@@ -196,12 +209,6 @@ class Manifest(_Record):
     videos: tuple[ListedVideo, ...]
     skipped: tuple[Skipped, ...]
     digest: str = ""
-
-    def sealed(self) -> "Manifest":
-        return self.model_copy(update={"digest": self.expected_digest()})
-
-    def expected_digest(self) -> str:
-        return _sha256_of(self.model_dump(mode="json", exclude={"digest"}))
 
 
 def require_kind(values: object, kind: str, file: Path) -> None:
@@ -231,6 +238,44 @@ def validated(kind: type[RecordType], values: Any, what: str) -> RecordType:
         raise InputError(f"{what} is not valid: {'; '.join(map(fault_of, error.errors()))}.") from error
 
 
+class DamagedRecord(InputError):
+    """Raised for a damaged manifest or entry of ours; making its store again repairs it."""
+
+
+def read_values(file: Path, again: str) -> Any:
+    """Contents of a store's JSON; raises DamagedRecord, saying what to do `again`, if they cannot be read."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedRecord(f"{file} is missing or damaged; {again} the store again.") from error
+
+
+def read_sealed(file: Path, form: type[SealedType], kind: str, version: int, again: str) -> SealedType:
+    """The manifest in a file.
+
+    Args:
+        kind: as in `MADE`.
+        version: the newest that is understood.
+        again: a verb, what to do with a damaged store.
+
+    Raises:
+        InputError: if it is a foreign or newer one.
+        DamagedRecord: if it is ours, but damaged or altered.
+    """
+    values = read_values(file, again)
+    require_kind(values, kind, file)
+    found = values.get("version")
+    if isinstance(found, int) and found > version:
+        raise InputError(f"{file.parent} has format {found}, and this poke2vid reads up to {version}; update poke2vid.")
+    try:
+        manifest = validated(form, values, str(file))
+    except InputError as error:
+        raise DamagedRecord(str(error)) from error
+    if manifest != manifest.sealed():
+        raise DamagedRecord(f"{file} does not match its own digest, so it was altered; {again} the store again.")
+    return manifest
+
+
 def safe_id(name: str) -> str:
     """A readable, unique folder name for a video of any name."""
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40]
@@ -248,6 +293,7 @@ def held_out(names: Sequence[str], settings: SplitSettings) -> frozenset[str]:
     return frozenset(ranked[:count])
 
 
-def _sha256_of(value: Any) -> str:
+def sha256_of(value: Any) -> str:
+    """SHA-256 of a value's JSON, whatever the order of its keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -23,19 +23,17 @@
 Arrays are raw, little-endian, headless. All lengths are in pixels of the frames, also in the flow at half their side.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from poke2vid.data.manifest import MADE, FileRecord, require_kind, validated
+from poke2vid.data.manifest import MADE, FileRecord, SealedRecord, read_sealed, read_values, sha256_of, validated
 from poke2vid.data.shards import FIELD_FRAMES, TOUCHES, PokeShard
-from poke2vid.data.store import DamagedRecord, file_faults
+from poke2vid.data.store import file_faults
 from poke2vid.types import InputError, Split
 
 MANIFEST, SHARDS, ENTRY = "manifest.json", "shards", "entry.json"
@@ -120,14 +118,14 @@ class ShardEntry(_Record):
     files: dict[str, FileRecord]
 
     def digest(self) -> str:
-        return _sha256_of(self.model_dump(mode="json"))
+        return sha256_of(self.model_dump(mode="json"))
 
     @property
     def shapes(self) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
         return self.settings.shapes(self.scenes, self.pokes, self.fields, self.films)
 
 
-class PokeManifest(_Record):
+class PokeManifest(SealedRecord):
     """Contents of a store: settings and the digest of every shard's entry; `digest` covers all other fields."""
 
     kind: Literal["poke2vid-pokes"] = "poke2vid-pokes"
@@ -135,12 +133,6 @@ class PokeManifest(_Record):
     settings: PokeSettings
     shards: dict[str, str]
     digest: str = ""
-
-    def sealed(self) -> "PokeManifest":
-        return self.model_copy(update={"digest": self.expected_digest()})
-
-    def expected_digest(self) -> str:
-        return _sha256_of(self.model_dump(mode="json", exclude={"digest"}))
 
 
 @dataclass(frozen=True)
@@ -204,23 +196,12 @@ def read_poke_manifest(path: Path) -> PokeManifest:
         if is_poke_store(path):
             raise InputError(f"{path} is an unfinished store of pokes; finish it with the same `{MAKE}` again.")
         raise InputError(f"{path} is not a store of pokes (no {MANIFEST}); make one with `{MAKE}`.")
-    values = _read_json(file)
-    require_kind(values, KIND, file)
-    version = values.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise InputError(f"{path} has format {version}, and this poke2vid reads up to {VERSION}; update poke2vid.")
-    try:
-        manifest = validated(PokeManifest, values, str(file))
-    except InputError as error:
-        raise DamagedRecord(str(error)) from error
-    if manifest.digest != manifest.expected_digest():
-        raise DamagedRecord(f"{file} does not match its own digest, so it was altered; make the store again.")
-    return manifest
+    return read_sealed(file, PokeManifest, KIND, VERSION, "make")
 
 
 def read_shard_entry(folder: Path) -> ShardEntry:
     """The entry of a shard; raises InputError if its folder has no valid `entry.json`."""
-    return validated(ShardEntry, _read_json(folder / ENTRY), str(folder / ENTRY))
+    return validated(ShardEntry, read_values(folder / ENTRY, "make"), str(folder / ENTRY))
 
 
 def verify_pokes(path: Path) -> list[str]:
@@ -256,15 +237,3 @@ def shard_faults(folder: Path, digest: str | None = None) -> Iterator[str]:
         yield from file_faults(folder / file, record)
     for stray in sorted({file.name for file in folder.iterdir()} - {ENTRY, *entry.files}):
         yield f"{folder / stray} does not belong to the store"
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DamagedRecord(f"{file} is missing or damaged; make the store again.") from error
-
-
-def _sha256_of(value: Mapping[str, Any]) -> str:
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from poke2vid.data.manifest import FileRecord, validated
+from poke2vid.data.manifest import DamagedRecord, FileRecord, validated
 from poke2vid.data.poke_store import (
     ENTRY,
     MANIFEST,
@@ -28,7 +28,6 @@ from poke2vid.data.poke_store import (
     shard_faults,
 )
 from poke2vid.data.shards import CAUSES, FIELD_FRAMES, TOUCHES
-from poke2vid.data.store import DamagedRecord
 from poke2vid.files import reason, write_json
 from poke2vid.processes import Died, Tick, alone_in, run_jobs
 from poke2vid.simulator.backgrounds import PhotoGoneError

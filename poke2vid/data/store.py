@@ -13,11 +13,9 @@ at half their resolution (above manifest.HALVED_ABOVE).
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +29,8 @@ from poke2vid.data.manifest import (
     FileRecord,
     ListedVideo,
     Manifest,
-    require_kind,
+    read_sealed,
+    read_values,
     validated,
 )
 from poke2vid.data.mapped import mapped
@@ -150,10 +149,6 @@ class Store:
         return tuple(video for video in self.videos if video.split == split)
 
 
-class DamagedRecord(InputError):
-    """Raised for a damaged manifest or entry of ours; preparing the store again repairs it."""
-
-
 def read_manifest(path: Path) -> Manifest:
     """The manifest of the store at `path`.
 
@@ -166,23 +161,12 @@ def read_manifest(path: Path) -> Manifest:
         if (path / "videos").is_dir():
             raise InputError(f"{path} is an unfinished store; finish it with the same `poke2vid prepare` again.")
         raise InputError(f"{path} is not a store (no {MANIFEST}); make one with `poke2vid prepare`.")
-    values = _read_json(file)
-    require_kind(values, KIND, file)
-    version = values.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise InputError(f"{path} has format {version}, and this poke2vid reads up to {VERSION}; update poke2vid.")
-    try:
-        manifest = validated(Manifest, values, str(file))
-    except InputError as error:
-        raise DamagedRecord(str(error)) from error
-    if manifest.digest != manifest.expected_digest():
-        raise DamagedRecord(f"{file} does not match its own digest, so it was altered; prepare the store again.")
-    return manifest
+    return read_sealed(file, Manifest, KIND, VERSION, "prepare")
 
 
 def read_entry(folder: Path) -> Entry:
     """The entry of a video; raises InputError if its folder has no valid `entry.json`."""
-    return validated(Entry, _read_json(folder / "entry.json"), str(folder / "entry.json"))
+    return validated(Entry, read_values(folder / "entry.json", "prepare"), str(folder / "entry.json"))
 
 
 def is_whole(folder: Path, entry: Entry) -> bool:
@@ -235,13 +219,6 @@ def file_faults(file: Path, record: FileRecord) -> Iterator[str]:
 def hash_file(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DamagedRecord(f"{file} is missing or damaged; prepare the store again.") from error
 
 
 def _listed(values: Sequence[object]) -> str:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from poke2vid.data.manifest import (
     DEFAULT_LAGS,
     ArraySettings,
+    DamagedRecord,
     Entry,
     ListedVideo,
     Manifest,
@@ -35,7 +36,7 @@ from poke2vid.data.prepare.video import (
 from poke2vid.data.sources.dataset import TEST, DataSet, Listing
 from poke2vid.data.sources.folder import PassedOver, find_videos
 from poke2vid.data.sources.footage import Source
-from poke2vid.data.store import MANIFEST, DamagedRecord, is_whole, read_entry, read_manifest
+from poke2vid.data.store import MANIFEST, is_whole, read_entry, read_manifest
 from poke2vid.files import reason, write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.pokes import MIN_MOTION

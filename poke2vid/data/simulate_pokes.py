@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,7 @@ def simulate_pokes(
         )
         # Simulate pending shards in worker processes
         with bar:
-            for shard, fault in run_jobs(_Maker(folder), pending, min(workers, len(pending)), bar.update):
+            for shard, fault in run_jobs(partial(_Studio, folder), pending, min(workers, len(pending)), bar.update):
                 if isinstance(fault, Died):
                     raise InputError(
                         f"the process that made {shard.name} died (exit code {fault.code}); it may have lacked memory, so "
@@ -223,16 +224,6 @@ def _finished(folder: Path, shard: _Shard) -> bool:
         return False
     same = (entry.name, entry.scenes, entry.settings) == (shard.name, shard.scenes, shard.settings)
     return same and not any(shard_faults(folder))
-
-
-@dataclass(frozen=True)
-class _Maker:
-    """Picklable factory of the worker."""
-
-    folder: Path
-
-    def __call__(self) -> "_Studio":
-        return _Studio(self.folder)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def build_bench(spec: BenchSpec, out: Path, workers: int = 2, quiet: bool = Fals
         pending = [order for order in orders if not _finished(folder / order.name, order, listed.get(order.name))]
         bar = tqdm(total=len(pending) * POKES_A_SCENE, unit="poke", desc="bench", disable=quiet or None)
         with bar:
-            for order, fault in run_jobs(_Maker(folder), pending, min(workers, len(pending)), bar.update):
+            for order, fault in run_jobs(partial(_Studio, folder), pending, min(workers, len(pending)), bar.update):
                 if isinstance(fault, Died):
                     raise InputError(f"the process that made {order.name} died (exit code {fault.code}); run again.")
                 if fault is not None:
@@ -142,16 +143,6 @@ def _finished(folder: Path, order: SceneOrder, listed: str | None) -> bool:
     if listed is not None and hash_file(folder / RECORD) != listed:
         return False
     return not any(fault for file, known in record.files.items() for fault in file_faults(folder / file, known))
-
-
-@dataclass(frozen=True)
-class _Maker:
-    """Picklable factory of the worker."""
-
-    folder: Path
-
-    def __call__(self) -> "_Studio":
-        return _Studio(self.folder)
 
 
 @dataclass(frozen=True)

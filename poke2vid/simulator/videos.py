@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -117,7 +118,9 @@ def simulate_videos(
         pending = [order for order in orders if order.name not in finished]
         bar = tqdm(total=sum(order.frames for order in pending), unit="frame", desc="simulate", disable=quiet or None)
         with bar:
-            for order, sidecar in run_jobs(_Maker(out, truth), pending, min(workers, len(pending)), bar.update):
+            for order, sidecar in run_jobs(
+                partial(_Studio, out, truth), pending, min(workers, len(pending)), bar.update
+            ):
                 if isinstance(sidecar, Died):
                     raise InputError(
                         f"the process that made {order.name} died (exit code {sidecar.code}); it may have lacked memory, "
@@ -135,17 +138,6 @@ def simulate_videos(
         )  # fmt: skip
         write_json(out / REPORT, asdict(report))
     return report
-
-
-@dataclass(frozen=True)
-class _Maker:
-    """Picklable factory of the worker."""
-
-    out: Path
-    truth: bool
-
-    def __call__(self) -> "_Studio":
-        return _Studio(self.out, self.truth)
 
 
 @dataclass(frozen=True)

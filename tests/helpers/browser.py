@@ -53,7 +53,11 @@ def serving(*options: str) -> Iterator[str]:
     """`poke2vid serve` as a process of its own; its address."""
     command = [sys.executable, "-m", "poke2vid.cli", "serve", "--port", "0", *options]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},  # the browser needs the other core
     )
     try:
         assert process.stdout is not None

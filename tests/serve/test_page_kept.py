@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from browser import READY, opened, wait_for
-from page_actions import GRABBED, PULL, drag, open_picture, pause, shown, wait_for_frames
+from page_actions import GRABBED, PULL, come_to_rest, drag, open_picture, pause, shown, wait_for_frames
 from PIL import Image
 
 from poke2vid.media.pictures import read_picture
@@ -24,9 +24,15 @@ STORED = """async () => {
     const all = database.transaction('visit').objectStore('visit').getAll();
     return new Promise((done) => { all.onsuccess = () => { database.close(); done(all.result); }; });
 }"""
+DONE = """async () => {
+    const request = indexedDB.open('poke2vid');
+    const database = await new Promise((done) => { request.onsuccess = () => done(request.result); });
+    const one = database.transaction('visit').objectStore('visit').get('done');
+    return new Promise((done) => { one.onsuccess = () => { database.close(); done(one.result); }; });
+}"""
 WRITTEN = f"""async () => {{
-    const kept = (await ({STORED})()).find((one) => one.past)?.past;
-    return JSON.stringify(kept?.script) === JSON.stringify(poke2vid.player.past().script);
+    const kept = await ({DONE})();
+    return JSON.stringify(kept?.past?.script) === JSON.stringify(poke2vid.player.past()?.script);
 }}"""
 
 
@@ -125,6 +131,84 @@ def test_what_a_poke_at_an_earlier_moment_replaced_is_brought_back_also_after_a_
     assert page.evaluate("poke2vid.script()") == script
     page.evaluate("() => document.getElementById('forget').click()")
     wait_for(page, "poke2vid.player.picture.name === 'flower.jpg'")
+
+
+def comes_back(page: Any) -> None:
+    wait_for(page, WRITTEN)
+    page.reload()
+    wait_for(page, BACK)
+
+
+def test_watching_an_example_takes_nothing_of_the_visitor_s_away(page: Any) -> None:
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for(page, "poke2vid.player.held.size === 0 && poke2vid.player.felt.size === 0")
+    done = page.evaluate("poke2vid.script().events")
+    for leave, back in (("#reset", "#undo"), ("#examples [data-file='robot.jpg']", "#toast-action")):
+        page.click("#watch")
+        wait_for(page, "poke2vid.player.replayed !== null && poke2vid.player.time > 3")
+        assert page.inner_text("#replaying-text") == "See how it moves" and page.is_hidden("#timeline")
+        page.click("#replay-stop")
+        page.click(leave)
+        page.wait_for_selector("#toast-action:not([hidden])")
+        page.click(back)
+        wait_for(page, "poke2vid.player.picture.name === 'flower.jpg' && poke2vid.player.time > 0")
+        wait_for(page, "!poke2vid.player.inFlight && !poke2vid.player.recalls")
+        assert page.evaluate("poke2vid.script().events")[: len(done)] == done
+    page.wait_for_selector("#timeline:not([hidden])")
+    page.evaluate("() => document.getElementById('forget').click()")
+    wait_for(page, "poke2vid.player.picture.name === 'flower.jpg' && !poke2vid.player.canUndo")
+
+
+def test_starting_over_can_be_undone_after_a_reload_too(page: Any, balls: Path) -> None:
+    script, _ = poked(page, balls)
+    page.click("#reset")
+    page.wait_for_selector("#toast:has-text('Started over.')")
+    wait_for(page, f"async () => Boolean((await ({DONE})()).taken)")
+    page.reload()
+    wait_for(page, f"{READY} && poke2vid.player.canUndo")
+    np.testing.assert_array_equal(shown(page), read_picture(balls))
+    page.click("#undo")
+    wait_for(page, f"!poke2vid.player.inFlight && poke2vid.player.time >= {script['frames']}")
+    pause(page)
+    assert page.evaluate("poke2vid.script().events")[: len(script["events"])] == script["events"]
+
+
+def test_a_picture_that_was_left_comes_back_until_something_else_is_kept_and_is_offered_then(
+    page: Any, balls: Path, tmp_path: Path
+) -> None:
+    script, _ = poked(page, balls)
+    page.click("#examples [data-file='robot.jpg']")  # which nobody touches
+    wait_for(page, "poke2vid.player.picture.name === 'robot.jpg'")
+    page.wait_for_timeout(700)  # by then it would be written
+    page.reload()
+    wait_for(page, BACK)
+    assert page.evaluate("poke2vid.player.picture.name") == balls.name
+    other = tmp_path / "other.png"
+    other.write_bytes(balls.read_bytes())
+    open_picture(page, other)
+    drag(page, GRABBED, PULL, let_go=True)
+    wait_for_frames(page, 3)
+    comes_back(page)
+    assert page.evaluate("poke2vid.player.picture.name") == other.name
+    page.click("#toast-action:has-text('Back to balls.png')")
+    wait_for(page, f"poke2vid.player.picture.name === '{balls.name}' && poke2vid.player.time >= {script['frames']}")
+    assert page.evaluate("poke2vid.script().events")[: len(script["events"])] == script["events"]
+
+
+def test_a_poke_that_no_frame_has_shown_is_kept_and_coming_back_adds_no_frames(page: Any, balls: Path) -> None:
+    open_picture(page, balls)
+    pause(page)
+    page.evaluate("poke2vid.player.setRest({ stiffness: 0.4, momentum: 0.1 })")  # soon still
+    drag(page, GRABBED, PULL, let_go=True)
+    assert page.evaluate("[poke2vid.player.time, poke2vid.player.pending.length > 0]") == [0, True]
+    comes_back(page)
+    assert page.evaluate("poke2vid.script().events.some(({ type }) => type === 'poke')")
+    come_to_rest(page)
+    frames = page.evaluate("poke2vid.player.time")
+    for _ in range(2):
+        comes_back(page)
+        page.wait_for_timeout(800)  # of the page's half a second of stillness
+        assert page.evaluate("poke2vid.player.time") == frames
 
 
 def test_starting_over_can_be_undone_also_after_more_was_done(page: Any, balls: Path) -> None:

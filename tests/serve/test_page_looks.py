@@ -124,3 +124,45 @@ def test_a_transparent_picture_lies_on_the_page_s_ground_in_light_and_dark_and_i
     assert grounds[0] != grounds[1]
     saved = np.asarray(Image.open(downloaded(page, "png")).convert("RGB"))
     np.testing.assert_array_equal(saved[5, 5], (255, 255, 255))
+
+
+def test_what_lies_on_the_picture_lets_it_be_touched_and_compared_and_keeps_its_words_on_the_screen(
+    served: Any, balls: Path, tmp_path: Path
+) -> None:
+    tall = tmp_path / "tall.png"
+    Image.open(balls).resize((150, 400)).save(tall)
+    open_picture(served, tall)
+    for width, height in ((740, 360), (390, 844), (240, 420)):
+        served.set_viewport_size({"width": width, "height": height})
+        served.evaluate(LAID_OUT)
+        before = served.locator("#info").bounding_box()
+        served.click("#info")
+        wait_for(served, "document.getElementById('readout').textContent !== ''")
+        box = served.locator("#readout").bounding_box()
+        assert before == served.locator("#info").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["width"] > 100 and box["height"] < 70
+        served.click("#info")
+    drag(served, GRABBED, PULL, let_go=True)
+    served.click("#mode-brush")
+    pill = served.locator("#brush-pill").bounding_box()
+    through = served.evaluate(
+        "([x, y]) => document.elementFromPoint(x, y).closest('#stage') !== null", [pill["x"] + 4, pill["y"] + 9]
+    )
+    assert through
+    served.keyboard.down("b")
+    wait_for(served, "getComputedStyle(document.getElementById('brush-pill')).visibility === 'hidden'")
+    served.keyboard.up("b")
+    served.click("#mode-pull")
+    served.click("#examples [data-file='robot.jpg']")
+    served.wait_for_selector("#toast-action:has-text('Back to tall.png')")
+    for number in range(4):
+        assert served.evaluate(
+            """(number) => {
+                const button = document.querySelectorAll('#examples button')[number];
+                const { x, y, width, height } = button.getBoundingClientRect();
+                return button.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+            }""",
+            number,
+        )
+    served.click("#toast-close")
+    assert served.is_hidden("#toast")

@@ -21,20 +21,21 @@ import { Hint } from './ui/hint.js';
 import {
   bindIntake, listExamples, showBringing, showCurrent, showEmpty, showFailure, showLoading, showOpening,
 } from './ui/intake.js';
-import { byId, closeOnBackdrop, endError, isExhibit, openDialog, say, themes, toast } from './ui/pages.js';
+import { byId, closeOnBackdrop, endError, isExhibit, isOffered, openDialog, say, themes, toast } from './ui/pages.js';
 import { bindSaving, openSave } from './ui/saving.js';
 import { complain, placeFor } from './ui/scripts.js';
 import { allowLinks } from './ui/sending.js';
 import { Stage } from './ui/stage.js';
 import { TimelineBar } from './ui/timeline.js';
-import { Visit } from './ui/visit.js';
+import { Visit, backTo } from './ui/visit.js';
 
 /** @typedef {import('./canvas.js').Picture} Picture */
 /** @typedef {import('./engine/types.js').Engine} Engine */
 /** @typedef {import('./script.js').Script} Script */
 /** @typedef {import('./ui/intake.js').Example} Example */
 /** @typedef {import('./player.js').Past} Past */
-/** A picture that is gone, with all that was done to it. @typedef {{past: Past, picture: Picture, example: Example|null}} Left */
+/** @typedef {import('./ui/visit.js').Kept} Kept */
+/** A picture that is gone, with all that was done to it, or taken away by starting over. @typedef {{past: Past|null, taken: Past|null, picture: Picture, example: Example|null}} Left */
 
 const BASE = new URL('./', location.href).href;
 const STATS_MS = 500;
@@ -54,6 +55,8 @@ let left = null;
 let examples = [];
 /** @type {import('./ui/gift.js').Gift|null} what a link brought, until it is touched: nothing is written meanwhile */
 let gift = null;
+/** @type {Left|Kept|null} to which the way back was offered last */
+let offered = null;
 
 const stage = new Stage(
   { stage: byId('stage'), picture: byId('picture'), overlay: byId('overlay') },
@@ -63,8 +66,8 @@ const stage = new Stage(
 const heating = new Heating(() => player, stage);
 const demo = new Demo();
 const hint = new Hint();
-const timeline = new TimelineBar(() => player, () => demo.on, () => stage.clear());
-const visit = new Visit(() => (left || gift || demo.on || isExhibit() ? null : player));
+const timeline = new TimelineBar(() => player, () => stage.clear());
+const visit = new Visit(() => (left || gift || player?.nobodys || isExhibit() ? null : player));
 /** @type {Exhibit|null} */
 let exhibit = null;
 
@@ -102,8 +105,8 @@ async function start() {
 
 /** The picture and its deeds, as they would be left; null where nothing was done, or only watched. @returns {Left|null} */
 function leftBehind() {
-  const past = gift || demo.on ? null : player?.past();
-  return past && player?.picture ? { past, picture: player.picture, example } : null;
+  const [past, taken] = gift ? [] : [player?.past() ?? null, player?.taken ?? null];
+  return player?.picture && (past || taken) ? { past: past ?? null, taken: taken ?? null, picture: player.picture, example } : null;
 }
 
 /** Does again what was done, at once. @param {Left} before */
@@ -111,21 +114,28 @@ async function bringBack(before) {
   if (wanted !== before.picture) await openPicture(before.picture, before.example);
   if (!player) throw new Error('The engine is not there yet; wait a moment and open the picture again.');
   endHint();
-  const done = await player.recall(before.past, showBringing);
+  const { past, taken } = before;
+  const done = !past || (await player.recall(past, showBringing));
   byId('loading').hidden = true;
   if (!done) return;
   left = null;
-  stage.nextPointer = Math.max(stage.nextPointer, nextPointerOf(eventsOf(before.past))); // a pin must not share its own with a finger
+  player.taken = taken;
+  if (past) stage.nextPointer = Math.max(stage.nextPointer, nextPointerOf(eventsOf(past))); // a pin must not share its own with a finger
   say('What you did is back.');
 }
 
-/** Offers the way back to a picture that something was done to. @param {Left} before @param {Picture} now */
-function offerBack(before, now) {
-  const back = async () => {
+/** Offers the way back to a picture that something was done to. @param {Left|Kept} before @param {string} text */
+function offerBack(before, text) {
+  const goBack = async () => {
     lastAsked++;
-    await bringBack(before);
+    endGift();
+    const { past, taken, example: from } = before;
+    const picture = 'picture' in before ? before.picture : await readPicture(before.file, before.name);
+    if (past || taken) await bringBack({ past: past ?? taken, taken: past && taken, picture, example: from });
+    else await openPicture(picture, from);
   };
-  toast(`${now.name} is open.`, 'done', { label: `Back to ${before.picture.name}`, act: () => void back().catch(complain) });
+  offered = before;
+  toast(text, 'done', { label: backTo(before), act: () => void goBack().catch(complain) });
 }
 
 /** @param {Engine} engine */
@@ -182,15 +192,17 @@ async function firstPicture() {
   const picture = last && (await readPicture(last.file, last.name).catch(() => null));
   if (wanted) return;
   if (last && picture) {
+    const { past, taken, before } = last;
     await openPicture(picture, last.example);
-    if (last.past) left = { past: last.past, picture, example: last.example };
+    if (past || taken) left = { past, taken, picture, example: last.example };
+    if (before) offerBack(before, `${picture.name} is back.`);
   } else if (examples.length) await openExample(examples[0], () => !wanted);
 }
 
 /**
  * Opens what the address carries, if anything; offers the way back to the last visit.
  *
- * @param {import('./ui/visit.js').Kept|null} last
+ * @param {Kept|null} last
  */
 async function openGift(last) {
   const mine = ++lastAsked;
@@ -198,15 +210,7 @@ async function openGift(last) {
   if (!found || mine !== lastAsked) return false;
   gift = found;
   await openPicture(found.picture, found.example);
-  if (!last) return true;
-  const back = async () => {
-    lastAsked++;
-    endGift();
-    const picture = await readPicture(last.file, last.name);
-    if (last.past) await bringBack({ past: last.past, picture, example: last.example });
-    else await openPicture(picture, last.example);
-  };
-  toast('A link brought this picture.', 'done', { label: `Back to ${last.name}`, act: () => void back().catch(complain) });
+  if (last) offerBack(last, 'A link brought this picture.');
   return true;
 }
 
@@ -217,7 +221,7 @@ async function takeLink() {
   if (!(await openGift(null)) || !gift) return;
   left = null;
   await play(gift.script);
-  if (before) offerBack(before, gift.picture);
+  if (before) offerBack(before, `${gift.picture.name} is open.`);
 }
 
 /** Begins anew: nothing of this visit stays in this browser. */
@@ -243,7 +247,7 @@ async function openPicture(picture, from = null) {
   const element = document.createElement('canvas'); // its own: one stays with the kind of context that it was first asked for
   element.id = 'picture';
   element.dataset.testid = 'picture';
-  const before = left ?? leftBehind();
+  const before = left ?? leftBehind() ?? (offered && isOffered(backTo(offered)) ? offered : null);
   endBrush(stage);
   if (player) await player.open(picture, element);
   else lay(element, grounded(picture), [picture.source.width, picture.source.height]);
@@ -259,9 +263,9 @@ async function openPicture(picture, from = null) {
   showCurrent(from, `${picture.name} · ${picture.width} × ${picture.height}`);
   fitted();
   if (!player) return;
-  if (before && before.picture !== picture) {
+  if (before && !('picture' in before && before.picture === picture)) {
     left = null;
-    offerBack(before, picture);
+    offerBack(before, `${picture.name} is open.`);
   }
   byId('loading').hidden = left === null; // else what was done comes next
   hint.invite(player.engine, demo.isDue);
@@ -311,12 +315,12 @@ async function playScript(text) {
   await play(parseScript(text, player.picture));
 }
 
-/** @param {Script} script of the picture that is there */
-async function play(script) {
+/** @param {Script} script of the picture that is there @param {boolean} [nobodys] only to show what it does */
+async function play(script, nobodys) {
   endHint();
   endBrush(stage);
   heating.end();
-  if (!(await player?.replay(script))) return;
+  if (!(await player?.replay(script, nobodys))) return;
   endError();
   stage.clear();
   stage.nextPointer = Math.max(stage.nextPointer, nextPointerOf(script.events)); // a finger must not take a pointer of its
@@ -324,9 +328,7 @@ async function play(script) {
 }
 
 async function watch() {
-  if (!example || !player) return;
-  await play(await scriptOf(example));
-  demo.on = true; // what nobody did need not be kept
+  if (example && player) await play(await scriptOf(example), true); // what nobody did need not be kept
 }
 
 /** An example that moves by itself in an exhibit, until somebody touches. @param {number} number */
@@ -356,9 +358,7 @@ async function startOver() {
 }
 
 /** Opens the dialog in which all of this moment is saved and sent. */
-function save() {
-  openSave(player, example?.file ?? null);
-}
+const save = () => openSave(player, example?.file ?? null);
 
 // Wiring
 
@@ -377,10 +377,8 @@ function bind() {
   bindIntake((file) => void take(file), (image, width, height) => {
     void pictureOf(image, width, height, 'photo.png').then((picture) => openPicture(picture)).catch(complain);
   });
-  if (isExhibit()) {
-    const clear = async () => player?.reset(false);
-    exhibit = new Exhibit({ play: playAlone, clear, isHeld: () => stage.fingers.size > 0 });
-  }
+  const clear = async () => player?.reset(false);
+  if (isExhibit()) exhibit = new Exhibit({ play: playAlone, clear, isHeld: () => stage.fingers.size > 0 });
   byId('watch').addEventListener('click', () => void watch().catch(complain));
   byId('help').addEventListener('click', () => openDialog('help-dialog'));
   byId('share').addEventListener('click', save);

@@ -20,7 +20,7 @@ import { isDeed } from './script.js';
 /** Deeds on a picture, to be brought back; what they replaced with them. @typedef {{script: Script, pins: number[], recording: Range|null, aside?: Aside, later?: Later|null}} Past */
 
 export class Player extends Steps {
-  recalls = false; // what was done: nothing else is done meanwhile
+  nobodys = false; // what is done, by a script that shows what the page can
   /** @type {Past|null} what starting over took away */
   #past = null;
   #sought = /** @type {number|null} */ (null); // frame that shall be shown, the last of those that were asked for
@@ -34,6 +34,17 @@ export class Player extends Steps {
   /** Frame that is shown, or will be. */
   get playhead() {
     return Math.min(this.#sought ?? this.time, this.end);
+  }
+
+  /** What starting over took away, and undo brings back. */
+  get taken() {
+    return this.#past;
+  }
+
+  /** @param {Past|null} past of an earlier visit, on the same picture */
+  set taken(past) {
+    this.#past = past;
+    this.onChange();
   }
 
   // The picture
@@ -84,6 +95,7 @@ export class Player extends Steps {
   #startOver(past = null) {
     this.forget();
     this.#seekNothing();
+    this.nobodys = false;
     this.#past = past;
     this.resume();
     if (this.hands.restDiffers) this.#rest(this.rest);
@@ -98,6 +110,7 @@ export class Player extends Steps {
   poke(pointer, at, shift, kind = 'shift', since = performance.now()) {
     if (this.recalls || this.#waits(() => this.poke(pointer, at, shift, kind, since))) return;
     this.stopReplay();
+    this.nobodys = false;
     this.#branch();
     this.resume(); // also where single steps led to the end
     this.did(this.hands.poke({ pointer, at, shift, kind, since: this.#stamp(since) }));
@@ -107,6 +120,7 @@ export class Player extends Steps {
   brush(path, radius, still) {
     if (this.recalls || this.#waits(() => this.brush(path, radius, still))) return;
     this.stopReplay();
+    this.nobodys = false;
     this.#branch();
     this.resume();
     this.did(this.hands.brush(path, radius, still));
@@ -304,8 +318,8 @@ export class Player extends Steps {
     return this.timeline.script(this.picture?.name ?? null, range);
   }
 
-  /** Plays a script on the picture, visibly; whether it begins. @param {Script} script */
-  async replay(script) {
+  /** Plays a script on the picture, visibly; whether it begins. @param {Script} script @param {boolean} [nobodys] only to show what it does */
+  async replay(script, nobodys = false) {
     const feel = this.rest;
     this.hands.rest = { ...this.engine.info.defaultRest };
     if (!(await this.reset())) {
@@ -313,6 +327,7 @@ export class Player extends Steps {
       this.onChange();
       return false;
     }
+    this.nobodys = nobodys;
     this.timeline.replayed = script;
     this.play(true);
     return true;
@@ -326,12 +341,12 @@ export class Player extends Steps {
     this.onChange();
   }
 
-  /** All that was done; null where nothing was poked or replaced. @returns {Past|null} */
+  /** All that was done, also what no frame has shown yet; null where nothing was poked or replaced. @returns {Past|null} */
   past() {
     const range = this.range(false);
-    const script = this.script(range);
+    const script = this.isEarlier || this.replayed ? this.script(range) : this.timeline.whole(this.picture?.name ?? null, range, this.pending);
     const { aside } = this.history;
-    if (!script || !(script.events.some(isDeed) || aside.length || this.later)) return null;
+    if (this.nobodys || !script || !(script.events.some(isDeed) || aside.length || this.later)) return null;
     const pins = this.isEarlier ? this.timeline.feltAt(this.end, this.rest).pins : this.pins;
     const known = { script, pins: [...pins] };
     if (range.from) return { ...known, recording: null }; // the first frames of many are left out
@@ -366,7 +381,8 @@ export class Player extends Steps {
     this.timeline.recording = recording;
     this.history.setAside(aside);
     this.later = later;
-    this.wake();
+    if (this.sleep.isDue(this.rate)) this.sleep.fall(); // as it was left
+    else this.wake();
     this.draw();
     this.onChange();
     return true;

@@ -117,6 +117,13 @@ export class Recorder {
     this.events.push(event);
   }
 
+  /** Another one that has recorded the same. */
+  copy() {
+    const other = new Recorder();
+    other.events = [...this.events];
+    return other;
+  }
+
   /** The events from a frame on, which are forgotten. @param {number} frame */
   cut(frame) {
     const cut = this.events.filter((event) => event.frame >= frame);

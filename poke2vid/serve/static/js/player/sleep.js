@@ -21,8 +21,12 @@ export class Sleep {
   /** After a frame: falls asleep once nothing has moved for long. @param {boolean} moves @param {number} rate steps a second */
   settle(moves, rate) {
     this.#stillFor = moves ? 0 : this.#stillFor + 1;
-    const usual = Number.isFinite(rate) ? rate : 60;
-    if (this.#stillFor > STILL_SECONDS * usual) this.asleep = true;
+    if (this.isDue(rate)) this.asleep = true;
+  }
+
+  /** True where nothing has moved for long. @param {number} rate steps a second */
+  isDue(rate) {
+    return this.#stillFor > STILL_SECONDS * (Number.isFinite(rate) ? rate : 60);
   }
 }
 

@@ -25,6 +25,7 @@ import { Turns } from './turns.js';
 export class Steps {
   rate = 25; // steps a second
   playing = true;
+  recalls = false; // what was done: nothing else is done meanwhile
   measures = new Measures();
   /** @type {View|null} */
   view = null;
@@ -193,7 +194,7 @@ export class Steps {
     const ends = timeline.advance(events);
     if (isAgain) hands.pins = timeline.feltAt(this.time, this.rest).pins;
     // What comes of it
-    const plays = this.replayed !== null || this.isEarlier || ends;
+    const plays = !this.recalls && (this.replayed !== null || this.isEarlier || ends);
     const moves = hands.held.size > hands.pins.size || hands.pending.length > 0 || plays;
     this.sleep.settle(moves || !alike(this.fields, fields), this.rate);
     this.fields = fields;

@@ -122,4 +122,12 @@ export class Timeline {
   script(image, { from, to }) {
     return to > from ? this.#recorder.script(image, from, to) : null;
   }
+
+  /** That script, and a frame more for what waits for one. @param {string|null} image @param {{from: number, to: number}} range @param {Pending[]} pending */
+  whole(image, { from, to }, pending) {
+    if (!pending.length) return this.script(image, { from, to });
+    const recorder = this.#recorder.copy();
+    for (const { since, ...event } of pending) recorder.add({ .../** @type {ScriptEvent} */ (event), frame: to });
+    return recorder.script(image, from, to + 1);
+  }
 }

@@ -11,7 +11,7 @@ export function sayServer() {
 
 /** @param {Engine} engine */
 export function aboutModel({ info }) {
-  const from = info.model?.origin?.trained_on;
+  const from = info.model?.origin?.trained_on?.replace(/ *\([^()]*\)/g, ''); // which recipe it was is for those who train
   byId('about-model').textContent =
     `This model sees ${info.resolution} × ${info.resolution} pixels${from ? ` and was trained on ${from}` : ''}. It moves your picture at its own size.`;
 }

@@ -140,7 +140,8 @@ function bindNumbers() {
 /** Colours its track up to the value. @param {HTMLInputElement} input */
 function fill(input) {
   const [low, high] = [Number(input.min), Number(input.max)];
-  input.style.setProperty('--fill', `${(100 * (Number(input.value) - low)) / (high - low)}%`);
+  const share = (Number(input.value) - low) / (high - low);
+  input.style.setProperty('--fill', `${100 * (input.dir === 'rtl' ? 1 - share : share)}%`); // from the left, up to its thumb
 }
 
 let usualRest = true;
@@ -169,6 +170,7 @@ export function show(player, stage) {
   byId('pins').hidden = pins.size === 0;
   byId('pins-text').textContent = pins.size === 1 ? '1 pin holds' : `${pins.size} pins hold`;
   byId('replaying').hidden = replayed === null || !byId('hint').hidden; // the hint goes with what plays by itself
+  byId('replaying-text').textContent = player.nobodys ? 'See how it moves' : 'Playing a script';
   showClock(player);
   const usual = engine.info.defaultRest;
   usualRest = rest.stiffness === usual.stiffness && rest.momentum === usual.momentum;

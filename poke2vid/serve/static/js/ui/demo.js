@@ -20,7 +20,7 @@ export class Demo {
     keep('shown', 'yes');
     this.on = true;
     const { picture } = player;
-    if (!(await player.replay(script))) return this.end();
+    if (!(await player.replay(script, true))) return this.end();
     while (this.on && player.picture === picture && !(player.asleep && !player.replayed)) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }

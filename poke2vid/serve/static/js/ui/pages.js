@@ -30,11 +30,15 @@ export function toast(text, kind = 'error', action) {
     element.hidden = true;
     action?.act();
   };
+  byId('toast-close').onclick = () => (element.hidden = true);
   element.className = `toast ${kind}`;
   element.hidden = false;
   clearTimeout(toastTimer);
   toastTimer = setTimeout(() => (element.hidden = true), action ? SLOW_TOAST_MS : TOAST_MS);
 }
+
+/** True while the toast has such a button. @param {string} label */
+export const isOffered = (label) => !byId('toast').hidden && byId('toast-action').textContent === label;
 
 /** Takes an error away: what was tried next has succeeded. */
 export function endError() {

@@ -14,10 +14,9 @@ const LANES = [1, 0, 2]; // rows that pokes at the same time take, the middle on
 export class TimelineBar {
   #timer = 0;
 
-  /** @param {() => Player|null} player @param {() => boolean} isQuiet where nothing is shown @param {() => void} onSeek */
-  constructor(player, isQuiet, onSeek) {
+  /** @param {() => Player|null} player @param {() => void} onSeek */
+  constructor(player, onSeek) {
     this.player = player;
-    this.isQuiet = isQuiet;
     const slider = byId('moment');
     const seek = async () => player()?.seek(Number(slider.value));
     slider.addEventListener('input', () => {
@@ -38,7 +37,7 @@ export class TimelineBar {
 
   #show() {
     const player = this.player();
-    const spans = !player || this.isQuiet() ? [] : player.spans;
+    const spans = !player || player.nobodys ? [] : player.spans;
     byId('timeline').hidden = spans.length === 0;
     if (!player || !spans.length) return;
     const { playhead, end } = player;

@@ -11,7 +11,7 @@ import { drop, keep } from './pages.js';
 /** @typedef {import('../player.js').Player} Player */
 /** @typedef {import('./intake.js').Example} Example */
 /** @typedef {{id: string, name: string, file: Blob, example: Example|null}} KeptPicture */
-/** @typedef {{file: Blob, name: string, example: Example|null, past: Past|null}} Kept */
+/** What is kept: `taken` was taken away by starting over. @typedef {{file: Blob, name: string, example: Example|null, past: Past|null, taken: Past|null}} Kept */
 
 const WRITE_MS = 500; // between two writings: a few thousand events take milliseconds
 
@@ -22,7 +22,6 @@ export class Visit {
   #example = null;
   #id = ''; // of the picture as it is stored; none while it is not
   #written = ''; // what was stored of what was done
-  #holds = true; // the store may hold something
   #timer = 0;
   #queue = Promise.resolve();
 
@@ -31,6 +30,7 @@ export class Visit {
     this.player = player;
     document.addEventListener('visibilitychange', () => document.hidden && this.#write());
     window.addEventListener('pagehide', () => this.#write());
+    window.addEventListener('pointerup', () => this.changed()); // where it is paused, no frame tells how far a finger went
   }
 
   /** Another picture is on the stage. @param {Picture} picture @param {Example|null} example */
@@ -47,12 +47,11 @@ export class Visit {
     this.#timer ||= window.setTimeout(() => this.#write(), WRITE_MS);
   }
 
-  /** The last visit; null where there is none. @returns {Promise<Kept|null>} */
+  /** The last visit, and the picture before in it; null where there is none. @returns {Promise<Kept & {before: Kept|null}|null>} */
   async last() {
     try {
-      const picture = /** @type {KeptPicture|undefined} */ (await stored('picture'));
-      const done = await stored('done');
-      return picture ? { ...picture, past: done?.id === picture.id ? done.past : null } : null;
+      const picture = await keptPicture();
+      return picture && { ...picture, before: (await stored('before')) ?? null };
     } catch {
       return null; // no storage in this window
     }
@@ -72,25 +71,21 @@ export class Visit {
     const player = this.player();
     const picture = this.#picture;
     if (!player || player.recalls || !picture || player.picture !== picture) return;
-    const past = player.past();
-    const now = past ? JSON.stringify([past.script.frames, past.script.events.length, past.pins, past.recording, past.aside?.length, past.later?.tail.end]) : '';
+    const [past, taken] = [player.past(), player.taken];
+    const [done, gone] = [past, taken].map((one) => one && [
+      one.script.frames, one.script.events.length, one.pins, one.recording, one.aside?.length, one.later?.tail.end,
+    ]);
+    const now = JSON.stringify([done, gone, player.pending]);
     if (this.#id && now === this.#written) return;
-    const isWorth = past !== null || this.#example === null;
-    if (!isWorth && !this.#id) {
-      if (this.#holds) void this.#then(clearStore); // what an earlier picture left
-      this.#holds = false;
-      drop('kept');
-      return;
-    }
+    const isWorth = past !== null || taken !== null || this.#example === null;
+    if (!isWorth && !this.#id) return; // what was done before is kept until there is something else to keep
     this.#written = now;
-    this.#holds = true;
     keep('kept', 'yes'); // so that the next visit does not begin with an example
     this.#id ||= `${Date.now()} ${Math.random()}`;
     const [id, example] = [this.#id, this.#example];
     void this.#then(async () => {
-      const before = await stored('picture');
-      if (before?.id !== id) await store('picture', { id, name: picture.name, file: await fileOf(picture), example });
-      await store('done', { id, past });
+      if ((await stored('picture'))?.id !== id) await change({ id, name: picture.name, file: await fileOf(picture), example });
+      await store('done', { id, past, taken });
     });
   }
 
@@ -101,6 +96,23 @@ export class Visit {
   }
 }
 
+/** The picture that is kept, with what was done to it. @returns {Promise<KeptPicture & Kept|null>} */
+async function keptPicture() {
+  const picture = /** @type {KeptPicture|undefined} */ (await stored('picture'));
+  const done = await stored('done');
+  const isIts = done?.id === picture?.id;
+  return picture ? { ...picture, past: (isIts && done?.past) || null, taken: (isIts && done?.taken) || null } : null;
+}
+
+/** Keeps another picture; the one before, if anything was done to it, until another one takes its place. @param {KeptPicture} picture */
+async function change(picture) {
+  const last = await keptPicture();
+  const before = last?.past || last?.taken ? last : await stored('before');
+  const isBack = before?.name === picture.name && before?.file.size === picture.file.size;
+  await store('before', isBack ? null : before ?? null);
+  await store('picture', picture);
+}
+
 /** The picture's own file, or one of its pixels. @param {Picture} picture @returns {Promise<Blob>} */
 async function fileOf({ file, source }) {
   if (file) return file;
@@ -108,3 +120,6 @@ async function fileOf({ file, source }) {
     source.toBlob((blob) => (blob ? resolve(blob) : reject(new Error('It cannot be kept.'))), 'image/png');
   });
 }
+
+/** Label of the way back to a picture. @param {{name: string}|{picture: Picture}} before */
+export const backTo = (before) => `Back to ${'picture' in before ? before.picture.name : before.name}`;

@@ -146,7 +146,8 @@ def test_what_lies_on_the_picture_lets_it_be_touched_and_compared_and_keeps_its_
     served.click("#mode-brush")
     pill = served.locator("#brush-pill").bounding_box()
     through = served.evaluate(
-        "([x, y]) => document.elementFromPoint(x, y).closest('#stage') !== null", [pill["x"] + 4, pill["y"] + 9]
+        "([x, y]) => document.elementFromPoint(x, y).closest('#stage') !== null",
+        [pill["x"] + pill["width"] / 2, pill["y"] + 3],
     )
     assert through
     served.keyboard.down("b")

@@ -150,10 +150,10 @@ def test_what_lies_on_the_picture_lets_it_be_touched_and_compared_and_keeps_its_
         [pill["x"] + pill["width"] / 2, pill["y"] + 3],
     )
     assert through
-    served.keyboard.down("b")
-    wait_for(served, "getComputedStyle(document.getElementById('brush-pill')).visibility === 'hidden'")
-    served.keyboard.up("b")
     served.click("#mode-pull")
+    served.keyboard.down("b")
+    wait_for(served, "getComputedStyle(document.querySelector('.hud')).visibility === 'hidden'")
+    served.keyboard.up("b")
     served.click("#examples [data-file='robot.jpg']")
     served.wait_for_selector("#toast-action:has-text('Back to tall.png')")
     for number in range(4):

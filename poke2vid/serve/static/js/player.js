@@ -36,7 +36,7 @@ export class Player extends Steps {
     return Math.min(this.#sought ?? this.time, this.end);
   }
 
-  /** What starting over took away, and undo brings back. */
+  /** Deeds that starting over took away, and undo brings back. */
   get taken() {
     return this.#past;
   }

@@ -123,7 +123,7 @@ export class Timeline {
     return to > from ? this.#recorder.script(image, from, to) : null;
   }
 
-  /** That script, and a frame more for what waits for one. @param {string|null} image @param {{from: number, to: number}} range @param {Pending[]} pending */
+  /** Script of some frames, and of one more for what waits for it. @param {string|null} image @param {{from: number, to: number}} range @param {Pending[]} pending */
   whole(image, { from, to }, pending) {
     if (!pending.length) return this.script(image, { from, to });
     const recorder = this.#recorder.copy();

@@ -11,7 +11,7 @@ import { drop, keep } from './pages.js';
 /** @typedef {import('../player.js').Player} Player */
 /** @typedef {import('./intake.js').Example} Example */
 /** @typedef {{id: string, name: string, file: Blob, example: Example|null}} KeptPicture */
-/** What is kept: `taken` was taken away by starting over. @typedef {{file: Blob, name: string, example: Example|null, past: Past|null, taken: Past|null}} Kept */
+/** Deeds on a picture; `taken` were taken away by starting over. @typedef {{file: Blob, name: string, example: Example|null, past: Past|null, taken: Past|null}} Kept */
 
 const WRITE_MS = 500; // between two writings: a few thousand events take milliseconds
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from browser import wait_for
+from browser import READY, wait_for
 
 from poke2vid.media.pictures import write_picture
 
@@ -15,6 +15,19 @@ WIDTH, HEIGHT = 480, 320
 GRABBED = (0.3, 0.45)  # of the picture
 
 PULL = (0.09, -0.06)
+
+BACK = f"{READY} && poke2vid.player.time > 0 && !poke2vid.player.recalls"  # a visit, all of it
+# What a visit has written
+DONE = """async () => {
+    const request = indexedDB.open('poke2vid');
+    const database = await new Promise((done) => { request.onsuccess = () => done(request.result); });
+    const one = database.transaction('visit').objectStore('visit').get('done');
+    return new Promise((done) => { one.onsuccess = () => { database.close(); done(one.result); }; });
+}"""
+WRITTEN = f"""async () => {{
+    const kept = await ({DONE})();
+    return JSON.stringify(kept?.past?.script) === JSON.stringify(poke2vid.player.past()?.script);
+}}"""
 
 
 def write_balls(path: Path) -> None:

@@ -10,30 +10,31 @@ import av
 import numpy as np
 import pytest
 from browser import READY, opened, wait_for
-from page_actions import GRABBED, PULL, come_to_rest, drag, open_picture, pause, shown, wait_for_frames
+from page_actions import (
+    BACK,
+    DONE,
+    GRABBED,
+    PULL,
+    WRITTEN,
+    come_to_rest,
+    drag,
+    open_picture,
+    pause,
+    shown,
+    wait_for_frames,
+)
 from PIL import Image
 
 from poke2vid.media.pictures import read_picture
 
 pytestmark = pytest.mark.slow
 
-BACK = f"{READY} && poke2vid.player.time > 0 && !poke2vid.player.recalls"
 STORED = """async () => {
     const request = indexedDB.open('poke2vid');
     const database = await new Promise((done) => { request.onsuccess = () => done(request.result); });
     const all = database.transaction('visit').objectStore('visit').getAll();
     return new Promise((done) => { all.onsuccess = () => { database.close(); done(all.result); }; });
 }"""
-DONE = """async () => {
-    const request = indexedDB.open('poke2vid');
-    const database = await new Promise((done) => { request.onsuccess = () => done(request.result); });
-    const one = database.transaction('visit').objectStore('visit').get('done');
-    return new Promise((done) => { one.onsuccess = () => { database.close(); done(one.result); }; });
-}"""
-WRITTEN = f"""async () => {{
-    const kept = await ({DONE})();
-    return JSON.stringify(kept?.past?.script) === JSON.stringify(poke2vid.player.past()?.script);
-}}"""
 
 
 @pytest.fixture

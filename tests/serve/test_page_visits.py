@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from browser import READY, SharedPage, opened, wait_for
 from page_actions import (
+    BACK,
     GRABBED,
     PULL,
+    WRITTEN,
     drag,
     far,
     near,
@@ -107,8 +109,9 @@ def test_keys_of_one_letter_can_be_switched_off_for_good(page: Any) -> None:
     page.keyboard.press("Escape")
     for reload in (False, True):
         if reload:
+            wait_for(page, WRITTEN)
             page.reload()
-            wait_for(page, READY)
+            wait_for(page, BACK)
         page.keyboard.press("p")
         assert page.inner_text("#play") == "Pause"
         page.focus("#stage")

@@ -196,6 +196,21 @@ def test_a_picture_that_was_left_comes_back_until_something_else_is_kept_and_is_
     assert page.evaluate("poke2vid.script().events")[: len(script["events"])] == script["events"]
 
 
+def test_an_example_that_a_second_tab_opens_takes_nothing_of_the_visit_away(page: Any, balls: Path) -> None:
+    script, _ = poked(page, balls)
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    wait_for(tab, BACK)
+    tab.click("#examples [data-file='robot.jpg']")
+    wait_for(tab, "poke2vid.player.picture.name === 'robot.jpg'")
+    tab.wait_for_timeout(700)  # by then it would be written
+    tab.close()
+    page.reload()  # what is kept by now is the other tab's, with frames that came there
+    wait_for(page, BACK)
+    assert page.evaluate("poke2vid.player.picture.name") == balls.name
+    assert page.evaluate("poke2vid.script().events")[: len(script["events"])] == script["events"]
+
+
 def test_a_poke_that_no_frame_has_shown_is_kept_and_coming_back_adds_no_frames(page: Any, balls: Path) -> None:
     open_picture(page, balls)
     pause(page)

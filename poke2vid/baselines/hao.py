@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from poke2vid import geometry
 from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig
-from poke2vid.baselines.checks import require_weights
+from poke2vid.baselines.checks import require_counts, require_scales, require_weights
 from poke2vid.baselines.layers import from_unit, to_unit
 from poke2vid.types import STRICT, InputError
 
@@ -57,10 +57,8 @@ class HaoConfig:
             raise InputError(
                 f"resolution is {self.resolution}; it must be a multiple of {_SMALLEST_SCALE}, at least 32."
             )
-        if self.channels < 1:
-            raise InputError(f"channels is {self.channels}; it must be at least 1.")
-        if not 0 < self.vector_unit < float("inf"):
-            raise InputError(f"vector_unit is {self.vector_unit}; it must be a number of pixels above 0.")
+        require_counts(self, "channels")
+        require_scales(self, "vector_unit")
         require_weights(self, "range_weight", "mask_weight")
 
 

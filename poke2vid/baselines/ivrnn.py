@@ -10,7 +10,6 @@ seen as those of Ren do, the ConvLSTMs of p and q are as wide as their maps, and
 next scale's width. Frames are seen by the networks in [0, 1].
 """
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -20,6 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig
+from poke2vid.baselines.checks import require_counts, require_weights
 from poke2vid.baselines.layers import NORM_GROUPS, ConvState, Normal, NormedConvLSTM, folded, from_unit, to_unit
 from poke2vid.types import STRICT, InputError
 
@@ -58,12 +58,8 @@ class IvrnnConfig:
             raise InputError(f"resolution {self.resolution} is not one of 32, 64, 128; choose one of these.")
         if self.channels < NORM_GROUPS or self.channels % NORM_GROUPS:
             raise InputError(f"channels is {self.channels}; it must be a multiple of {NORM_GROUPS}, for the norms.")
-        if self.latent < 1:
-            raise InputError(f"latent is {self.latent}; it must be at least 1.")
-        if not 0 <= self.beta < math.inf:
-            raise InputError(f"beta is {self.beta}; it must be a number from 0 up.")
-        if self.warm_up < 0:
-            raise InputError(f"warm_up is {self.warm_up}; it must not be negative.")
+        require_counts(self, "latent")
+        require_weights(self, "beta", "warm_up")
 
     @property
     def widths(self) -> tuple[int, ...]:

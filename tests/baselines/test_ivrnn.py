@@ -289,7 +289,7 @@ def test_the_published_preset_has_the_published_sizes() -> None:
         ({"channels": 6}, "multiple of 4"),
         ({"latent": 0}, "at least 1"),
         ({"beta": -1.0}, "from 0 up"),
-        ({"warm_up": -1}, "negative"),
+        ({"warm_up": -1}, "warm_up is -1"),
     ],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, float], says: str) -> None:

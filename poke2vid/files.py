@@ -19,6 +19,7 @@ from torch import Tensor
 from poke2vid.types import InputError
 
 REPORTS = (".gif", ".html", ".md", ".mp4", ".png", ".webm", ".webp")  # no part of a model, store, run or export
+_SEALED = ("entry.json", "scene.json")  # in each video, shard or scene of a store, which lists all of its files
 _ENTRY = "poke2vid"  # header entry by which a safetensors file is known as ours
 
 
@@ -35,6 +36,8 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         whole = Path(os.path.realpath(path))
+        if whole.is_symlink():
+            raise OSError(errno.ELOOP, "its links lead in a circle")
         whole.parent.mkdir(parents=True, exist_ok=True)
         temporary = _new_beside(whole)
         mode = temporary.stat().st_mode
@@ -74,7 +77,8 @@ def keep_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | Non
     """Checks, before anything is written, that no output would overwrite an input or another output.
 
     Another path to the same file counts as the file itself: a link, a hard link, a name in another case. So does a file
-    that already lies in an input folder, unless it is a picture, a video or a page, which no model or store reads.
+    that already lies in an input folder, unless it is a picture, a video or a page, which no model or store reads, and
+    anything among the videos, shards or scenes of a store, which lists all that belongs there.
 
     Raises:
         InputError: naming both.
@@ -83,6 +87,8 @@ def keep_apart(inputs: Iterable[Path | str | None], outputs: Iterable[Path | Non
     wanted = [path for path in outputs if path is not None]
     for number, output in enumerate(wanted):
         for source in given:
+            if _is_among_sealed(output, source):
+                raise InputError(f"{output} would lie among the files of {source}; choose an output beside it.")
             if _same(output, source) or _part_of(output, source):
                 raise InputError(f"{output} is an input ({source}), and would be overwritten; choose another output.")
         for other in wanted[:number]:
@@ -111,6 +117,13 @@ def _part_of(output: Path, folder: Path) -> bool:
     return Path(os.path.realpath(folder)) in Path(os.path.realpath(output)).parents
 
 
+def _is_among_sealed(output: Path, folder: Path) -> bool:
+    """Tells if an output would lie in the folder of a store's videos, shards or scenes, or in one of these."""
+    whole, place = Path(os.path.realpath(folder)), Path(os.path.realpath(output))
+    between = [one for one in (place, *place.parents) if whole in one.parents]
+    return any(next(one.glob(f"*/{name}"), None) is not None for one in between for name in _SEALED)
+
+
 def reason(error: OSError) -> str:
     """Description of a file error and its fix, without an errno."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -129,6 +142,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except UnicodeDecodeError as error:
         raise ValueError("its text is not UTF-8; save it as UTF-8") from error
+    except RecursionError as error:
+        raise ValueError("its lists or objects are nested too deeply") from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -215,4 +230,6 @@ def _open(path: Path) -> tuple[dict[str, Any], str]:
 def fault_of(error: Mapping[str, Any]) -> str:
     """An error of pydantic in plain words, after the place of the field that is wrong, if it is one field."""
     place, what = ".".join(map(str, error["loc"])), str(error["msg"]).removeprefix("Value error, ")
+    if error.get("type") in ("model_type", "dataclass_type", "dict_type"):
+        what = "it should be an object, in braces"
     return f"{place}: {what[:1].lower()}{what[1:]}" if place else what

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, NoReturn, TypeVar, cast
 
 import torch
 
@@ -22,6 +22,7 @@ except ImportError:  # Windows
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+PATIENCE = 30.0  # seconds that a worker has to tidy up
 Tick = Callable[[], None]  # called by a worker now and then to show that it is still at work
 
 
@@ -109,9 +110,12 @@ class _Crew(Generic[Job, Result]):
         self._processes.pop(pipe).join()
 
     def stop(self) -> None:
+        """Ends all workers; each first removes what it has not finished, if that takes no longer than `PATIENCE`."""
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
+            process.join(PATIENCE)
+            process.kill()
             process.join()
 
 
@@ -165,9 +169,16 @@ def _lock(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def _end(number: int, _: object) -> NoReturn:
+    """Ends a worker as an exception does, so that unfinished files are removed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not cut that short
+    raise SystemExit(128 + number)
+
+
 def _serve(pipe: Connection, make: Callable[[], Callable[[Job, Tick], Result]]) -> None:
     """Main loop of a worker process; ends when the other end of the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, _end)
 
     def tick() -> None:
         try:

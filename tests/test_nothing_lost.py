@@ -1,17 +1,20 @@
 """Nothing of the user's is overwritten by mistake: outputs that are inputs, links, modes, folders in use."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from moving_square import write_square
 from PIL import Image
 
+from poke2vid import processes
 from poke2vid.files import atomic, keep_apart, write_tensors
 from poke2vid.processes import alone_in
 from poke2vid.train.loop import train
@@ -63,6 +66,13 @@ def test_a_part_of_an_input_folder_is_not_overwritten_but_new_files_may_lie_ther
     with pytest.raises(InputError, match="is an input"):
         keep_apart([store], [store])
     keep_apart([store], [store / "answers.json", store / "map.png", store / "report"])
+    (store / "videos" / "one").mkdir(parents=True)
+    (store / "videos" / "one" / "entry.json").write_text("{}")
+    for among in ("videos", "videos/new", "videos/one", "videos/one/map.png"):
+        with pytest.raises(InputError, match="among the files of"):
+            keep_apart([store], [store / among])
+    (store / "report").mkdir()
+    keep_apart([store], [store / "answers.json", store / "report", store / "report" / "map.png"])
 
 
 def test_one_output_may_not_be_named_twice(tmp_path: Path) -> None:
@@ -169,6 +179,22 @@ def test_a_file_of_tensors_has_it_too(tmp_path: Path) -> None:
 # Folders in use, and what a stop leaves
 
 
+def test_a_folder_is_made_where_a_link_leads(tmp_path: Path) -> None:
+    write_square(tmp_path / "videos" / "one.mp4", 14)
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    ran = command("prepare", tmp_path / "videos", "--resolution", 64, "--out", tmp_path / "link")
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "there" / "manifest.json").exists() and (tmp_path / "link").is_symlink()
+
+
+def test_links_in_a_circle_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.json").symlink_to(tmp_path / "b.json")
+    (tmp_path / "b.json").symlink_to(tmp_path / "a.json")
+    with pytest.raises(InputError, match="links lead in a circle"), atomic(tmp_path / "a.json"):
+        pass
+    assert (tmp_path / "a.json").is_symlink()
+
+
 def test_a_second_training_in_a_folder_is_refused(store_path: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with alone_in(run), pytest.raises(InputError, match=r"another process is at work in .*run; wait for it"):
@@ -190,6 +216,42 @@ def test_sigterm_leaves_no_unfinished_file(picture: Path, tmp_path: Path) -> Non
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) in (130, -signal.SIGINT)  # a shell shows both as 130
     assert list(out.iterdir()) == []
+
+
+def test_sigterm_ends_workers_without_a_trace_and_says_how_to_go_on(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_square(tmp_path / "videos" / f"{name}.mp4", 3000)
+    store = tmp_path / "store"
+    arguments = (sys.executable, "-m", "poke2vid.cli", "prepare", str(tmp_path / "videos"), "--out", str(store))
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        limit = time.monotonic() + 240
+        while len(list(store.glob("videos/.work-*/*"))) < 2 and running.poll() is None and time.monotonic() < limit:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130 and said.endswith("Run the same command again to go on.\n")
+    assert list(store.glob("videos/.*")) == []
+
+
+def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "PATIENCE", 0.2)
+    done = processes.run_jobs(_deaf, ["a", "b"], 2, lambda: None)
+    started = time.monotonic()
+    assert next(done)[1] == "a"
+    done.close()
+    assert time.monotonic() - started < 60 and not multiprocessing.active_children()
+
+
+def _deaf() -> Callable[[str, processes.Tick], str]:
+    """Work whose second job hears nothing for an hour."""
+
+    def work(job: str, tick: processes.Tick) -> str:
+        if job == "b":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(3600)
+        return job
+
+    return work
 
 
 def test_two_names_that_differ_in_case_are_two_files_where_both_exist(picture: Path) -> None:

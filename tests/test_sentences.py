@@ -15,6 +15,7 @@ from PIL import Image
 
 from poke2vid.data.manifest import require_kind
 from poke2vid.live.script import read_script
+from poke2vid.model.files import resolve
 from poke2vid.train.loop import train
 from poke2vid.train.presets import preset
 from poke2vid.types import InputError
@@ -88,6 +89,27 @@ def test_a_fault_of_a_whole_script_has_no_empty_place_and_no_jargon(tmp_path: Pa
     assert str(refused.value) == (
         f"the poke script {path} is wrong: events.0 is at frame 7, but the script ends after 1 frames."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[]", "is wrong: it should be an object, in braces."),
+        ("[" * 100_000, "is not a JSON file that can be read (its lists or objects are nested too deeply)."),
+    ],
+)
+def test_what_is_no_script_at_all_is_said_without_jargon(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "script.json"
+    path.write_text(text)
+    with pytest.raises(InputError) as refused:
+        read_script(path)
+    assert str(refused.value) == f"the poke script {path} {says}"
+
+
+def test_a_store_is_not_called_a_model_without_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="is a store or a benchmark, not a model"):
+        resolve(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from poke2vid.cli.poking import animate
 from poke2vid.cli.serving import serve
 from poke2vid.cli.training import convert, info, train
 
+INTERRUPTED = "interrupted; no unfinished file is left. Run the same command again to go on."
+
 app = typer.Typer(
     name="poke2vid",
     help="Poke a picture and it moves.",
@@ -44,12 +46,11 @@ def main() -> NoReturn:
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
-    except SystemExit:
+    except SystemExit as end:
         _flush()
+        if _was_interrupted(end):
+            print(f"poke2vid: {INTERRUPTED}", file=sys.stderr)
         raise
-    except KeyboardInterrupt:
-        print("poke2vid: interrupted", file=sys.stderr)
-        sys.exit(130)
     except ValueError as error:
         from poke2vid.types import InputError  # imports torch, which --help must not
 
@@ -63,6 +64,12 @@ def main() -> NoReturn:
         _no_room()
     _flush()
     sys.exit(0)
+
+
+def _was_interrupted(end: SystemExit) -> bool:
+    """Tells if Ctrl-C or SIGTERM ended a command that has not said so itself; Typer makes an exit of that."""
+    exited = end.__context__
+    return exited is not None and isinstance(exited.__cause__, KeyboardInterrupt)
 
 
 def _flush() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import WeightsOption
+from poke2vid.cli.options import WeightsOption, out_folder
 
 bench = typer.Typer(
     help="PokeBench: one first frame, many pokes, the true future of each.", no_args_is_help=True, rich_markup_mode=None
@@ -16,7 +16,7 @@ bench = typer.Typer(
 @bench.command("build")
 def bench_build(
     name: Annotated[str, typer.Argument(help="pokebench-v1 (300 scenes, 128 pixels) or mini (12 scenes, 64 pixels).")],
-    out: Annotated[Path, typer.Option("--out", help="A folder; a build that was cut off is continued.")],
+    out: Annotated[Path, out_folder("A folder; a build that was cut off is continued.")],
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
 ) -> None:
     """Simulate a benchmark: the same scenes, pokes and futures wherever it is built."""
@@ -39,7 +39,10 @@ def bench_verify(folder: Annotated[Path, typer.Argument(help="A benchmark made b
     for problem in problems:
         print(problem)
     if problems:
-        print(f"poke2vid: {len(problems)} problems; `poke2vid bench build` mends them.", file=sys.stderr)
+        print(
+            f"poke2vid: {len(problems)} problem{'s' * (len(problems) > 1)}; `poke2vid bench build` mends them.",
+            file=sys.stderr,
+        )
         raise typer.Exit(2)
     print(f"{folder} is whole.")
 
@@ -51,9 +54,7 @@ def bench_run(
         typer.Argument(metavar="PLAYER...", help="Model files or runs; copy, shift-patch and oracle always run."),
     ],
     folder: Annotated[Path, typer.Option("--bench", help="A benchmark made by `bench build`.")],
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for the report; what it holds already is not measured again.")
-    ],
+    out: Annotated[Path, out_folder("Folder for the report; what it holds already is not measured again.")],
     scenes: Annotated[
         int | None,
         typer.Option("--scenes", min=1, help="Only so many of each family, the first by name; default: all."),

@@ -6,15 +6,13 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import DownloadOption, KeptOption, LpipsOption, PublishedOption, WeightsOption
+from poke2vid.cli.options import DownloadOption, KeptOption, LpipsOption, PublishedOption, WeightsOption, out_folder
 
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model, by file or name, or a training run's folder.")],
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for report.md and report.json; a run that was cut off is continued.")
-    ],
+    out: Annotated[Path, out_folder("Folder for report.md and report.json; a run that was cut off is continued.")],
     clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips to draw (the paper: 8000).")] = 200,
     distribution_clips: Annotated[
         int,
@@ -67,9 +65,7 @@ def evaluate(
 
 def tables(
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare` or `simulate --store`.")],
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for runs, results and tables; what it holds is not made again.")
-    ],
+    out: Annotated[Path, out_folder("Folder for runs, results and tables; what it holds is not made again.")],
     suite: Annotated[str, typer.Option("--suite", help="1, 2, 3, 4, several with commas, or all.")] = "all",
     preset: Annotated[
         str, typer.Option("--preset", help="The model that rows take one thing away from; paper64 on a GPU.")

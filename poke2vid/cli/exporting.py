@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
+from poke2vid.cli.options import out_folder
+
 
 def export(
     model: Annotated[
         Path | None, typer.Argument(help="A model file or a training run's folder; without it the shipped base.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the ONNX graphs and model.json.")] = None,
+    out: Annotated[Path | None, out_folder("Folder for the ONNX graphs and model.json.")] = None,
     web: Annotated[
-        Path | None, typer.Option("--web", help="Folder for the whole page with the model, for any web host.")
+        Path | None, out_folder("Folder for the whole page with the model, for any web host.", "--web")
     ] = None,
     half: Annotated[bool, typer.Option("--fp16/--no-fp16", help="Half-precision graphs beside the others.")] = True,
 ) -> None:

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import PaperModelOption, WeightsOption
+from poke2vid.cli.options import PaperModelOption, WeightsOption, out_folder
 
 
 def figures(
     data: Annotated[Path, typer.Option("--data", help="A store made by `prepare`.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for pictures, videos and index.md.")],
+    out: Annotated[Path, out_folder("Folder for pictures, videos and index.md.")],
     model: PaperModelOption = None,
     clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips of the test split.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of clips and pokes.")] = 0,

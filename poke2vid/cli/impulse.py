@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from poke2vid.cli.options import out_folder
+
 
 def impulse(
     model: Annotated[Path, typer.Argument(help="A model trained on impulses, or its training run's folder.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report, its plot and videos.")],
+    out: Annotated[Path, out_folder("Folder for the report, its plot and videos.")],
     scenes: Annotated[int, typer.Option("--scenes", min=1, help="How many simulated scenes.")] = 16,
     family: Annotated[str, typer.Option("--family", help="plants, figures or objects.")] = "plants",
     seed: Annotated[

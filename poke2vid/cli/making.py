@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from poke2vid.cli.options import WeightsOption
+from poke2vid.cli.options import WeightsOption, out_folder
 
 if TYPE_CHECKING:
     from poke2vid.data.sources.dataset import Listing
@@ -45,7 +45,7 @@ VIDEOS, TEST_VIDEOS, TEST_SCENES, FILMS = 100, 10, 20, 50
 
 def prepare(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos or of frame folders.")],
-    out: Annotated[Path, typer.Option("--out", help="The store to write; a run that was cut off is continued.")],
+    out: Annotated[Path, out_folder("The store to write; a run that was cut off is continued.")],
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="SOURCE is a copy of it; `poke2vid datasets` lists them.")
     ] = None,
@@ -136,17 +136,15 @@ def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`
     for problem in problems:
         print(problem)
     if problems:
-        print(
-            f"poke2vid: {len(problems)} problems; the command that made the store redoes what it can.",
-            file=sys.stderr,
-        )
+        count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+        print(f"poke2vid: {count}; the command that made the store redoes what it can.", file=sys.stderr)
         raise typer.Exit(2)
     print(f"{store} is whole.")
 
 
 def simulate(
     families: FamiliesArgument = None,
-    out: Annotated[Path | None, typer.Option("--out", help="A folder; a run that was cut off is continued.")] = None,
+    out: Annotated[Path | None, out_folder("A folder; a run that was cut off is continued.")] = None,
     videos: Annotated[int | None, typer.Option("--videos", min=1, help="How many of each family; default 100.")] = None,
     frames: Annotated[
         int | None,

@@ -1,9 +1,22 @@
 """Options that several commands have, and long ones of `tables`."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+
+def out_folder(help: str, name: str = "--out") -> Any:
+    """An option that names a folder to write to; a symbolic link to one that is not there yet is followed."""
+    return typer.Option(name, callback=_where_links_lead, help=help)
+
+
+def _where_links_lead(folder: Path | None) -> Path | None:
+    return (
+        Path(os.path.realpath(folder)) if folder is not None and folder.is_symlink() and not folder.exists() else folder
+    )
+
 
 ModelOption = Annotated[
     Path | None, typer.Option("--model", help="A model file or a training run's folder; without it the shipped base.")

@@ -79,7 +79,8 @@ def animate(
         print(f"poke2vid: {remark}", file=sys.stderr)
     numbers = run(animator, image, events, output, fps=fps, plain=plain, max_side=size or MAX_SIDE, **asked)
     for poke in numbers["pokes"]:
+        how = "pushed" if poke["kind"] == "impulse" else "pulled"
         print(
-            f"poked at {poke['at']}, pulled by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})"
+            f"poked at {poke['at']}, {how} by {poke['shift']}: now at {poke['arrived']} (tracker: {numbers['tracker']})"
         )
     print(f"{numbers['frames']} frames at {numbers['frames_per_second']} a second -> {', '.join(map(str, output))}")

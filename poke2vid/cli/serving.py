@@ -65,7 +65,10 @@ def serve(
         steps_per_second=steps_per_second,
         idle_seconds=60 * idle_minutes,
     )
-    run(
-        model, host=host, port=port, engine=kinds[engine], limits=limits, open_browser=open_browser, subject=subject,
-        weights_dir=weights_dir,
-    )  # fmt: skip
+    try:
+        run(
+            model, host=host, port=port, engine=kinds[engine], limits=limits, open_browser=open_browser, subject=subject,
+            weights_dir=weights_dir,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None  # nothing was cut short

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poke2vid.cli.options import WeightsOption
+from poke2vid.cli.options import WeightsOption, out_folder
 
 if TYPE_CHECKING:
     from poke2vid.train.field_config import FieldConfig
@@ -18,7 +18,7 @@ def train(
         list[Path],
         typer.Option("--data", help="A store by `prepare` or `simulate`; of pokes (fields64, time128, ...) several."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The run's folder.")],
+    out: Annotated[Path, out_folder("The run's folder.")],
     preset: Annotated[str, typer.Option("--preset", help="See the table in poke2vid/train/presets.py.")] = "small64",
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override one setting. Repeatable.")

@@ -1,4 +1,4 @@
-"""Deep grey pictures, of 12, 16 or 32 bits, to 8 bits; refused where nobody can say which number is white."""
+"""Numbers of TIFF and of deep grey pictures, of 12, 16 or 32 bits, to 8 bits; refused where nobody can say which is white."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,13 +9,22 @@ from PIL import Image
 
 from poke2vid.types import InputError
 
-_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
-_WHITE_IS_ZERO, _SIGNED = 0, 2
+_BITS, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 262, 284, 339  # TIFF tags
+_WHITE_IS_ZERO, _SEPARATE, _SIGNED = 0, 2, 2
 _EMPTY_BITS = 4  # 16 bits of which the four highest are empty would be all but black
 
 
 def is_deep(image: Image.Image) -> bool:
     return image.mode == "F" or image.mode.startswith("I")
+
+
+def check_samples(tags: Mapping[int, Any]) -> None:
+    """Raises InputError for TIFF pictures that Pillow reads as other ones: signed bytes, and planes of 16 bits."""
+    bits = _first(tags.get(_BITS, 8))
+    if bits == 8 and _first(tags.get(_SAMPLE_FORMAT, 1)) == _SIGNED:
+        raise InputError("the picture's numbers are signed bytes, which have no agreed white; save it with 0 to 255.")
+    if bits > 8 and tags.get(_PLANES) == _SEPARATE:
+        raise InputError(f"its colours lie in separate planes of {bits} bits; save them interleaved, or with 8 bits.")
 
 
 def eight_bit_grey(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from poke2vid.files import atomic
 from poke2vid.media.code_points import SRGB, of_picture
-from poke2vid.media.greys import eight_bit_grey, is_deep, scaled
+from poke2vid.media.greys import check_samples, eight_bit_grey, is_deep, scaled
 from poke2vid.media.hdr import Primaries, Transfer, to_sdr
 from poke2vid.media.profiles import to_srgb
 from poke2vid.types import InputError
@@ -147,8 +147,12 @@ def _upright(image: Image.Image) -> Image.Image:
     """The picture in sRGB with 8 bits, with opacity if it has any (mode "RGB" or "RGBA"), turned by its EXIF tag."""
     profile, colours = image.info.get("icc_profile"), image.info.get(_COLOURS, SRGB)
     tags = getattr(image, "tag_v2", {})  # a turned copy has none of these
+    check_samples(tags)
     image = ImageOps.exif_transpose(image)
     shown = to_srgb(eight_bit_grey(image, tags) if is_deep(image) else image, profile)
+    level = image.info.get("transparency")
+    if is_deep(image) and isinstance(level, int):  # Pillow drops it
+        shown.putalpha(Image.fromarray(np.where(np.asarray(image) == level, 0, 255).astype(np.uint8)))
     return shown if profile or colours == SRGB else _to_sdr(shown, *colours)
 
 

@@ -168,6 +168,7 @@ class _Log:
     colours: str = ""
     shown: int = 0
     held: int = 0
+    passed: int = 0  # of good frames, those that are not shown
     breaks: int = 0
     breaks_not_in_time: int = 0  # by damage, or by another size of frame
     end: float = 0.0  # seconds, of the last frame's showing as far as the file says how long that is
@@ -177,6 +178,8 @@ class _Log:
         before: Decoded | None = None  # the last good one
         bad: list[float] = []
         for decoded in frames:
+            length = (decoded.frame.duration or 0) * float(decoded.frame.time_base or 0)
+            self.end = max(self.end, decoded.time + length)
             if not decoded.whole:
                 bad.append(decoded.time)
                 continue
@@ -191,8 +194,6 @@ class _Log:
                 self.colours = "" if (transfer, primaries) == ("sdr", "bt709") else f"{transfer} {primaries}".upper()
             before, bad, self.any = decoded, [], True
             self.breaks_not_in_time += lost or resized
-            length = (decoded.frame.duration or 0) * float(decoded.frame.time_base or 0)
-            self.end = max(self.end, decoded.time + length)
             yield Timed(decoded.time, decoded, breaks=lost or resized)
         if bad:
             self.left_out.append((before.time if before else 0.0, bad[-1]))
@@ -201,6 +202,7 @@ class _Log:
         for moment in timed:
             self.shown += moment.shown
             self.held += max(moment.shown - 1, 0)
+            self.passed += moment.shown == 0
             self.breaks += moment.breaks
             yield moment
 
@@ -215,11 +217,13 @@ class _Log:
         if self.colours:
             notes.append(f"colours of {self.colours} are brought to SDR of BT.709")
         if not source.pace.even:
-            notes.append(
-                f"variable frame rate: evened out to {fps:g} a second, where {self.held} of {self.shown} frames repeat "
-                "the one before"
-            )
             gaps = self.breaks - self.breaks_not_in_time
+            passed = self.passed if fps == source.pace.fps else 0  # else they were thinned out on purpose
+            if self.held or passed or not self.breaks_not_in_time:  # a hole alone makes stamps look uneven, too
+                notes.append(
+                    f"variable frame rate: evened out to {fps:g} a second, where {self.held} of {self.shown} frames repeat "
+                    "the one before" + (f" and {passed} of the video's are passed over" if passed else "")
+                )
             if gaps > 0:
                 notes.append(f"{gaps} {'gaps' if gaps > 1 else 'gap'} in time, where a new shot begins")
         longest = max(MISSING_SECONDS, 1 / source.pace.fps, MISSING_SHARE * source.seconds)

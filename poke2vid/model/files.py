@@ -178,6 +178,10 @@ def resolve(path: Path | None, base: Path | None = None) -> Path:
         return NAMED[str(path)]
     if path.is_dir():
         checkpoints = checkpoints_of(path)
+        if not checkpoints and (path / "manifest.json").exists():
+            raise InputError(
+                f"{path} is a store or a benchmark, not a model; name a .safetensors file or a run's folder."
+            )
         if not checkpoints:
             raise InputError(f"{path} holds no checkpoint yet; train first, or name a .safetensors file.")
         return checkpoints[-1]

@@ -162,6 +162,8 @@ class _Studio:
             work.rename(place)
         except InputError as error:
             return str(error)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
         return None
 
     def _make(self, order: SceneOrder, work: Path, tick: Tick) -> None:

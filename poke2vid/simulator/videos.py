@@ -109,10 +109,12 @@ def simulate_videos(
             if not asked for.
 
     Raises:
-        InputError: if `out` holds another set's videos under these names, the disk is full, a worker dies, or this machine
-            cannot draw.
+        InputError: if `out` is a store, or holds another set's videos under these names, the disk is full, a worker dies,
+            or this machine cannot draw.
     """
     started = time.perf_counter()
+    if (out / "manifest.json").exists():
+        raise InputError(f"{out} is a store or a benchmark; choose another --out for videos.")
     with alone_in(out):
         finished = {order.name: made for order in orders if (made := _finished(order, out, truth))}
         pending = [order for order in orders if order.name not in finished]

@@ -29,6 +29,16 @@ def tiff(values: np.ndarray, bits: int, *, white_is_zero: bool = False, sample_f
     return (b"MM\0*" if big else b"II*\0") + struct.pack(e + "IH", 8, len(tags)) + entries + bytes(4) + data
 
 
+def separate_planes() -> bytes:
+    """A TIFF of 16 bits a colour, one colour after the other."""
+    tags = [(256, 2), (257, 3), (258, 0), (259, 1), (262, 2), (273, 0), (277, 3), (278, 3), (279, 0), (284, 2)]
+    start = 8 + 2 + 12 * len(tags) + 4
+    beside = struct.pack("<3H3I3I", 16, 16, 16, *(start + 30 + 12 * plane for plane in range(3)), 12, 12, 12)
+    places = {258: (3, 3, start), 273: (4, 3, start + 6), 279: (4, 3, start + 18)}
+    entries = b"".join(struct.pack("<HHII", tag, *places.get(tag, (4, 1, value))) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + beside + bytes(range(36))
+
+
 def display_p3() -> bytes:
     """A profile with the primaries of P3, made from sRGB's by exchanging them."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
@@ -152,6 +162,12 @@ def test_deep_greys_keep_their_brightness() -> None:
         np.testing.assert_allclose(read_picture(data)[..., 0], LEVELS, atol=1, err_msg=name)
 
 
+def test_a_deep_grey_that_stands_for_nothing_is_laid_on_white() -> None:
+    levels = np.array([[0, 33000], [20000, 65535]], np.uint16)
+    shown = read_picture(saved(Image.fromarray(levels), transparency=33000))
+    assert shown[..., 0].tolist() == [[0, 255], [78, 255]]
+
+
 def test_white_may_be_zero() -> None:
     np.testing.assert_allclose(read_picture(tiff(RAMP.astype("<u2"), 16, white_is_zero=True))[..., 0], 255 - LEVELS)
 
@@ -171,6 +187,8 @@ def test_sixteen_bits_a_colour_are_read() -> None:
         (saved(Image.fromarray((RAMP // 16).astype(np.uint16))), "brightest pixel is 4095 of 65535"),
         (tiff((RAMP * 16).astype("<u4"), 32), "32-bit numbers up to 1048560"),
         (tiff((RAMP - 5).astype("<i4"), 32, sample_format=2), "negative numbers"),
+        (tiff((RAMP // 257 - 128).astype("<i1"), 8, sample_format=2), "signed bytes"),
+        (separate_planes(), "separate planes of 16 bits"),
         (tiff(RAMP.astype("<f4"), 32, sample_format=3), "floating-point"),
         (tiff(RAMP.astype("<f8"), 64, sample_format=3), "not a picture that can be read"),
     ],

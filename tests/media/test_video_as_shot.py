@@ -244,6 +244,12 @@ def test_a_file_of_variable_rate_is_evened_out(tmp_path: Path, fps: float | None
     assert len(list(iterate_frames(path, 32, fps=fps))) == len(shown)
 
 
+def test_frames_that_an_even_rate_passes_over_are_counted(tmp_path: Path) -> None:
+    times = [*range(0, 400, 40), *range(400, 400 + 14 * 160, 160)]
+    _, _, notes = viewed(encode(tmp_path / "slow.mkv", grey_ramp(24), times=times), 32)
+    assert "evened out to 6.25 a second" in notes and "and 8 of the video's are passed over" in notes
+
+
 def test_no_shot_spans_a_gap(tmp_path: Path) -> None:
     frames, times = grey_ramp(30), [*range(0, 600, 40), *range(3000, 3600, 40)]
     shown, shots, notes = viewed(encode(tmp_path / "gap.mkv", frames, times=times), 32)
@@ -350,7 +356,7 @@ def test_the_sample_videos_are_right(shared: Path) -> None:
     assert len(viewed(cases / "vfr.mp4")[0]) == 40
     assert "interlaced" in viewed(cases / "inter.mp4")[2]
     frames, _, notes = viewed(cases / "bitrot.mp4")
-    assert len(frames) == 16 and "damaged from 0.60 s" in notes
+    assert len(frames) == 16 and "damaged from 0.60 s" in notes and "the file says" not in notes
     assert len(viewed(cases / "cam.MTS")[0]) == 40
     with pytest.raises(InputError, match="2 sizes"):
         viewed(cases / "frames_mixed")

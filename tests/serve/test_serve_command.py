@@ -49,7 +49,7 @@ def test_the_command_serves_until_it_is_interrupted(engine: str) -> None:
             assert ("model/model.json" in listed) == (engine == "browser")
             running.send_signal(signal.SIGINT if engine == "browser" else signal.SIGTERM)
             assert running.wait(PATIENCE) == 130
-            assert running.stderr.read() in ("", "poke2vid: interrupted\n")  # typer may say nothing
+            assert running.stderr.read() == ""  # it ends as it should
         finally:
             running.kill()
 

@@ -13,9 +13,9 @@ def out_folder(help: str, name: str = "--out") -> Any:
 
 
 def _where_links_lead(folder: Path | None) -> Path | None:
-    return (
-        Path(os.path.realpath(folder)) if folder is not None and folder.is_symlink() and not folder.exists() else folder
-    )
+    if folder is None or folder.exists() or not folder.is_symlink():
+        return folder
+    return Path(os.path.realpath(folder))
 
 
 ModelOption = Annotated[

@@ -204,7 +204,13 @@ def test_coverage_is_a_table_beside_the_percentile_bootstrap(tmp_path: Path) -> 
     done = programs.run(BENCHMARKS / "coverage.py", "--repeats", "20", "--counts", "4", "--out", tmp_path / "table.md")
     assert done.returncode == 0, done.stderr[-3000:]
     rows = [line.split("|") for line in (tmp_path / "table.md").read_text(encoding="utf-8").splitlines() if "(" in line]
-    assert [row[1].strip() for row in rows if len(row) == 4] == ["normal", "exponential", "log-normal", "ratio"]
+    assert [row[1].strip() for row in rows if len(row) == 4] == [
+        "normal",
+        "exponential",
+        "log-normal",
+        "ratio",
+        "yes or no",
+    ]
 
 
 def test_the_server_keeps_every_client_and_its_memory(results: Any) -> None:

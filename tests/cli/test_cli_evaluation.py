@@ -140,7 +140,7 @@ def test_evaluation_writes_videos_only_if_asked(
         (("tables", "--preset", "tiny", "--dataset", "x", "--data", "{store}", "--out", "{out}"), "no published data set"),
         (("figures", "--model", "{large}", "--data", "{store}", "--out", "{out}"), "frames of 32 pixels"),
         (("correlate", "{picture}", "--at", "99,20", "--model", "{shift}", "-o", "{out}.png"), "outside the picture"),
-        (("correlate", "{picture}", "--at", "9,20", "--model", "{store}", "-o", "{out}.png"), "no checkpoint"),
+        (("correlate", "{picture}", "--at", "9,20", "--model", "{store}", "-o", "{out}.png"), "not a model"),
         (("correlate", "{picture}", "--at", "here", "--model", "{shift}", "-o", "{out}.png"), "two numbers"),
         (("neighbours", "{picture}", "--data", "{nowhere}", "-o", "{out}.png"), "is not a store"),
         (("neighbours", "{picture}", "--data", "{store}", "--model", "{large}", "-o", "{out}.png"), "32"),

@@ -19,6 +19,7 @@ from torch import Tensor
 from poke2vid.types import InputError
 
 REPORTS = (".gif", ".html", ".md", ".mp4", ".png", ".webm", ".webp")  # no part of a model, store, run or export
+MANIFEST = "manifest.json"  # of a store or a benchmark: it lists all of their files
 _SEALED = ("entry.json", "scene.json")  # in each video, shard or scene of a store, which lists all of its files
 _ENTRY = "poke2vid"  # header entry by which a safetensors file is known as ours
 
@@ -115,6 +116,11 @@ def _part_of(output: Path, folder: Path) -> bool:
     if output.is_dir() or not output.exists() or not folder.is_dir() or output.suffix.lower() in REPORTS:
         return False
     return Path(os.path.realpath(folder)) in Path(os.path.realpath(output)).parents
+
+
+def is_sealed(folder: Path) -> bool:
+    """Tells if a folder is a store or a benchmark, by the manifest that lists its files."""
+    return (folder / MANIFEST).exists()
 
 
 def _is_among_sealed(output: Path, folder: Path) -> bool:

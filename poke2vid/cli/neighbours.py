@@ -29,14 +29,14 @@ def neighbours(
     from poke2vid.data.store import Store
     from poke2vid.evaluate.heldout.clips import split_named
     from poke2vid.evaluate.neighbours.index import SUFFIXES, ask, open_index, write_answers
-    from poke2vid.files import check_suffixes, keep_apart
+    from poke2vid.files import MANIFEST, check_suffixes, keep_apart
     from poke2vid.model.files import load_model, use_suitable_threads
 
     check_suffixes(output, SUFFIXES)
     keep_apart((*images, data, model), output)
     if index is not None and index.suffix == ".faiss":  # another name is refused later; a description lies beside it
         keep_apart((*images, model), (index,))
-        keep_apart((*images, model, data / "manifest.json"), (index.with_suffix(".json"),))
+        keep_apart((*images, model, data / MANIFEST), (index.with_suffix(".json"),))
     part = split_named(split)
     store, loaded = Store.open(data), load_model(model)
     use_suitable_threads(loaded.model)

@@ -34,9 +34,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from poke2vid.data.manifest import MADE, FileRecord, SealedRecord, read_sealed, read_values, sha256_of, validated
 from poke2vid.data.shards import FIELD_FRAMES, TOUCHES, PokeShard
 from poke2vid.data.store import file_faults
+from poke2vid.files import MANIFEST
 from poke2vid.types import InputError, Split
 
-MANIFEST, SHARDS, ENTRY = "manifest.json", "shards", "entry.json"
+SHARDS, ENTRY = "shards", "entry.json"
 KIND, VERSION = "poke2vid-pokes", 1
 MAKE = MADE[KIND][1]
 

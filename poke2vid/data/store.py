@@ -34,10 +34,10 @@ from poke2vid.data.manifest import (
     validated,
 )
 from poke2vid.data.mapped import mapped
+from poke2vid.files import MANIFEST
 from poke2vid.geometry import resize_flow
 from poke2vid.types import InputError, Split
 
-MANIFEST = "manifest.json"
 REPORTS = ("report.json", "report.md")
 
 

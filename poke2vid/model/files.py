@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poke2vid.files import read_about, read_tensors, write_tensors
+from poke2vid.files import is_sealed, read_about, read_tensors, write_tensors
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.eight_bits import from_eight_bits, in_eight_bits
 from poke2vid.model.poke_video import PokeVideo
@@ -178,7 +178,7 @@ def resolve(path: Path | None, base: Path | None = None) -> Path:
         return NAMED[str(path)]
     if path.is_dir():
         checkpoints = checkpoints_of(path)
-        if not checkpoints and (path / "manifest.json").exists():
+        if not checkpoints and is_sealed(path):
             raise InputError(
                 f"{path} is a store or a benchmark, not a model; name a .safetensors file or a run's folder."
             )

@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from poke2vid.data.store import file_faults, hash_file
-from poke2vid.files import write_json
-from poke2vid.pokebench.disk import MANIFEST, RECORD, Bench, Future, read_record, write_record, write_truth
+from poke2vid.files import MANIFEST, write_json
+from poke2vid.pokebench.disk import RECORD, Bench, Future, read_record, write_record, write_truth
 from poke2vid.pokebench.plan import PlannedPoke, Planner
 from poke2vid.pokebench.records import BenchManifest, CameraRecord, SceneRecord
 from poke2vid.processes import Died, Tick, alone_in, run_jobs

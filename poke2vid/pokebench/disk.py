@@ -21,7 +21,7 @@ from torch import Tensor
 
 from poke2vid.data.manifest import FileRecord, require_kind, validated
 from poke2vid.data.store import file_faults, hash_file
-from poke2vid.files import read_tensors, write_json, write_tensors
+from poke2vid.files import MANIFEST, read_tensors, write_json, write_tensors
 from poke2vid.media.encoding import write_lossless, write_video
 from poke2vid.media.pictures import read_picture
 from poke2vid.media.video import iterate_frames
@@ -31,7 +31,7 @@ from poke2vid.simulator.surface import Surface
 from poke2vid.simulator.trajectory import Trajectory
 from poke2vid.types import InputError
 
-MANIFEST, RECORD = "manifest.json", "scene.json"
+RECORD = "scene.json"
 FIRST, FUTURES, TRUTH = "first.png", "futures.mkv", "truth.safetensors"
 MEND = "`poke2vid bench build` with the same arguments mends it"
 

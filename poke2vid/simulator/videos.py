@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from tqdm import tqdm
 
-from poke2vid.files import write_json
+from poke2vid.files import is_sealed, write_json
 from poke2vid.media.encoding import write_video
 from poke2vid.processes import Died, Tick, alone_in, run_jobs
 from poke2vid.simulator.backgrounds import Backgrounds, PhotoGoneError
@@ -113,7 +113,7 @@ def simulate_videos(
             or this machine cannot draw.
     """
     started = time.perf_counter()
-    if (out / "manifest.json").exists():
+    if is_sealed(out):
         raise InputError(f"{out} is a store or a benchmark; choose another --out for videos.")
     with alone_in(out):
         finished = {order.name: made for order in orders if (made := _finished(order, out, truth))}

@@ -36,8 +36,8 @@ from poke2vid.data.prepare.video import (
 from poke2vid.data.sources.dataset import TEST, DataSet, Listing
 from poke2vid.data.sources.folder import PassedOver, find_videos
 from poke2vid.data.sources.footage import Source
-from poke2vid.data.store import MANIFEST, is_whole, read_entry, read_manifest
-from poke2vid.files import reason, write_json
+from poke2vid.data.store import is_whole, read_entry, read_manifest
+from poke2vid.files import MANIFEST, reason, write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.pokes import MIN_MOTION
 from poke2vid.processes import Died, alone_in, run_jobs

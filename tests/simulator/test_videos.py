@@ -190,3 +190,10 @@ def test_the_estimator_of_a_store_must_exist(tmp_path):
         build_estimator("exact")
     with pytest.raises(InputError, match="'dis', 'raft' or 'exact'"):
         simulate_store(orders(1), tmp_path, [8], "guess", workers=0, quiet=True)
+
+
+def test_no_video_is_put_into_a_store(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="is a store or a benchmark"):
+        simulate_videos([], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]

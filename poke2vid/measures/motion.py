@@ -15,6 +15,9 @@ from poke2vid.types import Pair, Poke
 # gets those right without knowing of objects: at this distance the patch of `players.ShiftPatch` is down to a third.
 TOUCHED_RADIUS = 0.15
 CORRECT_WITHIN = 0.05  # of the frame's side: how near a point must come to count for PCK
+FOLLOWED_WITHIN = (
+    1 / 3
+)  # of a poke's length: a point that the tracker misses by more in the true frames is not followed
 FAR = 0.1  # of the side: shifts of a bench of at least this asked length count for PCK
 
 

@@ -10,7 +10,7 @@ from held_out import ANY
 from torch import Tensor
 
 from poke2vid.evaluate.heldout.distances import difference, distances, floors, too_few
-from poke2vid.evaluate.heldout.rows import FOLDS, Batched, Fewest, Measured, fold_of, load, path_of, save
+from poke2vid.evaluate.heldout.rows import FOLDS, Batched, Fewest, Measured, fold_of, load, path_of, save, with_followed
 from poke2vid.measures.moments import Moments, frechet_distance
 from poke2vid.measures.statistics import Interval
 
@@ -40,6 +40,22 @@ def test_a_row_that_was_written_is_the_row_that_is_read(tmp_path: Path) -> None:
     assert path_of(tmp_path, "a/row of any name", {"k": 2}) != path
     path.write_bytes(path.read_bytes()[:-9])
     assert len(load(path, key)[0]) == 0  # damaged: measured anew
+
+
+def test_an_error_counts_as_followed_where_the_tracker_finds_the_true_point_within_a_third_of_the_pokes_length() -> (
+    None
+):
+    truth = Measured(
+        {"poke_epe": np.array([0.9, 1.1, 2.0, math.nan]), "poke_length": np.array([3.0, 3.0, 6.0, 3.0])}, ["a"] * 4
+    )
+    row = Measured({"poke_epe": np.array([2.0, 0.1, 3.0, 4.0]), "psnr": np.arange(4.0)}, ["a"] * 4)
+    found = with_followed(row, truth)
+    np.testing.assert_array_equal(found.values["followed_epe"], [2.0, math.nan, 3.0, math.nan])
+    assert "followed_epe" not in row.values  # the row that is kept has no column that another row decides
+    lost = Measured({"poke_epe": np.full(4, 9.0), "poke_length": np.full(4, 3.0)}, ["a"] * 4)
+    assert with_followed(row, lost) is row
+    pushed = Measured({"psnr": np.arange(4.0)}, ["a"] * 4)
+    assert with_followed(pushed, Measured({"psnr": np.arange(4.0)}, ["a"] * 4)) is pushed
 
 
 def test_moments_in_tenths_are_together_those_of_all_and_a_video_is_in_one_of_them() -> None:

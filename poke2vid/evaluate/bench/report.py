@@ -10,6 +10,7 @@ import numpy as np
 from poke2vid.evaluate.bench.measure import Scores
 from poke2vid.evaluate.plots import bars, curves
 from poke2vid.evaluate.report import legend, table, write_report
+from poke2vid.measures.motion import FOLLOWED_WITHIN
 from poke2vid.measures.statistics import Interval, cluster_mean
 from poke2vid.measures.table import MEASURES, REPORTS, columns
 from poke2vid.media.pictures import write_picture
@@ -17,7 +18,6 @@ from poke2vid.players.named import REFERENCES, TRUTHS, reference_players
 
 OVERALL = "all"  # the scope of all families together
 PAIRED = ("poke_epe", "followed_epe", "response_epe")  # columns in which players are compared poke by poke
-FOLLOWED = 100 / 3  # % of a poke's length: a point that the tracker misses by more in the true frames is not followed
 BEATEN = tuple(sorted(reference_players(arrive=1)))  # references that every other row is compared with
 _TRUTH = {"oracle": "truth, tracked", "exact": "truth"}  # names of those rows in plots
 Scenes = Mapping[str, Sequence[Scores]]  # scene -> scores of a player
@@ -172,7 +172,9 @@ def _with_followed(results: Results) -> Results:
 
     The choice depends on truth and tracker alone, so it is the same for every player.
     """
-    seen = {key for key, share in _values(results["oracle"], "poke_epe_share").items() if share <= FOLLOWED}
+    seen = {
+        key for key, share in _values(results["oracle"], "poke_epe_share").items() if share <= 100 * FOLLOWED_WITHIN
+    }
 
     def judged(scene: str, sample: Scores) -> Scores:
         if (scene, sample.pokes) not in seen or "poke_epe" not in sample.values:

@@ -19,7 +19,7 @@ from poke2vid.evaluate.heldout.clips import EvaluationClips, split_named
 from poke2vid.evaluate.heldout.distances import Distance, Floor, distances, floors, too_few
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.report import HeldoutReport, summarised
-from poke2vid.evaluate.heldout.rows import Fewest, Measured, Row
+from poke2vid.evaluate.heldout.rows import Fewest, Measured, Row, with_followed
 from poke2vid.evaluate.heldout.scoring import Plan, features_of, predicted, score_row, shared_clips
 from poke2vid.evaluate.heldout.sources import Loaded, reference_rows, row_of, settings_for, side_of
 from poke2vid.files import digest_of
@@ -72,7 +72,7 @@ def evaluate(
         "rows": {row.name: row.digest[:12] for row in rows}, "model": str(loaded.path),
         "model_step": loaded.about.get("step", "unknown"), "code": __version__,
     }  # fmt: skip
-    scores = {name: summarised(measured, seed) for name, measured in found.rows.items()}
+    scores = {name: summarised(with_followed(one, found.rows["truth"]), seed) for name, one in found.rows.items()}
     families = {
         **judges.missing,
         **{e.name: found.left_out.get(e.name) or e.family for e in judges.extractors},

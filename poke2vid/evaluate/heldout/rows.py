@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from poke2vid.files import digest_of, read_tensors, write_tensors
 from poke2vid.measures.moments import Moments
+from poke2vid.measures.motion import FOLLOWED_WITHIN
 from poke2vid.train.data import Batch
 from poke2vid.types import InputError
 
@@ -96,6 +97,21 @@ class Measured:
             for fold in folds.unique().tolist():
                 parts[fold] = parts[fold].merge(Moments.of(features[folds == fold]))
         return Measured(values, [*self.videos, *batch.videos], moments)
+
+
+def with_followed(row: Measured, truth: Measured) -> Measured:
+    """Adds `followed_epe`: `poke_epe` of the clips whose poked point the tracker follows in the true frames; else NaN.
+
+    On real clips two estimators of motion often disagree by as much as the point moves. The choice depends on truth, store
+    and tracker alone, so it is the same for every row. Rows without `poke_epe` (impulses
+    have no target) stay as they are, and so do all where nothing is followed.
+    """
+    if "poke_epe" not in row.values:
+        return row
+    followed = truth.values["poke_epe"] <= FOLLOWED_WITHIN * truth.values["poke_length"]
+    if not followed.any():
+        return row
+    return replace(row, values={**row.values, "followed_epe": np.where(followed, row.values["poke_epe"], np.nan)})
 
 
 def fold_of(video: str) -> int:

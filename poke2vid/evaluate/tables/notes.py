@@ -11,7 +11,7 @@ from poke2vid.evaluate.tables.published import DATASETS
 from poke2vid.evaluate.tables.runs import Run
 from poke2vid.evaluate.tables.suites import Suite
 from poke2vid.measures.statistics import FEWEST_CLUSTERS
-from poke2vid.measures.table import MEASURES
+from poke2vid.measures.table import MEASURES, columns
 
 SHOWN = (
     "video predictors see frames -1 and 0, one sample a clip; ours sees frame 0 and a poke; Hao et al.'s frame 0 and the "
@@ -66,6 +66,7 @@ def notes_of(
         f"poke-EPE and background by the tracker {judges.tracker}; response-EPE against {judges.flow} flow"
         + (f"; {judges.caution}" if judges.caution else ""),
         f"the true frames: {judges.floor}",
+        f"{MEASURES['followed_epe'].heading}: {columns('heldout')['followed_epe']}",
         lpips_note(judges),
         *(f"{MEASURES[name].title}: {reason}" for name, reason in judges.missing.items()),
     ]

@@ -7,7 +7,7 @@ from poke2vid.evaluate.heldout.clips import ClipSettings
 from poke2vid.evaluate.heldout.distances import Distance
 from poke2vid.evaluate.heldout.evaluate import Compared
 from poke2vid.evaluate.heldout.judges import Judges
-from poke2vid.evaluate.heldout.rows import Measured
+from poke2vid.evaluate.heldout.rows import Measured, with_followed
 from poke2vid.evaluate.heldout.scoring import Plan
 from poke2vid.pretrained.features import LpipsName
 from poke2vid.train.config import TrainConfig
@@ -68,7 +68,9 @@ class Results:
     lags: tuple[int, ...]
 
     def rows(self, variant: str) -> list[Measured]:
-        return [self.compared.rows[name] for name in self.names[variant]]
+        """Measurements of each seed, with what the truth's row decides."""
+        rows = self.compared.rows
+        return [with_followed(rows[name], rows["truth"]) for name in self.names[variant]]
 
     def distances(self, variant: str) -> list[dict[str, Distance]]:
         return [self.compared.distances[name] for name in self.names[variant]]

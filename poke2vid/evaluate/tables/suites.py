@@ -33,7 +33,7 @@ class Suite:
 
 
 BEYOND = (  # our columns that the paper lacks, after its own
-    "lpips_alex", "lpips", MOVINET, TRACKS, "poke_epe", "response_epe", "background",
+    "lpips_alex", "lpips", MOVINET, TRACKS, "poke_epe", "followed_epe", "response_epe", "background",
 )  # fmt: skip
 PAINTED = {"Ours, the paper's G": "painted"}  # where the base has a motion decoder; else the same model twice
 SUITES: dict[int, Suite] = {

@@ -3,9 +3,9 @@
 Every frame is made from x_0 and the points' positions in it alone; there is no memory of other frames. All frames in here
 but those that come in and go out are in [0, 1].
 
-Choices where the paper and the settings that we know of are silent: shortcuts are concatenated; one convolution makes flow,
-mask and completion; a fetch from outside x_0 gets its border value; of two points in one pixel the later shows. Their runs
-last up to 20 epochs over all pairs of frames, a number of steps that depends on the data: ours are given in steps.
+Choices where the paper and the settings that we know of are silent: shortcuts are concatenated; a fetch from outside x_0 gets
+its border value; of two points in one pixel the later shows. Their runs last up to 20 epochs over all pairs of frames, a number
+of steps that depends on the data: ours are given in steps.
 """
 
 from dataclasses import dataclass
@@ -153,8 +153,12 @@ class WeakShortcutNet(nn.Module):
                 (c, (c,)),
             )
         )
-        self.head = nn.Conv2d(c, 6, 3, 1, 1)  # flow 2, mask 1, completion 3
-        _initialise(self.head)
+        # Flow 2, mask 1, completion 3: three layers that read the same map, each of whose first weights go by its own outputs
+        parts = [_initialise(nn.Conv2d(c, width, 3, 1, 1)) for width in (2, 1, 3)]
+        self.head = nn.Conv2d(c, 6, 3, 1, 1)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.cat([part.weight for part in parts]))
+            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, given: Float[Tensor, "b 9 h w"]) -> Float[Tensor, "b 6 h w"]:
         h, levels = given, []

@@ -5,9 +5,7 @@
     x_hat_t     = Ren(e_t-1, z_t^1, z_t^2, z_t^3)              predicted frame; one ConvLSTM a scale
 
 Written from facts alone: the released code is non-commercial, so none of it is here, and its hierarchical model lacks a
-module and does not run. Chosen here, because the facts do not say it: the first states of p and q come from the frames
-seen as those of Ren do, the ConvLSTMs of p and q are as wide as their maps, and a transposed convolution of Ren gives the
-next scale's width. Frames are seen by the networks in [0, 1].
+module and does not run. Frames are seen by the networks in [0, 1].
 """
 
 from dataclasses import dataclass
@@ -20,9 +18,10 @@ from torch.nn import functional
 
 from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig
 from poke2vid.baselines.checks import require_counts, require_weights
-from poke2vid.baselines.layers import NORM_GROUPS, ConvState, Normal, NormedConvLSTM, folded, from_unit, to_unit
+from poke2vid.baselines.layers import ConvState, Normal, NormedConvLSTM, folded, from_unit, to_unit
 from poke2vid.types import STRICT, InputError
 
+NORM_GROUPS = 4  # of every GroupNorm between convolutions
 LEAK = 0.2  # slope of every LeakyReLU below 0
 RESIDUAL_SHARE = 0.1  # of a ResNet block's convolutions in its output
 MIN_VARIANCE = 1e-6  # added to every variance; not in the paper, but a density needs it
@@ -82,15 +81,19 @@ def _norm(width: int) -> nn.GroupNorm:
 
 
 class ResidualBlock(nn.Module):
-    """x + 0.1 dx, where dx is LeakyReLU, 3x3 convolution and norm, twice; x by a 1x1 convolution where the width changes."""
+    """x + 0.1 dx, where dx is LeakyReLU, 3x3 convolution and norm, twice; x by a 1x1 convolution where the width changes.
+
+    Between the two convolutions it has the smaller of both widths.
+    """
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
+        inside = min(before, after)
         self.change = nn.Sequential(
-            nn.LeakyReLU(LEAK), nn.Conv2d(before, after, 3, 1, 1, bias=False), _norm(after),
-            nn.LeakyReLU(LEAK), nn.Conv2d(after, after, 3, 1, 1, bias=False), _norm(after),
+            nn.LeakyReLU(LEAK), nn.Conv2d(before, inside, 3, 1, 1), _norm(inside),
+            nn.LeakyReLU(LEAK), nn.Conv2d(inside, after, 3, 1, 1, bias=False), _norm(after),
         )  # fmt: skip
-        self.shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
+        self.shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1, bias=False)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h w"]:
         return self.shortcut(x) + RESIDUAL_SHARE * self.change(x)
@@ -123,9 +126,10 @@ class InitialState(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        seen = Ivrnn.seen * width
         self.layers = nn.Sequential(
-            nn.Conv2d(Ivrnn.seen * width, width, 1, bias=False), _norm(width), nn.LeakyReLU(LEAK),
-            nn.Conv2d(width, 2 * width, 1, bias=False), _norm(2 * width),
+            nn.Conv2d(seen, seen, 1), _norm(seen), nn.LeakyReLU(LEAK),
+            nn.Conv2d(seen, 2 * width, 1), nn.GroupNorm(1, 2 * width),
         )  # fmt: skip
 
     def forward(self, seen: Float[Tensor, "b s c h w"]) -> ConvState:
@@ -134,16 +138,19 @@ class InitialState(nn.Module):
 
 
 class LatentNet(nn.Module):
-    """q or p of one level: 1x1 convolution, norm, ConvLSTM, and a 1x1 convolution that also sees coarser samples."""
+    """q or p of one level: 1x1 convolution, norm, ConvLSTM, and a normed 1x1 convolution that also sees coarser samples.
+
+    Its last norm scales by zero at first, so that q and p begin nearly alike.
+    """
 
     def __init__(self, width: int, coarser: int, channels: int) -> None:
         super().__init__()
-        self.enter = nn.Sequential(nn.Conv2d(width, width, 1, bias=False), _norm(width))
+        self.enter = nn.Sequential(nn.Conv2d(width, width, 1), nn.GroupNorm(1, width))
         self.lstm = NormedConvLSTM(width, width)
-        self.leave = nn.Conv2d(width + coarser, 2 * channels, 1)
-        nn.init.zeros_(self.leave.weight)
-        assert self.leave.bias is not None
-        nn.init.normal_(self.leave.bias, 0.0, 1e-3)
+        last = nn.GroupNorm(1, 2 * channels)
+        nn.init.zeros_(last.weight)
+        nn.init.normal_(last.bias, 0.0, 1e-3)
+        self.leave = nn.Sequential(nn.Conv2d(width + coarser, 2 * channels, 1), last)
 
     def forward(
         self,
@@ -160,7 +167,7 @@ class LatentNet(nn.Module):
 
 
 class RenderScale(nn.Module):
-    """One scale of Ren: a ConvLSTM, then a transposed convolution to the next scale, or a convolution to the frame."""
+    """One scale of Ren: a ConvLSTM, then a transposed convolution to the next scale, or two convolutions to the frame."""
 
     def __init__(self, below: int, width: int, leave: nn.Module) -> None:
         super().__init__()
@@ -209,10 +216,12 @@ class Ivrnn(Baseline):
         """Last layers of a scale of Ren: from 1 x 1 to the next scale, twice the side, or to the frame."""
         widths = self.config.widths
         if scale == len(widths) - 1:
-            return nn.Sequential(nn.Conv2d(widths[scale], 3, 3, 1, 1), nn.Sigmoid())
+            width = widths[scale]
+            fine = (nn.Conv2d(width, width, 3, 1, 1), _norm(width), nn.LeakyReLU(LEAK))
+            return nn.Sequential(*fine, nn.Conv2d(width, 3, 3, 1, 1), nn.Sigmoid())
         kernel, stride, padding = (self.config.bottom, 1, 0) if scale == 0 else (4, 2, 1)
         after = widths[scale + 1]
-        up = nn.ConvTranspose2d(widths[scale], after, kernel, stride, padding, bias=False)
+        up = nn.ConvTranspose2d(widths[scale], after, kernel, stride, padding)
         return nn.Sequential(up, _norm(after), nn.LeakyReLU(LEAK))
 
     def terms(self, group: str, clips: BaselineClips, step: int, generator: Generator) -> dict[str, Tensor]:

@@ -1,8 +1,9 @@
-"""Building blocks of SRVP and IVRNN: normal distributions, perceptrons, a ConvLSTM with normed gates."""
+"""Building blocks of SRVP and IVRNN: normal distributions, perceptrons, a normed ConvLSTM."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from math import gcd
 
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +12,7 @@ from torch import Generator, Tensor, nn
 from poke2vid.baselines.baseline import kl_of_normals, normal
 
 ConvState = tuple[Tensor, Tensor]  # (h, c) of a ConvLSTM, each `b hidden h w`
-NORM_GROUPS = 4  # of every GroupNorm of IVRNN; in a ConvLSTM one a gate
+CELL_GROUPS = 16  # of a ConvLSTM's GroupNorms, at most: a narrow one has fewer
 
 
 @dataclass(frozen=True)
@@ -68,19 +69,23 @@ def mlp(in_width: int, width: int, out_width: int, depth: int) -> nn.Sequential:
 
 
 class NormedConvLSTM(nn.Module):
-    """A ConvLSTM whose gates are normed.
+    """A ConvLSTM that norms what comes from the input, what comes from its state, and its cell.
 
-        i, f, o, g = GroupNorm(W * [u, h])     c' = sigmoid(f) c + sigmoid(i) tanh(g)     h' = sigmoid(o) tanh(c')
+        i, f, o, g = N(U * u) + N(W * h)     c' = N(sigmoid(f) c + sigmoid(i) tanh(g))     h' = sigmoid(o) tanh(c')
 
-    `*` is a 3x3 convolution. W is held as its input half and its state half, which is the same sum, so that the inputs of
-    all time steps are convolved as one batch.
+    `*` is a 3x3 convolution, every N a GroupNorm of its own. The inputs of all time steps are convolved as one batch.
     """
 
     def __init__(self, in_channels: int, hidden_channels: int) -> None:
         super().__init__()
-        self.from_input = nn.Conv2d(in_channels, 4 * hidden_channels, 3, 1, 1, bias=False)
-        self.from_state = nn.Conv2d(hidden_channels, 4 * hidden_channels, 3, 1, 1, bias=False)
-        self.norm = nn.GroupNorm(NORM_GROUPS, 4 * hidden_channels)
+        self.from_input = self._gates(in_channels, hidden_channels)
+        self.from_state = self._gates(hidden_channels, hidden_channels)
+        self.cell_norm = nn.GroupNorm(gcd(CELL_GROUPS, hidden_channels), hidden_channels)
+
+    @staticmethod
+    def _gates(in_channels: int, hidden_channels: int) -> nn.Sequential:
+        width = 4 * hidden_channels
+        return nn.Sequential(nn.Conv2d(in_channels, width, 3, 1, 1), nn.GroupNorm(gcd(CELL_GROUPS, width), width))
 
     def forward(
         self, inputs: Float[Tensor, "b t c_u h w"], state: ConvState
@@ -89,9 +94,8 @@ class NormedConvLSTM(nn.Module):
         h, c = state
         outputs = []
         for drive in folded(self.from_input, inputs).unbind(dim=1):
-            gates = self.norm(drive + self.from_state(h))
-            i, f, o, g = gates.chunk(4, dim=1)
-            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            i, f, o, g = (drive + self.from_state(h)).chunk(4, dim=1)
+            c = self.cell_norm(torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g))
             h = torch.sigmoid(o) * torch.tanh(c)
             outputs.append(h)
         return torch.stack(outputs, dim=1), (h, c)

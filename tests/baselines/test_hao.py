@@ -121,8 +121,12 @@ def test_weights_start_normal_by_the_number_of_outputs() -> None:
     net = WeakShortcutNet(32)
     convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 13 + 3 + 3 + 3 + 2 + 1 + 1
-    for layer in convolutions:
+    for layer in convolutions[:-1]:
         assert layer.weight.std().item() == pytest.approx((2 / (9 * layer.out_channels)) ** 0.5, rel=0.1)
+    assert convolutions[-1] is net.head
+    for part in net.head.weight.split((2, 1, 3)):  # flow, mask and completion are three layers side by side
+        assert part.std().item() == pytest.approx((2 / (9 * len(part))) ** 0.5, rel=0.15)
+    assert not net.head.bias.any()
 
 
 def test_the_published_presets_have_the_published_widths() -> None:

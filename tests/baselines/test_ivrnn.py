@@ -25,9 +25,9 @@ def build(**changes: object) -> Ivrnn:
 
 
 def stirred(model: Ivrnn) -> Ivrnn:
-    """Gives the last layers of p and q weights, which are zero at first, so that they see something."""
+    """Gives the last norms of p and q weights, which are zero at first, so that they see something."""
     for net in (*model.prior, *model.posterior):
-        nn.init.normal_(net.leave.weight, 0.0, 0.3, generator=generator(5))
+        nn.init.normal_(net.leave[1].weight, 0.0, 0.3, generator=generator(5))
     return model
 
 
@@ -69,21 +69,21 @@ def test_posterior_sees_coarser_samples_and_the_prior_does_in_the_papers_form(
 
 def test_every_coarser_level_is_seen_not_just_the_next() -> None:
     model = stirred(build())
-    assert [net.leave.in_channels for net in model.posterior] == [32, 32 + 3, 8 + 3 + 32]
-    assert [net.leave.in_channels for net in model.prior] == [32, 32 + 3, 8 + 3 + 32]
-    assert [net.leave.in_channels for net in build(dense_prior=False).prior] == [32, 32, 8]
+    assert [net.leave[0].in_channels for net in model.posterior] == [32, 32 + 3, 8 + 3 + 32]
+    assert [net.leave[0].in_channels for net in model.prior] == [32, 32 + 3, 8 + 3 + 32]
+    assert [net.leave[0].in_channels for net in build(dense_prior=False).prior] == [32, 32, 8]
 
 
 def test_coarser_samples_are_enlarged_to_their_nearest_cells() -> None:
     net = stirred(build()).posterior[1]
-    nn.init.zeros_(net.leave.weight[:, :32])
+    last, norm = net.leave
+    nn.init.zeros_(last.weight[:, :32])
     state = (torch.zeros(1, 32, 4, 4), torch.zeros(1, 32, 4, 4))
     coarse = torch.arange(12.0).view(1, 1, 3, 2, 2)
     with torch.no_grad():
         q, _ = net(torch.zeros(1, 1, 32, 4, 4), [coarse], state)
-    expected = nn.functional.conv2d(
-        coarse[0].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3), net.leave.weight[:, 32:], net.leave.bias
-    )[:, :32]
+        enlarged = coarse[0].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        expected = norm(nn.functional.conv2d(enlarged, last.weight[:, 32:], last.bias))[:, :32]
     torch.testing.assert_close(q.mean[0], expected)
 
 
@@ -159,18 +159,28 @@ def test_a_residual_block_adds_a_tenth() -> None:
         torch.testing.assert_close(block(x) - x, 0.1 * block.change(x), atol=1e-6, rtol=0)
 
 
-def test_gates_are_normed_each_for_itself() -> None:
-    lstm = NormedConvLSTM(2, 4)
+def test_a_conv_lstm_norms_what_comes_in_its_state_and_its_cell_each_for_itself() -> None:
+    torch.manual_seed(1)
+    lstm = NormedConvLSTM(2, 8)
     inputs = torch.randn(1, 1, 2, 8, 8, generator=generator())
-    state = (torch.zeros(1, 4, 8, 8), torch.full((1, 4, 8, 8), 0.5))
+    before = torch.randn(2, 1, 8, 8, 8, generator=generator(1)).unbind()
     with torch.no_grad():
-        outputs, (h, c) = lstm(inputs, state)
-        raw = nn.functional.conv2d(inputs[0], lstm.from_input.weight, padding=1).view(4, -1)
-        normed = (raw - raw.mean(dim=1, keepdim=True)) / (raw.var(dim=1, keepdim=True, correction=0) + 1e-5).sqrt()
-        i, f, o, g = normed.view(4, 1, 4, 8, 8)
-    torch.testing.assert_close(c, torch.sigmoid(f) * 0.5 + torch.sigmoid(i) * torch.tanh(g))
+        outputs, (h, c) = lstm(inputs, (before[0], before[1]))
+        halves = [
+            nn.functional.group_norm(nn.functional.conv2d(x, conv.weight, conv.bias, padding=1), 16)
+            for x, (conv, _) in ((inputs[0], lstm.from_input), (before[0], lstm.from_state))
+        ]
+    i, f, o, g = sum(halves).chunk(4, dim=1)
+    expected = nn.functional.group_norm(torch.sigmoid(f) * before[1] + torch.sigmoid(i) * torch.tanh(g), 8)
+    torch.testing.assert_close(c, expected)
     torch.testing.assert_close(h, torch.sigmoid(o) * torch.tanh(c))
     torch.testing.assert_close(outputs[:, 0], h)
+
+
+def test_a_block_that_changes_the_width_has_the_smaller_one_inside() -> None:
+    for before, after in ((4, 8), (8, 4)):
+        first, second = (layer for layer in ResidualBlock(before, after).change if isinstance(layer, nn.Conv2d))
+        assert first.out_channels == second.in_channels == 4
 
 
 def test_steps_at_once_are_those_one_by_one() -> None:
@@ -270,8 +280,8 @@ def test_the_published_preset_has_the_published_sizes() -> None:
     assert LATENT_SCALES == (0, 2, 4)
     assert config.latents == (10, 512, 128)
     lstms = [scale.lstm for scale in model.render_scales]
-    assert [lstm.from_state.in_channels for lstm in lstms] == [512, 512, 512, 256, 128, 64]
-    assert [lstm.from_input.in_channels for lstm in lstms] == [522, 512, 1024, 256, 256, 64]
+    assert [lstm.from_state[0].in_channels for lstm in lstms] == [512, 512, 512, 256, 128, 64]
+    assert [lstm.from_input[0].in_channels for lstm in lstms] == [522, 512, 1024, 256, 256, 64]
     with torch.device("meta"):
         e = model.embedding(torch.zeros(1, 2, 3, 64, 64))
     assert [tuple(level.shape[2:]) for level in e] == [

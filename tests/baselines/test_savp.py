@@ -60,6 +60,17 @@ def test_cdna_kernels_sum_to_one_without_negative_weights() -> None:
     torch.testing.assert_close(kernels.sum(dim=(-2, -1)), torch.ones(3, 4))
 
 
+def test_kernels_begin_near_the_identity_and_every_weight_can_be_learnt() -> None:
+    model = tiny(SavpConfig())
+    _, _, kernels, x = step(model, SavpConfig())
+    assert float(kernels[..., 2, 2].detach().min()) > 0.85
+    torch.testing.assert_close(
+        apply_kernels(x, kernels).detach(), x[:, None].expand(-1, 4, -1, -1, -1), rtol=0, atol=0.15
+    )
+    kernels[..., 0, 0].sum().backward()
+    assert bool(model.generator.kernel_head.weight.grad.any())
+
+
 def test_a_kernel_head_of_zeros_leaves_the_frame_as_it_is() -> None:
     model = tiny()
     nn.init.zeros_(model.generator.kernel_head.weight)
@@ -112,7 +123,7 @@ def test_a_mask_of_one_candidate_shows_it(candidate: int, flipped: bool) -> None
 def test_a_conv_lstm_on_one_pixel_is_the_scalar_equations() -> None:
     torch.manual_seed(0)
     cell = ConvLSTM(1, 1, 1).double()
-    cell.norm = nn.Identity()  # over one pixel it would leave nothing
+    cell.norm = cell.cell_norm = nn.Identity()  # over one pixel they would leave nothing
     u, z, h, c = (torch.full((1, 1, 1, 1), v, dtype=torch.double) for v in (0.7, -0.3, 0.4, 0.9))
     found_h, found_c = cell(u, z[..., 0, 0], (h, c))
     w = cell.gates.weight[:, :, 2, 2].tolist()
@@ -131,6 +142,17 @@ def test_the_norm_is_an_instance_norm_and_forgetting_starts_small() -> None:
     expected = nn.functional.instance_norm(x)
     expected[:, 3:6] += 1
     torch.testing.assert_close(found, expected)
+
+
+def test_the_cell_is_normed_and_carried_on_so() -> None:
+    cell = ConvLSTM(2, 3, 1)
+    u, h, c = torch.randn(3, 2, 3, 6, 6, generator=seeded()).unbind()
+    with torch.no_grad():
+        after_h, after_c = cell(u[:, :2], torch.zeros(2, 1), (h, c))
+        i, f, o, g = cell.norm(cell.gates(torch.cat((u[:, :2], h, torch.zeros(2, 1, 6, 6)), dim=1))).chunk(4, dim=1)
+    expected = nn.functional.instance_norm(torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g))
+    torch.testing.assert_close(after_c, expected)
+    torch.testing.assert_close(after_h, torch.sigmoid(o) * torch.tanh(after_c))
 
 
 def test_z_reaches_every_layer_and_every_cell() -> None:
@@ -227,6 +249,23 @@ def test_lsgan_and_feature_losses_on_numbers_worked_out_by_hand() -> None:
 
 
 # Critics
+
+
+def test_critics_judge_frames_in_a_row_from_a_random_one_on_the_same_of_what_is_true_and_made() -> None:
+    model = tiny()  # judges 4 of the 6 frames after the first
+    frames = clips(length=7).frames
+    found = torch.cat([model._judged_frames(frames, seeded(s)) for s in range(40)])
+    assert set(found[:, 0].tolist()) == {0, 1, 2}
+    assert torch.equal(found - found[:, :1], torch.arange(4).expand(80, 4))
+    seen = []
+    for critic in model.critics.values():
+        critic.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    true = BaselineClips(frames)
+    rollouts = model.rollouts((frames + 1) / 2, 0, seeded())._replace(posterior=(frames[:, 1:] + 1) / 2)
+    model._generator_terms((frames + 1) / 2, rollouts, 0, seeded(3))
+    torch.testing.assert_close(seen[0], seen[1])  # where the made frames are the true ones, so is what is judged
+    model._critic_terms((true.frames + 1) / 2, rollouts, seeded(3))
+    torch.testing.assert_close(*seen[3].chunk(2))
 
 
 def test_a_critic_has_spectral_norm_on_all_layers_and_judges_clips_of_ten_frames() -> None:

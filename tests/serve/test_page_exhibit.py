@@ -12,6 +12,9 @@ pytestmark = pytest.mark.slow
 PLAYER = "poke2vid.player"
 LOOPS = f"!document.getElementById('hint').hidden && {PLAYER}.replayed !== null"
 HIDDEN = ("open", "camera", "record", "share", "load-script", "forget")
+# A visitor who stays, however long a busy machine takes from one click to the next
+STAYS = "window.visitor = setInterval(() => window.dispatchEvent(new PointerEvent('pointermove')), 100)"
+LEAVES = "clearInterval(window.visitor)"
 PREVENTED = """() => {
     const picture = document.getElementById('stage');
     const of = (type, kind, options) => !picture.dispatchEvent(new kind(type, { bubbles: true, cancelable: true, ...options }));
@@ -45,6 +48,7 @@ def test_an_exhibit_plays_the_examples_until_somebody_touches_and_again_once_nob
     wait_for(exhibit, f"{PLAYER}.felt.size === 1 && {PLAYER}.replayed === null")
     exhibit.wait_for_timeout(1200)  # longer than a visitor may be away
     assert exhibit.evaluate(f"[{PLAYER}.picture.name, {PLAYER}.held.size]") == [shown, 1]  # but a finger is there
+    exhibit.evaluate(STAYS)
     exhibit.mouse.up()
     exhibit.click("#mode-pin")
     exhibit.click("#theme")
@@ -55,6 +59,7 @@ def test_an_exhibit_plays_the_examples_until_somebody_touches_and_again_once_nob
     exhibit.click("#mode-pin")
     drag(exhibit, GRABBED, PULL, let_go=True)
     exhibit.click("#help")
+    exhibit.evaluate(LEAVES)
     wait_for(exhibit, f"{LOOPS} && {PLAYER}.picture.name !== '{shown}'")
     assert exhibit.is_hidden("#help-dialog") and exhibit.is_hidden("#toast")
     assert exhibit.get_attribute("#mode-pull", "aria-checked") == "true"
@@ -71,12 +76,14 @@ def test_nothing_leads_out_of_an_exhibit_and_nothing_of_a_visit_is_kept(exhibit:
     assert exhibit.evaluate(PREVENTED) == [True] * 8
     chosen: list[Any] = []
     exhibit.on("filechooser", lambda asked: chosen.append(asked))
+    exhibit.evaluate(STAYS)
     drag(exhibit, GRABBED, PULL, let_go=True)
     exhibit.keyboard.press("o")
     exhibit.keyboard.press("s")
     exhibit.click(".brand")
     exhibit.fill("#strength", "2")
     wait_for(exhibit, f"document.getElementById('hint').hidden && {PLAYER}.canUndo")
+    exhibit.evaluate(LEAVES)
     exhibit.evaluate("window.dispatchEvent(new Event('pagehide'))")  # when a visit is kept
     assert exhibit.is_hidden("#save-dialog") and chosen == [] and exhibit.url.endswith("?demo=1")
     assert exhibit.evaluate("getComputedStyle(document.body).userSelect") == "none"

@@ -22,7 +22,7 @@ class SavpConfig:
         kernels: number of CDNA kernels of a frame.
         posterior_channels, critic_channels: widths of the first layers of q(z) and of either critic.
         critics: False leaves out critics and prior rollouts; this ablation must be labelled as one, it is no SAVP.
-        judged: frames that a critic sees, the last ones of a clip.
+        judged: frames that a critic sees: so many in a row, from a random one on, of those after the first.
         pixel, kl, prior_adversarial, posterior_adversarial, feature_matching: loss weights, for frames in [0, 1]. The critics
             learn from a loss of weight 1.
         kl_from, kl_to: steps between which the weight of the KL term rises linearly from 0 to `kl`.

@@ -15,6 +15,7 @@ from poke2vid.baselines.savp.config import SavpConfig
 
 KERNEL_SIDE = 5  # pixels, of a CDNA kernel; it moves a pixel by at most two
 _LEAST = 1e-12  # added to every weight of a kernel, so that none sums to zero
+_SOFT_START = 0.01  # of PyTorch's first weights, in the layer that makes kernels
 _LEAK = 0.2  # slope of the posterior's LeakyReLU below zero
 _LOG_VARIANCE = 10.0  # the posterior's log variance is clipped to this on either side
 _SMALLEST_SIDE = 8  # pixels, of the map that the kernels are read from, at 64 and at 128 pixels
@@ -54,10 +55,10 @@ def joined(z: Float[Tensor, "b c_z"], *maps: Float[Tensor, "b _c h w"]) -> Float
 
 
 class ConvLSTM(nn.Module):
-    """The convolutional LSTM, with InstanceNorm on its gates; `*` is a 5x5 convolution.
+    """The convolutional LSTM, with InstanceNorm on its gates and on its cell; `*` is a 5x5 convolution.
 
     i, f, o, g = InstanceNorm(W * [u, z, h])
-    c' = sigmoid(f) c + sigmoid(i) tanh(g)      h' = sigmoid(o) tanh(c')
+    c' = InstanceNorm(sigmoid(f) c + sigmoid(i) tanh(g))      h' = sigmoid(o) tanh(c')
     """
 
     def __init__(self, in_channels: int, hidden_channels: int, latents: int) -> None:
@@ -66,6 +67,7 @@ class ConvLSTM(nn.Module):
         self.gates = nn.Conv2d(in_channels + latents + hidden_channels, 4 * hidden_channels, 5, 1, 2, bias=False)
         self.norm = instance_norm(4 * hidden_channels)
         nn.init.ones_(self.norm.bias[hidden_channels : 2 * hidden_channels])  # the usual forget bias
+        self.cell_norm = instance_norm(hidden_channels)
 
     def start(self, like: Tensor, side: int) -> Memory:
         zeros = like.new_zeros(like.shape[0], self.hidden_channels, side, side)
@@ -76,7 +78,7 @@ class ConvLSTM(nn.Module):
         gates = self.norm(self.gates(joined(z, u, h)))
         opened, candidate = gates.split((3 * self.hidden_channels, self.hidden_channels), dim=1)
         i, f, o = torch.sigmoid(opened).chunk(3, dim=1)
-        c = f * c + i * torch.tanh(candidate)
+        c = self.cell_norm(f * c + i * torch.tanh(candidate))
         return o * torch.tanh(c), c
 
 
@@ -108,15 +110,18 @@ class Layer(nn.Module):
 
 
 class Posterior(nn.Module):
-    """q(z_t | x_t, x_t+1): three strided convolutions, the mean over the picture, then mean and log variance; no memory."""
+    """q(z_t | x_t, x_t+1): three strided convolutions, the mean over the picture, then mean and log variance; no memory.
+
+    The first convolution has a bias and no norm.
+    """
 
     def __init__(self, config: SavpConfig) -> None:
         super().__init__()
         c = config.posterior_channels
         self.convs = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, 4, 2, 1, bias=False) for c_in, c_out in ((6, c), (c, 2 * c), (2 * c, 4 * c))
+            nn.Conv2d(c_in, c_out, 4, 2, 1, bias=c_in == 6) for c_in, c_out in ((6, c), (c, 2 * c), (2 * c, 4 * c))
         )
-        self.norms = nn.ModuleList(instance_norm(c_out) for c_out in (c, 2 * c, 4 * c))
+        self.norms = nn.ModuleList([nn.Identity(), instance_norm(2 * c), instance_norm(4 * c)])
         self.head = nn.Linear(4 * c, 2 * config.latents)
 
     def forward(self, frames: Float[Tensor, "b t 3 h w"]) -> tuple[Float[Tensor, "b s n"], Float[Tensor, "b s n"]]:
@@ -149,6 +154,9 @@ class Generator(nn.Module):
             for c_in, c_skip, (width, recurrent) in zip(ins, skips, up, strict=True)
         )
         self.kernel_head = nn.Linear(down[-1][0] * _SMALLEST_SIDE**2, config.kernels * KERNEL_SIDE**2)
+        with torch.no_grad():  # kernels begin as the identity, all but: weights of exactly zero would have no gradient
+            for parameter in self.kernel_head.parameters():
+                parameter.mul_(_SOFT_START)
         # First convolutions of the painted picture and of the masks: both read the same map, so they are one.
         self.heads = nn.Conv2d(up[-1][0] + n, 2 * c, 3, 1, 1, bias=False)
         self.heads_norm = instance_norm(2 * c)

@@ -1,22 +1,22 @@
 """SAVP as one of the systems: a VAE and two GANs that share one generator (Lee et al., arXiv 1804.01523).
 
 Choices where the paper and the settings that we know of are silent: the L1 term counts all predicted frames, x_1 too; KL is
-summed over z_t and averaged over clips and steps; the critics judge the last `judged` frames, which in clips of 12 are those
-after the context; feature matching is a mean over layers; both rollouts share the posterior's z in the context; the true
-frame is fed clip by clip and step by step; the picture continues by its border value where a kernel reaches over it; weights
-start as PyTorch's do, and forget biases at 1.
+summed over z_t and averaged over clips and steps; feature matching is a mean over layers, of critics that see the same part
+of the true and of the made clip; both rollouts share the posterior's z in the context; the true frame is fed clip by clip and
+step by step; the picture continues by its border value where a kernel reaches over it; weights start as PyTorch's do, those
+that make kernels a hundred times smaller, and forget biases at 1.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Generator as Randomness
 from torch import Tensor, nn
 
 from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig, kl_of_normals, normal
-from poke2vid.baselines.layers import to_unit
+from poke2vid.baselines.layers import picked, to_unit
 from poke2vid.baselines.savp.config import SavpConfig
 from poke2vid.baselines.savp.critics import VideoCritic, critic_loss, deceiving_loss, feature_distance
 from poke2vid.baselines.savp.generator import Generator, Posterior
@@ -60,7 +60,7 @@ class Savp(Baseline):
         network = config.network
         if network.critics and config.length <= network.judged:
             raise InputError(
-                f"length is {config.length}, and the critics judge the {network.judged} last frames of those after the first; "
+                f"length is {config.length}, and the critics judge {network.judged} frames of those after the first; "
                 "make length larger, or network.judged smaller."
             )
 
@@ -76,7 +76,7 @@ class Savp(Baseline):
         if group == "generator":
             rollouts = self.rollouts(frames, step, generator)
             self._made = (clips, step, rollouts.detached())
-            return self._generator_terms(frames, rollouts, step)
+            return self._generator_terms(frames, rollouts, step, generator)
         assert group == "critics" and self.config.critics
         if self._made is not None and self._made[0] is clips and self._made[1] == step:
             rollouts = self._made[2]
@@ -84,7 +84,7 @@ class Savp(Baseline):
             with torch.no_grad():
                 rollouts = self.rollouts(frames, step, generator)
         self._made = None
-        return self._critic_terms(frames, rollouts)
+        return self._critic_terms(frames, rollouts, generator)
 
     def rollouts(self, frames: Float[Tensor, "b t 3 h w"], step: int, generator: Randomness) -> Rollouts:
         """Both rollouts of clips in [0, 1]. They share weights, so they are one batch."""
@@ -120,33 +120,42 @@ class Savp(Baseline):
             made.append(frame)
         return torch.stack(made, dim=1)
 
-    def _generator_terms(self, frames: Float[Tensor, "b t 3 h w"], rollouts: Rollouts, step: int) -> dict[str, Tensor]:
+    def _generator_terms(
+        self, frames: Float[Tensor, "b t 3 h w"], rollouts: Rollouts, step: int, generator: Randomness
+    ) -> dict[str, Tensor]:
         config = self.config
         terms = {
             "pixel": config.pixel * (rollouts.posterior - frames[:, 1:]).abs().mean(),
             "kl": config.kl_weight(step) * rollouts.kl.mean(),
         }
         if rollouts.prior is not None:
+            judged = self._judged_frames(frames, generator)
             with torch.no_grad():
-                true = self.critics["posterior"](self._judged(frames))
-            posterior = self.critics["posterior"](self._judged(rollouts.posterior))
-            prior = self.critics["prior"](self._judged(rollouts.prior))
+                true = self.critics["posterior"](picked(frames[:, 1:], judged))
+            posterior = self.critics["posterior"](picked(rollouts.posterior, judged))
+            prior = self.critics["prior"](picked(rollouts.prior, judged))
             terms["posterior_adversarial"] = config.posterior_adversarial * deceiving_loss(posterior.logits)
             terms["prior_adversarial"] = config.prior_adversarial * deceiving_loss(prior.logits)
             terms["feature_matching"] = config.feature_matching * feature_distance(posterior.features, true.features)
         return terms
 
-    def _critic_terms(self, frames: Float[Tensor, "b t 3 h w"], rollouts: Rollouts) -> dict[str, Tensor]:
+    def _critic_terms(
+        self, frames: Float[Tensor, "b t 3 h w"], rollouts: Rollouts, generator: Randomness
+    ) -> dict[str, Tensor]:
         """LSGAN losses of either critic, with weight 1: neither shares a parameter with anything else."""
         assert rollouts.prior is not None
-        terms, true = {}, self._judged(frames)
+        judged = self._judged_frames(frames, generator)
+        terms, true = {}, picked(frames[:, 1:], judged)
         for name, made in (("posterior", rollouts.posterior), ("prior", rollouts.prior)):
-            logits = self.critics[name](torch.cat((true, self._judged(made)))).logits
+            logits = self.critics[name](torch.cat((true, picked(made, judged)))).logits
             terms[f"{name}_critic"] = critic_loss(*logits.chunk(2))
         return terms
 
-    def _judged(self, frames: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b s 3 h w"]:
-        return frames[:, -self.config.judged :]
+    def _judged_frames(self, frames: Float[Tensor, "b t 3 h w"], generator: Randomness) -> Int[Tensor, "b s"]:
+        """Numbers of the frames that the critics judge: `judged` in a row of x_1 ... x_t-1, from a random one on, clip by clip."""
+        made, judged = frames.shape[1] - 1, self.config.judged
+        first = torch.randint(made - judged + 1, (len(frames), 1), generator=generator)
+        return first + torch.arange(judged)
 
     @torch.no_grad()
     def predict(

@@ -11,7 +11,13 @@
 # DEVICE      cuda if left out; for a CPU the full size is out of reach: PRESET=ablation64 CLIPS=1000 recipes/... cpu
 #
 # Training was not measured on a GPU: by operations (1.2 TFLOP a step at 64 pixels, some 5 at 128; 120,000 steps) 3 and 11 hours on
-# one that does 15 TFLOP/s, and an eighth of that on eight with a batch eight times as large (torchrun, docs/training.md).
+# one that does 15 TFLOP/s, and 0.4 and 1.4 on eight with a batch eight times as large. `tables` trains on one; on eight:
+#   torchrun --standalone --nproc-per-node gpu -m poke2vid.cli train --preset paper64 --data WORK/store --out WORK/run --device cuda \
+#       --set batch=80 --set stage_1_steps=2500 --set stage_2_steps=12500   (the same clips seen; docs/training.md)
+#   poke2vid tables --suite 1 --preset paper64 --trained-only --beside WORK/run ... as below
+#
+# Scoring takes 1.2 to 2.5 s of a core a clip and row (measured; its tracker stays on the CPU): 8000 clips of ours, a copy and the true
+# frames take 8 to 17 hours of one core; CLIPS=1000 takes 1 to 2. What is measured is kept, so it can be stopped and gone on with.
 #
 # The systems that the paper compares with are trained on the same store where asked: SYSTEMS=published (by operations, in hours of
 # such a GPU: SAVP 36, Hao et al. 1 at 64 pixels and 4 at 128, IVRNN 350, SRVP 900) or SYSTEMS=small (45 minutes of one core each).

@@ -13,9 +13,10 @@
 #
 # Every row trains for 45 minutes of one core without AVX-512 (a newer one needs half of it): Tables 1 and 2 have six (SAVP, IVRNN,
 # SRVP, Hao et al., the paper's model with its own G and with a motion decoder), Tables 3 and 4 five more, so eight hours a seed;
-# none of them converges. On top of it come 20 minutes for the store and half an hour for scoring. The disk holds 8 GB. LPIPS and FVD
-# need public weights (POKE2VID_WEIGHTS; DOWNLOAD=1 fetches what is missing). Real clips are thinned to 12.5 frames a second: hands
-# and people take longer to get anywhere than a simulated pull.
+# none of them converges. On top of it come 20 minutes for the store, and for scoring 10 to 13 minutes a row of Tables 1 and 2 and 5
+# to 9 of the others: two to three hours a seed. The disk holds 8 GB. LPIPS and FVD need public weights (POKE2VID_WEIGHTS;
+# DOWNLOAD=1 fetches what is missing). Real clips are thinned to 12.5 frames a second: hands and people take longer to get anywhere
+# than a simulated pull.
 set -euo pipefail
 work=$1 real=$2 seeds=${3:-2} device=${4:-cpu}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}

@@ -4,7 +4,7 @@
 #   recipes/tables.sh WORK [SUITES] [PRESET] [DEVICE]
 #
 # WORK     where store, runs, results and tables go; running the script again goes on from there
-# SUITES   3,4 if left out: the ablations; all for every table (the baselines of 1 and 2 have no implementation here yet)
+# SUITES   3,4 if left out: the ablations; all for every table (1 and 2 train the systems of others as well)
 # PRESET   ablation64 if left out: a quarter of the paper's width and 2500 steps, which does not converge; paper64 is the paper's
 # DEVICE   cpu if left out
 #

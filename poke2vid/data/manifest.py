@@ -41,7 +41,16 @@ class SealedRecord(_Record):
         return self.model_copy(update={"digest": self.expected_digest()})
 
     def expected_digest(self) -> str:
-        return sha256_of(self.model_dump(mode="json", exclude={"digest"}))
+        return sha256_of(self.model_dump(mode="json", exclude={"digest"} | self._absent))
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as written."""
+        return self.model_dump(mode="json", exclude=self._absent)
+
+    @property
+    def _absent(self) -> set[str]:
+        """Fields of later versions that are left out where they are empty, so that older digests hold."""
+        return set()
 
 
 RecordType = TypeVar("RecordType", bound=BaseModel)
@@ -200,7 +209,10 @@ class Skipped(_Record):
 
 
 class Manifest(SealedRecord):
-    """Contents of a store; `digest` covers all other fields, and is the same on any machine for the same input."""
+    """Contents of a store; `digest` covers all other fields, and is the same on any machine for the same input.
+
+    `dataset` is the published data set that it was prepared as, by its name in `prepare --dataset`.
+    """
 
     kind: Literal["poke2vid-store"] = "poke2vid-store"
     version: Literal[1] = 1
@@ -208,7 +220,12 @@ class Manifest(SealedRecord):
     split: SplitSettings
     videos: tuple[ListedVideo, ...]
     skipped: tuple[Skipped, ...]
+    dataset: str | None = None
     digest: str = ""
+
+    @property
+    def _absent(self) -> set[str]:
+        return set() if self.dataset else {"dataset"}
 
 
 def require_kind(values: object, kind: str, file: Path) -> None:

@@ -14,6 +14,7 @@ from poke2vid.data.sources.dataset import Excerpt, Listing
 from poke2vid.data.sources.folder import find_videos
 from poke2vid.data.sources.registry import DATASETS, dataset_named
 from poke2vid.data.store import Store
+from poke2vid.media.pictures import write_picture
 from poke2vid.media.video import write_video
 from poke2vid.types import InputError
 
@@ -75,10 +76,30 @@ def test_iper_is_split_by_its_list_which_may_lie_beside_it(tmp_path: Path) -> No
         clip(raw / f"{name}.mp4")
     (tmp_path / "train.txt").write_text("001/1/1\n001/1/2\n007/1/1\n")
     assert names(raw, "iper") == [["train/001_1_1", "train/001_1_2"], ["test/030_2_1"]]
-    remarks = dataset_named("iper").listed(raw).remarks
-    assert remarks[0] == "3 videos instead of 206" and "007_1_1" in remarks[1]
+    assert dataset_named("iper").listed(raw).remarks == (
+        "3 videos instead of 206",
+        "train.txt names 3 videos instead of 164, and all others count as tests: there is no val.txt",
+        "train.txt names 1 video (007_1_1) that is not there",
+    )
     (tmp_path / "train.txt").rename(raw / "train.txt")
     assert not dataset_named("iper").listed(raw).passed_over, "the list is used, not passed over"
+
+
+def test_what_iper_s_second_list_says_is_held_against_the_first(tmp_path: Path) -> None:
+    for name in ("001_1_1", "002_1_1", "003_1_1", "004_1_1"):
+        clip(tmp_path / f"{name}.mp4")
+    (tmp_path / "train.txt").write_text("001/1/1\n")  # cut short: 002 and 003 were for training
+    (tmp_path / "val.txt").write_text("004/1/1\n005/1/1\n")
+    listing = dataset_named("iper").listed(tmp_path)
+    assert names(tmp_path, "iper") == [["train/001_1_1"], ["test/004_1_1"]]
+    assert listing.remarks[1:] == (
+        "val.txt names 1 video (005_1_1) that is not there",
+        "neither train.txt nor val.txt names 2 videos (002_1_1 first)",
+    )
+    assert sorted(other.name for other in listing.passed_over) == ["002_1_1", "003_1_1"]
+    (tmp_path / "val.txt").write_text("004/1/1\n001/1/1\n")
+    with pytest.raises(InputError, match=r"both name 1 video \(001_1_1\)"):
+        dataset_named("iper").listed(tmp_path)
 
 
 @pytest.mark.parametrize(("text", "said"), [(None, "no train.txt"), ("", "no list"), ("a/b\n", "no list")])
@@ -103,7 +124,11 @@ def test_taichi_takes_every_second_frame_of_the_folders_of_its_script(tmp_path: 
         "video_id,start,end,bbox,fps,width,height\na-B_c,80,300,1-1-2-2,25,640,480\ngone,0,9,1-1-2-2,25,640,480\n"
     )
     listing, _ = made("taichi", raw, tmp_path / "store")
-    assert listing.remarks == ("of the table's 2 clips 1 not there",)
+    assert listing.remarks == (
+        "clips of 1 video for training instead of 252",
+        "clips of 1 video for tests instead of 28",
+        "of the table's 2 clips 1 not there",
+    )
     assert [other.name for other in listing.passed_over] == ["elsewhere/x"]
     store = Store.open(tmp_path / "store")
     (train,), (test,) = store.split("train"), store.split("test")
@@ -125,6 +150,27 @@ def test_a_table_with_a_column_of_splits_stands_in_for_the_folders(tmp_path: Pat
             dataset_named("taichi").listed(tmp_path)
 
 
+def test_what_the_loading_script_writes_unless_asked_otherwise_is_found_by_its_table(tmp_path: Path) -> None:
+    """Frames in folders that are named as videos."""
+    for k, part in enumerate(("train", "test", "elsewhere")):
+        folder = tmp_path / part / f"v{k}#000000#000010.mp4"
+        folder.mkdir(parents=True)
+        for number, picture in enumerate(moving_square(4, step=(2, 0))):
+            write_picture(folder / f"{number:07d}.png", picture)
+    assert "there is no table" in dataset_named("taichi").listed(tmp_path).remarks[-1]
+    table = tmp_path / "taichi-metadata.csv"
+    head = "video_id,start,end,bbox,fps,width,height,partition\n"
+    table.write_text(f"{head}v0,0,10,,25,1,1,test\nv1,0,10,,25,1,1,test\nv2,0,10,,25,1,1,train\n")
+    train, test = names(tmp_path, "taichi")
+    assert (sorted(train), test) == (["train/v0#000000#000010", "train/v2#000000#000010"], ["test/v1#000000#000010"])
+    assert dataset_named("taichi").listed(tmp_path).remarks[2:] == (
+        "folder and table have different splits for 1 clip (v0); the folder's is taken",
+    )
+    table.write_text(head)
+    with pytest.raises(InputError, match="holds no rows"):
+        dataset_named("taichi").listed(tmp_path)
+
+
 # Human3.6m
 
 
@@ -135,10 +181,22 @@ def test_human36m_is_thinned_out_to_six_and_a_quarter_a_second_and_split_by_acto
     clip(raw / "S1" / "Videos" / "_ALL.54138969.mp4")
     clip(raw / "S2" / "Videos" / "Walking.54138969.mp4")
     listing, _ = made("human36m", raw, tmp_path / "store")
-    assert listing.remarks == ("no video of S5, S6, S7, S8, S11",) and len(listing.passed_over) == 2
+    assert listing.remarks == ("no video of S5, S6, S7, S8, S11", "fewer than 120 videos of S1 (1), S9 (1)")
+    assert len(listing.passed_over) == 2
     (train,), (test,) = (Store.open(tmp_path / "store").split(split) for split in ("train", "test"))
     assert (train.name, test.name) == ("train/S1/Walking 1.54138969", "test/S9/Walking 1.54138969")
     assert len(train.frames) == 10 and train.fps == pytest.approx(6.25)
+
+
+def test_frames_of_human36m_are_passed_over_since_they_have_no_rate(tmp_path: Path) -> None:
+    for actor in ("S1", "S9"):
+        clip(tmp_path / actor / "Videos" / "Walking.54138969.mp4", fps=50)
+    folder = tmp_path / "S1" / "Videos" / "Eating.54138969"
+    folder.mkdir()
+    for number, picture in enumerate(moving_square(4, step=(2, 0))):
+        write_picture(folder / f"{number:04d}.png", picture)
+    (other,) = dataset_named("human36m").listed(tmp_path).passed_over
+    assert other.name.endswith("Eating.54138969") and "rate" in other.reason
 
 
 # Vegetation, and what all share

@@ -18,7 +18,7 @@ from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.heldout.judges import find_judges
 from poke2vid.evaluate.heldout.rows import Fewest
 from poke2vid.evaluate.heldout.scoring import Plan
-from poke2vid.evaluate.heldout.sources import baseline_row
+from poke2vid.evaluate.heldout.sources import baseline_row, settings_for
 from poke2vid.evaluate.tables import run as running
 from poke2vid.evaluate.tables import runs
 from poke2vid.evaluate.tables.layout import Cell, Line, Table
@@ -258,6 +258,7 @@ def test_what_is_written_is_what_was_made(made: tuple[Path, list[Table]]) -> Non
     ("order", "sentence"),
     [
         (Order((3,), BASE, 2, Plan(4), dataset="imagenet"), "no published data set 'imagenet'"),
+        (Order((3,), BASE, 2, Plan(4), dataset="iper"), "not prepared as iPER, so no published number is comparable"),
         (Order((3,), BASE, 0, Plan(4)), "0 seeds train nothing"),
         (Order((3,), BASE, 1, Plan(4), lpips=("vgg",)), r"vgg16\.features\.pth"),
         (Order((3,), BASE, 1, Plan(4), device="cuda:77"), "the device 'cuda:77' cannot be used"),
@@ -391,6 +392,35 @@ def test_the_papers_network_of_lpips_is_named_beside_ours(store_path: Path) -> N
 
 
 # Systems of others
+
+
+def test_every_measure_of_the_paper_is_a_column_of_every_table_once() -> None:
+    for suite in SUITES.values():
+        columns = suite.all_columns
+        assert len(set(columns)) == len(columns) and columns[: len(suite.columns)] == suite.columns
+        assert {"FVD", "lpips_vgg", "lpips_alex", "psnr", "ssim", "poke_epe", "response_epe", "background"} <= set(
+            columns
+        )
+
+
+def test_a_base_that_paints_has_no_second_row_with_the_papers_g(
+    store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SUITES, 1, replace(SUITES[1], rows={"Ours": "full", "SAVP": "savp"}))
+    order = Order((1,), BASE, 1, Plan(3, 2, batch=4, fewest=Fewest(share=0, videos=1)), trained_only=True)
+    painted = replace(order, base=replace(BASE, model=replace(BASE.model, decoder="rgb")))
+    store, folder = Store.open(store_path), tmp_path
+    for one, labels in ((order, ["Ours", "SAVP", "Ours, the paper's G"]), (painted, ["Ours", "SAVP"])):
+        rows = ("full", "painted")
+        planned = {v: [planned_run(one.base, v, 0, store.digest, folder)] for v in rows}
+        assert list(running._different(SUITES[1], planned)) == labels
+
+
+def test_a_system_is_evaluated_on_pokes_like_those_of_its_training(tmp_path: Path) -> None:
+    config = replace(toy_preset(), poke_stds=1.0, poke_margin=0.05)
+    loaded = LoadedBaseline(Toy(config.network), config, {}, tmp_path)
+    settings = settings_for(loaded, "test")
+    assert (settings.poke_stds, settings.poke_margin, settings.min_motion) == (1.0, 0.05, config.min_motion)
 
 
 def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_same_clips(

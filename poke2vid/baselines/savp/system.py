@@ -152,7 +152,7 @@ class Savp(Baseline):
         return terms
 
     def _judged_frames(self, frames: Float[Tensor, "b t 3 h w"], generator: Randomness) -> Int[Tensor, "b s"]:
-        """Numbers of the frames that the critics judge: `judged` in a row of x_1 ... x_t-1, from a random one on, clip by clip."""
+        """Numbers of the frames that critics judge: `judged` in a row of x_1 ... x_t-1, from a random one on, clip by clip."""
         made, judged = frames.shape[1] - 1, self.config.judged
         first = torch.randint(made - judged + 1, (len(frames), 1), generator=generator)
         return first + torch.arange(judged)

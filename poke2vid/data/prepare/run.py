@@ -127,20 +127,23 @@ def prepare_dataset(
     settings = replace(settings, fps=dataset.fps, fit=dataset.fit, test=(TEST,), test_fraction=0.0, seed=0)
     build_estimator(settings.arrays.flow, weights_dir)
     remarks = tuple((dataset.title, remark) for remark in listing.remarks)
-    return fill_store(listing.videos, out, settings, weights_dir, quiet, listing.passed_over, remarks)
+    return fill_store(listing.videos, out, settings, weights_dir, quiet, listing.passed_over, remarks, dataset.name)
 
 
 def fill_store(
     videos: Sequence[Source], out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False,
-    passed_over: tuple[PassedOver, ...] = (), remarks: tuple[tuple[str, str], ...] = (),
+    passed_over: tuple[PassedOver, ...] = (), remarks: tuple[tuple[str, str], ...] = (), dataset: str | None = None,
 ) -> PrepareReport:  # fmt: skip
-    """Fills a store as `prepare` does, from any kind of source; `passed_over` and `remarks` are named in the report."""
+    """Fills a store as `prepare` does, from any kind of source.
+
+    `passed_over` and `remarks` are named in the report, `dataset` in the manifest.
+    """
     started = time.perf_counter()
     _check_patterns(settings.test, videos)
     with alone_in(_videos_folder(out)):
         job = _Preparation(out, settings, videos)
         watch = job.run(weights_dir, quiet)
-        return job.finish(watch, time.perf_counter() - started, passed_over, remarks)
+        return job.finish(watch, time.perf_counter() - started, passed_over, remarks, dataset)
 
 
 class _Preparation:
@@ -187,11 +190,12 @@ class _Preparation:
         seconds: float,
         passed_over: tuple[PassedOver, ...],
         remarks: tuple[tuple[str, str], ...],
+        dataset: str | None,
     ) -> PrepareReport:
         """Writes the manifest, as the last file of the store, and the report."""
         skipped = tuple(self._skipped[name] for name in sorted(self._skipped))
         names = sorted(self._entries)
-        manifest = self._manifest(names, skipped)
+        manifest = self._manifest(names, skipped, dataset)
         frames = max(watch.frames, 1)
         report = PrepareReport(
             kept=tuple(names),
@@ -212,7 +216,7 @@ class _Preparation:
             reasons = "; ".join(f"{video.name}: {video.reason.rstrip('.')}" for video in skipped[:REASONS_SHOWN])
             more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
             raise InputError(f"none of the {len(skipped)} videos could be kept: {reasons}{more}.")
-        write_json(self._out / MANIFEST, manifest.model_dump(mode="json"))
+        write_json(self._out / MANIFEST, manifest.to_json())
         return report
 
     def _clear(self) -> None:
@@ -233,7 +237,7 @@ class _Preparation:
             case Outcome(kept=entries):
                 self._entries |= {entry.name: entry for entry in entries}
 
-    def _manifest(self, names: Sequence[str], skipped: tuple[Skipped, ...]) -> Manifest:
+    def _manifest(self, names: Sequence[str], skipped: tuple[Skipped, ...], dataset: str | None) -> Manifest:
         source = {name: self._entries[name].source_sha256 for name in names}
         once = sorted({source[name]: name for name in reversed(names)}.values())  # each video under its first name
         chosen = held_out(names if self._settings.split.patterns else once, self._settings.split)
@@ -254,6 +258,7 @@ class _Preparation:
                 for name in names
             ),
             skipped=skipped,
+            dataset=dataset,
         ).sealed()
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from poke2vid.data.sources.footage import Origin, Source
 from poke2vid.media.video import Fit, Shown
 from poke2vid.types import InputError, Split
 
+CLIP_SUFFIX = ".mp4"  # which loading scripts also give to folders of frames
 COUNTED_SIDE = 16  # pixels of frames that are only counted
 TEST = "test/*"  # pattern of the held-out videos: every name begins with its split
 
@@ -173,8 +174,15 @@ def files_in(raw: Path) -> tuple[list[SourceVideo], list[PassedOver]]:
 
 
 def stem(video: SourceVideo) -> str:
-    """The file's name without folders and suffix."""
-    return video.path.name if video.path.is_dir() else video.path.stem
+    """Name without folders and suffix, also of a folder of frames that is named as a video (`x.mp4/`)."""
+    path = video.path
+    return path.stem if path.suffix.lower() == CLIP_SUFFIX or not path.is_dir() else path.name
+
+
+def first_of(names: Iterable[str], thing: str = "video") -> str:
+    """Number of names, and the first of them in order."""
+    ordered = sorted(names)
+    return f"{count(len(ordered), thing)} ({ordered[0]}{' first' if len(ordered) > 1 else ''})"
 
 
 def count(number: int, thing: str = "video") -> str:

@@ -10,6 +10,7 @@ from poke2vid.data.sources.dataset import DataSet, Listing, files_in, named, ste
 from poke2vid.data.sources.folder import PassedOver, SourceVideo
 
 TRAIN, TEST = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
+VIDEOS = 120  # of an actor: fifteen actions, twice, by four cameras
 NAME = re.compile(r".+\.\d{8}")  # action and take, camera
 OVERVIEW = "_ALL"  # recordings of everything, not of an action
 
@@ -21,12 +22,17 @@ def find(raw: Path) -> Listing:
         actor = _actor(raw, video)
         if actor is None:
             rest.append(PassedOver(video.name, f"not in a folder of {', '.join((*TRAIN, *TEST))}"))
+        elif video.path.is_dir():
+            rest.append(PassedOver(video.name, "frames, which do not say their rate; the videos do"))
         elif stem(video).startswith(OVERVIEW) or not NAME.fullmatch(stem(video)):
             rest.append(PassedOver(video.name, "not an action seen by one camera"))
         else:
             ours.append(named("test" if actor in TEST else "train", video, f"{actor}/{stem(video)}"))
-    if absent := [actor for actor in (*TRAIN, *TEST) if not any(f"/{actor}/" in video.name for video in ours)]:
+    found = {actor: sum(f"/{actor}/" in video.name for video in ours) for actor in (*TRAIN, *TEST)}
+    if absent := [actor for actor, videos in found.items() if not videos]:
         remarks.append(f"no video of {', '.join(absent)}")
+    if few := [f"{actor} ({videos})" for actor, videos in found.items() if 0 < videos < VIDEOS]:
+        remarks.append(f"fewer than {VIDEOS} videos of {', '.join(few)}")
     return Listing(tuple(ours), tuple(rest), tuple(remarks))
 
 
@@ -37,7 +43,7 @@ def _actor(raw: Path, video: SourceVideo) -> str | None:
 HUMAN36M = DataSet(
     name="human36m",
     title="Human3.6m",
-    contents="7 actors, 17 actions, 4 cameras",
+    contents="840 videos: 7 actors, 15 actions twice, 4 cameras; some 2.1 million frames",
     page="http://vision.imar.ro/human3.6m",
     licence="academic use, with an account",
     layout="S1, S5, S6, S7, S8, S9 and S11 with Videos/<action>.<camera>.mp4 in each",

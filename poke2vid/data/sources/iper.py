@@ -1,40 +1,60 @@
-"""iPER: 206 videos of 30 people, split by the list that comes with it."""
+"""iPER: 206 videos of 30 people, split by the lists that come with it."""
 
 import re
 from pathlib import Path
 
-from poke2vid.data.sources.dataset import DataSet, Listing, count, files_in, named, stem
+from poke2vid.data.sources.dataset import DataSet, Listing, count, files_in, first_of, named, stem
 from poke2vid.data.sources.folder import PassedOver
 from poke2vid.types import InputError
 
-VIDEOS = 206
-LISTS = ("train.txt", "val.txt")
+VIDEOS, FOR_TRAINING = 206, 164
+TRAIN, TEST = "train.txt", "val.txt"
 NAME = re.compile(r"(\d+)_(\d+)_(\d+)")  # person, clothing, kind of movement
 
 
 def find(raw: Path) -> Listing:
-    """Videos named in `train.txt` are for training, the others for tests; the list lies in the folder or beside it."""
+    """Videos named in `train.txt` are for training, those in `val.txt` for tests; lists lie in the folder or beside it.
+
+    Without `val.txt` all others are for tests.
+    """
     videos, rest = files_in(raw)
     ours = [video for video in videos if NAME.fullmatch(stem(video))]
     rest += [
         PassedOver(video.name, "not named <person>_<clothing>_<movement>") for video in videos if video not in ours
     ]
-    train = _names(raw, LISTS[0])
-    found = {stem(video) for video in ours}
+    train, test = _names(raw, TRAIN), _names(raw, TEST)
+    if train is None:
+        raise InputError(f"there is no {TRAIN}, the list of the training videos, in it or beside it")
+    if both := train & (test or frozenset()):
+        raise InputError(f"{TRAIN} and {TEST} both name {first_of(both)}")
     remarks = [f"{count(len(ours))} instead of {VIDEOS}"] if len(ours) != VIDEOS else []
-    if absent := sorted(train - found):
-        remarks.append(f"train.txt names {count(len(absent))} that are not there, {absent[0]} first")
+    if test is None and len(train) != FOR_TRAINING:
+        remarks.append(
+            f"{TRAIN} names {count(len(train))} instead of {FOR_TRAINING}, and all others count as tests: there is no {TEST}"
+        )
+    found = {stem(video) for video in ours}
+    remarks += [
+        f"{file} names {first_of(absent)} that {'is' if len(absent) == 1 else 'are'} not there"
+        for file, names in ((TRAIN, train), (TEST, test or frozenset()))
+        if (absent := names - found)
+    ]
+    if test is not None and (unnamed := found - train - test):
+        remarks.append(f"neither {TRAIN} nor {TEST} names {first_of(unnamed)}")
+        rest += [
+            PassedOver(video.name, f"neither in {TRAIN} nor in {TEST}") for video in ours if stem(video) in unnamed
+        ]
+        ours = [video for video in ours if stem(video) not in unnamed]
     return Listing(
         tuple(named("train" if stem(video) in train else "test", video, stem(video)) for video in ours),
-        tuple(other for other in rest if other.name not in LISTS), tuple(remarks),
+        tuple(other for other in rest if other.name not in (TRAIN, TEST)), tuple(remarks),
     )  # fmt: skip
 
 
-def _names(raw: Path, file: str) -> frozenset[str]:
-    """Names in a list of lines like `001/1/1`; raises InputError without the list."""
+def _names(raw: Path, file: str) -> frozenset[str] | None:
+    """Names in a list of lines like `001/1/1`; None without the list."""
     path = next((place / file for place in (raw, raw.resolve().parent) if (place / file).is_file()), None)
     if path is None:
-        raise InputError(f"there is no {file}, the list of the training videos, in it or beside it")
+        return None
     try:
         lines = path.read_text(encoding="utf-8-sig").split()
     except OSError as error:
@@ -53,6 +73,6 @@ IPER = DataSet(
     contents="206 videos of 30 people, 229,000 frames",
     page="https://svip-lab.github.io/dataset/iPER_dataset.html",
     licence="research only",
-    layout="a folder with the unpacked iPER_1024_video_release (or 256) and train.txt",
+    layout="a folder with the unpacked iPER_1024_video_release (or 256), train.txt and val.txt",
     find=find,
 )

@@ -9,12 +9,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast, get_args
 
-from poke2vid.data.sources.dataset import DataSet, Listing, count, files_in, named, stem
+from poke2vid.data.sources.dataset import DataSet, Listing, count, files_in, first_of, named, stem
 from poke2vid.data.sources.folder import PassedOver, SourceVideo
 from poke2vid.types import InputError, Split
 
 STEP = 2  # the paper downsamples in time by a factor of two
 TABLE = "taichi-metadata*.csv"
+VIDEOS: dict[Split, int] = {"train": 252, "test": 28}
 COLUMNS = ("video_id", "start", "end")
 
 
@@ -29,11 +30,18 @@ def find(raw: Path) -> Listing:
         if split is None
     ]
     ours = [(video, split) for video, split in placed if split is not None]
-    remarks = []
-    if table:
-        there = {_row(stem(video)) for video, _ in ours}
-        if absent := [row for row in table if row not in there]:
-            remarks.append(f"of the table's {count(len(table), 'clip')} {len(absent)} not there")
+    remarks = [
+        f"clips of {count(found)} for {use} instead of {wanted}"
+        for (part, wanted), use in zip(VIDEOS.items(), ("training", "tests"), strict=True)
+        if (found := len({_row(stem(video))[0] for video, split in ours if split == part})) != wanted
+    ]
+    if not table:
+        remarks.append(f"there is no table ({TABLE}) that says which clips are missing")
+    there = {_row(stem(video)): split for video, split in ours}
+    if absent := [row for row in table if row not in there]:
+        remarks.append(f"of the table's {count(len(table), 'clip')} {len(absent)} not there")
+    if other := [row[0] for row, split in there.items() if table.get(row) and table[row] != split]:
+        remarks.append(f"folder and table have different splits for {first_of(other, 'clip')}; the folder's is taken")
     return Listing(tuple(named(split, video, stem(video), STEP) for video, split in ours), tuple(rest), tuple(remarks))
 
 
@@ -60,7 +68,7 @@ def _table(raw: Path) -> dict[tuple[str, int, int], str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-        return {
+        table = {
             (row["video_id"].split("#")[0], int(row["start"]), int(row["end"])): row.get("partition") or ""
             for row in rows
         }
@@ -70,12 +78,15 @@ def _table(raw: Path) -> dict[tuple[str, int, int], str]:
         raise InputError(
             f"cannot read {path}: its columns must be {', '.join(COLUMNS)} and others, with whole numbers in the last two"
         ) from error
+    if not table:
+        raise InputError(f"{path} holds no rows")
+    return table
 
 
 TAICHI = DataSet(
     name="taichi",
     title="Tai-Chi-HD",
-    contents="280 videos, 252 for training, 265,000 frames",
+    contents="clips of 280 videos, 252 for training, 265,000 frames",
     page="https://github.com/AliaksandrSiarohin/video-preprocessing",
     licence="none stated; the videos are their authors', on YouTube",
     layout="the output of load_videos.py: train/ and test/ with <video>#<start>#<end>.mp4 or folders of frames",

@@ -49,8 +49,9 @@ def settings_for(loaded: Loaded, split: Split) -> ClipSettings:
     if isinstance(loaded, LoadedBaseline):
         config, network = loaded.config, loaded.network
         return ClipSettings(
-            config.horizon, min_motion=config.min_motion, split=split, earlier=network.seen - 1, told=network.told
-        )
+            config.horizon, config.poke_stds, config.poke_margin, config.min_motion, split=split,
+            earlier=network.seen - 1, told=network.told,
+        )  # fmt: skip
     if isinstance(loaded, LoadedModel):
         about = loaded.about
         return ClipSettings.of_training(trained_data(loaded), loaded.model.poke_kind, about.get("full_motion"), split)

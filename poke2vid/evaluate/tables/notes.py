@@ -17,6 +17,10 @@ SHOWN = (
     "video predictors see frames -1 and 0, one sample a clip; ours sees frame 0 and a poke; Hao et al.'s frame 0 and the "
     "true path of five points, the poked one among them; distances are over the predicted frames alone"
 )
+TAUGHT = (
+    "ours has a motion decoder and learns from the store's flow and from where pokes end, exact where it is simulated; video "
+    "predictors, and ours with the paper's own G, learn from frames alone, Hao et al. from frames and paths"
+)
 CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
 
 
@@ -49,7 +53,7 @@ def notes_of(
     base, about, judges = order.base, results.compared.about, results.judges
     data = "not a data set of the paper: no number of its beside"
     if order.dataset:
-        data = f"{DATASETS[order.dataset]}, as the paper"
+        data = f"{DATASETS[order.dataset].title}, as the paper"
     size = f"{about['resolution']} pixels"
     if about["resolution"] != suite.resolution:
         size += f" (the paper: {suite.resolution})"
@@ -87,6 +91,8 @@ def notes_of(
         )
     if results.clips.earlier or results.clips.told:
         notes.append(SHOWN)
+        if base.model.decoder == "motion":
+            notes.append(TAUGHT)
         notes.append(
             f"those paths are the flow from x_0 at lags {', '.join(map(str, results.lags))}, straight between them; Hao et al. "
             "learn from pairs of frames that far apart, as published from all of 1 to 10"

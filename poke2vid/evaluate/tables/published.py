@@ -1,8 +1,13 @@
 """Numbers of the paper (Tab. 1-4), to stand beside ours where the data set is the published one."""
 
-DATASETS: dict[str, str] = {
-    "pp": "Poking-Plants", "iper": "iPER", "taichi": "Tai-Chi-HD", "h36m": "Human3.6m",
-}  # fmt: skip
+from poke2vid.data.sources.dataset import DataSet
+from poke2vid.data.sources.human36m import HUMAN36M
+from poke2vid.data.sources.iper import IPER
+from poke2vid.data.sources.plants import PLANTS
+from poke2vid.data.sources.taichi import TAICHI
+
+# Name in `tables --dataset` -> what `prepare --dataset` calls it, in the order of the paper's columns
+DATASETS: dict[str, DataSet] = {"pp": PLANTS, "iper": IPER, "taichi": TAICHI, "h36m": HUMAN36M}
 # (suite, row) -> column -> values on `DATASETS` in their order, or the first two. FVD on I3D logits, ten frames, 1000 clips
 # against 1000; LPIPS on VGG-16. iPER's PSNR of the full model is 23.49 in Tab. 3, 23.11 in Tab. 4 (docs/decisions/018).
 PUBLISHED: dict[tuple[int, str], dict[str, tuple[float, ...]]] = {

@@ -25,7 +25,7 @@ from poke2vid.evaluate.tables.notes import marks, notes_of
 from poke2vid.evaluate.tables.order import Order, Results
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import FULL, SHARED, Run, check_all, planned_run, train_all, without_weights
-from poke2vid.evaluate.tables.suites import BEYOND, SUITES, Suite
+from poke2vid.evaluate.tables.suites import SUITES, Suite
 from poke2vid.evaluate.tables.videos import shown_clips, write_comparison
 from poke2vid.files import without_nan, writable, write_json
 from poke2vid.measures.statistics import cluster_mean
@@ -79,6 +79,8 @@ def make_tables(
     # Everything that can be wrong is found before hours of training
     store = Store.open(store_path)
     test = store if test_path is None else Store.open(test_path)
+    if order.dataset is not None:
+        _check_published(order.dataset, (store, test))
     base, place = order.base, device_named(order.device)
     planned, notes = _plan(order, store, out / "runs")
     settings = _clip_settings(order)
@@ -104,6 +106,17 @@ def make_tables(
             continue  # of ablations, nothing would be seen
         _write_videos(SUITES[number], planned, beside, clips, judges.device, out / "videos")
     return tables
+
+
+def _check_published(name: str, stores: Sequence[Store]) -> None:
+    """Raises InputError if a store is not a copy of the data set that published numbers are of."""
+    known = DATASETS[name]
+    for store in stores:
+        if store.manifest.dataset != known.name:
+            raise InputError(
+                f"{store.path} was not prepared as {known.title}, so no published number is comparable; prepare it by "
+                f"`poke2vid prepare --dataset {known.name}`, or leave out --dataset."
+            )
 
 
 def _plan(order: Order, store: Store, folder: Path) -> tuple[dict[str, list[Run]], dict[str, str]]:
@@ -178,7 +191,7 @@ def _write_videos(
 ) -> None:  # fmt: skip
     """Writes the first seed of every row side by side."""
     truth, copy = reference_rows()
-    first = {label: planned[variant][0] for label, variant in suite.all_rows.items() if variant in planned}
+    first = {label: planned[variant][0] for label, variant in _different(suite, planned).items() if variant in planned}
     kept = {label: run.kept for label, run in first.items() if run.kept is not None}
     made = {label: _row_of(label, run, device) for label, run in first.items() if label not in kept}
     others = {name: player_row(name, player) for name, player in beside.items()}
@@ -260,11 +273,9 @@ def _check_alike(name: str, kept: Kept, compared: Compared) -> None:
 def _table(
     suite: Suite, planned: dict[str, list[Run]], notes: dict[str, str], results: Results, order: Order
 ) -> Table:  # fmt: skip
-    columns = [*suite.columns, *BEYOND]
+    columns = suite.all_columns
     lines = []
-    for label, variant in suite.all_rows.items():
-        if label in suite.beside and variant in planned and planned[variant] == planned.get(FULL):
-            continue  # the base has no motion decoder
+    for label, variant in _different(suite, planned).items():
         cells = {}
         for column in columns:
             missing = notes[variant] if notes.get(variant) in (UNTRAINED, UNASKED) else "not possible"
@@ -282,6 +293,12 @@ def _table(
         suite.number, suite.caption, headings, tuple(lines), (*notes_of(suite, lines, planned, results, order), *said),
         by_measure=not suite.rows_are_methods,
     )  # fmt: skip
+
+
+def _different(suite: Suite, planned: dict[str, list[Run]]) -> dict[str, str]:
+    """Rows of a table, but those beside it that are the full model again: a base without a motion decoder has such."""
+    again = {variant for variant, runs in planned.items() if runs == planned.get(FULL)}
+    return {label: v for label, v in suite.all_rows.items() if label not in suite.beside or v not in again}
 
 
 def _cell(results: Results, name: str, column: str) -> Cell:
@@ -304,7 +321,7 @@ def _differences(suite: Suite, planned: dict[str, list[Run]], results: Results) 
     """Every row minus the full model, paired by clips or left-out videos, so what is common to both cancels out."""
     *others, (full_label, full) = suite.rows.items()
     lines = []
-    columns = [c for c in (*suite.columns, *BEYOND) if _cell(results, "copy", c).interval is not None]
+    columns = [c for c in suite.all_columns if _cell(results, "copy", c).interval is not None]
     for label, variant in others:
         if variant in planned and full in planned:
             cells = {column: _difference(results, variant, full, column) for column in columns}

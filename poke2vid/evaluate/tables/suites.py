@@ -28,12 +28,17 @@ class Suite:
     beside: dict[str, str] = field(default_factory=dict)
 
     @property
+    def all_columns(self) -> tuple[str, ...]:
+        return (*self.columns, *(column for column in BEYOND if column not in self.columns))
+
+    @property
     def all_rows(self) -> dict[str, str]:
         return self.rows | self.beside
 
 
 BEYOND = (  # our columns that the paper lacks, after its own
-    "lpips_alex", "lpips", MOVINET, TRACKS, "poke_epe", "followed_epe", "response_epe", "background",
+    "lpips_vgg", "psnr", "ssim", "lpips_alex", "lpips", MOVINET, TRACKS, "poke_epe", "followed_epe", "response_epe",
+    "background",
 )  # fmt: skip
 PAINTED = {"Ours, the paper's G": "painted"}  # where the base has a motion decoder; else the same model twice
 SUITES: dict[int, Suite] = {

@@ -75,11 +75,21 @@ def serving(*options: str) -> Iterator[str]:
             raise
 
 
+# What the page says and does, for a test that waits in vain
+STATE = """() => {
+    const { player } = globalThis.poke2vid ?? {};
+    const kept = ['time', 'end', 'playing', 'asleep', 'inFlight', 'isEarlier', 'recalls', 'nobodys'].map((name) => [name, player?.[name]]);
+    const said = [...document.querySelectorAll('#toast, #loading, dialog[open]')].filter((one) => one.checkVisibility());
+    const replayed = Boolean(player?.replayed), hidden = document.hidden;
+    return JSON.stringify([Object.fromEntries(kept), { replayed, hidden }, ...said.map((one) => one.innerText)]);
+}"""
+
+
 def wait_for(page: Any, condition: str) -> None:
     """Until an expression holds. Playwright's own way evaluates text within the page, which the page forbids."""
     end = time.monotonic() + PATIENCE_MS / 1000
     while not page.evaluate(condition):
-        assert time.monotonic() < end, f"never came true: {condition}"
+        assert time.monotonic() < end, f"never came true: {condition}; {page.evaluate(STATE)}"
         page.wait_for_timeout(20)
 
 

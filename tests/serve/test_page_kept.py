@@ -36,6 +36,8 @@ STORED = """async () => {
     return new Promise((done) => { all.onsuccess = () => { database.close(); done(all.result); }; });
 }"""
 
+LATE_NEWS = "(id) => { document.getElementById(id).dispatchEvent(new Event('close')); }"
+
 
 @pytest.fixture
 def page(served: Any) -> Any:
@@ -273,6 +275,8 @@ def test_all_that_is_saved_is_of_the_moment_in_which_the_dialog_opened(page: Any
             page.evaluate("() => { const d = document.getElementById('save-dialog'); d.close = () => delete d.close; }")
         with page.expect_download(timeout=120_000) as waiting:
             page.evaluate("(kind) => document.querySelector(`[data-save=${kind}]`).click()", kind)
+            if kind == "mp4":
+                page.evaluate(LATE_NEWS, "save-dialog")  # of an earlier dialog: it ends nothing
         data = Path(waiting.value.path()).read_bytes()
         wait_for(page, "document.getElementById('save-progress').hidden")
         if kind == "json":
@@ -339,6 +343,8 @@ def test_a_script_of_another_picture_asks_first(page: Any, balls: Path, tmp_path
     page.keyboard.press("Escape")
     assert page.evaluate("poke2vid.player.time") == 0
     page.set_input_files("#script-file", path)
+    page.wait_for_selector("#ask-dialog[open]")
+    page.evaluate(LATE_NEWS, "ask-dialog")  # that the first question was closed
     page.click("#ask-here")
     wait_for(page, "poke2vid.player.time > 0 && !poke2vid.player.replayed")
     assert page.evaluate("poke2vid.player.picture.name") == balls.name

@@ -38,7 +38,7 @@ let moment = null;
 export function bindSaving(how) {
   for (const button of choices()) button.addEventListener('click', () => void save(button.dataset.save ?? '', how, keep));
   byId('save-cancel').addEventListener('click', () => saving?.abort());
-  byId('save-dialog').addEventListener('close', () => saving?.abort());
+  byId('save-dialog').addEventListener('close', () => byId('save-dialog').open || saving?.abort()); // the news may come late
   byId('only-recorded').addEventListener('change', describe);
   const sent = () => {
     const picture = moment?.shown.picture;

@@ -5,6 +5,8 @@ import { byId, toast } from './pages.js';
 
 const TOLD = 2; // faults that a short message names
 
+let lastQuestion = 0;
+
 /** Says what is wrong, with all of a script's faults a press away. @param {Error} error */
 export function complain(error) {
   if (!(error instanceof ScriptFaults) || error.faults.length <= TOLD) return toast(error.message);
@@ -37,7 +39,14 @@ export function placeFor(made, shown, isThere) {
   byId('ask-there').hidden = !isThere;
   dialog.returnValue = '';
   dialog.showModal();
+  const mine = ++lastQuestion;
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue), { once: true });
+    const closed = () => {
+      const isLast = mine === lastQuestion;
+      if (isLast && dialog.open) return; // the news that an earlier question was closed comes late
+      dialog.removeEventListener('close', closed);
+      resolve(isLast ? /** @type {'here'|'there'|''} */ (dialog.returnValue) : '');
+    };
+    dialog.addEventListener('close', closed);
   });
 }

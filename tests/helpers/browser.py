@@ -127,6 +127,7 @@ AS_OPENED = """async (patience) => {
     player.stopReplay();
     player.play(true);
     player.rate = 25;
+    player.hands.rest = { ...engine.info.defaultRest }; // which another picture takes over
     document.getElementById('mode-pull').click();
     stage.nextPointer = 0;
     const before = stage.picture, end = performance.now() + patience;
@@ -135,8 +136,6 @@ AS_OPENED = """async (patience) => {
         if (performance.now() > end) throw new Error('the example was never shown');
         await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    player.setRest(engine.info.defaultRest);
-    await player.reset();
     document.getElementById('toast').hidden = true;
 }"""
 

@@ -64,16 +64,22 @@ def shown(page: Any) -> np.ndarray:
 
 def place(page: Any, share: tuple[float, float]) -> tuple[float, float]:
     """A point of the picture, on the screen."""
+    return places(page, [share])[0]
+
+
+def places(page: Any, shares: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points of the picture, on the screen: to ask for its place takes a busy page as long as a frame."""
     box = page.locator("#picture").bounding_box()
-    return box["x"] + share[0] * box["width"], box["y"] + share[1] * box["height"]
+    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in shares]
 
 
 def drag(page: Any, at: tuple[float, float], by: tuple[float, float], *, let_go: bool = False) -> None:
     """As a hand does: in small moves, while frames come."""
-    page.mouse.move(*place(page, at))
+    first, *others = places(page, [(at[0] + by[0] * i / 8, at[1] + by[1] * i / 8) for i in range(9)])
+    page.mouse.move(*first)
     page.mouse.down()
-    for i in range(1, 9):
-        page.mouse.move(*place(page, (at[0] + by[0] * i / 8, at[1] + by[1] * i / 8)))
+    for other in others:
+        page.mouse.move(*other)
         page.wait_for_timeout(20)
     if let_go:
         page.mouse.up()

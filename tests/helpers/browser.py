@@ -78,7 +78,8 @@ def serving(*options: str) -> Iterator[str]:
 # What the page says and does, for a test that waits in vain
 STATE = """() => {
     const { player } = globalThis.poke2vid ?? {};
-    const kept = ['time', 'end', 'playing', 'asleep', 'inFlight', 'isEarlier', 'recalls', 'nobodys'].map((name) => [name, player?.[name]]);
+    const names = ['time', 'end', 'playing', 'asleep', 'inFlight', 'isEarlier', 'recalls', 'nobodys'];
+    const kept = names.map((name) => [name, player?.[name]]);
     const said = [...document.querySelectorAll('#toast, #loading, dialog[open]')].filter((one) => one.checkVisibility());
     const replayed = Boolean(player?.replayed), hidden = document.hidden;
     return JSON.stringify([Object.fromEntries(kept), { replayed, hidden }, ...said.map((one) => one.innerText)]);

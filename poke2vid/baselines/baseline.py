@@ -37,8 +37,10 @@ class Baseline(nn.Module, abc.ABC):
         seen: number of frames it must see before it predicts, the last being x_0.
         told: number of points whose true path through the predicted frames it is told.
         pairs: whether it trains on pairs of frames, not on consecutive ones.
+        revision: raised where the same settings make another network, so that earlier runs are not taken for its own.
     """
 
+    revision: ClassVar[int] = 1
     seen: ClassVar[int] = 2
     told: ClassVar[int] = 0
     pairs: ClassVar[bool] = False

@@ -81,6 +81,7 @@ class Made(NamedTuple):
 class Hao(Baseline):
     """x_hat = m warp(x_0, flow) + (1 - m) c; flow, mask m and completion c are read from x_0 and a sparse map of vectors."""
 
+    revision = 2
     seen = 1
     told = 5
     pairs = True

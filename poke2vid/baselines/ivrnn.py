@@ -192,6 +192,7 @@ class States(NamedTuple):
 class Ivrnn(Baseline):
     """IVRNN with its hierarchy of three latents, densely connected."""
 
+    revision = 2
     seen = 2
 
     def __init__(self, config: IvrnnConfig) -> None:

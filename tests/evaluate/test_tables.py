@@ -394,6 +394,15 @@ def test_the_papers_network_of_lpips_is_named_beside_ours(store_path: Path) -> N
 # Systems of others
 
 
+def test_a_network_that_became_another_has_runs_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_toys(monkeypatch)
+    before = planned_run(BASE, "toy", 0, "store", tmp_path)
+    monkeypatch.setattr(Toy, "revision", 2)
+    after = planned_run(BASE, "toy", 0, "store", tmp_path)
+    assert before.folder != after.folder and before.config == after.config
+    assert after.settings == before.settings | {"revision": 2}
+
+
 def test_every_measure_of_the_paper_is_a_column_of_every_table_once() -> None:
     for suite in SUITES.values():
         columns = suite.all_columns

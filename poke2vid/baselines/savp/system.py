@@ -44,6 +44,8 @@ class Rollouts(NamedTuple):
 class Savp(Baseline):
     """SAVP: x_hat_t+1 = G(x_t, x_first, z_t), z_t from the posterior where x_t+1 is known and from N(0, 1) where it is not."""
 
+    revision = 2
+
     def __init__(self, config: SavpConfig) -> None:
         super().__init__()
         self.config = config

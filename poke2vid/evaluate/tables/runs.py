@@ -56,8 +56,11 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its config as plain JSON."""
-        return self.config.to_json() if isinstance(self.config, BaselineConfig) else to_json(self.config)
+        """Its config as plain JSON, with the revision of a network that had others before."""
+        if not isinstance(self.config, BaselineConfig):
+            return to_json(self.config)
+        revision = SYSTEMS[self.config.network.system].network.revision
+        return self.config.to_json() | ({"revision": revision} if revision > 1 else {})
 
     @property
     def is_complete(self) -> bool:

@@ -32,7 +32,7 @@ def scalar_gru(cell: ConvGRUCell, u: float, sigma: float) -> float:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_conv_gru_on_one_pixel_is_the_four_scalar_equations(seed: int) -> None:
     torch.manual_seed(seed)
-    cell = ConvGRUCell(1, 1).double()
+    cell = ConvGRUCell(1, 1).double().requires_grad_(False)
     nn.init.normal_(cell.from_input.bias)  # zero biases would hide a gate that uses another's
     for u, sigma in torch.randn(20, 2, dtype=torch.double).tolist():
         found = cell(pixel(u), pixel(sigma))
@@ -42,7 +42,7 @@ def test_a_conv_gru_on_one_pixel_is_the_four_scalar_equations(seed: int) -> None
 def test_the_update_of_equation_13_as_printed_is_not_the_grus() -> None:
     """sigma + z sigma + z h, where a GRU has sigma - z sigma + z h (docs/decisions/019)."""
     torch.manual_seed(0)
-    cell = ConvGRUCell(1, 1).double()
+    cell = ConvGRUCell(1, 1).double().requires_grad_(False)
     for u, sigma in ((0.7, -0.4), (-1.3, 0.9)):
         found = cell(pixel(u), pixel(sigma)).item()
         gate, reset = (torch.sigmoid(t) for t in cell_gates(cell, u, sigma))
@@ -65,7 +65,7 @@ def cell_gates(cell: ConvGRUCell, u: float, sigma: float) -> torch.Tensor:
 
 def test_the_scalar_equations_tell_a_swapped_gate() -> None:
     torch.manual_seed(0)
-    cell = ConvGRUCell(1, 1).double()
+    cell = ConvGRUCell(1, 1).double().requires_grad_(False)
     nn.init.normal_(cell.from_input.bias)
     expected = scalar_gru(cell, 0.7, -0.4)
     with torch.no_grad():

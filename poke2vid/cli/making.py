@@ -119,6 +119,10 @@ def datasets(
             print(f"  {raw}: {summary_of(known.listed(raw))}" if raw.exists() else f"  {raw}: not there")
         except InputError as error:
             print(f"  {error}")
+    if folder is None:
+        print(
+            "To see what of them is on this disk name a folder that holds copies (copies/iper ...), or set POKE2VID_DATA to it."
+        )
 
 
 def summary_of(listing: "Listing") -> str:

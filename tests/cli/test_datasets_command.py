@@ -23,7 +23,8 @@ def test_the_list_says_what_is_on_this_disk(copy: Path, monkeypatch: pytest.Monk
     assert "1 for training, 1 for tests; 2 videos instead of 206" in said and f"{copy / 'taichi'}: not there" in said
     assert said.count("licence:") == 5
     monkeypatch.delenv("POKE2VID_DATA")
-    assert "not there" not in CliRunner().invoke(app, ["datasets"]).output
+    said = CliRunner().invoke(app, ["datasets"]).output
+    assert "not there" not in said and "name a folder that holds copies" in said
 
 
 def test_a_copy_becomes_a_store_in_its_own_split(copy: Path) -> None:

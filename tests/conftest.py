@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from browser import SharedPage, chromium, opened, serving
+from browser import SharedPage, chromium, serving, sharing
 from moving_square import write_square
 from page_actions import write_balls
 from typechecker import begin_test
@@ -76,9 +76,7 @@ def page_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shared_page(browser: Any, page_url: str) -> Iterator[SharedPage]:
-    shared = SharedPage(lambda: opened(browser, page_url, accept_downloads=True))
-    yield shared
-    shared.close()
+    yield from sharing(browser, page_url, accept_downloads=True)
 
 
 @pytest.fixture
@@ -97,9 +95,7 @@ def served_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shared_served(browser: Any, served_url: str) -> Iterator[SharedPage]:
-    shared = SharedPage(lambda: opened(browser, served_url, accept_downloads=True))
-    yield shared
-    shared.close()
+    yield from sharing(browser, served_url, accept_downloads=True)
 
 
 @pytest.fixture

@@ -171,3 +171,10 @@ class SharedPage:
         if self._page is not None:
             self._page.context.close()
         self._page = None
+
+
+def sharing(browser: Any, url: str, **context: Any) -> Iterator[SharedPage]:
+    """A shared page for a fixture to yield from; it is opened once a test asks for it."""
+    shared = SharedPage(lambda: opened(browser, url, **context))
+    yield shared
+    shared.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import READY, SharedPage, opened, wait_for
+from browser import READY, SharedPage, sharing, wait_for
 from page_actions import GRABBED, PULL, drag, open_picture, pause, shown, wait_for_frames
 from page_probe import ISOLATION, host
 
@@ -38,9 +38,7 @@ def exported_url(site: Files) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def shared_exported(browser: Any, exported_url: str) -> Iterator[SharedPage]:
-    shared = SharedPage(lambda: opened(browser, exported_url, permissions=CLIPBOARD))
-    yield shared
-    shared.close()
+    yield from sharing(browser, exported_url, permissions=CLIPBOARD)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import READY, SharedPage, opened, wait_for
+from browser import READY, SharedPage, opened, sharing, wait_for
 from page_actions import (
     BACK,
     GRABBED,
@@ -30,10 +30,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def shared_phone(browser: Any, page_url: str) -> Iterator[SharedPage]:
-    held = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    shared = SharedPage(lambda: opened(browser, page_url, **held))
-    yield shared
-    shared.close()
+    yield from sharing(browser, page_url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
 
 
 @pytest.fixture

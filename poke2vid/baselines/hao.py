@@ -239,14 +239,14 @@ PRESETS: dict[str, BaselineConfig] = {
     # The authors' settings at two sizes. 32.4 million parameters; 7 and 25 s a step on one core.
     "hao64": BaselineConfig(network=HaoConfig(resolution=64), length=10, hold=100_000, batch=32),
     "hao128": BaselineConfig(network=HaoConfig(), length=10, hold=100_000, batch=32),
-    # For 45 minutes of one core (AMD EPYC without AVX-512): a quarter of all widths, 2.0 million parameters, and batches of 4
-    # for 32, since many small steps learn more in that time than few large ones: on the store of recipes/systems.sh the error
-    # of 8 minutes with 4 pairs was that of 18 with 16.
+    # For 45 minutes of one core: an eighth of all widths at 64 pixels (0.5 million parameters, 0.14 s a step of a core with
+    # AVX-512) and a quarter at 128, batches of 16 and 8 for 32. Fewer pairs a step learn faster, but their norms do not hold
+    # on unfamiliar pictures: trained with 4, the network bent dark ones by up to 72 pixels (docs/experiments.md, 2026-11-30).
     "hao64-small": BaselineConfig(
-        network=HaoConfig(resolution=64, channels=16), length=10, hold=16_000, batch=4,
+        network=HaoConfig(resolution=64, channels=8), length=10, hold=13_000, batch=16,
         checkpoint_every=100, sample_every=1000,
     ),
     "hao128-small": BaselineConfig(
-        network=HaoConfig(channels=16), length=10, hold=5200, batch=4, checkpoint_every=100, sample_every=500,
+        network=HaoConfig(channels=16), length=10, hold=2600, batch=8, checkpoint_every=100, sample_every=500,
     ),
 }  # fmt: skip

@@ -134,7 +134,7 @@ def test_the_published_presets_have_the_published_widths() -> None:
         preset = PRESETS[name]
         assert (preset.network.resolution, preset.batch, preset.learning_rate, preset.length) == (side, 32, 1e-3, 10)
         small = PRESETS[f"{name}-small"]
-        assert small.network == replace(preset.network, channels=preset.network.channels // 4)
+        assert small.network == replace(preset.network, channels=preset.network.channels // (8 if side == 64 else 4))
         assert small.fall == preset.fall == 0
     net = WeakShortcutNet(PRESETS["hao128"].network.channels)
     widths = [[m.out_channels for m in block if isinstance(m, nn.Conv2d)] for block in (*net.down, *net.up)]

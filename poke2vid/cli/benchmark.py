@@ -1,11 +1,11 @@
 """The commands `bench build`, `bench verify` and `bench run` of PokeBench."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from poke2vid.cli.making import tell
 from poke2vid.cli.options import WeightsOption, out_folder
 
 bench = typer.Typer(
@@ -35,16 +35,7 @@ def bench_verify(folder: Annotated[Path, typer.Argument(help="A benchmark made b
     """Check a benchmark's identity and every file of it."""
     from poke2vid.pokebench.disk import Bench
 
-    problems = Bench.open(folder).verify()
-    for problem in problems:
-        print(problem)
-    if problems:
-        print(
-            f"poke2vid: {len(problems)} problem{'s' * (len(problems) > 1)}; `poke2vid bench build` mends them.",
-            file=sys.stderr,
-        )
-        raise typer.Exit(2)
-    print(f"{folder} is whole.")
+    tell(folder, Bench.open(folder).verify(), "`poke2vid bench build` mends them")
 
 
 @bench.command("run")

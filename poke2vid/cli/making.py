@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -137,13 +137,18 @@ def verify(store: Annotated[Path, typer.Argument(help="A store made by `prepare`
     from poke2vid.data.store import verify as verify_videos
 
     problems = verify_pokes(store) if is_poke_store(store) else verify_videos(store)
+    tell(store, problems, "the command that made the store redoes what it can")
+
+
+def tell(place: Path, problems: Sequence[str], mends: str) -> None:
+    """Says that a folder is whole, or names its problems and what mends them; ends the command with 2 then."""
     for problem in problems:
         print(problem)
     if problems:
         count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
-        print(f"poke2vid: {count}; the command that made the store redoes what it can.", file=sys.stderr)
+        print(f"poke2vid: {count}; {mends}.", file=sys.stderr)
         raise typer.Exit(2)
-    print(f"{store} is whole.")
+    print(f"{place} is whole.")
 
 
 def simulate(

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from poke2vid.cli.options import DownloadOption, KeptOption, LpipsOption, PublishedOption, WeightsOption, out_folder
+from poke2vid.cli.options import (
+    DownloadOption,
+    EvenlyOption,
+    KeptOption,
+    LpipsOption,
+    PublishedOption,
+    WeightsOption,
+    out_folder,
+)
 
 
 def evaluate(
@@ -31,6 +39,7 @@ def evaluate(
             help="Least distance of a poke from the rim of what moves, as a share of the side. Default: as in training.",
         ),
     ] = None,
+    evenly: EvenlyOption = False,
     videos: Annotated[
         bool, typer.Option("--videos", help="Write every predicted clip beside its truth as MP4, too.")
     ] = False,
@@ -57,7 +66,7 @@ def evaluate(
         load_any(model), data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
         lpips=lpips_named(lpips), device=device, allow_download=download, poke_margin=poke_margin,
-        tracker=tracker,
+        evenly=evenly, tracker=tracker,
     )  # fmt: skip
     write_report(report, out)
     print(report.to_markdown())
@@ -103,6 +112,7 @@ def tables(
         bool, typer.Option("--trained-only", help="Train nothing; score the rows whose runs are complete.")
     ] = False,
     kept: KeptOption = None,
+    evenly: EvenlyOption = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test clips and their pokes.")] = 0,
@@ -128,7 +138,7 @@ def tables(
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset,
         published, tuple(system_settings or ()), tuple(beside or ()), tuple(only) if only else None,
-        trained_only, kept, jobs, device, seed,
+        trained_only, kept, evenly, jobs, device, seed,
         lpips_named(lpips), download,
     )  # fmt: skip
     try:

@@ -46,6 +46,10 @@ DownloadOption = Annotated[
     bool,
     typer.Option("--download", help="Fetch public weights that are not here: I3D's 47 MB, and what --lpips needs."),
 ]
+EvenlyOption = Annotated[
+    bool,
+    typer.Option("--evenly", help="Draw clips in turn from each video; else long videos give more of them."),
+]
 KeptOption = Annotated[
     Path | None,
     typer.Option(

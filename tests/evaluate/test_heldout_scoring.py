@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from held_out import ANY, SETTINGS, judged, loaded, moving_squares
+from moving_square import write_square
 from torch import Tensor
 
+from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import EvaluationClips
 from poke2vid.evaluate.heldout.distances import distances
@@ -61,6 +63,26 @@ def test_real_clips_are_others_than_the_generated_ones_as_far_as_the_split_goes(
     features_of(clips, judges, Plan(9, distribution_clips=5, batch=2), tmp_path, quiet=True)
     assert sorted(asked) == list(range(len(clips) - 5, len(clips)))
     assert [shared_clips(clips, 5, 5), shared_clips(clips, 20, 20), shared_clips(clips, 99, 99)] == [0, 8, 32]
+
+
+def test_clips_in_turn_give_as_many_of_every_video_as_it_has(tmp_path: Path) -> None:
+    for name, frames in (("train", 10), ("short", 8), ("long", 40)):
+        write_square(tmp_path / "videos" / f"{name}.mp4", frames, step=(2, 1))
+    settings = PrepareSettings(resolution=32, lags=(4,), workers=0, test=("short", "long"))
+    prepare(tmp_path / "videos", tmp_path / "store", settings, quiet=True)
+    store = Store.open(tmp_path / "store")
+    clips, even = (EvaluationClips(store, 32, replace(SETTINGS, evenly=evenly), seed=0) for evenly in (False, True))
+    of = [even.video_of(k) for k in range(len(even))]
+    short = of.count("short")
+    assert 1 < short < len(of) / 4
+    assert all({of[2 * k], of[2 * k + 1]} == {"short", "long"} for k in range(short))
+    assert len(clips) == len(even) and set(clips._order) == set(even._order)
+    assert [start for video, start in clips._order if video] == [start for video, start in even._order if video]
+    assert "evenly" not in clips.key and even.key["evenly"] is True
+    # The other side of a distance is as even, and other clips as far as there are
+    assert list(even.others(2)) == [2, 3] and {of[k] for k in even.others(2)} == {"short", "long"}
+    assert list(even.others(len(even) - 1)) == list(range(1, len(even)))
+    assert list(clips.others(2)) == [len(clips) - 1, len(clips) - 2]
 
 
 def test_an_extractor_that_needs_longer_clips_is_left_out_and_says_so(store: Path) -> None:

@@ -476,6 +476,7 @@ def test_rows_that_are_not_trained_yet_are_named_and_nothing_is_trained(
     full = next(folder for folder in (made[0] / "runs").iterdir() if folder.name.startswith("full-seed1"))
     (runs / full.name).symlink_to(full)
     table, _ = make_tables(order, store_path, tmp_path, quiet=True)
+    assert {line.marks.rsplit(", ", 1)[-1] for line in table.lines if line.label == "Ours full"} == {"1 of 2 seeds"}
     cells = {line.label: line.cells["psnr"] for line in table.lines}
     assert cells["Ours RNN"].note == "not trained yet" and cells["Ours RNN"].interval is None
     assert cells["Ours full"].interval is not None and len(cells["Ours full"].seeds) == 1

@@ -1,5 +1,7 @@
 """The clips of a store that a model is judged on, and the poke of each."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
@@ -27,6 +29,8 @@ class ClipSettings:
         full_motion: unit of impulses; None takes that of the store's train split.
         earlier: frames before x_0 that clips must have, for systems that see more than x_0.
         told: points of which systems are told the true path; the poked one is the first.
+        evenly: False draws every clip with equal chance, so long videos give most; True takes one of every video, then a
+            second of each that has one, and so on.
     """
 
     horizon: int = 10
@@ -38,6 +42,7 @@ class ClipSettings:
     split: Split = "test"
     earlier: int = 0
     told: int = 0
+    evenly: bool = False
 
     @staticmethod
     def of_training(data: DataConfig, poke_kind: PokeKind, full_motion: float | None, split: Split) -> "ClipSettings":
@@ -77,7 +82,8 @@ class EvaluationClips:
                 f"no clip of the {settings.split} split has {settings.earlier} frames before its first one that moves; the "
                 "videos are too short for systems that see more than one frame."
             )
-        self._order = [starts[k] for k in np.random.default_rng(seed).permutation(len(starts))]
+        order = [starts[k] for k in np.random.default_rng(seed).permutation(len(starts))]
+        self._order = in_turns(order) if settings.evenly else order
 
     def __len__(self) -> int:
         return len(self._order)
@@ -85,6 +91,16 @@ class EvaluationClips:
     def __getitem__(self, number: int) -> Sample:
         """A clip with a poke drawn from its own flow (Sec. 3.2)."""
         return self._clip(number, "poke", "evaluated")
+
+    def others(self, count: int) -> range:
+        """Numbers of as many clips as the first `count`, at most all, and different ones as far as there are enough.
+
+        They are the last of a random order. Of one in turns they are the next, since its last are all of the longest videos.
+        """
+        if not self.settings.evenly:
+            return range(len(self) - 1, len(self) - 1 - count, -1)
+        first = min(count, len(self) - count)
+        return range(first, first + count)
 
     def video_of(self, number: int) -> str:
         """Name of a clip's video."""
@@ -128,9 +144,19 @@ class EvaluationClips:
     @property
     def key(self) -> dict[str, Any]:
         """Key of the clips: equal keys mean equal clips. Settings that an older version lacks do not change it."""
-        added = {"poke_margin": 0.0, "earlier": 0, "told": 0}  # settings of later versions, with what held before
+        # Settings of later versions, with what held before
+        added = {"poke_margin": 0.0, "earlier": 0, "told": 0, "evenly": False}
         settings = {name: value for name, value in asdict(self.settings).items() if added.get(name) != value}
         return {"store": self._store.digest, "seed": self.seed, "resolution": self.resolution, **settings}
+
+
+def in_turns(clips: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Pairs of a video's number and a start, reordered: the first of every video, then the second of each, and so on."""
+    drawn, turns = Counter[int](), list[int]()
+    for video, _ in clips:
+        turns.append(drawn[video])
+        drawn[video] += 1
+    return [clips[k] for k in sorted(range(len(clips)), key=turns.__getitem__)]
 
 
 def split_named(split: str) -> Split:

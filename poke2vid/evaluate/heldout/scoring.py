@@ -85,14 +85,15 @@ def features_of(
 ) -> Measured:  # fmt: skip
     """Moments of random real clips, the other side of every distance (App. F). Kept and resumed as rows are.
 
-    They are as many as rows have, but the last clips of the random order, where rows use the first, so that as few clips
-    as possible are on both sides, see `shared_clips`.
+    They are as many as rows have, but others, see `EvaluationClips.others`: as few clips as possible are on both sides, see
+    `shared_clips`.
     """
     total = min(plan.distribution_clips, plan.clips, len(clips))
+    others = clips.others(total)
     key = {"row": "the last clips", "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": total}}
 
     def measure(numbers: range, pool: ThreadPoolExecutor) -> Batched:
-        samples = [clips[len(clips) - 1 - k] for k in numbers]
+        samples = [clips[others[k]] for k in numbers]
         frames = torch.stack([sample.frames for sample in samples])
         paths = [pool.submit(_path, clip) for clip in to_uint8(frames)] if judges.tracks else []
         features = judges.features(frames[:, 0], frames[:, 1:])

@@ -24,14 +24,15 @@ TAUGHT = (
 CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
 
 
-def marks(runs: Sequence[Run]) -> str:
-    """Length of a row's training, and whether it can have converged."""
+def marks(runs: Sequence[Run], seeds: int) -> str:
+    """Length of a row's training, whether it can have converged, and how many seeds of those asked for it lacks."""
     if not runs:
         return ""
     config = runs[0].config
     enough = published_steps(runs[0].variant) if isinstance(config, BaselineConfig) else CONVERGED
     judged = "not converged" if config.num_steps < enough else "convergence not tested"
-    return f"{config.num_steps:,} steps, {config.num_steps * config.batch:,} clips seen, {judged}"
+    lacking = f", {len(runs)} of {seeds} seeds" if len(runs) < seeds else ""
+    return f"{config.num_steps:,} steps, {config.num_steps * config.batch:,} clips seen, {judged}{lacking}"
 
 
 def published_steps(system: str) -> int:
@@ -61,7 +62,8 @@ def notes_of(
     counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
     notes = [
         f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
-        f"of {size}, clips drawn by seed {about['seed']}",
+        f"of {size}, clips drawn by seed {about['seed']}"
+        + (", as many of every video as it has" if about["evenly"] else ""),
         "clips measured: " + ", ".join(f"{MEASURES[column].title} {count}" for column, count in counts.items()),
         f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
         + (f", none of fewer than {FEWEST_CLUSTERS} videos" if about["videos"] < FEWEST_CLUSTERS else ""),

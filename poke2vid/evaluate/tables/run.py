@@ -200,7 +200,8 @@ def _write_videos(
 
 def _clip_settings(order: Order) -> ClipSettings:
     """Clips of the tables, the same whichever rows are asked for: where systems of others have rows, with all that any sees."""
-    settings = ClipSettings.of_training(order.base.data, order.base.model.poke_kind, None, "test")
+    trained = ClipSettings.of_training(order.base.data, order.base.model.poke_kind, None, "test")
+    settings = replace(trained, evenly=order.evenly)
     if not any(variant in SYSTEMS for number in order.suites for variant in SUITES[number].all_rows.values()):
         return settings
     networks = [system.network for system in SYSTEMS.values()]
@@ -281,7 +282,7 @@ def _table(
             missing = notes[variant] if notes.get(variant) in (UNTRAINED, UNASKED) else "not possible"
             cell = _cell(results, variant, column) if variant in planned else Cell(note=missing)
             cells[column] = replace(cell, published=published(suite.number, label, column, order.dataset))
-        lines.append(Line(label, cells, marks(planned.get(variant, []))))
+        lines.append(Line(label, cells, marks(planned.get(variant, []), order.seeds)))
     untrained = {name: name for name in results.beside}
     for label, name in (untrained | {"copy of x_0": "copy", "the true frames": "truth"}).items():
         lines.append(Line(label, {column: _cell(results, name, column) for column in columns}))

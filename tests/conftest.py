@@ -16,6 +16,7 @@ from poke2vid.data.prepare.run import PrepareSettings, prepare
 from poke2vid.data.store import Store
 
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # programs that tests start share two cores with other tests
 os.environ["POKE2VID_OFFLINE"] = "1"  # a test never downloads
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # data and weights beside the checkout, where they exist
 

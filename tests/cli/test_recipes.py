@@ -26,12 +26,7 @@ def recipe(name: str, *arguments: Path | str, **settings: str) -> subprocess.Com
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m poke2vid "$@"\n')
     program.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if name != "POKE2VID_WEIGHTS"}
-    environment |= {
-        "PATH": f"{place}:{os.environ['PATH']}",
-        "TORCH_HOME": str(place),
-        "OMP_NUM_THREADS": "1",
-        **settings,
-    }
+    environment |= {"PATH": f"{place}:{os.environ['PATH']}", "TORCH_HOME": str(place), **settings}
     command = ["bash", str(RECIPES / name), *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
 

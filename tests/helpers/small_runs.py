@@ -1,7 +1,6 @@
 """Training runs of seconds, with everything switched on, for tests of what a run leaves and how it goes on."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -55,12 +54,8 @@ def command(config: TrainConfig, store: Path, run: Path, *more: str, processes: 
     return [*start, "--threads", "1", "--workers", "0", *settings(config), *more]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
 def finish(arguments: list[str], timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=timeout, check=False, env=environment())
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def signalled(arguments: list[str], run: Path, after: int, send: Callable[[int], None]) -> tuple[int, str]:
@@ -70,7 +65,6 @@ def signalled(arguments: list[str], run: Path, after: int, send: Callable[[int],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
         start_new_session=True,
     ) as process:
         log, deadline = run / "metrics.jsonl", time.monotonic() + 240

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import FULL, command, environment, finish, metrics, signalled
+from small_runs import FULL, command, finish, metrics, signalled
 
 from poke2vid.files import read_tensors
 from poke2vid.model.files import checkpoints_of, load_model
@@ -143,7 +143,7 @@ def own_mount(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs a script where a file system of its own may be mounted; the caller skips where the machine forbids that."""
     return subprocess.run(
         ["unshare", "--mount", "--map-root-user", "sh", "-ec", script], cwd=folder, capture_output=True, text=True,
-        timeout=280, check=False, env=environment(),
+        timeout=280, check=False,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
-from browser import opened, wait_for
+from browser import READY, opened, wait_for
 from page_probe import HALF_TOLERANCE, ISOLATION, WEB, Probe, encoded, floats, host, pictured, played, png, resident_mb
 
 from poke2vid.export.run import export_model, graphs_of
@@ -319,6 +319,27 @@ def test_the_page_plays_it_and_its_sliders_say_hertz_and_damping(browser: Any, u
     page.mouse.click(x, y)
     wait_for(page, "poke2vid.player.heatMap !== null")
     assert page.complaints == []
+    page.context.close()
+
+
+def test_sliders_that_were_moved_are_where_they_were_at_the_next_visit_until_they_are_set_back(
+    browser: Any, url: str
+) -> None:
+    page = opened(browser, f"{url}?engine=wasm")
+    usual = page.evaluate("poke2vid.engine.info.defaultRest")
+    slid(page, "swing", 2.0)
+    moved = slid(page, "stiffness", 0.03)
+    for expected in (moved, usual):
+        page.reload()
+        wait_for(page, READY)
+        assert page.evaluate("poke2vid.player.rest") == expected
+        if expected == moved:
+            assert [page.get_by_test_id(name).input_value() for name in ("swing", "stiffness")] == ["2", "0.03"]
+            page.get_by_test_id("feel-reset").click()
+    page.evaluate("localStorage.setItem('poke2vid.feel-touch', '2.0 nonsense')")
+    page.reload()
+    wait_for(page, READY)
+    assert page.evaluate("poke2vid.player.rest") == usual and page.complaints == []
     page.context.close()
 
 

@@ -14,6 +14,7 @@ import { bindControls, chosenRate, endBrush, setAwake, show, showStats } from '.
 import { Demo } from './ui/demo.js';
 import { json, pictureOfExample, scriptOf } from './ui/examples.js';
 import { Exhibit } from './ui/exhibit.js';
+import { lastRest } from './ui/feel.js';
 import { fit } from './ui/fit.js';
 import { forgetLink, giftOf } from './ui/gift.js';
 import { Heating } from './ui/heating.js';
@@ -160,6 +161,7 @@ function playerOf(engine) {
     },
   });
   made.rate = chosenRate();
+  made.hands.rest = lastRest(engine);
   Object.assign(window, { poke2vid: { engine, player: made, stage, script: () => made.script(), stats: () => statsOf(made) } });
   return made;
 }

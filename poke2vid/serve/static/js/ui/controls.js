@@ -2,7 +2,7 @@
 
 import { statsOf } from '../measures.js';
 import { AS_FAST_AS_POSSIBLE } from '../player/pace.js';
-import { bindRest, showRest, tellNumber } from './feel.js';
+import { bindRest, forgetRest, showRest, tellNumber } from './feel.js';
 import { byId, keep, openDialog, read, say } from './pages.js';
 
 /** @typedef {import('../player.js').Player} Player */
@@ -89,7 +89,7 @@ function bindSliders(player, stage) {
   for (const id of ['swing', 'stiffness']) fill(byId(id)); // until the engine says better
   byId('feel-reset').addEventListener('click', () => {
     const now = player();
-    if (now) now.setRest(now.engine.info.defaultRest);
+    if (now) forgetRest(now);
     for (const id of ['strength', 'speed']) {
       byId(id).value = byId(id).defaultValue;
       byId(id).dispatchEvent(new Event('input'));

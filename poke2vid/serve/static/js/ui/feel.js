@@ -5,8 +5,9 @@
 
 import { causesOf, restOf } from '../engine/touch/swing.js';
 import { sameRest } from '../script.js';
-import { byId } from './pages.js';
+import { byId, drop, keep, read } from './pages.js';
 
+/** @typedef {import('../engine/types.js').Engine} Engine */
 /** @typedef {import('../engine/types.js').Rest} Rest */
 /** @typedef {import('../player.js').Player} Player */
 /**
@@ -51,8 +52,12 @@ const MANNERS = {
   },
 };
 
-/** @param {Player} player */
-const mannerOf = ({ engine }) => MANNERS[engine.info.model.kind ?? 'paper'] ?? MANNERS.paper;
+/** @param {Engine} engine */
+const kindOf = (engine) => (engine.info.model.kind === 'touch' ? 'touch' : 'paper');
+/** @param {Engine} engine */
+const mannerOf = (engine) => MANNERS[kindOf(engine)];
+/** Name of what a browser keeps of the sliders. @param {Engine} engine */
+const keyOf = (engine) => `feel-${kindOf(engine)}`;
 
 /** Number of a slider, beside it and for who hears it. @param {HTMLInputElement} input @param {string} text */
 export function tellNumber(input, text) {
@@ -66,30 +71,48 @@ export function bindRest(player, fill) {
     byId(id).addEventListener('input', () => {
       const now = player();
       if (!now) return;
-      now.setRest(said(now));
-      tell(mannerOf(now), fill);
+      const values = said();
+      now.setRest(lawOf(now.engine, values));
+      keep(keyOf(now.engine), values.join(' '));
+      tell(mannerOf(now.engine), fill);
     });
   }
 }
 
+/** Law that the sliders asked for at the last visit; the usual one where they asked for none. @param {Engine} engine */
+export function lastRest(engine) {
+  const { scales } = mannerOf(engine);
+  const values = (read(keyOf(engine)) ?? '').split(' ').map(Number);
+  const isThere = values.length === scales.length && values.every((value, k) => value >= scales[k].min && value <= scales[k].max);
+  return isThere ? lawOf(engine, values) : { ...engine.info.defaultRest };
+}
+
+/** To the usual law, also at the next visit. @param {Player} player */
+export function forgetRest(player) {
+  player.setRest(player.engine.info.defaultRest);
+  drop(keyOf(player.engine));
+}
+
+const said = () => SLIDERS.map((id) => Number(byId(id).value));
+
 /**
- * Law that the sliders ask for. Where they stand at their usual places that is the usual law to the last digit, which leaves every
- * place of a thing to what the model has learnt.
+ * Law of sliders at some places. At their usual places that is the usual law to the last digit, which leaves every place of a
+ * thing to what the model has learnt.
  *
- * @param {Player} player
+ * @param {Engine} engine
+ * @param {number[]} values
  * @returns {Rest}
  */
-function said(player) {
-  const { scales, rest, places } = mannerOf(player);
-  const usual = player.engine.info.defaultRest;
-  const values = SLIDERS.map((id) => Number(byId(id).value));
+function lawOf(engine, values) {
+  const { scales, rest, places } = mannerOf(engine);
+  const usual = engine.info.defaultRest;
   const isUsual = places(usual).every((place, k) => Math.abs(place - values[k]) < scales[k].step / 2);
   return isUsual ? { ...usual } : rest(values[0], values[1]);
 }
 
 /** The player's law on the sliders. @param {Player} player @param {(input: HTMLInputElement) => void} fill */
 export function showRest(player, fill) {
-  const manner = mannerOf(player);
+  const manner = mannerOf(player.engine);
   SLIDERS.forEach((id, k) => {
     const { low, high, about, min, max, step, turned = false } = manner.scales[k];
     Object.assign(byId(id), { min, max, step, title: about, dir: turned ? 'rtl' : 'ltr' });
@@ -99,7 +122,7 @@ export function showRest(player, fill) {
     label.querySelector('.high').textContent = high;
   });
   // Several places may say one law, where it is at its bounds: a slider stays where it was put.
-  if (!sameRest(said(player), player.rest)) {
+  if (!sameRest(lawOf(player.engine, said()), player.rest)) {
     manner.places(player.rest).forEach((place, k) => (byId(SLIDERS[k]).value = String(place)));
   }
   tell(manner, fill);

@@ -13,7 +13,7 @@ poke() { # NAME PICTURE X,Y DX,DY
     poke2vid animate "$examples/$2" --at "$3" --shift "$4" --frames 25 \
         -o "$out/$1.mp4" -o "$out/$1.gif" -o "$out/$1-grid.png" -o "$out/$1.json"
 }
-# A poke each, held: the flower was never in the training clips.
+# A poke each, held.
 poke flower flower.jpg 230,150 -40,-10
 poke robot robot.jpg 320,60 50,-10
 poke person person.jpg 190,340 -30,-20

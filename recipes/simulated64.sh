@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# small64 on simulated plants and figures, from the base model on, and its row in PokeBench.
+# small64 on simulated plants and figures, from small64 on, and its row in PokeBench.
 #
 #   recipes/simulated64.sh WORK [SCENES]
 #

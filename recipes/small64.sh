@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The base model in the package: small64 on clips that may be redistributed.
+# small64, the package's model of the paper's form, on clips that may be redistributed.
 #
 #   recipes/small64.sh VIDEOS WORK [WEIGHTS]
 #
@@ -18,8 +18,8 @@ if compgen -G "$work/run/checkpoints/step-*.safetensors" >/dev/null; then resume
 poke2vid train --preset small64 --data "$work/store" --out "$work/run" --threads 1 $resume
 poke2vid evaluate "$work/run" --data "$work/store" --out "$work/report" --clips 150
 
-# What goes into the package: the weights without the optimiser, and where they come from.
-python - "$work/run" poke2vid/assets/small64.safetensors <<'PYTHON'
+# What goes into the package (poke2vid/assets): the weights without the optimiser, and where they come from.
+python - "$work/run" "$work/small64.safetensors" <<'PYTHON'
 import sys
 from pathlib import Path
 

@@ -64,7 +64,7 @@ def _modernised(said: Float[Tensor, "b k1 c h2 w2"]) -> Float[Tensor, "b k1 c h2
     return packed(Touched(said[:, :BASIS], cells[:, LAW:], with_zeros(cells[:, :LAW], SWING)))
 
 
-def player_of(folder: Path, precision: Precision = "fp32", threads: int = 1) -> OnnxPlayer | OnnxTouchPlayer:
+def player_of(folder: str | Path, precision: Precision = "fp32", threads: int = 1) -> OnnxPlayer | OnnxTouchPlayer:
     """A Player for an export of either kind. Raises InputError as its class does."""
-    sees = read_description(folder).get("kind") == "touch"
+    sees = read_description(Path(folder)).get("kind") == "touch"
     return (OnnxTouchPlayer if sees else OnnxPlayer)(folder, precision, threads)

@@ -25,7 +25,7 @@ from poke2vid.train import checkpoint
 from poke2vid.train.baseline_data import BaselineBatches
 from poke2vid.train.batches import batches
 from poke2vid.train.data import generator_for
-from poke2vid.train.distributed import device_named
+from poke2vid.train.distributed import device_named, require_one_process
 from poke2vid.train.log import RunLog
 from poke2vid.train.stopping import Interrupted, Signals, deadline_of
 from poke2vid.train.trainer import require_finite
@@ -112,6 +112,7 @@ def train_baseline(
     """
     from poke2vid.data.store import Store  # imported here: it needs pydantic
 
+    require_one_process(config.network.system)
     deadline_of(max_minutes)  # refuses less than no time before anything is read
     store = Store.open(store_path)
     trainer = BaselineTrainer(config, device_named(device))

@@ -113,6 +113,17 @@ class Group:
             raise InputError(f"the processes found different {what}; {remedy}.")
 
 
+def num_processes() -> int:
+    """Number of processes that torchrun started together; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def require_one_process(what: str) -> None:
+    """Raises InputError under torchrun with several processes, each of which would write `what` into the same folder."""
+    if num_processes() > 1:
+        raise InputError(f"{what} trains in one process; start it by `poke2vid train`, without torchrun.")
+
+
 @contextlib.contextmanager
 def join(device: torch.device) -> Iterator[Group]:
     """The group that torchrun's environment names, for as long as the block lasts; without torchrun, this process alone.
@@ -120,7 +131,7 @@ def join(device: torch.device) -> Iterator[Group]:
     Raises:
         InputError: if the other processes cannot be reached.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = num_processes()
     if size == 1:
         yield Group(device=device)
         return

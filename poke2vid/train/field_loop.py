@@ -22,6 +22,7 @@ from poke2vid.model.touch_video import TouchVideo
 from poke2vid.processes import alone_in
 from poke2vid.train import checkpoint, settings
 from poke2vid.train.batches import batches
+from poke2vid.train.distributed import require_one_process
 from poke2vid.train.field_config import FieldConfig, to_json
 from poke2vid.train.field_data import FieldBatch, FieldBatches
 from poke2vid.train.field_trainer import FieldScores, FieldTrainer, objectness, predict, scores
@@ -67,6 +68,7 @@ def train_fields(
     """
     from poke2vid.data.poke_store import PokeStore  # imported here: it needs pydantic
 
+    require_one_process("a model that sees what it touches")
     deadline_of(max_minutes)  # refuses less than no time before anything is read
     # Fields, films and stills
     opened = [PokeStore.open(path) for path in stores]

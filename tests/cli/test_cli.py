@@ -142,6 +142,18 @@ def test_training_that_cannot_start_is_refused_and_leaves_nothing(
     assert files_below(tmp_path) == set()
 
 
+@pytest.mark.parametrize(
+    ("preset", "what"), [("fields64", "a model that sees what it touches"), ("srvp64-small", "srvp")]
+)
+def test_what_trains_in_one_process_is_refused_under_torchrun_before_anything_is_written(
+    run: Run, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch, preset: str, what: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ran = run("train", "--preset", preset, "--data", store, "--out", tmp_path / "run", "--workers", 0)
+    assert_refused(ran, f"{what} trains in one process; start it by `poke2vid train`, without torchrun")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_data_that_is_no_store_is_refused(run: Run, tmp_path: Path, model_file: Path, command: str) -> None:
     arguments = ("--preset", "tiny") if command == "train" else (model_file,)

@@ -114,7 +114,7 @@ def test_weights_that_are_halves_are_stored_as_halves(file: Path, folder: Path) 
 def test_each_kind_is_opened_as_what_it_is(folder: Path) -> None:
     with pytest.raises(InputError, match="sees what it touches"):
         OnnxPlayer(folder)
-    assert isinstance(player_of(folder, "fp16"), OnnxTouchPlayer)
+    assert isinstance(player_of(str(folder), "fp16"), OnnxTouchPlayer)
     save_model(folder.parent / "paper.safetensors", PokeVideo(ModelConfig(resolution=32, channels=4)), {})
     paper = graphs_of(folder.parent / "paper.safetensors", folder.parent / "paper", half=False)
     assert isinstance(player_of(paper), OnnxPlayer)

@@ -13,6 +13,7 @@ from poke2vid.files import digest_of, read_tensors
 from poke2vid.model.files import BASELINE, CHECKPOINT_FORMAT, resolve
 from poke2vid.types import InputError
 
+SAMPLE = 2  # raised where the same network draws other samples; 2: by the frames seen
 MODEL_PREFIX = "model/"  # of the names of the network's tensors
 
 
@@ -27,7 +28,8 @@ class LoadedBaseline:
 
     @property
     def digest(self) -> str:
-        return digest_of(self.network.state_dict(), {"network": repr(self.config.network)})
+        network = {"network": repr(self.config.network), "revision": self.network.revision, "sample": SAMPLE}
+        return digest_of(self.network.state_dict(), network)
 
 
 def network_of(config: BaselineConfig) -> Baseline:

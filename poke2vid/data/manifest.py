@@ -27,6 +27,11 @@ DEFAULT_LAGS = (3, 6, 10)  # frames: the paper's T = 10, and steps before it for
 HALVED_ABOVE = 64  # pixels: above this, flow is stored at half resolution, because it takes more space than the video
 
 
+def film_of(video: str) -> str:
+    """What a video was cut from, by its name: a film's shots, and a recording's clips of Tai-Chi-HD, bear it before a `#`."""
+    return video.partition(SHOT_MARK)[0] or video
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -13,6 +13,10 @@ from poke2vid.live.law_of_rest import live
 from poke2vid.players.player import ALL_KINDS
 from poke2vid.types import InputError, LivePlayer, Poke, PokeKind, TouchPlayer
 
+# Raised where the same weights, picture and poke make other frames, so that older measurements are not taken for theirs;
+# 2: within reach (decision 028).
+SESSION = 2
+
 
 class SessionPlayer:
     """A model, or anything else that a `Session` can drive; its frames have the picture's own size.
@@ -28,7 +32,7 @@ class SessionPlayer:
         kind = f"{type(player).__module__}.{type(player).__qualname__}"
         lives = live(player)
         rest = asdict(lives.default_rest) if isinstance(lives, LivePlayer) else None
-        self.digest = digest_of(weights, {"player": kind, "about": animator.about, "rest": rest})
+        self.digest = digest_of(weights, {"player": kind, "about": animator.about, "rest": rest, "session": SESSION})
         self.kinds: frozenset[PokeKind] = (
             ALL_KINDS if isinstance(player, TouchPlayer) else frozenset({player.poke_kind})
         )

@@ -65,24 +65,29 @@ def test_real_clips_are_others_than_the_generated_ones_as_far_as_the_split_goes(
     assert [shared_clips(clips, 5, 5), shared_clips(clips, 20, 20), shared_clips(clips, 99, 99)] == [0, 8, 32]
 
 
-def test_clips_in_turn_give_as_many_of_every_video_as_it_has(tmp_path: Path) -> None:
-    for name, frames in (("train", 10), ("short", 8), ("long", 40)):
+def test_clips_in_turn_give_as_many_of_every_film_as_it_has(tmp_path: Path) -> None:
+    for name, frames in (("train", 10), ("short", 8), ("long", 40), ("cut", 9), ("cut#2", 9)):
         write_square(tmp_path / "videos" / f"{name}.mp4", frames, step=(2, 1))
-    settings = PrepareSettings(resolution=32, lags=(4,), workers=0, test=("short", "long"))
+    settings = PrepareSettings(resolution=32, lags=(4,), workers=0, test=("short", "long", "cut*"))
     prepare(tmp_path / "videos", tmp_path / "store", settings, quiet=True)
     store = Store.open(tmp_path / "store")
     clips, even = (EvaluationClips(store, 32, replace(SETTINGS, evenly=evenly), seed=0) for evenly in (False, True))
     of = [even.video_of(k) for k in range(len(even))]
     short = of.count("short")
-    assert 1 < short < len(of) / 4
-    assert all({of[2 * k], of[2 * k + 1]} == {"short", "long"} for k in range(short))
+    assert set(of) == {"short", "long", "cut"} and 1 < short < of.count("cut") < of.count("long")
+    assert all(set(of[3 * k : 3 * k + 3]) == set(of) for k in range(short))
+    assert len({tuple(of[3 * k : 3 * k + 3]) for k in range(short)}) > 1  # no film is always the first
     assert len(clips) == len(even) and set(clips._order) == set(even._order)
-    assert [start for video, start in clips._order if video] == [start for video, start in even._order if video]
-    assert "evenly" not in clips.key and even.key["evenly"] is True
-    # The other side of a distance is as even, and other clips as far as there are
-    assert list(even.others(2)) == [2, 3] and {of[k] for k in even.others(2)} == {"short", "long"}
-    assert list(even.others(len(even) - 1)) == list(range(1, len(even)))
-    assert list(clips.others(2)) == [len(clips) - 1, len(clips) - 2]
+    assert "evenly" not in clips.key and even.key["evenly"] is True and clips.key["videos"] == "films"
+    # The other side of a distance has the same films, other clips as far as there are, and the farthest in time
+    others = even.others(6)
+    assert sorted(of[k] for k in others) == sorted(of[:6]) and not set(others) & set(range(6))
+    assert shared_clips(even, 6, 6) == 0 and 0 < even.sharing_frames(others, 6) < 6
+    [long] = {even._order[k][0] for k in range(6) if of[k] == "long"}
+    starts = [[s for v, s in map(even._order.__getitem__, numbers) if v == long] for numbers in (range(6), others)]
+    assert min(abs(a - b) for a in starts[0] for b in starts[1]) > SETTINGS.horizon
+    assert sorted(even.others(len(even))) == list(range(len(even)))
+    assert clips.others(2) == [len(clips) - 1, len(clips) - 2]
 
 
 def test_an_extractor_that_needs_longer_clips_is_left_out_and_says_so(store: Path) -> None:

@@ -1,6 +1,7 @@
 """The clips of a store that a model is judged on, and the poke of each."""
 
-from collections import Counter
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from poke2vid.data.manifest import film_of
 from poke2vid.media.pictures import to_float
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import LoadedModel
@@ -16,6 +18,8 @@ from poke2vid.train.baseline_data import flow_of, path_of, points_of
 from poke2vid.train.config import DataConfig, from_json
 from poke2vid.train.data import ClipBatches, Kind, Sample, generator_for
 from poke2vid.types import ClipSource, ClipVideo, InputError, Poke, PokeKind, Split
+
+Clip = tuple[int, int]  # number of a video and first frame
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class ClipSettings:
         full_motion: unit of impulses; None takes that of the store's train split.
         earlier: frames before x_0 that clips must have, for systems that see more than x_0.
         told: points of which systems are told the true path; the poked one is the first.
-        evenly: False draws every clip with equal chance, so long videos give most; True takes one of every video, then a
+        evenly: False draws every clip with equal chance, so long videos give most; True takes one of every film, then a
             second of each that has one, and so on.
     """
 
@@ -82,8 +86,13 @@ class EvaluationClips:
                 f"no clip of the {settings.split} split has {settings.earlier} frames before its first one that moves; the "
                 "videos are too short for systems that see more than one frame."
             )
-        order = [starts[k] for k in np.random.default_rng(seed).permutation(len(starts))]
-        self._order = in_turns(order) if settings.evenly else order
+        rng = np.random.default_rng(seed)
+        self._order = [starts[k] for k in rng.permutation(len(starts))]
+        if settings.evenly:
+            films = defaultdict[str, list[Clip]](list)
+            for clip in self._order:
+                films[self._film(clip)].append(clip)
+            self._order = in_turns(list(films.values()), rng)
 
     def __len__(self) -> int:
         return len(self._order)
@@ -92,19 +101,39 @@ class EvaluationClips:
         """A clip with a poke drawn from its own flow (Sec. 3.2)."""
         return self._clip(number, "poke", "evaluated")
 
-    def others(self, count: int) -> range:
+    def others(self, count: int) -> list[int]:
         """Numbers of as many clips as the first `count`, at most all, and different ones as far as there are enough.
 
-        They are the last of a random order. Of one in turns they are the next, since its last are all of the longest videos.
+        They are the last of a random order. Of one in turns they are as many of every film as the first have, those that are
+        farthest in time from them.
         """
         if not self.settings.evenly:
-            return range(len(self) - 1, len(self) - 1 - count, -1)
-        first = min(count, len(self) - count)
-        return range(first, first + count)
+            return list(range(len(self) - 1, len(self) - 1 - count, -1))
+        films = defaultdict[str, list[int]](list)
+        for number in range(len(self)):
+            films[self.video_of(number)].append(number)
+        found = []
+        for numbers in films.values():
+            first = [number for number in numbers if number < count]
+            farthest = sorted(numbers, key=lambda number: (number in first, -self._apart(number, first)))
+            found += farthest[: len(first)]
+        return sorted(found)
+
+    def sharing_frames(self, numbers: Sequence[int], count: int) -> int:
+        """How many of some clips share frames with one of the first `count`."""
+        return sum(self._apart(number, range(count)) <= self.settings.horizon for number in numbers)
+
+    def _apart(self, number: int, others: Sequence[int]) -> float:
+        """Frames between the starts of a clip and of the nearest other one of its video; infinity if there is none."""
+        video, start = self._order[number]
+        return min((abs(s - start) for v, s in (self._order[k] for k in others) if v == video), default=math.inf)
 
     def video_of(self, number: int) -> str:
-        """Name of a clip's video."""
-        return self._clips.sources[self._order[number][0]].video.name
+        """Name of the film that a clip is of: shots of one film are alike, so an interval counts them as one."""
+        return self._film(self._order[number])
+
+    def _film(self, clip: Clip) -> str:
+        return film_of(self._clips.sources[clip[0]].video.name)
 
     def beside(self, number: int) -> Sample:
         """The same clip poked on its background, so its first frame should stay as it is (App. E.2)."""
@@ -147,16 +176,15 @@ class EvaluationClips:
         # Settings of later versions, with what held before
         added = {"poke_margin": 0.0, "earlier": 0, "told": 0, "evenly": False}
         settings = {name: value for name, value in asdict(self.settings).items() if added.get(name) != value}
+        if any(film_of(source.video.name) != source.video.name for source in self._clips.sources):
+            settings["videos"] = "films"  # an older version took each shot for a video
         return {"store": self._store.digest, "seed": self.seed, "resolution": self.resolution, **settings}
 
 
-def in_turns(clips: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Pairs of a video's number and a start, reordered: the first of every video, then the second of each, and so on."""
-    drawn, turns = Counter[int](), list[int]()
-    for video, _ in clips:
-        turns.append(drawn[video])
-        drawn[video] += 1
-    return [clips[k] for k in sorted(range(len(clips)), key=turns.__getitem__)]
+def in_turns(groups: Sequence[Sequence[Clip]], rng: np.random.Generator) -> list[Clip]:
+    """One of every group, then a second of each that has one, and so on; groups come in another random order in each turn."""
+    turns = range(max(map(len, groups)))
+    return [groups[k][turn] for turn in turns for k in rng.permutation(len(groups)) if turn < len(groups[k])]
 
 
 def split_named(split: str) -> Split:

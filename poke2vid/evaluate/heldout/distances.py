@@ -60,8 +60,8 @@ class Floor:
             )
         if min(self.generated, self.real) <= self.dimensions:
             few = (
-                f"; warning: these are no more clips than the features have dimensions ({self.dimensions}), by which alone "
-                f"distances are too large by {shown(self.independent)} or more: compare with numbers of equal counts only"
+                f"; warning: these are no more clips than the features have dimensions ({self.dimensions}): compare with "
+                "numbers of equal counts only"
             )
         return (
             f"{self.generated} clips against {self.real} real ones{halves}, and as many independent clips of one "

@@ -120,6 +120,7 @@ def compare(
         "poke_kind": settings.poke_kind, "evenly": settings.evenly,
         "distribution_clips": count, "real_clips": len(real),
         "real_clips_that_are_truths_of_generated_ones": shared_clips(clips, count, len(real)),
+        "real_clips_that_share_frames_with_generated_ones": clips.sharing_frames(clips.others(len(real)), count),
         "tracker": judges.tracker, "caution": judges.caution, "responses_against": f"{judges.flow} flow of the store",
         "truth": judges.floor, "lpips": ", ".join(judge.name for judge in judges.lpips) or "no weights found",
         "store": clips.key["store"][:12], "judges": judges.key, "batch": plan.batch,

@@ -90,7 +90,8 @@ def features_of(
     """
     total = min(plan.distribution_clips, plan.clips, len(clips))
     others = clips.others(total)
-    key = {"row": "the last clips", "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": total}}
+    which = "as many of every film" if clips.settings.evenly else "the last clips"
+    key = {"row": which, "clips": clips.key, "judges": judges.key, "plan": {"distribution_clips": total}}
 
     def measure(numbers: range, pool: ThreadPoolExecutor) -> Batched:
         samples = [clips[others[k]] for k in numbers]
@@ -98,14 +99,14 @@ def features_of(
         paths = [pool.submit(_path, clip) for clip in to_uint8(frames)] if judges.tracks else []
         features = judges.features(frames[:, 0], frames[:, 1:])
         features |= judges.features_of_motion([path.result() for path in paths])
-        return Batched([sample.video for sample in samples], features=features)
+        return Batched([clips.video_of(others[k]) for k in numbers], features=features)
 
     return _resumed("real", key, folder, total, plan, judges, measure, quiet)
 
 
 def shared_clips(clips: EvaluationClips, count: int, real: int) -> int:
     """Number of real clips that are also truths of generated ones, if a split is too small for two separate sets."""
-    return max(0, min(count, len(clips)) + min(real, len(clips)) - len(clips))
+    return len(set(range(count)) & set(clips.others(real)))
 
 
 def _resumed(
@@ -199,7 +200,7 @@ class _Scorer:
             values[column] = [one.get(column, float("nan")) for one in found]
         if ignored is not None:
             values["ignored_poke"] = [future.result() for future in ignored]
-        return Batched([sample.video for sample in samples], values, features)
+        return Batched([self._clips.video_of(k) for k in numbers], values, features)
 
     @torch.inference_mode()
     def _of_frames(self, x_hat: Tensor, x: Tensor) -> dict[str, list[float]]:

@@ -80,9 +80,13 @@ def reference_rows() -> tuple[Row, Row]:
     return Row("truth", "truth 1", None), still
 
 
+# Raised where the same weights, pictures and pokes make other frames, so that older measurements are not taken for theirs.
+ROLLOUT = 1
+
+
 def model_row(name: str, model: PokeVideo, device: torch.device | None = None) -> Row:
     """Row of a model of the paper's form; moves the model to the device."""
-    digest = digest_of(model.state_dict(), {"config": repr(model.config)})
+    digest = digest_of(model.state_dict(), {"config": repr(model.config), "rollout": ROLLOUT})
     place = device or torch.device("cpu")
     return Row(name, digest, partial(_rollout, model.to(place), place))
 

@@ -62,8 +62,7 @@ def notes_of(
     counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
     notes = [
         f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
-        f"of {size}, clips drawn by seed {about['seed']}"
-        + (", as many of every video as it has" if about["evenly"] else ""),
+        f"of {size}, clips drawn by seed {about['seed']}" + (", in turn from each video" if about["evenly"] else ""),
         "clips measured: " + ", ".join(f"{MEASURES[column].title} {count}" for column, count in counts.items()),
         f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
         + (f", none of fewer than {FEWEST_CLUSTERS} videos" if about["videos"] < FEWEST_CLUSTERS else ""),
@@ -85,6 +84,11 @@ def notes_of(
         notes.append(
             f"{shared} of the real clips that distances are taken to are also truths of generated ones, since the split has no "
             "more: that makes the distances smaller"
+        )
+    if overlapping := about["real_clips_that_share_frames_with_generated_ones"]:
+        notes.append(
+            f"{overlapping} of the real clips that distances are taken to share frames with generated ones: what is alike is "
+            "nearer, so distances of the true frames may lie below those of as many independent clips"
         )
     if order.dataset:
         notes.append(

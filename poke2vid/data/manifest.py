@@ -28,7 +28,7 @@ HALVED_ABOVE = 64  # pixels: above this, flow is stored at half resolution, beca
 
 
 def film_of(video: str) -> str:
-    """What a video was cut from, by its name: a film's shots, and a recording's clips of Tai-Chi-HD, bear it before a `#`."""
+    """Film that a video was cut from, by its name: shots, and Tai-Chi-HD's clips of one recording, bear it before a `#`."""
     return video.partition(SHOT_MARK)[0] or video
 
 

@@ -94,16 +94,24 @@ def _ratios(
     return ratios, np.sqrt(count / max(count - 1, 1) * np.square(apart).sum(axis=1)) / np.abs(below)
 
 
-def jackknife(value: float, without: Sequence[float]) -> Interval:
-    """A statistic and its 95 % interval, from its values without each of several groups of about equal size.
+def jackknife(value: float, without: Sequence[float], shares: Sequence[float] | None = None) -> Interval:
+    """A statistic and its 95 % interval, from its values without each of several groups.
 
-    For statistics that a bootstrap cannot resample without keeping all data (delete-a-group jackknife, Student's t).
-    Fewer than `FEWEST_CLUSTERS` groups give no interval; groups of unequal sizes, as a hash makes of few videos, a rough one.
+    For statistics that a bootstrap cannot resample without keeping all data (delete-a-group jackknife, Student's t; for groups
+    of unequal size Busing, Meijer and van der Leeden 1999, "Delete-m jackknife for unequal m", eq. 4). Fewer than
+    `FEWEST_CLUSTERS` groups give no interval.
+
+    Args:
+        shares: of all data that each group has, in (0, 1); equal ones if None.
     """
     groups = len(without)
     if groups < FEWEST_CLUSTERS:
         return Interval(value, -math.inf, math.inf)
-    spread = math.sqrt((groups - 1) / groups * float(np.square(np.asarray(without) - np.mean(without)).sum()))
+    h = 1 / np.asarray(shares if shares is not None else [1 / groups] * groups, np.float64)
+    left = np.asarray(without, np.float64)
+    pseudo = h * value - (h - 1) * left
+    centre = groups * value - float(((1 - 1 / h) * left).sum())
+    spread = math.sqrt(float((np.square(pseudo - centre) / (h - 1)).mean()))
     half = _T_QUANTILES[min(groups - 1, len(_T_QUANTILES)) - 1] * spread
     return Interval(value, value - half, value + half)
 

@@ -84,7 +84,7 @@ def test_a_table_by_one_command(call: Call, store_path: Path, tmp_path: Path) ->
     assert code == 0, err
     assert (tmp_path / "t" / "tables.md").read_text().split("##", 1)[1] in out
     assert "| SAVP | not possible" in out and "no preset savp32-small" in out and "not converged" in out
-    (table,) = json.loads((tmp_path / "t" / "tables.json").read_text())["tables"]
+    table, *_ = json.loads((tmp_path / "t" / "tables.json").read_text())["tables"]
     assert [line["label"] for line in table["lines"][:4]] == ["SAVP", "IVRNN", "SRVP", "Ours"]
     assert table["lines"][3]["cells"]["poke_epe"]["clips"] == 4
 

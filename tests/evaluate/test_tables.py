@@ -441,7 +441,7 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
     order = Order(
         (1,), BASE, 1, Plan(5, 4, batch=4, fewest=Fewest(share=0, videos=1)), beside=("small64",), seed=3
     )  # fmt: skip
-    (table,) = make_tables(order, store_path, tmp_path, quiet=True, test_path=store_path)
+    table, *below = make_tables(order, store_path, tmp_path, quiet=True, test_path=store_path)
     assert [line.label for line in table.lines] == [*rows, "small64", "copy of x_0", "the true frames"]
     assert {line.cells["poke_epe"].clips for line in table.lines} == {5}
     by_label = {line.label: line for line in table.lines}
@@ -450,6 +450,18 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
     assert epe["TOY"] is not None and epe["copy of x_0"] is not None and epe["small64"] is not None
     assert epe["TOY"].mean == pytest.approx(epe["copy of x_0"].mean, rel=0.3)  # its bias is hardly learnt in six steps
     assert any("the true path of five points" in note for note in table.notes)
+    # Below it: differences paired by clip, and the clips whose poke can be judged
+    to_ours, to_still, judged, judged_to_still = below
+    assert [line.label for line in to_ours.lines] == [
+        f"{n} less Ours" for n in ("TOY", "TOLD", "small64", "copy of x_0")
+    ]
+    apart = to_still.lines[0].cells["poke_epe"].interval
+    assert to_still.lines[0].label == "TOY less copy of x_0" and to_still.lines[0].marks == by_label["TOY"].marks
+    assert apart is not None and apart.mean == pytest.approx(epe["TOY"].mean - epe["copy of x_0"].mean, rel=1e-5)
+    followed = by_label["TOY"].cells["followed_epe"]
+    assert judged.caption == f"Table 1 on the {followed.clips} of 5 clips whose poke is followed in the true frames"
+    assert judged.lines[0].cells["poke_epe"] == followed and "FVD" not in judged.columns
+    assert {line.cells["psnr"].clips for line in (*judged.lines, *judged_to_still.lines)} == {followed.clips}
     runs_made = {re.sub(r"-[0-9a-f]{8}$", "", folder.name) for folder in (tmp_path / "runs").iterdir()}
     assert runs_made == {"toy-seed0", "told-seed0", "full-seed0"}
     video, picture = sorted((tmp_path / "videos").iterdir())

@@ -168,6 +168,20 @@ def test_the_jackknife_of_a_mean_is_the_textbooks_interval() -> None:
     assert str(jackknife(2.0, [1.0])) == "2"
 
 
+def test_the_jackknife_of_unequal_groups_weighs_each_by_its_size() -> None:
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(5.0, 1.0, size) for size in (5, 41, 9, 20, 12, 30, 3, 17, 25, 38)]
+    everything = np.concatenate(groups)
+    n, mean = len(everything), float(everything.mean())
+    without = [float((everything.sum() - g.sum()) / (n - len(g))) for g in groups]
+    found = jackknife(mean, without, [len(g) / n for g in groups])
+    # Of a mean the pseudo-values are the groups' own means
+    spread = np.mean([(g.mean() - mean) ** 2 / (n / len(g) - 1) for g in groups]) ** 0.5
+    assert (found.low, found.high) == pytest.approx((mean - 2.262 * spread, mean + 2.262 * spread))
+    assert 0.5 < spread / (everything.std() / math.sqrt(n)) < 1.5  # what independent clips have
+    assert jackknife(mean, without, [0.1] * 10) == jackknife(mean, without)
+
+
 def test_numbers_for_people_have_three_digits_and_no_exponents() -> None:
     assert [shown(value) for value in (0.01234, 1.0, 99.99, 999.4, 1234.5, -2010.4, math.nan)] == [
         "0.0123", "1", "100", "999", "1234", "-2010", "nan",

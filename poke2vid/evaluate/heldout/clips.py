@@ -120,7 +120,7 @@ class EvaluationClips:
         return sorted(found)
 
     def sharing_frames(self, numbers: Sequence[int], count: int) -> int:
-        """How many of some clips share frames with one of the first `count`."""
+        """Number of those clips that share frames with one of the first `count`."""
         return sum(self._apart(number, range(count)) <= self.settings.horizon for number in numbers)
 
     def _apart(self, number: int, others: Sequence[int]) -> float:

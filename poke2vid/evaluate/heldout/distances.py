@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -22,13 +22,20 @@ class Distance:
     Attributes:
         interval: the distance and its 95 % interval, leaving each of `FOLDS` parts of the videos out of both sides.
         without: the distance without each of these parts, in their order.
+        shares: of the clips that each of these parts has, mean of both sides; hashed names make them unequal.
         generated, real: number of clips on either side.
     """
 
     interval: Interval
     without: tuple[float, ...]
+    shares: tuple[float, ...]
     generated: int
     real: int
+
+    def of_parts(self, shares: tuple[float, ...]) -> "Distance":
+        """The same with parts of these sizes, and the interval that follows: what is kept of a row does not name them."""
+        value = self.interval.mean
+        return replace(self, shares=shares, interval=jackknife(value, self.without, shares).within(SPAN))
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,12 @@ def distances(row: Measured, real: Measured, fewest: Fewest) -> dict[str, Distan
         if name in reasons:
             continue
         filled = [fold for fold in range(FOLDS) if parts[fold].count or real.moments[name][fold].count]
-        left = [(merged(parts, {fold}), merged(real.moments[name], {fold})) for fold in filled]
-        without = [frechet_distance(*sides) for sides in left if min(side.count for side in sides) >= FEWEST]
-        value = frechet_distance(generated, true)
-        found[name] = Distance(jackknife(value, without).within(SPAN), tuple(without), generated.count, true.count)
+        left = {fold: (merged(parts, {fold}), merged(real.moments[name], {fold})) for fold in filled}
+        left = {fold: sides for fold, sides in left.items() if min(side.count for side in sides) >= FEWEST}
+        without = tuple(frechet_distance(*sides) for sides in left.values())
+        shares = tuple(1 - (a.count / generated.count + b.count / true.count) / 2 for a, b in left.values())
+        value = Interval(frechet_distance(generated, true), 0.0, math.inf)
+        found[name] = Distance(value, without, (), generated.count, true.count).of_parts(shares)
     return found
 
 
@@ -124,13 +133,13 @@ def floors(real: Measured, generated: int, seed: int = 0) -> dict[str, Floor]:
 def mean_interval(found: Sequence[Distance]) -> Interval:
     """Mean distance of several training seeds on the same clips, with its interval over videos."""
     value, without = _averaged(found)
-    return jackknife(value, without.tolist()).within(SPAN)
+    return jackknife(value, without.tolist(), found[0].shares).within(SPAN)
 
 
 def difference(first: Sequence[Distance], second: Sequence[Distance]) -> Interval:
     """Distance of the first row minus the second's, both means over training seeds; paired by parts of the videos."""
     (a, without_a), (b, without_b) = _averaged(first), _averaged(second)
-    return jackknife(a - b, (without_a - without_b).tolist())
+    return jackknife(a - b, (without_a - without_b).tolist(), first[0].shares)
 
 
 def _averaged(found: Sequence[Distance]) -> tuple[float, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from poke2vid.files import digest_of, read_tensors, write_tensors
@@ -106,12 +106,17 @@ def with_followed(row: Measured, truth: Measured) -> Measured:
     and tracker alone, so it is the same for every row. Rows without `poke_epe` (impulses
     have no target) stay as they are, and so do all where nothing is followed.
     """
-    if "poke_epe" not in row.values:
-        return row
-    followed = truth.values["poke_epe"] <= FOLLOWED_WITHIN * truth.values["poke_length"]
-    if not followed.any():
+    followed = is_followed(truth)
+    if "poke_epe" not in row.values or not followed.any():
         return row
     return replace(row, values={**row.values, "followed_epe": np.where(followed, row.values["poke_epe"], np.nan)})
+
+
+def is_followed(truth: Measured) -> Bool[np.ndarray, " clips"]:
+    """Mask of the clips whose poked point the tracker follows in the true frames to within a third of the poke's length."""
+    if "poke_epe" not in truth.values:
+        return np.zeros(len(truth), np.bool_)
+    return np.asarray(truth.values["poke_epe"] <= FOLLOWED_WITHIN * truth.values["poke_length"])
 
 
 def fold_of(video: str) -> int:

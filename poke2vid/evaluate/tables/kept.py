@@ -35,12 +35,14 @@ class Kept:
         measured: as `score_row` gives them, without the moments, which are large.
         about: seed, digest and size of the model, its training settings, and the stores that it was trained and scored on.
         shown: its first clips, x_0 first; None if their picture is gone.
+        elsewhere: True if it was made with other stores than those at hand.
     """
 
     measured: Measured
     distances: dict[str, Distance]
     about: dict[str, Any]
     shown: Frames | None = None
+    elsewhere: bool = False
 
 
 class _Strict(BaseModel):
@@ -116,15 +118,16 @@ class Shelf:
         found = _read(path)
         if [found.videos[k] for k in found.clips] != list(self.videos):
             raise InputError(f"{path} was measured on other clips than these; remove it, and its row is made anew.")
-        if found.about.stores.model_dump() != dict(self.stores):
+        elsewhere = found.about.stores.model_dump() != dict(self.stores)
+        if elsewhere:
             print(f"{path} was made with other stores than these; the tables say so.", file=sys.stderr)
         values = {column: np.array([math.nan if v is None else v for v in row]) for column, row in found.values.items()}
         distances = {
-            name: Distance(_interval(*one.interval), one.without, one.generated, one.real)
+            name: Distance(_interval(*one.interval), one.without, (), one.generated, one.real)
             for name, one in found.distances.items()
         }
         shown = found.about.shown and _pictures(path.with_suffix(".webp"), *found.about.shown)
-        return Kept(Measured(values, list(self.videos)), distances, found.about.model_dump(), shown)
+        return Kept(Measured(values, list(self.videos)), distances, found.about.model_dump(), shown, elsewhere)
 
     def keep(self, name: str, kept: Kept) -> None:
         """Writes a run's measurements and pictures. Raises InputError if they cannot be written."""

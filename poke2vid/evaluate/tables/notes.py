@@ -111,8 +111,11 @@ def notes_of(
     ]
     notes += ["; ".join(sizes)] if sizes else []
     for label, variant in suite.all_rows.items():
-        kept = [run.kept.about["stores"] for run in planned.get(variant, []) if run.kept is not None]
-        if stores := sorted({(each["train"], each["test"]) for each in kept}):
-            each = " and ".join(f"trained on store {train} and scored on {test}" for train, test in stores)
+        kept = [run.kept for run in planned.get(variant, []) if run.kept is not None]
+        if found := sorted({(*(one.about["stores"][k] for k in ("train", "test")), one.elsewhere) for one in kept}):
+            each = " and ".join(
+                f"trained on store {train} and scored on {test}" + (", not the stores at hand" if elsewhere else "")
+                for train, test, elsewhere in found
+            )
             notes.append(f"{label}: measured in an earlier run, {each}")
     return notes

@@ -1,13 +1,15 @@
 """Settings of a `poke2vid tables` run, and its results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from poke2vid.evaluate.heldout.clips import ClipSettings
 from poke2vid.evaluate.heldout.distances import Distance
 from poke2vid.evaluate.heldout.evaluate import Compared
 from poke2vid.evaluate.heldout.judges import Judges
-from poke2vid.evaluate.heldout.rows import Measured, with_followed
+from poke2vid.evaluate.heldout.rows import Measured, is_followed, with_followed
 from poke2vid.evaluate.heldout.scoring import Plan
 from poke2vid.pretrained.features import LpipsName
 from poke2vid.train.config import TrainConfig
@@ -73,6 +75,16 @@ class Results:
         """Measurements of each seed, with what the truth's row decides."""
         rows = self.compared.rows
         return [with_followed(rows[name], rows["truth"]) for name in self.names[variant]]
+
+    @property
+    def followed(self) -> "Results":
+        """The same with the clips alone whose poke the tracker follows in the true frames; NaN elsewhere."""
+        known = is_followed(self.compared.rows["truth"])
+        rows = {
+            name: replace(row, values={c: np.where(known, values, np.nan) for c, values in row.values.items()})
+            for name, row in self.compared.rows.items()
+        }
+        return replace(self, compared=replace(self.compared, rows=rows))
 
     def distances(self, variant: str) -> list[dict[str, Distance]]:
         return [self.compared.distances[name] for name in self.names[variant]]

@@ -5,20 +5,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from poke2vid import __version__
 from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
-from poke2vid.evaluate.heldout.distances import difference, mean_interval
+from poke2vid.evaluate.heldout.distances import Distance
 from poke2vid.evaluate.heldout.evaluate import Compared, compare
 from poke2vid.evaluate.heldout.judges import Judges, find_judges
 from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import Plan
 from poke2vid.evaluate.heldout.sources import load_any, player_row, reference_rows, row_of
 from poke2vid.evaluate.report import write_text
+from poke2vid.evaluate.tables.cells import cell
+from poke2vid.evaluate.tables.differences import tables_below
 from poke2vid.evaluate.tables.kept import Kept, Shelf
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.notes import marks, notes_of
@@ -28,8 +29,7 @@ from poke2vid.evaluate.tables.runs import FULL, SHARED, Run, check_all, planned_
 from poke2vid.evaluate.tables.suites import SUITES, Suite
 from poke2vid.evaluate.tables.videos import shown_clips, write_comparison
 from poke2vid.files import without_nan, writable, write_json
-from poke2vid.measures.statistics import cluster_mean
-from poke2vid.measures.table import MEASURES, REPORTS
+from poke2vid.measures.table import MEASURES
 from poke2vid.players.named import load_beside
 from poke2vid.players.player import PokePlayer
 from poke2vid.train.distributed import device_named
@@ -98,13 +98,15 @@ def make_tables(
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
     results = _measure(planned, beside, clips, judges, order.plan, out / "rows", quiet)
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
-    tables += [_differences(SUITES[n], planned, results) for n in order.suites if n in (3, 4)]
+    for number in order.suites:
+        rows = {label: v for label, v in _different(SUITES[number], planned).items() if v in planned}
+        marked = {label: marks(planned[v], order.seeds) for label, v in rows.items()}
+        tables += tables_below(SUITES[number], rows, marked, results)
     _write(tables, results.compared.about, out)
     _keep(planned, results, shelf, clips)
     for number in order.suites:
-        if SYSTEMS.keys().isdisjoint(SUITES[number].all_rows.values()):
-            continue  # of ablations, nothing would be seen
-        _write_videos(SUITES[number], planned, beside, clips, judges.device, out / "videos")
+        if SUITES[number].compares_systems:  # of ablations, nothing would be seen
+            _write_videos(SUITES[number], planned, beside, clips, judges.device, out / "videos")
     return tables
 
 
@@ -202,7 +204,7 @@ def _clip_settings(order: Order) -> ClipSettings:
     """Clips of the tables, the same whichever rows are asked for: where systems of others have rows, with all that any sees."""
     trained = ClipSettings.of_training(order.base.data, order.base.model.poke_kind, None, "test")
     settings = replace(trained, evenly=order.evenly)
-    if not any(variant in SYSTEMS for number in order.suites for variant in SUITES[number].all_rows.values()):
+    if not any(SUITES[number].compares_systems for number in order.suites):
         return settings
     networks = [system.network for system in SYSTEMS.values()]
     return replace(
@@ -250,10 +252,15 @@ def _measure(
     found = replace(
         compared, about=compared.about | {"code": __version__, "runs": made},
         rows=compared.rows | {name: one.measured for name, one in kept.items()},
-        distances=compared.distances | {name: one.distances for name, one in kept.items()},
+        distances=compared.distances | {name: _of_parts(one.distances, compared) for name, one in kept.items()},
     )  # fmt: skip
     alone = {name: [name] for name in ("truth", "copy", *beside)}
     return Results(found, alone | names, judges, tuple(beside), clips.settings, clips.lags)
+
+
+def _of_parts(kept: dict[str, Distance], compared: Compared) -> dict[str, Distance]:
+    """Distances of a kept row with the sizes of the videos' parts, which are those of any row on these clips."""
+    return {name: one.of_parts(compared.distances["copy"][name].shares) for name, one in kept.items()}
 
 
 def _check_alike(name: str, kept: Kept, compared: Compared) -> None:
@@ -280,12 +287,12 @@ def _table(
         cells = {}
         for column in columns:
             missing = notes[variant] if notes.get(variant) in (UNTRAINED, UNASKED) else "not possible"
-            cell = _cell(results, variant, column) if variant in planned else Cell(note=missing)
-            cells[column] = replace(cell, published=published(suite.number, label, column, order.dataset))
+            found = cell(results, variant, column) if variant in planned else Cell(note=missing)
+            cells[column] = replace(found, published=published(suite.number, label, column, order.dataset))
         lines.append(Line(label, cells, marks(planned.get(variant, []), order.seeds)))
     untrained = {name: name for name in results.beside}
     for label, name in (untrained | {"copy of x_0": "copy", "the true frames": "truth"}).items():
-        lines.append(Line(label, {column: _cell(results, name, column) for column in columns}))
+        lines.append(Line(label, {column: cell(results, name, column) for column in columns}))
     said = [
         f"{label}: {why}" for label, variant in suite.all_rows.items() if (why := notes.get(variant)) and why != UNASKED
     ]
@@ -300,50 +307,6 @@ def _different(suite: Suite, planned: dict[str, list[Run]]) -> dict[str, str]:
     """Rows of a table, but those beside it that are the full model again: a base without a motion decoder has such."""
     again = {variant for variant, runs in planned.items() if runs == planned.get(FULL)}
     return {label: v for label, v in suite.all_rows.items() if label not in suite.beside or v not in again}
-
-
-def _cell(results: Results, name: str, column: str) -> Cell:
-    rows = results.rows(name)
-    if column in REPORTS["distances"]:
-        found = [row[column] for row in results.distances(name) if column in row]
-        if not found:
-            why = {**results.compared.left_out, **results.judges.missing}
-            return Cell(note=why.get(column, "too few clips").split(":")[0])
-        return Cell(mean_interval(found), tuple(d.interval.mean for d in found), found[0].generated)
-    if column not in rows[0].values:
-        return Cell()
-    mean = np.mean([row.values[column] for row in rows], axis=0)
-    each = tuple(float(np.nanmean(row.values[column])) for row in rows)
-    interval = cluster_mean(mean.tolist(), rows[0].videos).within(MEASURES[column].span)
-    return Cell(interval, each, int(np.isfinite(mean).sum()))
-
-
-def _differences(suite: Suite, planned: dict[str, list[Run]], results: Results) -> Table:
-    """Every row minus the full model, paired by clips or left-out videos, so what is common to both cancels out."""
-    *others, (full_label, full) = suite.rows.items()
-    lines = []
-    columns = [c for c in suite.all_columns if _cell(results, "copy", c).interval is not None]
-    for label, variant in others:
-        if variant in planned and full in planned:
-            cells = {column: _difference(results, variant, full, column) for column in columns}
-            lines.append(Line(f"{label} less {full_label}", cells))
-    caption = f"Table {suite.number}: differences to the full model, paired by clip"
-    return Table(
-        suite.number, caption, {c: MEASURES[c].title for c in columns}, tuple(lines),
-        (
-            "means over training seeds; an interval that holds 0 tells nothing apart; it is over videos, not over seeds",
-            "distances are paired by leaving out the same tenth or so of the videos",
-        ),
-    )  # fmt: skip
-
-
-def _difference(results: Results, name: str, full: str, column: str) -> Cell:
-    if column in REPORTS["distances"]:
-        ours, theirs = ([row[column] for row in results.distances(variant)] for variant in (name, full))
-        return Cell(difference(ours, theirs), (), ours[0].generated)
-    first, second = (np.mean([m.values[column] for m in results.rows(variant)], axis=0) for variant in (name, full))
-    clips = results.rows("truth")[0].videos
-    return Cell(cluster_mean((first - second).tolist(), clips), (), int(np.isfinite(first - second).sum()))
 
 
 def _write(tables: Sequence[Table], about: dict[str, Any], out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.measures.table import REPORTS
 
 FVD, MOVINET, TRACKS = REPORTS["distances"]
@@ -30,6 +31,11 @@ class Suite:
     @property
     def all_columns(self) -> tuple[str, ...]:
         return (*self.columns, *(column for column in BEYOND if column not in self.columns))
+
+    @property
+    def compares_systems(self) -> bool:
+        """True where systems of others have rows."""
+        return not SYSTEMS.keys().isdisjoint(self.all_rows.values())
 
     @property
     def all_rows(self) -> dict[str, str]:

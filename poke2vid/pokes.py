@@ -106,14 +106,21 @@ def require_motion(moved: float, side: int, min_motion: float = MIN_MOTION) -> N
         )
 
 
-def sample_poke(flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: float = 0.0, margin: float = 0.0) -> Poke:
+def sample_poke(
+    flow: Float[Tensor, "2 h w"], generator: Generator, num_stds: float = 0.0, margin: float = 0.0,
+    among: Bool[Tensor, "h w"] | None = None,
+) -> Poke:  # fmt: skip
     """A simulated poke: l uniform over the foreground of D, p = D[l] (Sec. 3.2).
 
     Args:
         num_stds: standard deviations above the mean that a location must move; 0 in the paper, 2 in its released code.
         margin: distance from the foreground's rim, in pixels; 0 in the paper.
+        among: the points that are asked for, as far as one of them would be drawn without it.
     """
-    x, y = _uniform_pixel(eroded(foreground_mask(flow, num_stds), margin), generator)
+    candidates = eroded(foreground_mask(flow, num_stds), margin)
+    if among is not None and (candidates & among).any():
+        candidates &= among
+    x, y = _uniform_pixel(candidates, generator)
     return Poke((x, y), _vector(flow, x, y))
 
 

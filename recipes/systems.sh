@@ -26,8 +26,8 @@ poke2vid simulate plants figures --videos 1000 --test-videos 40 --frames 30 --re
 poke2vid prepare "$real" --resolution 64 --fps 12.5 "${lags[@]}" --test '*' --out "$work/real"
 common=(--preset ablation_motion64 --seeds "$seeds" --device "$device" --data "$work/joint" --clips 300 --distribution-clips 200 ${KEPT:+--kept "$KEPT"})
 # FVD needs 200 real clips of ten videos; more of them take an hour of one core a row.
-# Clips in turn from each real video: their lengths differ a hundredfold.
-poke2vid tables --suite 1,2 "${common[@]}" --evenly --test "$work/real" --beside touch64 ${DOWNLOAD:+--download} --out "$work/systems"
+# Clips in turn from each real video, as their lengths differ a hundredfold, poked where the flow back confirms the flow.
+poke2vid tables --suite 1,2 "${common[@]}" --evenly --confirmed --test "$work/real" --beside touch64 ${DOWNLOAD:+--download} --out "$work/systems"
 # The full model is a row of all four.
 mkdir -p "$work/ablations/runs"
 for run in "$work"/systems/runs/full-*; do

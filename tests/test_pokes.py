@@ -271,6 +271,20 @@ def disc(radius: float, side: int = 64, centre: tuple[float, float] = (31.5, 31.
     return torch.hypot(x - centre[0], y - centre[1]) < radius
 
 
+def test_pokes_lie_among_the_points_that_are_asked_for_as_far_as_there_are_any() -> None:
+    flow = torch.zeros(2, 64, 64)
+    flow[0, disc(12)] = 3.0
+    among = torch.zeros(64, 64, dtype=torch.bool)
+    among[30:34, 30:34] = True
+    generator = torch.Generator().manual_seed(0)
+    drawn = {sample_poke(flow, generator, among=among).location for _ in range(60)}
+    assert len(drawn) > 8 and all(among[int(y), int(x)] for x, y in drawn)
+    nowhere = torch.zeros_like(among)
+    nowhere[0, 0] = True  # not in the foreground
+    one, other = (sample_poke(flow, torch.Generator().manual_seed(5), among=mask) for mask in (nowhere, None))
+    assert one == other
+
+
 def test_a_mask_without_margin_is_itself() -> None:
     assert torch.equal(eroded(disc(12), 0.0), disc(12))
     assert not eroded(torch.zeros(8, 8, dtype=torch.bool), 2.0).any()

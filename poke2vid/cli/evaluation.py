@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from poke2vid.cli.options import (
+    ConfirmedOption,
     DownloadOption,
     EvenlyOption,
     KeptOption,
@@ -40,6 +41,7 @@ def evaluate(
         ),
     ] = None,
     evenly: EvenlyOption = False,
+    confirmed: ConfirmedOption = False,
     videos: Annotated[
         bool, typer.Option("--videos", help="Write every predicted clip beside its truth as MP4, too.")
     ] = False,
@@ -66,7 +68,7 @@ def evaluate(
         load_any(model), data, num_clips=clips, distribution_clips=distribution_clips, seed=seed, split=split,
         weights_dir=weights_dir, work=out / "rows", videos=out / "videos" if videos else None,
         lpips=lpips_named(lpips), device=device, allow_download=download, poke_margin=poke_margin,
-        evenly=evenly, tracker=tracker,
+        evenly=evenly, confirmed=confirmed, tracker=tracker,
     )  # fmt: skip
     write_report(report, out)
     print(report.to_markdown())
@@ -113,6 +115,7 @@ def tables(
     ] = False,
     kept: KeptOption = None,
     evenly: EvenlyOption = False,
+    confirmed: ConfirmedOption = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs trained at a time, with one thread each.")] = 1,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test clips and their pokes.")] = 0,
@@ -138,7 +141,7 @@ def tables(
     order = Order(
         parse_suites(suite), override(find(preset), settings or []), seeds, Plan(clips, distribution_clips), dataset,
         published, tuple(system_settings or ()), tuple(beside or ()), tuple(only) if only else None,
-        trained_only, kept, evenly, jobs, device, seed,
+        trained_only, kept, evenly, confirmed, jobs, device, seed,
         lpips_named(lpips), download,
     )  # fmt: skip
     try:

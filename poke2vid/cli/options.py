@@ -50,6 +50,12 @@ EvenlyOption = Annotated[
     bool,
     typer.Option("--evenly", help="Draw clips in turn from each video; else long videos give more of them."),
 ]
+ConfirmedOption = Annotated[
+    bool,
+    typer.Option(
+        "--confirmed", help="Poke where the flow back confirms the store's, as far as a clip has such points."
+    ),
+]
 KeptOption = Annotated[
     Path | None,
     typer.Option(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
@@ -101,10 +101,15 @@ class BaselineBatches(Dataset[BaselineClips]):
 
 
 def points_of(
-    D: Float[Tensor, "2 h w"], count: int, generator: Generator, num_stds: float = 0.0, margin: float = 0.0
+    D: Float[Tensor, "2 h w"],
+    count: int,
+    generator: Generator,
+    num_stds: float = 0.0,
+    margin: float = 0.0,
+    among: Bool[Tensor, "h w"] | None = None,
 ) -> Float[Tensor, "k 2"]:
     """Points (x, y) of x_0 drawn as pokes are (Sec. 3.2); the margin is a share of the side."""
-    drawn = [pokes.sample_poke(D, generator, num_stds, margin * D.shape[-1]) for _ in range(count)]
+    drawn = [pokes.sample_poke(D, generator, num_stds, margin * D.shape[-1], among) for _ in range(count)]
     return torch.tensor([poke.location for poke in drawn], dtype=torch.float32)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
@@ -167,10 +167,16 @@ class ClipBatches(Dataset[Batch]):
             clip = augment(clip, self.config.augment, generator)
         return self._arrange(kind, clip, length, video, generator)
 
-    def clip_from(self, source: int, start: int, kind: Kind, generator: Generator) -> Sample:
-        """The clip of T frames at a given start of `sources[source]`, not augmented; the generator draws its poke."""
+    def clip_from(
+        self, source: int, start: int, kind: Kind, generator: Generator, among: Bool[Tensor, "h w"] | None = None
+    ) -> Sample:
+        """The clip of T frames at a given start of `sources[source]`, not augmented; the generator draws its poke.
+
+        Args:
+            among: where pokes may lie, see `pokes.sample_poke`; anywhere if None.
+        """
         T, video = self.config.horizon, self.sources[source].video
-        return self._arrange(kind, read_clip(video, start, T, self.config), T, video.name, generator)
+        return self._arrange(kind, read_clip(video, start, T, self.config), T, video.name, generator, among)
 
     def _length(self, step: int) -> int:
         """Length of a batch's clips: T, or for some batches anything up to the longest rollout."""
@@ -213,7 +219,9 @@ class ClipBatches(Dataset[Batch]):
         start = int(starts[int(torch.randint(len(starts), (), generator=generator))])
         return source.video.name, read_clip(source.video, start, needed, self.config)
 
-    def _arrange(self, kind: Kind, clip: Clip, length: int, video: str, generator: Generator) -> Sample:
+    def _arrange(
+        self, kind: Kind, clip: Clip, length: int, video: str, generator: Generator, among: Tensor | None = None
+    ) -> Sample:
         """The clip as a sample of `length` steps: targets, poke maps and their schedule."""
         T, side = self.config.horizon, clip.frames.shape[-1]
         D, *later = clip.flows
@@ -223,7 +231,7 @@ class ClipBatches(Dataset[Batch]):
         maps = torch.zeros(2, 3, side, side)
         first: tuple[Poke, ...] = ()
         if kind != "untouched":
-            first = self._draw(D.flow, D.motion, kind == "background", generator)
+            first = self._draw(D.flow, D.motion, kind == "background", generator, among)
             maps[0] = pokes.rasterise(first, side)
             held = 1 if self.impulse else (length if kind in ("hold", "background") else T)
             schedule[:held] = 0
@@ -243,19 +251,21 @@ class ClipBatches(Dataset[Batch]):
         frames = torch.cat((frames, frames[-1:].expand(max(0, length + 1 - len(frames)), -1, -1, -1)))[: length + 1]
         return Sample(kind, frames, maps, schedule, displacement, waypoints, first, video)
 
-    def _draw(self, D: Tensor, motion: float, background: bool, generator: Generator) -> tuple[Poke, ...]:
+    def _draw(
+        self, D: Tensor, motion: float, background: bool, generator: Generator, among: Tensor | None = None
+    ) -> tuple[Poke, ...]:
         """One poke, or in half of the clips two to `max_pokes` at once."""
         count = 1
         if self.config.max_pokes > 1 and _chance(generator) < 0.5:
             count = 2 + int(torch.randint(self.config.max_pokes - 1, (), generator=generator))
-        drawn = [self._draw_one(D, motion, generator) for _ in range(count)]
+        drawn = [self._draw_one(D, motion, generator, among) for _ in range(count)]
         return tuple(pokes.moved_to_background(poke, D, generator) if background else poke for poke in drawn)
 
-    def _draw_one(self, D: Tensor, motion: float, generator: Generator) -> Poke:
+    def _draw_one(self, D: Tensor, motion: float, generator: Generator, among: Tensor | None = None) -> Poke:
         margin = self.config.poke_margin * D.shape[-1]
         if self.impulse:
             return pokes.sample_impulse(D, motion, self.full_motion, generator, margin)
-        return pokes.sample_poke(D, generator, self.config.poke_stds, margin)
+        return pokes.sample_poke(D, generator, self.config.poke_stds, margin, among)
 
 
 def find_sources(store: ClipSource, config: DataConfig, split: Split) -> list[Source]:

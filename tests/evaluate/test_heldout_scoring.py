@@ -21,6 +21,7 @@ from poke2vid.evaluate.heldout.rows import Row
 from poke2vid.evaluate.heldout.scoring import Plan, features_of, score_row, shared_clips
 from poke2vid.evaluate.heldout.sources import model_row, reference_rows
 from poke2vid.files import read_tensors
+from poke2vid.flow.back import FlowBack
 from poke2vid.media.pictures import to_uint8
 from poke2vid.types import InputError
 
@@ -88,6 +89,24 @@ def test_clips_in_turn_give_as_many_of_every_film_as_it_has(tmp_path: Path) -> N
     assert min(abs(a - b) for a in starts[0] for b in starts[1]) > SETTINGS.horizon
     assert sorted(even.others(len(even))) == list(range(len(even)))
     assert clips.others(2) == [len(clips) - 1, len(clips) - 2]
+
+
+def test_confirmed_pokes_lie_on_what_moves_and_have_clips_of_their_own(store: Path) -> None:
+    opened = Store.open(store)
+    settings = replace(SETTINGS, told=2)
+    usual, confirmed = (EvaluationClips(opened, 32, replace(settings, confirmed=c), seed=0) for c in (False, True))
+    assert "confirmed" not in usual.key and confirmed.key["confirmed"] is True and len(usual) == len(confirmed)
+    back, moved = FlowBack(), 0
+    for k in range(10):
+        clip, other = confirmed[k], usual[k]
+        assert torch.equal(clip.frames, other.frames) and torch.equal(clip.displacement, other.displacement)
+        first, last = to_uint8(clip.frames)[[0, -1]]
+        known = back.confirms(clip.displacement, first, last)
+        assert clip.paths is not None
+        for x, y in (clip.pokes[0].location, *clip.paths[:, 0].tolist()):
+            assert known[int(y), int(x)] or not known.any()
+        moved += clip.pokes != other.pokes
+    assert moved > 2
 
 
 def test_an_extractor_that_needs_longer_clips_is_left_out_and_says_so(store: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from poke2vid.data.manifest import film_of
+from poke2vid.flow.back import FlowBack
 from poke2vid.media.pictures import to_float
 from poke2vid.model.config import ModelConfig
 from poke2vid.model.files import LoadedModel
@@ -35,6 +36,7 @@ class ClipSettings:
         told: points of which systems are told the true path; the poked one is the first.
         evenly: False draws every clip with equal chance, so long videos give most; True takes one of every film, then a
             second of each that has one, and so on.
+        confirmed: draws pokes of shifts where DIS's flow back confirms the store's, in clips that have such points.
     """
 
     horizon: int = 10
@@ -47,6 +49,7 @@ class ClipSettings:
     earlier: int = 0
     told: int = 0
     evenly: bool = False
+    confirmed: bool = False
 
     @staticmethod
     def of_training(data: DataConfig, poke_kind: PokeKind, full_motion: float | None, split: Split) -> "ClipSettings":
@@ -71,6 +74,7 @@ class EvaluationClips:
             augment=None,
         )  # fmt: skip
         model = ModelConfig(resolution=resolution, poke_kind=settings.poke_kind)  # only these two are read
+        self._back = FlowBack()
         self.settings, self.seed, self.resolution, self._store = settings, seed, resolution, store
         self._clips = ClipBatches(
             store, data, model, batch=1, seed=seed, split=settings.split, full_motion=settings.full_motion
@@ -142,21 +146,27 @@ class EvaluationClips:
     def _clip(self, number: int, kind: Kind, purpose: str) -> Sample:
         generator = generator_for(self.seed, purpose, self.settings.split, number)
         source, start = self._order[number]
-        sample = self._clips.clip_from(source, start, kind, generator)
         video, settings = self._clips.sources[source].video, self.settings
+        among = self._confirmed(video, start) if settings.confirmed else None
+        sample = self._clips.clip_from(source, start, kind, generator, among)
         if settings.earlier:
             before = np.asarray(video.frames[start - settings.earlier : start])
             sample = replace(sample, earlier=to_float(before))
         if settings.told:
-            sample = replace(sample, paths=self._paths(video, start, sample.pokes[0], generator))
+            sample = replace(sample, paths=self._paths(video, start, sample.pokes[0], generator, among))
         return sample
 
-    def _paths(self, video: ClipVideo, start: int, poke: Poke, generator: Generator) -> Tensor:
+    def _confirmed(self, video: ClipVideo, start: int) -> Tensor:
+        T = self.settings.horizon
+        first, last = (np.asarray(video.frames[k]) for k in (start, start + T))
+        return self._back.confirms(flow_of(video, T, start), first, last)
+
+    def _paths(self, video: ClipVideo, start: int, poke: Poke, generator: Generator, among: Tensor | None) -> Tensor:
         """True path of the poked point and of others, drawn as it was; straight between the lags of the store's flow."""
         T = self.settings.horizon
         flows = {lag: flow_of(video, lag, start) for lag in self.lags}
         settings = self.settings
-        others = points_of(flows[T], settings.told - 1, generator, settings.poke_stds, settings.poke_margin)
+        others = points_of(flows[T], settings.told - 1, generator, settings.poke_stds, settings.poke_margin, among)
         points = torch.cat((torch.tensor([poke.location], dtype=torch.float32), others))
         return path_of(flows, points, range(1, T + 1))
 
@@ -174,7 +184,7 @@ class EvaluationClips:
     def key(self) -> dict[str, Any]:
         """Key of the clips: equal keys mean equal clips. Settings that an older version lacks do not change it."""
         # Settings of later versions, with what held before
-        added = {"poke_margin": 0.0, "earlier": 0, "told": 0, "evenly": False}
+        added = {"poke_margin": 0.0, "earlier": 0, "told": 0, "evenly": False, "confirmed": False}
         settings = {name: value for name, value in asdict(self.settings).items() if added.get(name) != value}
         if any(film_of(source.video.name) != source.video.name for source in self._clips.sources):
             settings["videos"] = "films"  # an older version took each shot for a video

@@ -35,8 +35,8 @@ def evaluate(
     loaded: Loaded, store_path: Path, *, num_clips: int = 200, distribution_clips: int = 1000, seed: int = 0,
     split: str = "test", weights_dir: Path | None = None, work: Path | None = None, videos: Path | None = None,
     lpips: tuple[LpipsName, ...] | None = None, device: str = "cpu", allow_download: bool = False,
-    poke_margin: float | None = None, evenly: bool = False, tracker: str = "auto", fewest: Fewest | None = None,
-    quiet: bool = False,
+    poke_margin: float | None = None, evenly: bool = False, confirmed: bool = False, tracker: str = "auto",
+    fewest: Fewest | None = None, quiet: bool = False,
 ) -> HeldoutReport:  # fmt: skip
     """Scores a model or a system of others, beside copy-the-first-frame and the truth.
 
@@ -48,7 +48,7 @@ def evaluate(
         lpips: networks of LPIPS, whose weights must exist; None takes all whose weights are found.
         allow_download: fetch missing public weights where they can be downloaded.
         poke_margin: least distance of a poke from the rim of what moves, as a share of the side; None as in training.
-        evenly: as in `ClipSettings`.
+        evenly, confirmed: as in `ClipSettings`.
         tracker: "auto", one that did not make the store's pokes, or "farneback", for a cross-check.
         fewest: least clips and videos of a distance; None as `Fewest` says.
         videos: folder for an MP4 of every predicted clip beside its truth; None writes none.
@@ -57,7 +57,7 @@ def evaluate(
         InputError: if store and model do not fit, or a prediction is not finite.
     """
     store, place = Store.open(store_path), device_named(device)
-    settings = replace(settings_for(loaded, split_named(split)), evenly=evenly)
+    settings = replace(settings_for(loaded, split_named(split)), evenly=evenly, confirmed=confirmed)
     settings = settings if poke_margin is None else replace(settings, poke_margin=poke_margin)
     clips = EvaluationClips(store, side_of(loaded, store.resolution), settings, seed)
     judges = find_judges(store, weights_dir, lpips, place, allow_download, tracker).for_clips_of(settings.horizon)
@@ -117,7 +117,7 @@ def compare(
         "clips": len(truth), "clips_available": len(clips), "videos": len(set(truth.videos)), "split": settings.split,
         "clips_of_columns": columns, "seed": clips.seed, "resolution": clips.resolution, "horizon": settings.horizon,
         "poke_stds": settings.poke_stds, "poke_margin": settings.poke_margin, "min_motion": settings.min_motion,
-        "poke_kind": settings.poke_kind, "evenly": settings.evenly,
+        "poke_kind": settings.poke_kind, "evenly": settings.evenly, "confirmed": settings.confirmed,
         "distribution_clips": count, "real_clips": len(real),
         "real_clips_that_are_truths_of_generated_ones": shared_clips(clips, count, len(real)),
         "real_clips_that_share_frames_with_generated_ones": clips.sharing_frames(clips.others(len(real)), count),

@@ -62,7 +62,9 @@ def notes_of(
     counts = {column: max(line.cells[column].clips for line in lines) for column in lines[0].cells}
     notes = [
         f"store {about['store']} ({data}); {about['clips']} clips of {about['videos']} test videos, {about['horizon']} frames "
-        f"of {size}, clips drawn by seed {about['seed']}" + (", in turn from each video" if about["evenly"] else ""),
+        f"of {size}, clips drawn by seed {about['seed']}"
+        + (", in turn from each video" if about["evenly"] else "")
+        + (", pokes where the flow back confirms the store's" if about["confirmed"] else ""),
         "clips measured: " + ", ".join(f"{MEASURES[column].title} {count}" for column, count in counts.items()),
         f"{order.seeds} training seed(s), each on its own in round brackets; square brackets: 95 % intervals over videos"
         + (f", none of fewer than {FEWEST_CLUSTERS} videos" if about["videos"] < FEWEST_CLUSTERS else ""),

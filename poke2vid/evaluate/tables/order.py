@@ -30,7 +30,7 @@ class Order:
         only: labels of the rows to train and score; all for None.
         trained_only: train nothing; score the runs that are complete and say which are not.
         kept: folder of measured rows (`kept.py`), read and added to; None for one in the output.
-        evenly: as in `ClipSettings`.
+        evenly, confirmed: as in `ClipSettings`.
         jobs: number of runs trained at the same time, with one thread each.
         lpips, allow_download: as in `heldout.evaluate`.
     """
@@ -47,6 +47,7 @@ class Order:
     trained_only: bool = False
     kept: Path | None = None
     evenly: bool = False
+    confirmed: bool = False
     jobs: int = 1
     device: str = "cpu"
     seed: int = 0

@@ -203,7 +203,7 @@ def _write_videos(
 def _clip_settings(order: Order) -> ClipSettings:
     """Clips of the tables, the same whichever rows are asked for: where systems of others have rows, with all that any sees."""
     trained = ClipSettings.of_training(order.base.data, order.base.model.poke_kind, None, "test")
-    settings = replace(trained, evenly=order.evenly)
+    settings = replace(trained, evenly=order.evenly, confirmed=order.confirmed)
     if not any(SUITES[number].compares_systems for number in order.suites):
         return settings
     networks = [system.network for system in SYSTEMS.values()]

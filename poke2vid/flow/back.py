@@ -7,10 +7,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from poke2vid.flow.classical import DisFlow
+from poke2vid.flow.estimator import SMALLEST_WORKING_SIDE
 from poke2vid.geometry import resize_flow, warp
 
 WITHIN = 0.1  # of the way: from there and back again a confirmed point misses itself by less
-WORKING_SIDE = 128  # pixels: smaller frames are enlarged, as where a store's flow is estimated
 
 
 class FlowBack:
@@ -28,7 +28,7 @@ class FlowBack:
         matched with itself.
         """
         size = first.shape[:2]
-        factor = -(-WORKING_SIDE // min(size))
+        factor = -(-SMALLEST_WORKING_SIDE // min(size))
         enlarged = [cv2.resize(x, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) for x in (last, first)]
         back = torch.from_numpy(self._dis(*enlarged))[None]
         there = warp(resize_flow(back, size) if factor > 1 else back, flow[None])[0]

@@ -9,6 +9,7 @@ from jaxtyping import Float32, UInt8
 from poke2vid.types import InputError
 
 ESTIMATORS = ("dis", "raft")
+SMALLEST_WORKING_SIDE = 128  # pixels: below this, flow is estimated on larger frames and shrunk with them
 
 
 @runtime_checkable

@@ -22,7 +22,7 @@ from poke2vid.data.prepare.shake import Shake
 from poke2vid.data.sources.footage import Footage, Source
 from poke2vid.data.store import stored_flow
 from poke2vid.files import reason, write_json
-from poke2vid.flow.estimator import FlowEstimator, build_estimator
+from poke2vid.flow.estimator import SMALLEST_WORKING_SIDE, FlowEstimator, build_estimator
 from poke2vid.geometry import resize_flow
 from poke2vid.media.video import kept_fps
 from poke2vid.pokes import foreground_motion, require_motion
@@ -30,7 +30,6 @@ from poke2vid.processes import Tick
 from poke2vid.types import InputError
 
 WORK_PREFIX = ".work-"  # of an unfinished video's folder, beside the finished ones
-SMALLEST_WORKING_SIDE = 128  # pixels: below this, flow is estimated on larger frames and shrunk with them
 
 Item = TypeVar("Item")
 

@@ -19,7 +19,7 @@ from poke2vid.evaluate.heldout.scoring import Plan
 from poke2vid.evaluate.heldout.sources import load_any, player_row, reference_rows, row_of
 from poke2vid.evaluate.report import write_text
 from poke2vid.evaluate.tables.cells import cell
-from poke2vid.evaluate.tables.differences import tables_below
+from poke2vid.evaluate.tables.differences import STILL, tables_below
 from poke2vid.evaluate.tables.kept import Kept, Shelf
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
 from poke2vid.evaluate.tables.notes import marks, notes_of
@@ -291,7 +291,7 @@ def _table(
             cells[column] = replace(found, published=published(suite.number, label, column, order.dataset))
         lines.append(Line(label, cells, marks(planned.get(variant, []), order.seeds)))
     untrained = {name: name for name in results.beside}
-    for label, name in (untrained | {"copy of x_0": "copy", "the true frames": "truth"}).items():
+    for label, name in (untrained | {STILL: "copy", "the true frames": "truth"}).items():
         lines.append(Line(label, {column: cell(results, name, column) for column in columns}))
     said = [
         f"{label}: {why}" for label, variant in suite.all_rows.items() if (why := notes.get(variant)) and why != UNASKED

@@ -1,4 +1,7 @@
-"""Interface of the systems that the paper compares with, to training, evaluation and files: clips in, terms and frames out."""
+"""Interface of the systems that the paper compares with (Sec. 4.3, Tab. 1 and 2, App. E.2): clips in, terms and frames out.
+
+Training, evaluation and files know the systems by it alone.
+"""
 
 import abc
 from collections.abc import Mapping, Sequence

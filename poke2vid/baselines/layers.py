@@ -69,11 +69,12 @@ def mlp(in_width: int, width: int, out_width: int, depth: int) -> nn.Sequential:
 
 
 class NormedConvLSTM(nn.Module):
-    """A ConvLSTM that norms what comes from the input, what comes from its state, and its cell.
+    """A ConvLSTM (Shi et al. 2015) that norms what comes from the input, what comes from its state, and its cell.
 
         i, f, o, g = N(U * u) + N(W * h)     c' = N(sigmoid(f) c + sigmoid(i) tanh(g))     h' = sigmoid(o) tanh(c')
 
-    `*` is a 3x3 convolution, every N a GroupNorm of its own. The inputs of all time steps are convolved as one batch.
+    `*` is a 3x3 convolution, every N a GroupNorm of its own, as in the public code of IVRNN (Castrejon et al. 2019). The
+    inputs of all time steps are convolved as one batch.
     """
 
     def __init__(self, in_channels: int, hidden_channels: int) -> None:

@@ -41,7 +41,8 @@ class SrvpConfig:
         inferred_from: k, number of frames from which w and y_1 are inferred.
         inference_width, inference_depth: of q(y_1 | ...); the width also of w and of the LSTM of q(z_t | ...).
         dynamics_width, dynamics_depth: of f and of p(z_t | y_t-1).
-        euler_steps: steps a frame, 1 / dt.
+        euler_steps: steps a frame, 1 / dt; two, not one, for better results where a trained model is asked for more frames
+            a second (Franceschi et al. 2020, App. F).
         residual_gain: of f's orthogonal first weights.
         obs_scale: standard deviation of a pixel around its prediction, frames being in [0, 1].
         beta_y, beta_z: weights of the divergences of y_1 and of all z_t.

@@ -73,7 +73,10 @@ class SavpConfig:
         return self.kl * max(0.0, (step - self.kl_from) / (self.kl_to - self.kl_from))
 
     def truth_probability(self, step: int) -> float:
-        """Probability, after `step` steps, that a step of a rollout is fed the true frame and not the predicted one."""
+        """Probability, after `step` steps, that a step of a rollout is fed the true frame and not the predicted one.
+
+        k / (k + exp(pace step / k)), the inverse sigmoid decay of scheduled sampling (Bengio et al. 2015).
+        """
         grown = math.exp(min(self.truth_pace * step / self.truth_scale, 700.0))  # a larger exponent overflows
         return self.truth_scale / (self.truth_scale + grown)
 

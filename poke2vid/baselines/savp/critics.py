@@ -22,7 +22,7 @@ class Judgement(NamedTuple):
 
 
 class VideoCritic(nn.Module):
-    """Critic of clips: seven 3-D convolutions and a dense layer, all with spectral norm."""
+    """Critic of clips: seven 3-D convolutions and a dense layer, all with spectral norm (Miyato et al. 2018)."""
 
     def __init__(self, config: SavpConfig) -> None:
         super().__init__()
@@ -56,12 +56,12 @@ class VideoCritic(nn.Module):
 
 
 def critic_loss(true: Float[Tensor, " b"], predicted: Float[Tensor, " b"]) -> Float[Tensor, ""]:
-    """mean (D(x) - 1)^2 + mean D(x_hat)^2: what a critic minimises (LSGAN)."""
+    """mean (D(x) - 1)^2 + mean D(x_hat)^2: what a critic minimises (LSGAN, Mao et al. 2017)."""
     return (true - 1).square().mean() + predicted.square().mean()
 
 
 def deceiving_loss(predicted: Float[Tensor, " b"]) -> Float[Tensor, ""]:
-    """mean (D(x_hat) - 1)^2: what the generator minimises (LSGAN)."""
+    """mean (D(x_hat) - 1)^2: what the generator minimises (LSGAN, Mao et al. 2017)."""
     return (predicted - 1).square().mean()
 
 

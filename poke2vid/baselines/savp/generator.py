@@ -55,7 +55,7 @@ def joined(z: Float[Tensor, "b c_z"], *maps: Float[Tensor, "b _c h w"]) -> Float
 
 
 class ConvLSTM(nn.Module):
-    """The convolutional LSTM, with InstanceNorm on its gates and on its cell; `*` is a 5x5 convolution.
+    """The convolutional LSTM (Shi et al. 2015), with InstanceNorm on its gates and on its cell; `*` is a 5x5 convolution.
 
     i, f, o, g = InstanceNorm(W * [u, z, h])
     c' = InstanceNorm(sigmoid(f) c + sigmoid(i) tanh(g))      h' = sigmoid(o) tanh(c')
@@ -207,7 +207,10 @@ class Generator(nn.Module):
         previous: Float[Tensor, "b 3 h w"],
         first: Float[Tensor, "b 3 h w"],
     ) -> Made:
-        """Blend of all candidates; the masks are read from the candidates too."""
+        """Blend of all candidates by a softmax in every pixel (Finn et al. 2016, Fig. 1).
+
+        The kernels are read from the smallest map, as there; the masks from the candidates too.
+        """
         raw = self.kernel_head(smallest.flatten(1))
         kernels = cdna_kernels(raw.view(-1, self.num_kernels, KERNEL_SIDE, KERNEL_SIDE))
         for_paint, for_mask = functional.relu(self.heads_norm(self.heads(joined(z, h)))).chunk(2, dim=1)
@@ -219,7 +222,10 @@ class Generator(nn.Module):
 
 
 def cdna_kernels(raw: Float[Tensor, "b k 5 5"]) -> Float[Tensor, "b k 5 5"]:
-    """Kernels without negative weights that sum to 1; the identity for raw values of 0."""
+    """Kernels without negative weights that sum to 1 (CDNA, Finn et al. 2016, Fig. 1); the identity for raw values of 0.
+
+    relu(raw + identity) + 1e-12, divided by its sum.
+    """
     identity = raw.new_zeros(KERNEL_SIDE, KERNEL_SIDE)
     identity[KERNEL_SIDE // 2, KERNEL_SIDE // 2] = 1
     weights = functional.relu(raw + identity) + _LEAST
@@ -227,7 +233,7 @@ def cdna_kernels(raw: Float[Tensor, "b k 5 5"]) -> Float[Tensor, "b k 5 5"]:
 
 
 def apply_kernels(x: Float[Tensor, "b 3 h w"], kernels: Float[Tensor, "b k 5 5"]) -> Float[Tensor, "b k 3 h w"]:
-    """Frames convolved with each of their own kernels; outside the frame, its border value."""
+    """Frames convolved with each of their own kernels (Finn et al. 2016, Fig. 1); outside the frame, its border value."""
     b, k = kernels.shape[:2]
     reach = KERNEL_SIDE // 2
     padded = functional.pad(x, (reach,) * 4, mode="replicate").transpose(0, 1)

@@ -27,7 +27,7 @@ from poke2vid.evaluate.tables.order import Order
 from poke2vid.evaluate.tables.published import DATASETS, PUBLISHED, published
 from poke2vid.evaluate.tables.run import make_tables, parse_suites
 from poke2vid.evaluate.tables.runs import planned_run, variant_config
-from poke2vid.evaluate.tables.suites import SUITES
+from poke2vid.evaluate.tables.suites import PAINTED, SUITES
 from poke2vid.measures.statistics import Interval
 from poke2vid.media.pictures import to_float
 from poke2vid.media.video import iterate_frames
@@ -437,12 +437,13 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
 ) -> None:
     with_toys(monkeypatch)
     rows = {"TOY": "toy", "TOLD": "told", "Ours": "full"}
-    monkeypatch.setitem(SUITES, 1, replace(SUITES[1], rows=rows, beside={}))
+    monkeypatch.setitem(SUITES, 1, replace(SUITES[1], rows=rows))
+    monkeypatch.setitem(ABLATIONS, "painted", lambda c: replace(c, stage_1_steps=3, stage_2_steps=3))
     order = Order(
         (1,), BASE, 1, Plan(5, 4, batch=4, fewest=Fewest(share=0, videos=1)), beside=("small64",), seed=3
     )  # fmt: skip
     table, *below = make_tables(order, store_path, tmp_path, quiet=True, test_path=store_path)
-    assert [line.label for line in table.lines] == [*rows, "small64", "copy of x_0", "the true frames"]
+    assert [line.label for line in table.lines] == [*rows, *PAINTED, "small64", "copy of x_0", "the true frames"]
     assert {line.cells["poke_epe"].clips for line in table.lines} == {5}
     by_label = {line.label: line for line in table.lines}
     assert by_label["TOY"].marks.startswith("6 steps, 12 clips seen") and by_label["small64"].marks == ""
@@ -450,11 +451,15 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
     assert epe["TOY"] is not None and epe["copy of x_0"] is not None and epe["small64"] is not None
     assert epe["TOY"].mean == pytest.approx(epe["copy of x_0"].mean, rel=0.3)  # its bias is hardly learnt in six steps
     assert any("the true path of five points" in note for note in table.notes)
+    assert any(re.search(r"TOY [\d,]+ parameters, \S+ s a step, 0 minutes; TOLD", note) for note in table.notes)
     # Below it: differences paired by clip, and the clips whose poke can be judged
-    to_ours, to_still, judged, judged_to_still = below
-    assert [line.label for line in to_ours.lines] == [
-        f"{n} less Ours" for n in ("TOY", "TOLD", "small64", "copy of x_0")
-    ]
+    to_ours, to_painted, to_still, judged, judged_to_still = below
+    others = ["TOY", "TOLD", *PAINTED, "small64", "copy of x_0"]
+    assert [line.label for line in to_ours.lines] == [f"{n} less Ours" for n in others]
+    (painted,) = PAINTED
+    others[2] = "Ours"
+    assert {line.label for line in to_painted.lines} == {f"{n} less {painted}" for n in others}
+    assert f"{painted}: 3 steps of stage 1 and 3 of stage 2" in table.notes
     apart = to_still.lines[0].cells["poke_epe"].interval
     assert to_still.lines[0].label == "TOY less copy of x_0" and to_still.lines[0].marks == by_label["TOY"].marks
     assert apart is not None and apart.mean == pytest.approx(epe["TOY"].mean - epe["copy of x_0"].mean, rel=1e-5)
@@ -463,10 +468,10 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
     assert judged.lines[0].cells["poke_epe"] == followed and "FVD" not in judged.columns
     assert {line.cells["psnr"].clips for line in (*judged.lines, *judged_to_still.lines)} == {followed.clips}
     runs_made = {re.sub(r"-[0-9a-f]{8}$", "", folder.name) for folder in (tmp_path / "runs").iterdir()}
-    assert runs_made == {"toy-seed0", "told-seed0", "full-seed0"}
+    assert runs_made == {"toy-seed0", "told-seed0", "full-seed0", "painted-seed0"}
     video, picture = sorted((tmp_path / "videos").iterdir())
     frames = list(iterate_frames(video))
-    assert len(frames) == 3 * (BASE.data.horizon + 1) and frames[0].shape[1] > 6 * 192  # six columns
+    assert len(frames) == 3 * (BASE.data.horizon + 1) and frames[0].shape[1] > 7 * 192  # seven columns
     assert picture.suffix == ".png"
     again = tmp_path / "again"
     make_tables(replace(order, kept=tmp_path / "there"), store_path, tmp_path, quiet=True, test_path=store_path)

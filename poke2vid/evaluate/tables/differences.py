@@ -7,7 +7,7 @@ from poke2vid.evaluate.tables.cells import cell, difference
 from poke2vid.evaluate.tables.layout import Cell, Line, Table
 from poke2vid.evaluate.tables.order import Results
 from poke2vid.evaluate.tables.runs import FULL
-from poke2vid.evaluate.tables.suites import Suite
+from poke2vid.evaluate.tables.suites import PAINTED, Suite
 from poke2vid.measures.table import MEASURES, REPORTS
 
 STILL = "copy of x_0"
@@ -22,7 +22,8 @@ JUDGED = (
 
 
 def tables_below(suite: Suite, rows: Mapping[str, str], marks: Mapping[str, str], results: Results) -> list[Table]:
-    """Differences to the full model; where systems are compared, also to a still picture, on all clips and on those judged.
+    """Differences to the full model; where systems are compared, also to the paper's own G and to a still picture, on all clips
+    and on those judged.
 
     Args:
         rows: label -> variant, of the rows that are there.
@@ -32,7 +33,7 @@ def tables_below(suite: Suite, rows: Mapping[str, str], marks: Mapping[str, str]
         ablated = {label: rows[label] for label in suite.rows if label in rows}
         return [_less(suite, next(reversed(suite.rows)), "the full model", ablated, marks, results)]
     everything = {**rows, **{name: name for name in results.beside}, STILL: "copy"}
-    references = [label for label, variant in suite.rows.items() if variant == FULL]
+    references = [label for label, variant in everything.items() if variant in (FULL, *PAINTED.values())]
     tables = [_less(suite, label, label, everything, marks, results) for label in references]
     tables.append(_less(suite, STILL, "a still picture", everything, marks, results))
     if not is_followed(results.compared.rows["truth"]).any():

@@ -12,6 +12,7 @@ from poke2vid.evaluate.tables.runs import Run
 from poke2vid.evaluate.tables.suites import Suite
 from poke2vid.measures.statistics import FEWEST_CLUSTERS
 from poke2vid.measures.table import MEASURES, columns
+from poke2vid.train.config import TrainConfig
 
 SHOWN = (
     "video predictors see frames -1 and 0, one sample a clip; ours sees frame 0 and a poke; Hao et al.'s frame 0 and the "
@@ -21,6 +22,7 @@ TAUGHT = (
     "ours has a motion decoder and learns from the store's flow and from where pokes end, exact where it is simulated; video "
     "predictors, and ours with the paper's own G, learn from frames alone, Hao et al. from frames and paths"
 )
+BUDGET = "one training by its median step, on the machine and beside the work it had, so rows are alike only about"
 CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
 
 
@@ -38,6 +40,26 @@ def marks(runs: Sequence[Run], seeds: int) -> str:
 def published_steps(system: str) -> int:
     """Length of a system's training as published, the longest of its presets."""
     return max(config.num_steps for config in SYSTEMS[system].presets.values())
+
+
+def _cost(run: Run) -> str:
+    """Size and time of a row's training."""
+    seconds = run.size["step_s"]
+    time = f", {seconds:.2g} s a step, {run.config.num_steps * seconds / 60:.0f} minutes" if seconds else ""
+    return f"{run.size['parameters']:,} parameters{time}"
+
+
+def _otherwise(base: TrainConfig, run: Run) -> str:
+    """What else a row of ours is trained with than the base is; empty where nothing is."""
+    config = run.config
+    if isinstance(config, BaselineConfig):
+        return ""
+    found = []
+    if config.perceptual != base.perceptual:
+        found.append(f"perceptual network {config.perceptual}")
+    if (config.stage_1_steps, config.stage_2_steps) != (base.stage_1_steps, base.stage_2_steps):
+        found.append(f"{config.stage_1_steps:,} steps of stage 1 and {config.stage_2_steps:,} of stage 2")
+    return " and ".join(found)
 
 
 def lpips_note(judges: Judges) -> str:
@@ -105,13 +127,15 @@ def notes_of(
             f"those paths are the flow from x_0 at lags {', '.join(map(str, results.lags))}, straight between them; Hao et al. "
             "learn from pairs of frames that far apart, as published from all of 1 to 10"
         )
-    sizes = [
-        f"{label} {runs[0].size['parameters']:,} parameters"
-        + (f", {seconds:.2g} s a step" if (seconds := runs[0].size["step_s"]) else "")
+    trained = {
+        label: planned[variant]
         for label, variant in suite.all_rows.items()
-        if label in {line.label for line in lines} and (runs := planned.get(variant))
-    ]
-    notes += ["; ".join(sizes)] if sizes else []
+        if label in {line.label for line in lines} and planned.get(variant)
+    }
+    if trained:
+        notes.append("; ".join(f"{label} {_cost(runs[0])}" for label, runs in trained.items()))
+        notes.append(f"minutes are of {BUDGET}")
+    notes += [f"{label}: {found}" for label, runs in trained.items() if (found := _otherwise(base, runs[0]))]
     for label, variant in suite.all_rows.items():
         kept = [run.kept for run in planned.get(variant, []) if run.kept is not None]
         if found := sorted({(*(one.about["stores"][k] for k in ("train", "test")), one.elsewhere) for one in kept}):

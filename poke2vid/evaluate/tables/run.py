@@ -63,7 +63,7 @@ def make_tables(
 
     `out/runs` holds the training runs, `out/rows` their measurements, `out/kept` what is left of them for other machines
     (`kept.py`), `out/tables.md`, `.tex`, `.json` the tables, and `out/videos` the first clips of the tables that compare
-    systems, all side by side.
+    systems, all of them side by side.
 
     Args:
         test_path: store whose test videos are scored, where it is not the one that rows are trained on.
@@ -104,9 +104,9 @@ def make_tables(
         tables += tables_below(SUITES[number], rows, marked, results)
     _write(tables, results.compared.about, out)
     _keep(planned, results, shelf, clips)
-    for number in order.suites:
-        if SUITES[number].compares_systems:  # of ablations, nothing would be seen
-            _write_videos(SUITES[number], planned, beside, clips, judges.device, out / "videos")
+    compared = [SUITES[n] for n in order.suites if SUITES[n].compares_systems]  # of ablations, nothing would be seen
+    if compared:
+        _write_videos(compared, planned, beside, clips, judges.device, out / "videos")
     return tables
 
 
@@ -188,16 +188,17 @@ def _row_of(name: str, run: Run, device: torch.device) -> Row:
 
 
 def _write_videos(
-    suite: Suite, planned: dict[str, list[Run]], beside: dict[str, PokePlayer], clips: EvaluationClips, device: torch.device,
-    out: Path,
+    suites: Sequence[Suite], planned: dict[str, list[Run]], beside: dict[str, PokePlayer], clips: EvaluationClips,
+    device: torch.device, out: Path,
 ) -> None:  # fmt: skip
-    """Writes the first seed of every row side by side."""
+    """Writes the first seed of every row of the tables side by side."""
     truth, copy = reference_rows()
-    first = {label: planned[variant][0] for label, variant in _different(suite, planned).items() if variant in planned}
+    rows = {label: variant for suite in suites for label, variant in _different(suite, planned).items()}
+    first = {label: planned[variant][0] for label, variant in rows.items() if variant in planned}
     kept = {label: run.kept for label, run in first.items() if run.kept is not None}
     made = {label: _row_of(label, run, device) for label, run in first.items() if label not in kept}
     others = {name: player_row(name, player) for name, player in beside.items()}
-    write_comparison(suite.number, {"truth": truth, **made, **others, "copy": copy}, kept, clips, out)
+    write_comparison({"truth": truth, **made, **others, "copy": copy}, kept, clips, out)
 
 
 def _clip_settings(order: Order) -> ClipSettings:

@@ -1,4 +1,4 @@
-"""All systems of a table side by side on the same clips, as a video and a picture (App. A.5)."""
+"""All systems of the tables side by side on the same clips, as a video and a picture (App. A.5)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,17 +29,16 @@ def shown_clips(row: Row, clips: EvaluationClips) -> Frames:
 
 
 def write_comparison(
-    number: int, rows: Mapping[str, Row], kept: Mapping[str, Kept], clips: EvaluationClips, out: Path
-) -> list[Path]:
-    """Writes a table's clips as video and picture, one column and one line a system; files that exist are kept.
+    rows: Mapping[str, Row], kept: Mapping[str, Kept], clips: EvaluationClips, out: Path
+) -> list[Path]:  # fmt: skip
+    """Writes the tables' clips as video and picture, one column and one line a system; files that exist are kept.
 
     Args:
-        number: of the table.
         rows: label -> row; the truth comes first.
         kept: label -> what is left of a row that was measured before; these come after the truth.
 
     Returns:
-        The video and the picture, named after the table and a digest of rows and clips.
+        The video and the picture, named after a digest of rows and clips.
 
     Raises:
         InputError: if a prediction is not finite or a file cannot be written.
@@ -51,7 +50,7 @@ def write_comparison(
         label: kept[label].about["digest"] for label in there
     }
     digest = digest_of({}, {"rows": digests, "clips": clips.key})[:8]
-    video, picture = (out / f"table{number}-{digest}.{kind}" for kind in ("mp4", "png"))
+    video, picture = (out / f"systems-{digest}.{kind}" for kind in ("mp4", "png"))
     if video.exists() and picture.exists():
         return [video, picture]
     samples = [clips[k] for k in shown]

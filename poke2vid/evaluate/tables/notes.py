@@ -50,7 +50,7 @@ def _cost(run: Run) -> str:
 
 
 def _otherwise(base: TrainConfig, run: Run) -> str:
-    """What else a row of ours is trained with than the base is; empty where nothing is."""
+    """Differences of how a row of ours is trained from how the base is; empty where there are none."""
     config = run.config
     if isinstance(config, BaselineConfig):
         return ""
@@ -135,7 +135,7 @@ def notes_of(
     if trained:
         notes.append("; ".join(f"{label} {_cost(runs[0])}" for label, runs in trained.items()))
         notes.append(f"minutes are of {BUDGET}")
-    notes += [f"{label}: {found}" for label, runs in trained.items() if (found := _otherwise(base, runs[0]))]
+    notes += [f"{label}: {said}" for label, runs in trained.items() if (said := _otherwise(base, runs[0]))]
     for label, variant in suite.all_rows.items():
         kept = [run.kept for run in planned.get(variant, []) if run.kept is not None]
         if found := sorted({(*(one.about["stores"][k] for k in ("train", "test")), one.elsewhere) for one in kept}):

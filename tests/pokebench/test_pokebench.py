@@ -318,15 +318,15 @@ MINI = {  # the first digits of its scenes' identities at generation 2
 def test_mini_can_be_built_here_and_is_the_bench_that_it_was_elsewhere(tmp_path):
     """On failure, raise `scene.GENERATION`, say so in the lab book, and build PokeBench anew under another name.
 
-    Half of it, a scene being the same whatever else is built. One may differ: another processor rounds otherwise, and a target
+    A quarter of it, a scene being the same whatever else is built. One may differ: another processor rounds otherwise, and a target
     may lie on a hundredth of a pixel's edge.
     """
     spec = SPECS["mini"]
-    half = replace(spec, scenes={family: count // 2 for family, count in spec.scenes.items()})
-    bench = build_bench(half, tmp_path / "mini", workers=2, quiet=True)
+    quarter = replace(spec, scenes={family: count // 4 for family, count in spec.scenes.items()})
+    bench = build_bench(quarter, tmp_path / "mini", workers=2, quiet=True)
     assert bench.verify() == []
     found = {name: identity[:8] for name, identity in bench.manifest.scenes.items()}
-    assert len(found) == 6 and len(found.items() & MINI.items()) >= 5, found
+    assert len(found) == 3 and len(found.items() & MINI.items()) >= 2, found
 
 
 def test_lossless_video_gives_every_pixel_back(tmp_path):

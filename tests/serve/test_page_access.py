@@ -95,14 +95,14 @@ STATES: tuple[Callable[[Any], None], ...] = (
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core (cd web && npm install)")
-def test_axe_finds_no_fault_in_any_state_light_or_dark(page: Any) -> None:
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    assert faults_of(page, STATES) == {}
+def test_axe_finds_no_fault_in_any_state_light_or_dark(served: Any) -> None:
+    served.evaluate(AXE.read_text(encoding="utf-8"))
+    assert faults_of(served, STATES) == {}
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core (cd web && npm install)")
-def test_axe_finds_no_fault_in_an_exhibit(browser: Any, page_url: str) -> None:
-    page = opened(browser, f"{page_url}?demo=60")
+def test_axe_finds_no_fault_in_an_exhibit(browser: Any, served_url: str) -> None:
+    page = opened(browser, f"{served_url}?demo=60")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     assert faults_of(page, (untouched, poked)) == {}
     page.context.close()
@@ -141,7 +141,8 @@ REACHED = """() => [...document.querySelectorAll('a[href], button, input:not([hi
     .map((element) => element.id || element.className)"""
 
 
-def test_keys_reach_everything_in_the_order_of_the_page_and_see_where_they_are(page: Any) -> None:
+def test_keys_reach_everything_in_the_order_of_the_page_and_see_where_they_are(served: Any) -> None:
+    page = served
     poked(page)
     wanted = page.evaluate(REACHED)
     assert {"stage", "moment", "mode-pin", "share", "strength"} <= set(wanted)

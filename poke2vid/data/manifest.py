@@ -216,7 +216,9 @@ class Skipped(_Record):
 class Manifest(SealedRecord):
     """Contents of a store; `digest` covers all other fields, and is the same on any machine for the same input.
 
-    `dataset` is the published data set that it was prepared as, by its name in `prepare --dataset`.
+    Attributes:
+        dataset: the published data set that it was prepared as, by its name in `prepare --dataset`.
+        remarks: what that copy lacks or has otherwise than published; None for a store that does not know.
     """
 
     kind: Literal["poke2vid-store"] = "poke2vid-store"
@@ -226,11 +228,12 @@ class Manifest(SealedRecord):
     videos: tuple[ListedVideo, ...]
     skipped: tuple[Skipped, ...]
     dataset: str | None = None
+    remarks: tuple[str, ...] | None = None
     digest: str = ""
 
     @property
     def _absent(self) -> set[str]:
-        return set() if self.dataset else {"dataset"}
+        return {name for name in ("dataset", "remarks") if getattr(self, name) is None}
 
 
 def require_kind(values: object, kind: str, file: Path) -> None:

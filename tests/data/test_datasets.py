@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from moving_square import moving_square
 
+from poke2vid.data.manifest import Skipped
 from poke2vid.data.prepare.report import PrepareReport
 from poke2vid.data.prepare.run import PrepareSettings, prepare_dataset
 from poke2vid.data.sources.dataset import Excerpt, Listing
 from poke2vid.data.sources.folder import find_videos
 from poke2vid.data.sources.registry import DATASETS, dataset_named
 from poke2vid.data.store import Store
+from poke2vid.evaluate.tables.notes import copy_of
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.video import write_video
 from poke2vid.types import InputError
@@ -92,6 +94,7 @@ def test_what_iper_s_second_list_says_is_held_against_the_first(tmp_path: Path) 
     (tmp_path / "val.txt").write_text("004/1/1\n005/1/1\n")
     listing = dataset_named("iper").listed(tmp_path)
     assert names(tmp_path, "iper") == [["train/001_1_1"], ["test/004_1_1"]]
+    assert listing.missing == ("005_1_1",)
     assert listing.remarks[1:] == (
         "val.txt names 1 video (005_1_1) that is not there",
         "neither train.txt nor val.txt names 2 videos (002_1_1 first)",
@@ -112,6 +115,36 @@ def test_iper_without_its_list_is_refused_with_the_place_to_get_it(tmp_path: Pat
     assert "svip-lab" in str(error.value)
 
 
+def test_a_store_says_what_its_copy_lacks_and_one_without_a_test_video_is_refused(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "store"
+    for k, name in enumerate(("001_1_1", "001_1_2", "030_2_1")):
+        clip(raw / f"{name}.mp4", seed=k)
+    (raw / "train.txt").write_text("001/1/1\n001/1/2\n")
+    whole = (raw / "030_2_1.mp4").read_bytes()
+    (raw / "030_2_1.mp4").write_bytes(whole[:200])
+    with pytest.raises(InputError, match=r"none of the 1 test videos could be kept: test/030_2_1: "):
+        made("iper", raw, out)
+    (raw / "030_2_1.mp4").write_bytes(whole)
+    listing, report = made("iper", raw, out)
+    assert report.reused == 2
+    manifest = Store.open(out).manifest
+    assert (
+        manifest.remarks
+        == listing.remarks
+        == (
+            "3 videos instead of 206",
+            "train.txt names 2 videos instead of 164, and all others count as tests: there is no val.txt",
+        )
+    )
+    assert copy_of("iPER", [manifest, manifest]) == f"not all of iPER: {'; '.join(listing.remarks)}"
+    some = manifest.model_copy(update={"remarks": (), "skipped": (Skipped(name="test/a", reason="it is damaged"),)})
+    assert copy_of("iPER", [some]) == "not all of iPER: 1 video skipped"
+    assert copy_of("iPER", [manifest.model_copy(update={"remarks": ()})]) == "iPER, as the paper"
+    older = manifest.model_copy(update={"remarks": None})
+    assert copy_of("iPER", [manifest, older]) == "a copy of iPER; its stores do not say whether it is complete"
+    assert "remarks" not in older.to_json() and {"dataset", "remarks"} <= manifest.to_json().keys()
+
+
 # Tai-Chi-HD
 
 
@@ -129,6 +162,7 @@ def test_taichi_takes_every_second_frame_of_the_folders_of_its_script(tmp_path: 
         "clips of 1 video for tests instead of 28",
         "of the table's 2 clips 1 not there",
     )
+    assert "Not there (1): gone#000000#000009." in (tmp_path / "store" / "report.md").read_text()
     assert [other.name for other in listing.passed_over] == ["elsewhere/x"]
     store = Store.open(tmp_path / "store")
     (train,), (test,) = store.split("train"), store.split("test")

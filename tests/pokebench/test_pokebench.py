@@ -318,8 +318,8 @@ MINI = {  # the first digits of its scenes' identities at generation 2
 def test_mini_can_be_built_here_and_is_the_bench_that_it_was_elsewhere(tmp_path):
     """On failure, raise `scene.GENERATION`, say so in the lab book, and build PokeBench anew under another name.
 
-    A quarter of it, a scene being the same whatever else is built. One may differ: another processor rounds otherwise, and a target
-    may lie on a hundredth of a pixel's edge.
+    A quarter of it, a scene being the same whatever else is built. One may differ: another processor rounds otherwise, and a
+    target may lie on a hundredth of a pixel's edge.
     """
     spec = SPECS["mini"]
     quarter = replace(spec, scenes={family: count // 4 for family, count in spec.scenes.items()})

@@ -24,6 +24,7 @@ class PrepareReport:
         shots: number of shots found in each video that has more than one.
         remarks: a video's name and a sentence, for whatever is not as usual with it.
         passed_over: files that are no videos.
+        missing: names of videos that a published data set has and this copy of it has not.
         before_cuts: number reused from a version that looked for no cuts.
     """
 
@@ -38,6 +39,7 @@ class PrepareReport:
     shots: dict[str, int] = field(default_factory=dict)
     remarks: tuple[tuple[str, str], ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
+    missing: tuple[str, ...] = ()
     before_cuts: int = 0
 
     @property
@@ -59,6 +61,7 @@ class PrepareReport:
         page += _table("skipped | reason", [(video.name, video.reason) for video in self.skipped])
         page += _table("video | remark", self.remarks)
         page += _table("passed over | reason", [(other.name, other.reason) for other in self.passed_over])
+        page += ["", f"Not there ({len(self.missing)}): {', '.join(self.missing)}."] if self.missing else []
         with atomic(store / "report.md") as temporary:
             temporary.write_text("\n".join([*page, ""]), encoding="utf-8")
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NoReturn, get_args
 
 from tqdm import tqdm
 
@@ -41,7 +42,7 @@ from poke2vid.files import MANIFEST, reason, write_json
 from poke2vid.flow.estimator import build_estimator
 from poke2vid.pokes import MIN_MOTION
 from poke2vid.processes import Died, alone_in, run_jobs
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Split
 
 REASONS_SHOWN = 5
 MOST_SHOTS_TRIED = 200  # numbers, to recognise the folder of a shot whose entry is damaged
@@ -126,24 +127,25 @@ def prepare_dataset(
     """
     settings = replace(settings, fps=dataset.fps, fit=dataset.fit, test=(TEST,), test_fraction=0.0, seed=0)
     build_estimator(settings.arrays.flow, weights_dir)
-    remarks = tuple((dataset.title, remark) for remark in listing.remarks)
-    return fill_store(listing.videos, out, settings, weights_dir, quiet, listing.passed_over, remarks, dataset.name)
+    return fill_store(listing.videos, out, settings, weights_dir, quiet, listing.passed_over, (dataset, listing))
 
 
 def fill_store(
     videos: Sequence[Source], out: Path, settings: PrepareSettings, weights_dir: Path | None = None, quiet: bool = False,
-    passed_over: tuple[PassedOver, ...] = (), remarks: tuple[tuple[str, str], ...] = (), dataset: str | None = None,
+    passed_over: tuple[PassedOver, ...] = (), copy: tuple[DataSet, Listing] | None = None,
 ) -> PrepareReport:  # fmt: skip
     """Fills a store as `prepare` does, from any kind of source.
 
-    `passed_over` and `remarks` are named in the report, `dataset` in the manifest.
+    Args:
+        passed_over: named in the report.
+        copy: the published data set of which the videos are a copy; report and manifest say what it lacks.
     """
     started = time.perf_counter()
     _check_patterns(settings.test, videos)
     with alone_in(_videos_folder(out)):
         job = _Preparation(out, settings, videos)
         watch = job.run(weights_dir, quiet)
-        return job.finish(watch, time.perf_counter() - started, passed_over, remarks, dataset)
+        return job.finish(watch, time.perf_counter() - started, passed_over, copy)
 
 
 class _Preparation:
@@ -189,13 +191,13 @@ class _Preparation:
         watch: Stopwatch,
         seconds: float,
         passed_over: tuple[PassedOver, ...],
-        remarks: tuple[tuple[str, str], ...],
-        dataset: str | None,
+        copy: tuple[DataSet, Listing] | None,
     ) -> PrepareReport:
         """Writes the manifest, as the last file of the store, and the report."""
         skipped = tuple(self._skipped[name] for name in sorted(self._skipped))
         names = sorted(self._entries)
-        manifest = self._manifest(names, skipped, dataset)
+        manifest = self._manifest(names, skipped, copy)
+        remarks = [(copy[0].title, remark) for remark in copy[1].remarks] if copy else []
         frames = max(watch.frames, 1)
         report = PrepareReport(
             kept=tuple(names),
@@ -210,12 +212,14 @@ class _Preparation:
             shots={entry.shot.video: entry.shot.found for _, entry in sorted(self._entries.items()) if entry.shot},
             remarks=(*remarks, *((name, note) for name in names for note in self._entries[name].notes)),
             passed_over=passed_over,
+            missing=copy[1].missing if copy else (),
         )
         report.write(self._out)
+        for split in get_args(Split) if copy else ():  # whose split is its own: nothing else can take their place
+            if not any(video.split == split for video in manifest.videos):
+                _refuse([video for video in skipped if video.name.startswith(f"{split}/")], f"{split} videos")
         if not names:
-            reasons = "; ".join(f"{video.name}: {video.reason.rstrip('.')}" for video in skipped[:REASONS_SHOWN])
-            more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
-            raise InputError(f"none of the {len(skipped)} videos could be kept: {reasons}{more}.")
+            _refuse(skipped, "videos")
         write_json(self._out / MANIFEST, manifest.to_json())
         return report
 
@@ -237,7 +241,9 @@ class _Preparation:
             case Outcome(kept=entries):
                 self._entries |= {entry.name: entry for entry in entries}
 
-    def _manifest(self, names: Sequence[str], skipped: tuple[Skipped, ...], dataset: str | None) -> Manifest:
+    def _manifest(
+        self, names: Sequence[str], skipped: tuple[Skipped, ...], copy: tuple[DataSet, Listing] | None
+    ) -> Manifest:
         source = {name: self._entries[name].source_sha256 for name in names}
         once = sorted({source[name]: name for name in reversed(names)}.values())  # each video under its first name
         chosen = held_out(names if self._settings.split.patterns else once, self._settings.split)
@@ -258,8 +264,16 @@ class _Preparation:
                 for name in names
             ),
             skipped=skipped,
-            dataset=dataset,
+            dataset=copy[0].name if copy else None,
+            remarks=copy[1].remarks if copy else None,
         ).sealed()
+
+
+def _refuse(skipped: Sequence[Skipped], what: str) -> NoReturn:
+    """Raises InputError with the reasons for which none could be kept."""
+    reasons = "; ".join(f"{video.name}: {video.reason.rstrip('.')}" for video in skipped[:REASONS_SHOWN])
+    more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
+    raise InputError(f"none of the {len(skipped)} {what} could be kept: {reasons}{more}.")
 
 
 def _check_patterns(patterns: Sequence[str], videos: Sequence[Source]) -> None:

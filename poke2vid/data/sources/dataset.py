@@ -25,11 +25,13 @@ class Listing:
         videos: all that are to be prepared, named `train/...` or `test/...`.
         passed_over: files that are not part of it.
         remarks: sentences without a full stop on what is missing or not as published.
+        missing: names of videos that its lists or its table have and the copy has not.
     """
 
     videos: tuple[Source, ...]
     passed_over: tuple[PassedOver, ...] = ()
     remarks: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def of(self, split: Split) -> list[Source]:
         return [video for video in self.videos if video.name.startswith(f"{split}/")]

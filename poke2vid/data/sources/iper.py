@@ -47,6 +47,7 @@ def find(raw: Path) -> Listing:
     return Listing(
         tuple(named("train" if stem(video) in train else "test", video, stem(video)) for video in ours),
         tuple(other for other in rest if other.name not in (TRAIN, TEST)), tuple(remarks),
+        tuple(sorted((train | (test or frozenset())) - found)),
     )  # fmt: skip
 
 

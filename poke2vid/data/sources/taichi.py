@@ -42,7 +42,10 @@ def find(raw: Path) -> Listing:
         remarks.append(f"of the table's {count(len(table), 'clip')} {len(absent)} not there")
     if other := [row[0] for row, split in there.items() if table.get(row) and table[row] != split]:
         remarks.append(f"folder and table have different splits for {first_of(other, 'clip')}; the folder's is taken")
-    return Listing(tuple(named(split, video, stem(video), STEP) for video, split in ours), tuple(rest), tuple(remarks))
+    return Listing(
+        tuple(named(split, video, stem(video), STEP) for video, split in ours), tuple(rest), tuple(remarks),
+        tuple(f"{video}#{first:06d}#{last:06d}" for video, first, last in sorted(absent)),
+    )  # fmt: skip
 
 
 def _split(raw: Path, video: SourceVideo, table: dict[tuple[str, int, int], str]) -> Split | None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from poke2vid.baselines.baseline import BaselineConfig
 from poke2vid.baselines.systems import SYSTEMS
+from poke2vid.data.manifest import Manifest
+from poke2vid.data.sources.dataset import count
 from poke2vid.evaluate.heldout.judges import Judges
 from poke2vid.evaluate.tables.layout import Line
 from poke2vid.evaluate.tables.order import Order, Results
-from poke2vid.evaluate.tables.published import DATASETS
 from poke2vid.evaluate.tables.runs import Run
 from poke2vid.evaluate.tables.suites import Suite
 from poke2vid.measures.statistics import FEWEST_CLUSTERS
@@ -68,15 +69,23 @@ def lpips_note(judges: Judges) -> str:
     return f"LPIPS v0.1 on {names}; the paper's is on vgg (VGG-16)"
 
 
+def copy_of(title: str, manifests: Sequence[Manifest]) -> str:
+    """Name of a data set, and what the stores that are copies of it lack: numbers on a part are not numbers on all."""
+    if any(manifest.remarks is None for manifest in manifests):
+        return f"a copy of {title}; its stores do not say whether it is complete"
+    lacks = dict.fromkeys(remark for manifest in manifests for remark in manifest.remarks or ())
+    if skipped := {video.name for manifest in manifests for video in manifest.skipped}:
+        lacks[f"{count(len(skipped))} skipped"] = None
+    return f"not all of {title}: {'; '.join(lacks)}" if lacks else f"{title}, as the paper"
+
+
 def notes_of(
     suite: Suite, lines: Sequence[Line], planned: dict[str, list[Run]], results: Results, order: Order
 ) -> list[str]:  # fmt: skip
     """Sentences below a table: data, measurement, judges, sizes, and what cannot be compared."""
     # Data and size of the frames
     base, about, judges = order.base, results.compared.about, results.judges
-    data = "not a data set of the paper: no number of its beside"
-    if order.dataset:
-        data = f"{DATASETS[order.dataset].title}, as the paper"
+    data = results.data or "not a data set of the paper: no number of its beside"
     size = f"{about['resolution']} pixels"
     if about["resolution"] != suite.resolution:
         size += f" (the paper: {suite.resolution})"

@@ -63,6 +63,7 @@ class Results:
         beside: names of the rows that were not trained for the tables.
         clips: settings of the clips.
         lags: of the store's flow within T, at which points are followed.
+        data: the data set that the clips are a copy of, and what that lacks; empty where it is none.
     """
 
     compared: Compared
@@ -71,6 +72,7 @@ class Results:
     beside: tuple[str, ...]
     clips: ClipSettings
     lags: tuple[int, ...]
+    data: str = ""
 
     def rows(self, variant: str) -> list[Measured]:
         """Measurements of each seed, with what the truth's row decides."""

@@ -22,7 +22,7 @@ from poke2vid.evaluate.tables.cells import cell
 from poke2vid.evaluate.tables.differences import STILL, tables_below
 from poke2vid.evaluate.tables.kept import Kept, Shelf
 from poke2vid.evaluate.tables.layout import Cell, Line, Table, joined
-from poke2vid.evaluate.tables.notes import marks, notes_of
+from poke2vid.evaluate.tables.notes import copy_of, marks, notes_of
 from poke2vid.evaluate.tables.order import Order, Results
 from poke2vid.evaluate.tables.published import DATASETS, published
 from poke2vid.evaluate.tables.runs import FULL, SHARED, Run, check_all, planned_run, train_all, without_weights
@@ -97,6 +97,8 @@ def make_tables(
     runs = sorted((run for found in planned.values() for run in found), key=lambda run: run.seed)  # whole tables early
     train_all(runs, store_path, jobs=order.jobs, device=order.device, weights_dir=weights_dir, quiet=quiet)
     results = _measure(planned, beside, clips, judges, order.plan, out / "rows", quiet)
+    if order.dataset is not None:
+        results = replace(results, data=copy_of(DATASETS[order.dataset].title, (store.manifest, test.manifest)))
     tables = [_table(SUITES[n], planned, notes, results, order) for n in order.suites]
     for number in order.suites:
         rows = {label: v for label, v in _different(SUITES[number], planned).items() if v in planned}

@@ -15,6 +15,7 @@
 #   torchrun --standalone --nproc-per-node gpu -m poke2vid.cli train --preset paper64 --data WORK/store --out WORK/run --device cuda \
 #       --set batch=80 --set stage_1_steps=2500 --set stage_2_steps=12500   (the same clips seen; docs/training.md)
 #   poke2vid tables --suite 1 --preset paper64 --trained-only --beside WORK/run ... as below
+# whose row then bears the folder's name, run; that of Ours says that it is not trained yet, and has the paper's numbers.
 #
 # Scoring takes 1.2 to 2.5 s of a core a clip and row (measured; its tracker stays on the CPU): 8000 clips of ours, a copy and the true
 # frames take 8 to 17 hours of one core; CLIPS=1000 takes 1 to 2. What is measured is kept, so it can be stopped and gone on with.

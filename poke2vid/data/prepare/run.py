@@ -216,7 +216,7 @@ class _Preparation:
         )
         report.write(self._out)
         for split in get_args(Split) if copy else ():  # whose split is its own: nothing else can take their place
-            if not any(video.split == split for video in manifest.videos):
+            if not any(name.startswith(f"{split}/") for name in names):
                 _refuse([video for video in skipped if video.name.startswith(f"{split}/")], f"{split} videos")
         if not names:
             _refuse(skipped, "videos")

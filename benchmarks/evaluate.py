@@ -47,7 +47,7 @@ def main(
 ) -> None:
     """Score small64 and paper64 on made-up videos at 64 pixels."""
     if quick:
-        rounds, clips, many = 1, 4, 12
+        rounds, clips, many = 1, 2, 8
     with tempfile.TemporaryDirectory() as place, Machine() as machine:
         store = _store(Path(place), 2 if quick else 20, 26 if quick else 130)
         models = {"small64": load_model(None).model}

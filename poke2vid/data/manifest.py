@@ -40,13 +40,13 @@ SealedType = TypeVar("SealedType", bound="SealedRecord")
 
 
 class SealedRecord(_Record):
-    """Record whose field `digest` is that of all its other fields."""
+    """Record whose field `digest` is that of all its other fields but those that only speak about them."""
 
     def sealed(self: SealedType) -> SealedType:
         return self.model_copy(update={"digest": self.expected_digest()})
 
     def expected_digest(self) -> str:
-        return sha256_of(self.model_dump(mode="json", exclude={"digest"} | self._absent))
+        return sha256_of(self.model_dump(mode="json", exclude={"digest"} | self._absent | self._unsealed))
 
     def to_json(self) -> dict[str, Any]:
         """The fields as written."""
@@ -55,6 +55,11 @@ class SealedRecord(_Record):
     @property
     def _absent(self) -> set[str]:
         """Fields of later versions that are left out where they are empty, so that older digests hold."""
+        return set()
+
+    @property
+    def _unsealed(self) -> set[str]:
+        """Fields that speak about the others, and change no digest."""
         return set()
 
 
@@ -214,11 +219,12 @@ class Skipped(_Record):
 
 
 class Manifest(SealedRecord):
-    """Contents of a store; `digest` covers all other fields, and is the same on any machine for the same input.
+    """Contents of a store; `digest` covers all other fields but `remarks`, the same on any machine for the same input.
 
     Attributes:
         dataset: the published data set that it was prepared as, by its name in `prepare --dataset`.
-        remarks: what that copy lacks or has otherwise than published; None for a store that does not know.
+        remarks: what that copy lacks or has otherwise than published; None for a store that does not know. No part of the
+            digest, so that a store that learns of them keeps its digest, and with it the runs that were trained on it.
     """
 
     kind: Literal["poke2vid-store"] = "poke2vid-store"
@@ -234,6 +240,10 @@ class Manifest(SealedRecord):
     @property
     def _absent(self) -> set[str]:
         return {name for name in ("dataset", "remarks") if getattr(self, name) is None}
+
+    @property
+    def _unsealed(self) -> set[str]:
+        return {"remarks"}
 
 
 def require_kind(values: object, kind: str, file: Path) -> None:

@@ -14,8 +14,10 @@ from poke2vid.data.prepare.run import PrepareSettings, prepare_dataset
 from poke2vid.data.sources.dataset import Excerpt, Listing
 from poke2vid.data.sources.folder import find_videos
 from poke2vid.data.sources.registry import DATASETS, dataset_named
+from poke2vid.data.splits import require_videos
 from poke2vid.data.store import Store
 from poke2vid.evaluate.tables.notes import copy_of
+from poke2vid.files import read_json, write_json
 from poke2vid.media.pictures import write_picture
 from poke2vid.media.video import write_video
 from poke2vid.types import InputError
@@ -125,6 +127,7 @@ def test_a_store_says_what_its_copy_lacks_and_one_without_a_test_video_is_refuse
     with pytest.raises(InputError, match=r"none of the 1 test videos could be kept: test/030_2_1: "):
         made("iper", raw, out)
     (raw / "030_2_1.mp4").write_bytes(whole)
+    assert "cut it in two" not in (out / "report.md").read_text()
     listing, report = made("iper", raw, out)
     assert report.reused == 2
     manifest = Store.open(out).manifest
@@ -140,9 +143,40 @@ def test_a_store_says_what_its_copy_lacks_and_one_without_a_test_video_is_refuse
     some = manifest.model_copy(update={"remarks": (), "skipped": (Skipped(name="test/a", reason="it is damaged"),)})
     assert copy_of("iPER", [some]) == "not all of iPER: 1 video skipped"
     assert copy_of("iPER", [manifest.model_copy(update={"remarks": ()})]) == "iPER, as the paper"
-    older = manifest.model_copy(update={"remarks": None})
-    assert copy_of("iPER", [manifest, older]) == "a copy of iPER; its stores do not say whether it is complete"
+    older = some.model_copy(update={"remarks": None})
+    unknown = "a copy of iPER; its stores do not say whether it is complete"
+    assert copy_of("iPER", [manifest, older]) == "; ".join((unknown, *listing.remarks, "1 video skipped"))
     assert "remarks" not in older.to_json() and {"dataset", "remarks"} <= manifest.to_json().keys()
+
+
+def test_a_store_that_learns_what_its_copy_lacks_keeps_its_digest_and_with_it_its_runs(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "store"
+    for k, name in enumerate(("001_1_1", "030_2_1")):
+        clip(raw / f"{name}.mp4", seed=k)
+    (raw / "train.txt").write_text("001/1/1\n")
+    _, first = made("iper", raw, out)
+    known = read_json(out / "manifest.json")
+    write_json(out / "manifest.json", {name: value for name, value in known.items() if name != "remarks"})
+    assert Store.open(out).manifest.remarks is None  # as before it could be said
+    (raw / "val.txt").write_text("030/2/1\n")
+    listing, again = made("iper", raw, out)
+    assert again.digest == first.digest == Store.open(out).digest and again.reused == 2
+    assert Store.open(out).manifest.remarks == listing.remarks != tuple(known["remarks"])
+
+
+def test_a_store_without_test_videos_says_that_the_copy_s_were_skipped_and_not_to_choose_others(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "store"
+    for k, name in enumerate(("001_1_1", "030_2_1")):
+        clip(raw / f"{name}.mp4", seed=k)
+    (raw / "train.txt").write_text("001/1/1\n")
+    made("iper", raw, out)
+    manifest = Store.open(out).manifest
+    lone = manifest.model_copy(update={"videos": tuple(video for video in manifest.videos if video.split == "train")})
+    for skipped, said in ((), "copies of others"), ((Skipped(name="test/030_2_1", reason="cut short"),), r"report\.md"):
+        store = Store(out, lone.model_copy(update={"skipped": skipped}))
+        with pytest.raises(InputError, match=rf"no test videos; all of them (were|are) .*{said}") as error:
+            require_videos(store, "test")
+        assert "--test" not in str(error.value)
 
 
 # Tai-Chi-HD
@@ -217,6 +251,9 @@ def test_human36m_is_thinned_out_to_six_and_a_quarter_a_second_and_split_by_acto
     listing, _ = made("human36m", raw, tmp_path / "store")
     assert listing.remarks == ("no video of S5, S6, S7, S8, S11", "fewer than 120 videos of S1 (1), S9 (1)")
     assert len(listing.passed_over) == 2
+    assert len(listing.missing) == 840 - 2 and "S9/Walking.58860488" in listing.missing
+    report = (tmp_path / "store" / "report.md").read_text()
+    assert "Not there (838): S1/Directions.54138969, S1/Directions.55011271, " in report
     (train,), (test,) = (Store.open(tmp_path / "store").split(split) for split in ("train", "test"))
     assert (train.name, test.name) == ("train/S1/Walking 1.54138969", "test/S9/Walking 1.54138969")
     assert len(train.frames) == 10 and train.fps == pytest.approx(6.25)

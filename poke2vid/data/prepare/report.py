@@ -25,6 +25,7 @@ class PrepareReport:
         remarks: a video's name and a sentence, for whatever is not as usual with it.
         passed_over: files that are no videos.
         missing: names of videos that a published data set has and this copy of it has not.
+        dataset: the published data set that was prepared, whose split is its own.
         before_cuts: number reused from a version that looked for no cuts.
     """
 
@@ -40,6 +41,7 @@ class PrepareReport:
     remarks: tuple[tuple[str, str], ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
     missing: tuple[str, ...] = ()
+    dataset: str | None = None
     before_cuts: int = 0
 
     @property
@@ -76,7 +78,7 @@ class PrepareReport:
                 f"{self.before_cuts} video{'s' * (self.before_cuts != 1)} from before, prepared by a version that looked for "
                 "no cuts: clips may span some; prepare into a new --out to be rid of these"
             )
-        if len(self.kept) == 1:
+        if len(self.kept) == 1 and self.dataset is None:
             lines.append(f"there is nothing to test on: {SPLIT_BY_TIME}")
         return lines
 

@@ -213,6 +213,7 @@ class _Preparation:
             remarks=(*remarks, *((name, note) for name in names for note in self._entries[name].notes)),
             passed_over=passed_over,
             missing=copy[1].missing if copy else (),
+            dataset=copy[0].name if copy else None,
         )
         report.write(self._out)
         for split in get_args(Split) if copy else ():  # whose split is its own: nothing else can take their place
@@ -272,7 +273,7 @@ class _Preparation:
 def _refuse(skipped: Sequence[Skipped], what: str) -> NoReturn:
     """Raises InputError with the reasons for which none could be kept."""
     reasons = "; ".join(f"{video.name}: {video.reason.rstrip('.')}" for video in skipped[:REASONS_SHOWN])
-    more = f"; and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
+    more = f"; and {len(skipped) - REASONS_SHOWN} more, in report.md" if len(skipped) > REASONS_SHOWN else ""
     raise InputError(f"none of the {len(skipped)} {what} could be kept: {reasons}{more}.")
 
 

@@ -71,11 +71,11 @@ def lpips_note(judges: Judges) -> str:
 
 def copy_of(title: str, manifests: Sequence[Manifest]) -> str:
     """Name of a data set, and what the stores that are copies of it lack: numbers on a part are not numbers on all."""
-    if any(manifest.remarks is None for manifest in manifests):
-        return f"a copy of {title}; its stores do not say whether it is complete"
     lacks = dict.fromkeys(remark for manifest in manifests for remark in manifest.remarks or ())
     if skipped := {video.name for manifest in manifests for video in manifest.skipped}:
         lacks[f"{count(len(skipped))} skipped"] = None
+    if any(manifest.remarks is None for manifest in manifests):
+        return "; ".join((f"a copy of {title}; its stores do not say whether it is complete", *lacks))
     return f"not all of {title}: {'; '.join(lacks)}" if lacks else f"{title}, as the paper"
 
 

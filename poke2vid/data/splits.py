@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from poke2vid.data.store import Store
 from poke2vid.types import ClipSource, ClipVideo, InputError, Split
 
 SPLIT_BY_TIME = (  # for whoever has one video and wants a test
@@ -16,21 +15,11 @@ def require_videos(store: ClipSource, split: Split) -> Sequence[ClipVideo]:
     """The videos of a split.
 
     Raises:
-        InputError: if there are none; says how a single video is split by time, or what became of a published split.
+        InputError: if there are none; says how a single video is split by time.
     """
     found = store.split(split)
     if not found:
-        raise InputError(f"the store has no {split} videos; {_remedy(store, split)}.")
+        single = sum(len(store.split(other)) for other in get_args(Split)) == 1
+        remedy = SPLIT_BY_TIME if single else "prepare it with some held out (--test or --test-fraction)"
+        raise InputError(f"the store has no {split} videos; {remedy}.")
     return found
-
-
-def _remedy(store: ClipSource, split: Split) -> str:
-    if isinstance(store, Store) and store.manifest.dataset is not None:  # its split is published: none can be chosen
-        if any(video.name.startswith(f"{split}/") for video in store.manifest.skipped):
-            return (
-                f"all of them were skipped, as {store.path / 'report.md'} says, so mend the copy and prepare it again"
-            )
-        return "all of them are copies of others, so check the copy and prepare it again"
-    if sum(len(store.split(other)) for other in get_args(Split)) == 1:
-        return SPLIT_BY_TIME
-    return "prepare it with some held out (--test or --test-fraction)"

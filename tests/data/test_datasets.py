@@ -14,7 +14,6 @@ from poke2vid.data.prepare.run import PrepareSettings, prepare_dataset
 from poke2vid.data.sources.dataset import Excerpt, Listing
 from poke2vid.data.sources.folder import find_videos
 from poke2vid.data.sources.registry import DATASETS, dataset_named
-from poke2vid.data.splits import require_videos
 from poke2vid.data.store import Store
 from poke2vid.evaluate.tables.notes import copy_of
 from poke2vid.files import read_json, write_json
@@ -162,21 +161,6 @@ def test_a_store_that_learns_what_its_copy_lacks_keeps_its_digest_and_with_it_it
     listing, again = made("iper", raw, out)
     assert again.digest == first.digest == Store.open(out).digest and again.reused == 2
     assert Store.open(out).manifest.remarks == listing.remarks != tuple(known["remarks"])
-
-
-def test_a_store_without_test_videos_says_that_the_copy_s_were_skipped_and_not_to_choose_others(tmp_path: Path) -> None:
-    raw, out = tmp_path / "raw", tmp_path / "store"
-    for k, name in enumerate(("001_1_1", "030_2_1")):
-        clip(raw / f"{name}.mp4", seed=k)
-    (raw / "train.txt").write_text("001/1/1\n")
-    made("iper", raw, out)
-    manifest = Store.open(out).manifest
-    lone = manifest.model_copy(update={"videos": tuple(video for video in manifest.videos if video.split == "train")})
-    for skipped, said in ((), "copies of others"), ((Skipped(name="test/030_2_1", reason="cut short"),), r"report\.md"):
-        store = Store(out, lone.model_copy(update={"skipped": skipped}))
-        with pytest.raises(InputError, match=rf"no test videos; all of them (were|are) .*{said}") as error:
-            require_videos(store, "test")
-        assert "--test" not in str(error.value)
 
 
 # Tai-Chi-HD

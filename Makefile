@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What is imported compiles at its first import: to compile all that is installed takes half of the time to install it.
+# What is imported compiles at its first import: to compile all that is installed takes half of the time to install it. Where the
+# environment forbids to keep what was compiled, every program would compile torch anew (5 s, and 2 with it).
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: demo test lint types check clean

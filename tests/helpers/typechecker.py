@@ -1,7 +1,7 @@
 """The runtime checker of types and shapes for the whole suite: beartype, with PEP 484's rule that an int is a float.
 
 Each function is checked in its first calls of every test. What comes after them in the same test is alike, and to check all
-took a third of the suite's time.
+took a third of the suite's time. A check is made when its function is first called: most functions are not, in one process.
 """
 
 import functools
@@ -29,13 +29,12 @@ def _at_first(fn: Any = None, **options: Any) -> Any:
     """`jaxtyped` as the import hook applies it: a function whose first calls of a test are checked."""
     if fn is None:
         return functools.partial(_at_first, **options)
-    whole = _jaxtyped(fn, **options)
     if not inspect.isfunction(fn) or inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
-        return whole
-    return _sampled(fn, whole)
+        return _jaxtyped(fn, **options)
+    return _sampled(fn, functools.cache(lambda: _jaxtyped(fn, **options)))
 
 
-def _sampled(fn: Callable[..., Any], whole: Callable[..., Any]) -> Callable[..., Any]:
+def _sampled(fn: Callable[..., Any], whole: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
     test, left = -1, 0
 
     @functools.wraps(fn)
@@ -46,7 +45,7 @@ def _sampled(fn: Callable[..., Any], whole: Callable[..., Any]) -> Callable[...,
         if left == 0:
             return fn(*args, **kwargs)
         left -= 1
-        return whole(*args, **kwargs)
+        return whole()(*args, **kwargs)
 
     return call
 

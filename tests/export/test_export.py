@@ -23,14 +23,15 @@ from poke2vid.export.folder import is_export
 from poke2vid.export.graphs import STATE_INPUTS
 from poke2vid.export.names import GRAPHS
 from poke2vid.export.rewrite import with_plain_elu
-from poke2vid.export.run import export_model, export_page
+from poke2vid.export.run import export_model, export_page, graphs_of
 from poke2vid.export.site import site_files
+from poke2vid.export.touch_engine import OnnxTouchPlayer, player_of
 from poke2vid.export.write import OPERATORS
 from poke2vid.files import digest_of
 from poke2vid.live.law_of_rest import LiveModel
 from poke2vid.live.session import Session
 from poke2vid.model.config import ModelConfig
-from poke2vid.model.files import save_model
+from poke2vid.model.files import SMALLER, save_model
 from poke2vid.model.poke_video import PokeVideo
 from poke2vid.pokes import rasterise
 from poke2vid.types import AS_TRAINED, InputError, LivePlayer, Poke, Rest
@@ -326,11 +327,28 @@ def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(
 def test_graphs_that_compute_something_else_are_not_left_behind(
     exported: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = exported("rgb")  # its graphs are taken, since to make others takes ten seconds
     bad = Check("fp32", 0.5, 0.5, 0.5, 0.5)
     monkeypatch.setattr("poke2vid.export.run.check", lambda live, player, precision: replace(bad, precision=precision))
+
+    def copy_graphs(loaded: Any, out: Path, *, half: bool) -> dict[str, Any]:
+        shutil.copytree(folder, out, dirs_exist_ok=True)
+        return read_description(folder)
+
+    monkeypatch.setattr("poke2vid.export.run.write_graphs", copy_graphs)
     with pytest.raises(InputError, match=r"off by 0.5 in one step \(limit 0.0001\)"):
-        export_model(exported("rgb").with_suffix(".safetensors"), tmp_path / "out")
+        export_model(folder.with_suffix(".safetensors"), tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_each_kind_is_opened_as_what_it_is(exported: Callable[[str], Path], tmp_path: Path) -> None:
+    touch, paper = graphs_of(SMALLER, tmp_path / "touch"), exported("rgb")
+    with pytest.raises(InputError, match="sees what it touches"):
+        OnnxPlayer(touch)
+    assert isinstance(player_of(str(touch)), OnnxTouchPlayer)
+    assert graphs_of(paper, tmp_path / "unused") == paper and isinstance(player_of(paper), OnnxPlayer)
+    with pytest.raises(InputError, match="paper's form"):
+        OnnxTouchPlayer(paper)
 
 
 # The page

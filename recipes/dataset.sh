@@ -8,7 +8,8 @@
 # RESOLUTION  64 (Table 1 and the ablations' size) or 128 (Table 2)
 # RAW         the copy
 # WORK        where store, runs and tables go; running the script again goes on from there
-# DEVICE      cuda if left out; for a CPU the full size is out of reach: PRESET=ablation64 CLIPS=1000 recipes/... cpu
+# DEVICE      cuda if left out; for a CPU the full size is out of reach: PRESET=ablation64 CLIPS=1000 recipes/... cpu,
+#             with the motion decoder PRESET=ablation_motion64 SETTINGS="--set data.waypoints=[]" (the store has no flow at its lags)
 #
 # Training was not measured on a GPU: by operations (1.2 TFLOP a step at 64 pixels, some 5 at 128; 120,000 steps) 3 and 11 hours on
 # one that does 15 TFLOP/s, and 0.4 and 1.4 on eight with a batch eight times as large. `tables` trains on one; on eight:
@@ -21,7 +22,8 @@
 # frames take 8 to 17 hours of one core; CLIPS=1000 takes 1 to 2. What is measured is kept, so it can be stopped and gone on with.
 #
 # The systems that the paper compares with are trained on the same store where asked: SYSTEMS=published (by operations, in hours of
-# such a GPU: SAVP 36, Hao et al. 1 at 64 pixels and 4 at 128, IVRNN 350, SRVP 900) or SYSTEMS=small (45 minutes of one core each).
+# such a GPU: SAVP 36, IVRNN 350, SRVP 900; Hao et al., for which we chose a length, 1 at 64 pixels and 4 at 128) or SYSTEMS=small
+# (45 minutes of one core each).
 #
 # It needs VGG-19's public weights for L_rec, I3D's for FVD and LPIPS's (POKE2VID_WEIGHTS, or they are downloaded; DOWNLOAD= leaves
 # out what is missing). SETTINGS holds more options of `poke2vid tables`, such as "--set batch=4".
@@ -46,5 +48,5 @@ case ${SYSTEMS:-none} in
     published) systems=(--published) ;;
     *) echo "SYSTEMS is none, small or published, not $SYSTEMS." >&2; exit 2 ;;
 esac
-poke2vid tables --suite "$suite" --preset "${PRESET:-paper$resolution}" --seeds 1 --clips "${CLIPS:-8000}" --dataset "$column" \
+poke2vid tables --suite "$suite" --preset "${PRESET:-paper$resolution}" --set model.resolution="$resolution" --seeds 1 --clips "${CLIPS:-8000}" --dataset "$column" \
     --data "$work/store" --out "$work/tables" --device "$device" "${systems[@]}" ${SETTINGS:-} ${DOWNLOAD---download}

@@ -8,11 +8,11 @@
 # SEEDS    training runs of every row; 2 if left out
 # DEVICE   cpu if left out
 #
-# KEPT=FOLDER takes rows that were measured there before and adds new ones: with docs/tables/rows, only what this repository's
-# tables lack is trained.
+# KEPT=FOLDER takes rows that were measured there before and adds new ones: with docs/tables/rows and REAL as listed in
+# docs/tables/real-clips.md, only what this repository's tables lack is trained.
 #
 # VIDEOS=N simulates N videos of each family instead of 1000 (TEST_VIDEOS=N for 40), SETTINGS holds more options of `poke2vid tables`: to try it in minutes,
-# VIDEOS=4 TEST_VIDEOS=2 SETTINGS="--clips 4 --distribution-clips 4 --set-system hold=1 --set stage_1_steps=1 --set stage_2_steps=1".
+# VIDEOS=4 TEST_VIDEOS=2 SETTINGS="--clips 4 --distribution-clips 4 --set-system hold=1 --set-system fall=0 --set stage_1_steps=1 --set stage_2_steps=1".
 #
 # Every row trains for 45 minutes of one core without AVX-512 (a newer one needs half of it): Tables 1 and 2 have six (SAVP, IVRNN,
 # SRVP, Hao et al., the paper's model with its own G and with a motion decoder), Tables 3 and 4 five more, so eight hours a seed;

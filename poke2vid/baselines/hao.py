@@ -1,11 +1,15 @@
 """Controllable video generation with sparse trajectories (Hao, Huang, Belongie, CVPR 2018), from its paper and settings.
 
+    F, m, c = Net(x_0, vectors)                     flow back to x_0, share of what is warped, painted picture
+    x_hat_t = m warp(x_0, F) + (1 - m) clip(c)      blend, with m and clip(c) in [0, 1]
+    L       = mean sqrt((x_hat_t - x_t)^2 + 1e-8) + 0.1 mean (c outside [0, 1])^2 + 0.01 mean (m - 1)^2
+
 Every frame is made from x_0 and the points' positions in it alone; there is no memory of other frames. All frames in here
 but those that come in and go out are in [0, 1].
 
 Choices where the paper and the settings that we know of are silent: shortcuts are concatenated; a fetch from outside x_0 gets
 its border value; of two points in one pixel the later shows. Their runs last up to 20 epochs over all pairs of frames, a number
-of steps that depends on the data: ours are given in steps.
+of steps that depends on the data: 100,000 steps in the presets, 3.2 million pairs, are our choice.
 """
 
 from dataclasses import dataclass

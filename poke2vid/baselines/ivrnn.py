@@ -3,6 +3,7 @@
     e_t         = Emb(x_t)                                     maps on six scales, down to 1 x 1
     z_t^l       ~ q(z_t^l | z_t^<l, x_<=t), p(z_t^l | z_t^<l, x_<t)   latents at three of the scales, coarse to fine
     x_hat_t     = Ren(e_t-1, z_t^1, z_t^2, z_t^3)              predicted frame; one ConvLSTM a scale
+    L           = sum_t |x_t - x_hat_t| + beta sum_t,l KL(q(z_t^l) || p(z_t^l))   the KL estimated by the sample
 
 Written from facts alone: the released code is non-commercial, so none of it is here, and its hierarchical model lacks a
 module and does not run. Frames are seen by the networks in [0, 1].

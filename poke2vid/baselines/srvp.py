@@ -6,6 +6,7 @@
     z_t     ~ q(z_t | h_1 ... h_t), p(z_t | y_t-1)  what happens in frame t
     y_t+dt  = y_t + dt f(y_t, z_t+1)                Euler steps, z being the same throughout a frame
     x_hat_t = D(w, y_t)                             predicted frame; none is ever fed back
+    L       = - log N(x; x_hat, s) + beta_y KL(q(y_1) || N(0, 1)) + beta_z sum_t KL(q(z_t) || p(z_t)) + l2_res sum |dt f|
 
 Frames are seen by the networks in [0, 1].
 """

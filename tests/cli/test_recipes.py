@@ -62,9 +62,7 @@ def test_a_data_set_comes_from_its_videos_to_its_row_by_one_command(
 ) -> None:
     raw, work = tmp_path / "raw", tmp_path / "work"
     miniature(name, raw)
-    settings = " ".join(f"--set {setting}" for setting in (*SMALL, f"model.resolution={side}")) + "".join(
-        f" --set-system {s}" for s in SHORT
-    )
+    settings = " ".join(f"--set {setting}" for setting in SMALL) + "".join(f" --set-system {s}" for s in SHORT)
     asked = {"PRESET": "ablation_motion64", "CLIPS": "2", "SETTINGS": settings, "DOWNLOAD": ""}
     asked |= {"SYSTEMS": systems} if systems else {}
     done = recipe(f"{name}{side}.sh", raw, work, "cpu", **asked)

@@ -13,6 +13,7 @@ from toy_system import Toy, ToyConfig, toy_preset, with_toys
 
 from poke2vid.baselines.baseline import BaselineConfig
 from poke2vid.baselines.files import LoadedBaseline
+from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.evaluate.heldout.clips import ClipSettings, EvaluationClips
 from poke2vid.evaluate.heldout.judges import find_judges
@@ -22,7 +23,7 @@ from poke2vid.evaluate.heldout.sources import baseline_row, settings_for
 from poke2vid.evaluate.tables import run as running
 from poke2vid.evaluate.tables import runs
 from poke2vid.evaluate.tables.layout import Cell, Line, Table
-from poke2vid.evaluate.tables.notes import lpips_note
+from poke2vid.evaluate.tables.notes import lpips_note, published_steps
 from poke2vid.evaluate.tables.order import Order
 from poke2vid.evaluate.tables.published import DATASETS, PUBLISHED, published
 from poke2vid.evaluate.tables.run import make_tables, parse_suites
@@ -129,6 +130,17 @@ def test_the_systems_of_others_are_trained_on_the_same_clips_with_a_seed_of_thei
     assert shorter.config.num_steps == 1 and shorter.folder != first.folder
     with pytest.raises(InputError, match="no preset toy32: the system is not made for 32 pixels"):
         planned_run(BASE, "toy", 0, "store", tmp_path, published=True)
+
+
+@pytest.mark.parametrize("row", [(1, "savp"), (1, "ivrnn"), (1, "srvp"), (2, "hao")])
+def test_a_system_as_published_has_the_published_sizes_and_length(tmp_path: Path, row: tuple[int, str]) -> None:
+    suite, system = row
+    base = preset(f"paper{SUITES[suite].resolution}")
+    run, small = (planned_run(base, system, 0, "store", tmp_path, published=way) for way in (True, False))
+    assert isinstance(run.config, BaselineConfig) and isinstance(small.config, BaselineConfig)
+    published = SYSTEMS[system].presets[f"{system}{SUITES[suite].resolution}"]
+    assert (run.config.network, run.config.batch) == (published.network, published.batch)
+    assert run.config.num_steps == published_steps(system) > 5 * small.config.num_steps
 
 
 # From a store to a table
@@ -451,7 +463,9 @@ def test_a_table_of_systems_shows_each_what_it_may_see_and_scores_all_on_the_sam
     assert epe["TOY"] is not None and epe["copy of x_0"] is not None and epe["small64"] is not None
     assert epe["TOY"].mean == pytest.approx(epe["copy of x_0"].mean, rel=0.3)  # its bias is hardly learnt in six steps
     assert any("the true path of five points" in note for note in table.notes)
-    assert any(re.search(r"TOY [\d,]+ parameters, \S+ s a step, 0 minutes; TOLD", note) for note in table.notes)
+    assert any(re.search(r"TOY [\d,]+ parameters, \S+ s a step \(0 minutes\); TOLD", note) for note in table.notes)
+    assert "rows of fewer steps are not converged: TOY 6, TOLD 6, ours 100,000" in table.notes
+    assert any(note.startswith("those paths are the flow from x_0") for note in table.notes)
     # Below it: differences paired by clip, and the clips whose poke can be judged
     to_ours, to_painted, to_still, judged, judged_to_still = below
     others = ["TOY", "TOLD", *PAINTED, "small64", "copy of x_0"]

@@ -1,5 +1,11 @@
 """SAVP as one of the systems: a VAE and two GANs that share one generator (Lee et al., arXiv 1804.01523).
 
+    z_t         ~ q(z_t | x_t, x_t+1), p(z_t) = N(0, 1)        what happens between two frames
+    x_hat_t+1   = G(x_t, x_first, z_t)                         predicted frame, fed back; with z of q or of p
+    L_G, L_q    = 100 |x - x_hat^q| + w KL(q || p)             reconstruction; w rises from 0 to 1
+                  + 0.1 (1 - D_q(x_hat^q))^2 + 0.1 (1 - D_p(x_hat^p))^2 + 10 (1 - cos(features of D_q))
+    L_D         = (1 - D(x))^2 + D(x_hat)^2                    of either critic, D_q and D_p
+
 Choices where the paper and the settings that we know of are silent: the L1 term counts all predicted frames, x_1 too; KL is
 summed over z_t and averaged over clips and steps; feature matching is a mean over layers, of critics that see the same part
 of the true and of the made clip; both rollouts share the posterior's z in the context; the true frame is fed clip by clip and

@@ -117,7 +117,10 @@ class Shelf:
             return None
         found = _read(path)
         if [found.videos[k] for k in found.clips] != list(self.videos):
-            raise InputError(f"{path} was measured on other clips than these; remove it, and its row is made anew.")
+            raise InputError(
+                f"{path} was measured on other clips than these; keep the rows of these in another folder (--kept), or "
+                "remove it, and its row is made anew."
+            )
         elsewhere = found.about.stores.model_dump() != dict(self.stores)
         if elsewhere:
             print(f"{path} was made with other stores than these; the tables say so.", file=sys.stderr)

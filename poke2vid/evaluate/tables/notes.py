@@ -23,7 +23,7 @@ TAUGHT = (
     "ours has a motion decoder and learns from the store's flow and from where pokes end, exact where it is simulated; video "
     "predictors, and ours with the paper's own G, learn from frames alone, Hao et al. from frames and paths"
 )
-BUDGET = "one training by its median step, on the machine and beside the work it had, so rows are alike only about"
+BUDGET = "a training, one a seed, by its median step, on the machine and beside the work it had, so rows are alike only about"
 CONVERGED = 100_000  # steps; the released checkpoints have some 150,000; rows of fewer are marked as not converged
 
 
@@ -43,11 +43,11 @@ def published_steps(system: str) -> int:
     return max(config.num_steps for config in SYSTEMS[system].presets.values())
 
 
-def _cost(run: Run) -> str:
-    """Size and time of a row's training."""
-    seconds = run.size["step_s"]
-    time = f", {seconds:.2g} s a step, {run.config.num_steps * seconds / 60:.0f} minutes" if seconds else ""
-    return f"{run.size['parameters']:,} parameters{time}"
+def _cost(runs: Sequence[Run]) -> str:
+    """Size of a row's network, and the time of each of its trainings."""
+    timed = [(run.config.num_steps, run.size["step_s"]) for run in runs if run.size["step_s"]]
+    each = " and ".join(f"{seconds:.2g} s a step ({steps * seconds / 60:.0f} minutes)" for steps, seconds in timed)
+    return f"{runs[0].size['parameters']:,} parameters" + (f", {each}" if each else "")
 
 
 def _otherwise(base: TrainConfig, run: Run) -> str:
@@ -132,6 +132,8 @@ def notes_of(
         notes.append(SHOWN)
         if base.model.decoder == "motion":
             notes.append(TAUGHT)
+    systems = {label: variant for label, variant in suite.all_rows.items() if variant in SYSTEMS}
+    if any(SYSTEMS[variant].network.told for variant in systems.values()):
         notes.append(
             f"those paths are the flow from x_0 at lags {', '.join(map(str, results.lags))}, straight between them; Hao et al. "
             "learn from pairs of frames that far apart, as published from all of 1 to 10"
@@ -142,8 +144,10 @@ def notes_of(
         if label in {line.label for line in lines} and planned.get(variant)
     }
     if trained:
-        notes.append("; ".join(f"{label} {_cost(runs[0])}" for label, runs in trained.items()))
+        notes.append("; ".join(f"{label} {_cost(runs)}" for label, runs in trained.items()))
         notes.append(f"minutes are of {BUDGET}")
+        lengths = [f"{label} {published_steps(v):,}" for label, v in systems.items() if label in trained]
+        notes.append(f"rows of fewer steps are not converged: {', '.join((*lengths, f'ours {CONVERGED:,}'))}")
     notes += [f"{label}: {said}" for label, runs in trained.items() if (said := _otherwise(base, runs[0]))]
     for label, variant in suite.all_rows.items():
         kept = [run.kept for run in planned.get(variant, []) if run.kept is not None]

@@ -48,5 +48,6 @@ case ${SYSTEMS:-none} in
     published) systems=(--published) ;;
     *) echo "SYSTEMS is none, small or published, not $SYSTEMS." >&2; exit 2 ;;
 esac
-poke2vid tables --suite "$suite" --preset "${PRESET:-paper$resolution}" --set model.resolution="$resolution" --seeds 1 --clips "${CLIPS:-8000}" --dataset "$column" \
-    --data "$work/store" --out "$work/tables" --device "$device" "${systems[@]}" ${SETTINGS:-} ${DOWNLOAD---download}
+poke2vid tables --suite "$suite" --preset "${PRESET:-paper$resolution}" --set model.resolution="$resolution" \
+    --seeds 1 --clips "${CLIPS:-8000}" --dataset "$column" --data "$work/store" --out "$work/tables" \
+    --device "$device" "${systems[@]}" ${SETTINGS:-} ${DOWNLOAD---download}

@@ -62,8 +62,10 @@ def test_cdna_kernels_sum_to_one_without_negative_weights() -> None:
 
 def test_kernels_begin_near_the_identity_and_every_weight_can_be_learnt() -> None:
     model = tiny(SavpConfig())
-    _, _, kernels, _ = step(model, SavpConfig())
+    _, _, kernels, x = step(model, SavpConfig())
     assert float(kernels[..., 2, 2].detach().min()) > 0.85
+    moved = apply_kernels(x, kernels).detach()
+    torch.testing.assert_close(moved, x[:, None].expand(-1, 4, -1, -1, -1), rtol=0, atol=0.15)
     kernels[..., 0, 0].sum().backward()
     assert bool(model.generator.kernel_head.weight.grad.any())
 

@@ -146,7 +146,7 @@ def notes_of(
     if trained:
         notes.append("; ".join(f"{label} {_cost(runs)}" for label, runs in trained.items()))
         notes.append(f"minutes are of {BUDGET}")
-        lengths = [f"{label} {published_steps(v):,}" for label, v in systems.items() if label in trained]
+        lengths = [f"{name} {published_steps(system):,}" for name, system in systems.items() if name in trained]
         notes.append(f"rows of fewer steps are not converged: {', '.join((*lengths, f'ours {CONVERGED:,}'))}")
     notes += [f"{label}: {said}" for label, runs in trained.items() if (said := _otherwise(base, runs[0]))]
     for label, variant in suite.all_rows.items():

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import torch
 from deaf import deaf
 from moving_square import write_square
 from PIL import Image
+from programs import Program, poke2vid
 
 from poke2vid import processes
 from poke2vid.files import atomic, keep_apart, write_tensors
@@ -28,12 +28,6 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     Image.new("RGB", (40, 30), (200, 90, 40)).save(path)
     return path
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "poke2vid.cli", *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )  # fmt: skip
 
 
 # Outputs that are inputs
@@ -183,7 +177,7 @@ def test_a_file_of_tensors_has_it_too(tmp_path: Path) -> None:
 def test_a_folder_is_made_where_a_link_leads(tmp_path: Path) -> None:
     write_square(tmp_path / "videos" / "one.mp4", 14)
     (tmp_path / "link").symlink_to(tmp_path / "there")
-    ran = command("prepare", tmp_path / "videos", "--resolution", 64, "--out", tmp_path / "link")
+    ran = poke2vid("prepare", tmp_path / "videos", "--resolution", 64, "--out", tmp_path / "link")
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "there" / "manifest.json").exists() and (tmp_path / "link").is_symlink()
 
@@ -205,17 +199,14 @@ def test_a_second_training_in_a_folder_is_refused(store_path: Path, tmp_path: Pa
 
 def test_sigterm_leaves_no_unfinished_file(picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = (
-        sys.executable, "-m", "poke2vid.cli", "animate", str(picture), "--at", "20,15", "--shift", "4,0", "--frames", "700",
-        "-o", str(out / "clip.gif"),
-    )  # fmt: skip
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        limit = time.monotonic() + 240
-        while not (out.is_dir() and any(out.iterdir())) and running.poll() is None and time.monotonic() < limit:
-            time.sleep(0.05)
-        assert list(out.iterdir()), "the video was begun"
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(60) in (130, -signal.SIGINT)  # a shell shows both as 130
+    poke = ("--at", "20,15", "--shift", "4,0", "--frames", "700")
+    running = Program("poke2vid.cli", "animate", picture, *poke, "-o", out / "clip.gif")
+    limit = time.monotonic() + 240
+    while not (out.is_dir() and any(out.iterdir())) and running.poll() is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert list(out.iterdir()), "the video was begun"
+    os.kill(running.pid, signal.SIGTERM)
+    assert running.wait().returncode in (130, -signal.SIGINT)  # a shell shows both as 130
     assert list(out.iterdir()) == []
 
 
@@ -223,14 +214,13 @@ def test_sigterm_ends_workers_without_a_trace_and_says_how_to_go_on(tmp_path: Pa
     for name in ("one", "two"):
         write_square(tmp_path / "videos" / f"{name}.mp4", 3000)
     store = tmp_path / "store"
-    arguments = (sys.executable, "-m", "poke2vid.cli", "prepare", str(tmp_path / "videos"), "--out", str(store))
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
-        limit = time.monotonic() + 240
-        while len(list(store.glob("videos/.work-*/*"))) < 2 and running.poll() is None and time.monotonic() < limit:
-            time.sleep(0.05)
-        running.send_signal(signal.SIGTERM)
-        _, said = running.communicate(timeout=60)
-    assert running.returncode == 130 and said.endswith("Run the same command again to go on.\n")
+    running = Program("poke2vid.cli", "prepare", tmp_path / "videos", "--out", store)
+    limit = time.monotonic() + 240
+    while len(list(store.glob("videos/.work-*/*"))) < 2 and running.poll() is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    os.kill(running.pid, signal.SIGTERM)
+    done = running.wait()
+    assert done.returncode == 130 and done.stderr.endswith("Run the same command again to go on.\n")
     assert list(store.glob("videos/.*")) == []
 
 

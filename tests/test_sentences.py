@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from programs import Program, poke2vid
 
 from poke2vid.data.manifest import require_kind
 from poke2vid.live.script import read_script
@@ -24,7 +25,7 @@ SCRIPT = {"version": 1, "frames": 3, "events": [{"type": "poke", "frame": 0, "at
 
 
 def program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m poke2vid`."""
+    """Runs `python -m poke2vid` as a terminal does."""
     return subprocess.run(
         [sys.executable, "-m", "poke2vid", *map(str, arguments)],
         capture_output=True, text=True, timeout=120, check=False, env=os.environ | environment,
@@ -58,7 +59,8 @@ def test_a_full_disk_behind_the_output_is_said(arguments: tuple[str, ...]) -> No
 @pytest.mark.parametrize("driver", ["nonsense", "off", "gl"])
 def test_a_driver_that_cannot_draw_is_named(driver: str, tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
-    done = program("simulate", "plants", "--out", tmp_path / "videos", MUJOCO_GL=driver)
+    arguments = ("simulate", "plants", "--out", tmp_path / "videos")
+    done = Program("poke2vid", *arguments, environment={"MUJOCO_GL": driver}).wait()
     assert done.returncode == 2, done
     assert done.stderr.startswith(
         f"poke2vid: MUJOCO_GL is '{driver}', by which MuJoCo cannot draw; unset it, or choose"
@@ -70,7 +72,7 @@ def test_a_driver_that_cannot_draw_is_named(driver: str, tmp_path: Path) -> None
 def test_errors_about_a_poke_speak_of_the_option_that_named_it(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
     places = ("--at", "5,5", "--shift", "3,0", "--at", "400,5", "--shift", "3,0")
-    done = program("animate", tmp_path / "photo.png", *places, "-o", tmp_path / "a.gif")
+    done = poke2vid("animate", tmp_path / "photo.png", *places, "-o", tmp_path / "a.gif")
     assert done.returncode == 2
     assert done.stderr.startswith("poke2vid: --at 400,5: the poke at (400, 5) lies outside the picture")
 
@@ -145,7 +147,7 @@ def test_a_number_that_is_not_finite_names_the_video_and_the_command(
 def test_a_map_of_a_low_or_narrow_picture_is_drawn(size: tuple[int, int], tmp_path: Path) -> None:
     Image.linear_gradient("L").resize(size).convert("RGB").save(tmp_path / "photo.png")
     place = f"{size[0] // 2},{size[1] // 2}"
-    done = program("correlate", tmp_path / "photo.png", "--at", place, "--pokes", 2, "-o", tmp_path / "map.png")
+    done = poke2vid("correlate", tmp_path / "photo.png", "--at", place, "--pokes", 2, "-o", tmp_path / "map.png")
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "map.png") as drawn:
         assert min(drawn.size) >= 96

@@ -1,13 +1,15 @@
 """Training runs of seconds, with everything switched on, for tests of what a run leaves and how it goes on."""
 
 import json
+import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from programs import Program
 
 from poke2vid.model.critics import CriticConfig
 from poke2vid.train.config import TrainConfig
@@ -46,34 +48,37 @@ def settings(config: TrainConfig) -> list[str]:
 
 
 def command(config: TrainConfig, store: Path, run: Path, *more: str, processes: int = 1) -> list[str]:
-    """The command line that trains it, by torchrun for several processes."""
-    launcher = [sys.executable]
-    if processes > 1:
-        launcher += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    start = [*launcher, "-m", "poke2vid.cli", "train", "--preset", "tiny", "--data", str(store), "--out", str(run)]
-    return [*start, "--threads", "1", "--workers", "0", *settings(config), *more]
+    """The program that trains it and its arguments, torchrun for several processes."""
+    start = ["poke2vid.cli", "train", "--preset", "tiny", "--data", str(store), "--out", str(run)]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
+    return [
+        *(launcher if processes > 1 else []), *start, "--threads", "1", "--workers", "0", *settings(config), *more
+    ]  # fmt: skip
 
 
-def finish(arguments: list[str], timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=timeout, check=False)
+def in_ranks(*commands: list[str]) -> list[subprocess.CompletedProcess[str]]:
+    """Programs that find each other as those that torchrun starts do; the first is of rank 0."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(len(commands))}
+    started = [
+        Program(*command, environment={**group, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank, command in enumerate(commands)
+    ]
+    return [program.wait() for program in started]
 
 
 def signalled(arguments: list[str], run: Path, after: int, send: Callable[[int], None]) -> tuple[int, str]:
     """Starts a run in its own process group and calls `send` with its process id after so many steps; exit code and errors."""
-    with subprocess.Popen(
-        arguments,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        log, deadline = run / "metrics.jsonl", time.monotonic() + 240
-        while not log.exists() or log.read_text().count("\n") < after:
-            assert process.poll() is None and time.monotonic() < deadline, "the run did not begin"
-            time.sleep(0.01)
-        send(process.pid)
-        _, errors = process.communicate(timeout=240)
-    return process.returncode, errors
+    program = Program(*arguments, alone=True)
+    log, deadline = run / "metrics.jsonl", time.monotonic() + 240
+    while not log.exists() or log.read_text().count("\n") < after:
+        assert program.poll() is None and time.monotonic() < deadline, "the run did not begin"
+        time.sleep(0.01)
+    send(program.pid)
+    done = program.wait()
+    return done.returncode, done.stderr
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:

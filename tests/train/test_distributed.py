@@ -3,14 +3,14 @@
 import json
 import os
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from small_runs import FULL, command, finish, metrics, signalled
+from programs import run as finished
+from small_runs import FULL, command, in_ranks, metrics, signalled
 
 from poke2vid.files import read_tensors
 from poke2vid.losses import flow_loss, poke_loss
@@ -27,7 +27,7 @@ CONFIG = replace(FULL, learning_rate=1e-4)
 def together(store_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run by two processes on the CPU (gloo), both stages and both critics."""
     run = tmp_path_factory.mktemp("together") / "run"
-    done = finish(command(CONFIG, store_path, run, processes=2))
+    done = finished(*command(CONFIG, store_path, run, processes=2))
     assert done.returncode == 0, done.stderr
     return run
 
@@ -79,11 +79,11 @@ def test_only_the_first_process_writes_and_a_run_of_two_is_resumed_by_two(
 ) -> None:
     assert [line["step"] for line in metrics(together)] == list(range(1, CONFIG.num_steps + 1))
     run = tmp_path / "run"
-    first = finish(command(CONFIG, store_path, run, "--minutes", "0", processes=2))
-    assert first.returncode == 0, first.stderr
+    for done in in_ranks(*2 * [command(CONFIG, store_path, run, "--minutes", "0")]):
+        assert done.returncode == 0, done.stderr
     assert checkpoint.newest(run) == checkpoint.path_of(run, 1)
-    second = finish(command(CONFIG, store_path, run, "--resume", processes=2))
-    assert second.returncode == 0, second.stderr
+    for done in in_ranks(*2 * [command(CONFIG, store_path, run, "--resume")]):
+        assert done.returncode == 0, done.stderr
     assert metrics(run) == metrics(together)
     assert (
         checkpoint.path_of(run, CONFIG.num_steps).read_bytes()
@@ -93,9 +93,9 @@ def test_only_the_first_process_writes_and_a_run_of_two_is_resumed_by_two(
 
 @pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_is_refused_with_the_remedy(store_path: Path, tmp_path: Path) -> None:
-    done = finish(command(replace(CONFIG, batch=3), store_path, tmp_path / "run", processes=2))
-    assert done.returncode != 0
-    assert "a batch of 3 cannot be shared evenly by 2 processes; choose --set batch=N" in done.stderr
+    for done in in_ranks(*2 * [command(replace(CONFIG, batch=3), store_path, tmp_path / "run")]):
+        assert done.returncode == 2
+        assert "a batch of 3 cannot be shared evenly by 2 processes; choose --set batch=N" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -110,15 +110,9 @@ def test_a_signal_to_torchrun_saves_the_run_once(store_path: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_processes_with_different_settings_refuse_to_train_together(store_path: Path, tmp_path: Path) -> None:
-    train = " ".join(command(CONFIG, store_path, tmp_path / "run")[1:])
-    script = tmp_path / "different.sh"
-    script.write_text(f"exec {sys.executable} {train} --set seed=$RANK\n".replace("[2]", "'[2]'"))
-    done = finish(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python",
-         "bash", str(script)]
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "the processes found different settings; start all of them with the same options" in done.stderr
+    for done in in_ranks(*(command(replace(CONFIG, seed=seed), store_path, tmp_path / "run") for seed in range(2))):
+        assert done.returncode == 2
+        assert "the processes found different settings; start all of them with the same options" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -163,8 +157,7 @@ def test_motion_losses_of_a_batch_are_the_mean_of_its_samples() -> None:
 
 
 def test_settings_on_the_command_line_make_the_config_that_is_compared(store_path: Path, tmp_path: Path) -> None:
-    arguments = command(CONFIG, store_path, tmp_path / "run", "--minutes", "0")
-    assert finish(arguments).returncode == 0
+    assert finished(*command(CONFIG, store_path, tmp_path / "run", "--minutes", "0")).returncode == 0
     written = json.loads((tmp_path / "run" / "config.json").read_text())
     from poke2vid.train.config import from_json
 
@@ -190,7 +183,6 @@ Path(sys.argv[1], os.environ["RANK"]).write_text(" ".join(name for name in names
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's list of threads")
 def test_a_group_that_is_left_leaves_no_threads_that_could_abort_the_process_at_its_end(tmp_path: Path) -> None:
     (tmp_path / "leaves.py").write_text(LEAVES)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = finish([*launcher, str(tmp_path / "leaves.py"), str(tmp_path)])
-    assert done.returncode == 0, done.stderr
+    for done in in_ranks(*2 * [[str(tmp_path / "leaves.py"), str(tmp_path)]]):
+        assert done.returncode == 0, done.stderr
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["", ""]

@@ -1,16 +1,19 @@
 """A run that can be left alone overnight: repeatable to the bit, stoppable at any step, and never worse for an accident."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from small_runs import FULL, command, finish, metrics, signalled
+from programs import run as finished
+from small_runs import FULL, command, metrics, signalled
 
 from poke2vid.files import read_tensors
 from poke2vid.model.files import checkpoints_of, load_model
@@ -73,7 +76,7 @@ def test_train_2k_is_train_k_a_signal_and_resume(whole: Path, store_path: Path, 
     assert "Traceback" not in errors and "--resume" in errors
     stopped = len(metrics(run))
     assert 3 <= stopped < FULL.num_steps and checkpoint.newest(run) == checkpoint.path_of(run, stopped)
-    resumed = finish([*arguments, "--resume"])
+    resumed = finished(*arguments, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert last(run).read_bytes() == last(whole).read_bytes()
     assert metrics(run) == metrics(whole)
@@ -139,6 +142,10 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_offered(
     assert newest.read_bytes() == intact  # the step is made again, to the bit
 
 
+def in_a_shell(command: list[str]) -> str:
+    return shlex.join([sys.executable, "-m", *command])
+
+
 def own_mount(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs a script where a file system of its own may be mounted; the caller skips where the machine forbids that."""
     return subprocess.run(
@@ -158,7 +165,7 @@ def test_a_full_disk_stops_the_run_with_one_sentence_and_with_space_it_goes_on(
         pytest.skip("this machine lets nobody mount a file system, so its disk cannot be made small")
     size = last(whole).stat().st_size
     room = int(2.5 * size)  # not enough for three checkpoints and what is logged
-    arguments = " ".join(f"'{a}'" for a in command(FULL, store_path, disk / "run"))
+    arguments = in_a_shell(command(FULL, store_path, disk / "run"))
     done = own_mount(
         f"""
         mount -t tmpfs -o size={room} tmpfs disk
@@ -189,7 +196,7 @@ def test_a_disk_that_fills_up_between_checkpoints_is_one_sentence_too(store_path
     if own_mount("mount -t tmpfs -o size=1m tmpfs disk", tmp_path).returncode:
         pytest.skip("this machine lets nobody mount a file system, so its disk cannot be made small")
     config = replace(FULL, stage_2_steps=200, checkpoint_every=1000, sample_every=1000)
-    arguments = " ".join(f"'{a}'" for a in command(config, store_path, tmp_path / "disk" / "run"))
+    arguments = in_a_shell(command(config, store_path, tmp_path / "disk" / "run"))
     done = own_mount(
         f"""
         mount -t tmpfs -o size=64k tmpfs disk

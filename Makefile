@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Each builds its own virtual environment in .venv first.
+# Two commands: `make demo` and `make test`. `make test-all` also runs the dearest tests, before a release. Each builds its own virtual environment in .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,13 +7,18 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test test-all lint types check clean
 
 demo: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" recipes/demo.sh demo-output
 
+TESTS := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(TESTS) -m "not thorough"
+
+test-all: $(VENV)/.installed-dev
+	$(TESTS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check poke2vid tests benchmarks

@@ -55,7 +55,12 @@ def miniature(name: str, raw: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "side", "systems"),
-    [("iper", 64, None), ("plants", 64, "small"), ("taichi", 64, None), ("human36m", 128, "small")],
+    [
+        ("iper", 64, None),
+        ("plants", 64, "small"),
+        pytest.param("taichi", 64, None, marks=pytest.mark.thorough),
+        pytest.param("human36m", 128, "small", marks=pytest.mark.thorough),
+    ],
 )
 def test_a_data_set_comes_from_its_videos_to_its_row_by_one_command(
     tmp_path: Path, name: str, side: int, systems: str | None

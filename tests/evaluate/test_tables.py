@@ -240,6 +240,7 @@ def _interrupting(after: int):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_several_runs_at_a_time_give_the_same_models(
     tmp_path: Path, store_path: Path, made: tuple[Path, list[Table]]
 ) -> None:

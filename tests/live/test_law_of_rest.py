@@ -70,7 +70,9 @@ def test_what_nothing_touches_stays_to_the_bit_and_the_trained_dynamics_alone_wo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("picture", "steps"), [("robot", 100), ("flower", LONG), ("person", 100)])
+@pytest.mark.parametrize(
+    ("picture", "steps"), [("robot", 100), pytest.param("flower", LONG, marks=pytest.mark.thorough), ("person", 100)]
+)
 def test_a_trained_model_leaves_a_picture_alone_for_a_hundred_steps_and_for_a_thousand(
     picture: str, steps: int
 ) -> None:

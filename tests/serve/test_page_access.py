@@ -100,6 +100,7 @@ def test_axe_finds_no_fault_in_any_state_light_or_dark(served: Any) -> None:
     assert faults_of(served, STATES) == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core (cd web && npm install)")
 def test_axe_finds_no_fault_in_an_exhibit(browser: Any, served_url: str) -> None:
     page = opened(browser, f"{served_url}?demo=60")

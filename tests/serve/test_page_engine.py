@@ -251,6 +251,7 @@ def test_a_heat_map_is_as_defined_and_life_goes_on_while_it_is_made(
     assert found["shares"] == sorted(found["shares"]) and found["shares"][-1] == 1
 
 
+@pytest.mark.thorough
 def test_memory_is_flat_over_a_thousand_steps(browser: Any, probe: Probe, fresh: dict[str, Any]) -> None:
     """Of the largest renderer, which is the page's with its worker: states that are not let go of are 0.2 MB a step."""
     processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]

@@ -162,6 +162,7 @@ def test_watching_an_example_takes_nothing_of_the_visitor_s_away(page: Any) -> N
     wait_for(page, "poke2vid.player.picture.name === 'flower.jpg' && !poke2vid.player.canUndo")
 
 
+@pytest.mark.thorough
 def test_starting_over_can_be_undone_after_a_reload_too(page: Any, balls: Path) -> None:
     script, _ = poked(page, balls)
     page.click("#reset")
@@ -176,6 +177,7 @@ def test_starting_over_can_be_undone_after_a_reload_too(page: Any, balls: Path) 
     assert page.evaluate("poke2vid.script().events")[: len(script["events"])] == script["events"]
 
 
+@pytest.mark.thorough
 def test_a_picture_that_was_left_comes_back_until_something_else_is_kept_and_is_offered_then(
     page: Any, balls: Path, tmp_path: Path
 ) -> None:
@@ -198,6 +200,7 @@ def test_a_picture_that_was_left_comes_back_until_something_else_is_kept_and_is_
     assert page.evaluate("poke2vid.script().events")[: len(script["events"])] == script["events"]
 
 
+@pytest.mark.thorough
 def test_an_example_that_a_second_tab_opens_takes_nothing_of_the_visit_away(page: Any, balls: Path) -> None:
     script, _ = poked(page, balls)
     tab = page.context.new_page()
@@ -213,6 +216,7 @@ def test_an_example_that_a_second_tab_opens_takes_nothing_of_the_visit_away(page
     assert page.evaluate("poke2vid.script().events")[: len(script["events"])] == script["events"]
 
 
+@pytest.mark.thorough
 def test_a_poke_that_no_frame_has_shown_is_kept_and_coming_back_adds_no_frames(page: Any, balls: Path) -> None:
     open_picture(page, balls)
     pause(page)
@@ -229,6 +233,7 @@ def test_a_poke_that_no_frame_has_shown_is_kept_and_coming_back_adds_no_frames(p
         assert page.evaluate("poke2vid.player.time") == frames
 
 
+@pytest.mark.thorough
 def test_starting_over_can_be_undone_also_after_more_was_done(page: Any, balls: Path) -> None:
     script, last = poked(page, balls)
     page.click("#reset")
@@ -262,6 +267,7 @@ def test_another_picture_offers_the_way_back_to_what_was_done(page: Any, balls: 
     assert page.evaluate("poke2vid.script()") == script
 
 
+@pytest.mark.thorough
 def test_all_that_is_saved_is_of_the_moment_in_which_the_dialog_opened(page: Any, balls: Path) -> None:
     open_picture(page, balls)
     page.click("#mode-pin")

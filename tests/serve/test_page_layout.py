@@ -29,7 +29,9 @@ def shifts(page: Any) -> list[dict[str, Any]]:
     return page.evaluate("shifts.splice(0)")
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    "size", [pytest.param((1280, 800), marks=pytest.mark.thorough), (390, 844)], ids=["desktop", "phone"]
+)
 def test_nothing_shifts_when_the_page_comes_and_when_it_is_played_with(
     browser: Any, page_url: str, size: tuple[int, int]
 ) -> None:

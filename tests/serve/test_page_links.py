@@ -136,6 +136,7 @@ def test_what_is_too_much_for_a_link_is_said(exported: Any) -> None:
     assert sentence == "You did too much for one link; record a part of it, or save a video."
 
 
+@pytest.mark.thorough
 def test_a_link_plays_within_a_page_of_another_host(browser: Any, exported: Any, site: Files) -> None:
     """Without threads, for no other page is isolated, and where the browser lets it keep nothing."""
     drag(exported, (0.47, 0.4), PULL)

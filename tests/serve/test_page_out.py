@@ -102,6 +102,7 @@ def test_a_video_s_first_frame_is_as_true_as_the_program_s_and_tagged(page: Any,
     assert b"colrnclx" + bytes((0, BT709, 0, BT709, 0, BT709, 0)) in made
 
 
+@pytest.mark.thorough
 def test_a_gif_for_a_message_is_small_and_what_was_made_is_said(page: Any, balls: Path) -> None:
     poked(page, balls)
     frames, last = page.evaluate("poke2vid.player.time"), shown(page)

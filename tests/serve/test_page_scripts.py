@@ -147,7 +147,10 @@ def test_a_script_does_not_play_on_a_picture_that_could_not_be_put_back(page: An
     assert page.evaluate("poke2vid.player.rest") == {"stiffness": 0.3, "momentum": 0.5}
 
 
-@pytest.mark.parametrize("kind", ["webm", "mp4", "gif-large"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("webm", marks=pytest.mark.thorough), "mp4", pytest.param("gif-large", marks=pytest.mark.thorough)],
+)
 def test_what_was_done_is_saved_as_a_video_of_every_frame(page: Any, balls: Path, kind: str) -> None:
     open_picture(page, balls)
     still = shown(page)
@@ -175,6 +178,7 @@ def test_a_moment_is_saved_at_the_picture_s_own_size(page: Any, tmp_path: Path) 
         assert saved.size == (900, 1200)
 
 
+@pytest.mark.thorough
 def test_a_gif_lasts_as_long_as_what_was_done_also_at_the_pace_of_a_screen(
     page: Any, balls: Path, tmp_path: Path
 ) -> None:

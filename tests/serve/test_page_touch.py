@@ -285,7 +285,7 @@ def slid(page: Any, name: str, value: float) -> Any:
     return page.evaluate("poke2vid.player.rest")
 
 
-@pytest.mark.parametrize("compositor", ["plain", "webgl"])
+@pytest.mark.parametrize("compositor", [pytest.param("plain", marks=pytest.mark.thorough), "webgl"])
 def test_the_page_plays_it_and_its_sliders_say_hertz_and_damping(browser: Any, url: str, compositor: str) -> None:
     page = opened(browser, f"{url}?compositor={compositor}&engine=wasm")
     usual = page.evaluate("poke2vid.engine.info.defaultRest")
@@ -322,6 +322,7 @@ def test_the_page_plays_it_and_its_sliders_say_hertz_and_damping(browser: Any, u
     page.context.close()
 
 
+@pytest.mark.thorough
 def test_sliders_that_were_moved_are_where_they_were_at_the_next_visit_until_they_are_set_back(
     browser: Any, url: str
 ) -> None:

@@ -100,6 +100,7 @@ def test_it_works_offline_once_it_was_loaded(browser: Any, page_url: str) -> Non
     page.context.close()
 
 
+@pytest.mark.thorough
 def test_keys_of_one_letter_can_be_switched_off_for_good(page: Any) -> None:
     page.keyboard.press("?")
     page.uncheck("#single-keys")

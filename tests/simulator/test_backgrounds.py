@@ -121,6 +121,7 @@ def test_only_what_lies_behind_the_object_changes(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_set_does_not_depend_on_workers_nor_on_where_the_photographs_lie(tmp_path, folder):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -43,6 +43,7 @@ def test_videos_are_ordinary_files_with_a_sidecar(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_set_is_the_same_for_any_workers_and_after_being_cut_off(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     simulate_videos(orders(3), one, workers=0, quiet=True)
@@ -109,6 +110,7 @@ def test_a_store_with_exact_flow_is_whole_and_agrees_with_an_estimate(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_store_is_the_same_for_any_workers(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     simulate_store(orders(2), one, [8], "exact", workers=0, quiet=True)

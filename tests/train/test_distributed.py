@@ -100,6 +100,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_with_the_remedy(store_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_signal_to_torchrun_saves_the_run_once(store_path: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = command(replace(CONFIG, stage_2_steps=5000), store_path, run, processes=2)

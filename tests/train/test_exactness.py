@@ -63,7 +63,7 @@ def test_a_checkpoint_holds_both_sides_of_the_game_and_their_optimisers(whole: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
 def test_train_2k_is_train_k_a_signal_and_resume(whole: Path, store_path: Path, tmp_path: Path, number: int) -> None:
     run = tmp_path / "run"
     arguments = [
@@ -155,6 +155,7 @@ def own_mount(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare (util-linux) to mount a small disk")
 def test_a_full_disk_stops_the_run_with_one_sentence_and_with_space_it_goes_on(
     whole: Path, store_path: Path, tmp_path: Path

@@ -55,7 +55,9 @@ def test_exactly_the_named_parts_of_a_stage_receive_a_gradient(store: Store, nam
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize(
+    "name", [*sorted(PRESETS.keys() - {"released128"}), pytest.param("released128", marks=pytest.mark.thorough)]
+)
 def test_every_preset_trains_in_both_its_stages_with_its_critics(store: Store, name: str) -> None:
     """At 32 pixels and T = 4: a step of each stage moves what that stage trains, and every term is a number."""
     found = preset(name)

@@ -116,6 +116,7 @@ def test_picture_and_all_that_was_done_come_back_until_they_are_cleared(
     page.context.close()
 
 
+@pytest.mark.thorough
 def test_what_a_poke_at_an_earlier_moment_replaced_is_brought_back_also_after_a_reload(page: Any, balls: Path) -> None:
     poked(page, balls)
     page.evaluate("poke2vid.player.play(true)")

@@ -75,6 +75,7 @@ def test_a_job_of_a_script_that_ignores_interrupts_ends_alike() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_another_model_is_made_ready_for_browsers_and_leaves_nothing_behind(tmp_path: Path) -> None:
     save_model(tmp_path / "mine.safetensors", model(decoder="rgb").model, {})  # its graphs are soon made
     place = tmp_path / "temporary"

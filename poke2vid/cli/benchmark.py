@@ -69,11 +69,11 @@ def bench_run(
 
     keep_apart((folder, *(player for player in players if player not in REFERENCES)), (out,))
     opened = Bench.open(folder)
-    manifest, stored, loaded = opened.manifest, opened.scenes(), load_players(players)
+    manifest, stored, loaded = opened.manifest, opened.scenes(), load_players(players, opened.manifest.arrive)
     report = run_bench(
         stored, loaded, out=out, bench=f"{manifest.name} {manifest.identity[:12]}",
         arrive=manifest.arrive, fps=manifest.fps, weights_dir=weights_dir, seed=seed, per_family=scenes,
-        workers=workers, reload=partial(load_players, players), acceptance=manifest.acceptance,
+        workers=workers, reload=partial(load_players, players, manifest.arrive), acceptance=manifest.acceptance,
         make_tracker=partial(bench_tracker, tracker),
     )  # fmt: skip
     report.write(out)

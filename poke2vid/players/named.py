@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from poke2vid.baselines.files import load_baseline
+from poke2vid.files import read_about
 from poke2vid.live.animator import load
+from poke2vid.model.files import BASELINE, resolve
 from poke2vid.players.player import PokePlayer, ReferencePlayer
 from poke2vid.players.references import Copy, ShiftPatch
 from poke2vid.players.session_player import SessionPlayer
+from poke2vid.players.told_player import ToldPlayer
 from poke2vid.types import InputError, PokeKind
 
 
@@ -26,13 +30,16 @@ TRUTHS = {  # rows of a bench that no player makes -> what they are
 REFERENCES = (*reference_players(arrive=1), *TRUTHS)  # rows of every report of a bench; no player may take their names
 
 
-def load_players(names: Sequence[str]) -> dict[str, PokePlayer]:
+def load_players(names: Sequence[str], arrive: int) -> dict[str, PokePlayer]:
     """Loads players from paths of models or of training runs. References are skipped, since they always run.
 
     A player is named after its file or folder, or by its whole path if two names would be the same.
 
+    Args:
+        arrive: T, when a point arrives of which a system of others is told.
+
     Raises:
-        InputError: if a path holds no model, or one is given twice.
+        InputError: if a path holds no model and no system that can be poked, or one is given twice.
     """
     paths = [name for name in names if name not in REFERENCES]
     short = [Path(path).stem if Path(path).suffix == ".safetensors" else Path(path).name for path in paths]
@@ -41,8 +48,15 @@ def load_players(names: Sequence[str]) -> dict[str, PokePlayer]:
         unique = name if short.count(name) == 1 and name and name not in REFERENCES else path
         if unique in players:
             raise InputError(f"{path} was given twice; name every player once.")
-        players[unique] = SessionPlayer(load(path))
+        players[unique] = _player(path, arrive)
     return players
+
+
+def _player(name: str, arrive: int) -> PokePlayer:
+    path = resolve(Path(name))
+    if path.suffix == ".safetensors" and path.exists() and read_about(path).get("kind") == BASELINE:
+        return ToldPlayer(load_baseline(path), arrive)
+    return SessionPlayer(load(name))
 
 
 def load_beside(names: Sequence[str], kind: PokeKind, arrive: int) -> dict[str, PokePlayer]:
@@ -50,7 +64,7 @@ def load_beside(names: Sequence[str], kind: PokeKind, arrive: int) -> dict[str, 
 
     Args:
         kind: of the pokes that they will be given.
-        arrive: T, when the shift patch arrives.
+        arrive: T, when the shift patch arrives, and the point of which a system of others is told.
 
     Raises:
         InputError: if a path holds no model, one is given twice, or a model knows no pokes of this kind.
@@ -63,7 +77,7 @@ def load_beside(names: Sequence[str], kind: PokeKind, arrive: int) -> dict[str, 
             )
         if names.count(name) > 1:
             raise InputError(f"--beside {name} was given twice; name each once.")
-    files = iter(load_players(names).items())
+    files = iter(load_players(names, arrive).items())
     players = dict((name, references[name]) if name in references else next(files) for name in names)
     for name, player in players.items():
         if kind not in player.kinds:

@@ -21,6 +21,8 @@ from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.files import read_tensors
 from poke2vid.model.files import checkpoints_of, load_player
+from poke2vid.players.named import load_players
+from poke2vid.players.told_player import ToldPlayer
 from poke2vid.train.baseline_data import BaselineBatches, flow_of, padded, path_of, points_of
 from poke2vid.train.baseline_loop import BaselineTrainer, grid, train_baseline
 from poke2vid.train.presets import preset
@@ -235,8 +237,10 @@ def test_a_trained_system_is_loaded_from_its_run(store_path: Path, tmp_path: Pat
     grids = list((run / "samples").glob("*.png"))
     assert [path.name for path in grids] == ["held-out-00000006.png"]
     assert "TOLD" in report(run) and re.search(r"total +4\n", report(run))
-    with pytest.raises(InputError, match="which nobody can poke"):
+    with pytest.raises(InputError, match="which cannot be poked live"):
         load_player(run)
+    (player,) = load_players([str(run)], arrive=4).values()
+    assert isinstance(player, ToldPlayer)
     other = Path(__file__).parents[2] / "poke2vid" / "assets" / "small64.safetensors"
     with pytest.raises(InputError, match="not a run of one of"):
         load_baseline(other)

@@ -5,14 +5,16 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from moving_square import moving_square
+from moving_square import moving_square, write_square
 
 from poke2vid.evaluate.tables.published import published
 from poke2vid.evaluate.tables.suites import SUITES
 from poke2vid.files import read_json
 from poke2vid.media.video import write_video
+from poke2vid.simulator.availability import missing_requirements
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +25,7 @@ SHORT = ("hold=1", "fall=0", "batch=2")  # of the systems that the paper compare
 
 def recipe(name: str, *arguments: Path | str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Runs a recipe with the package that is tested as `poke2vid`, and without public weights."""
-    place = Path(arguments[1]).parent / "bin"
+    place = Path(arguments[0]).parent / "bin"
     place.mkdir(exist_ok=True)
     program = place / "poke2vid"
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m poke2vid "$@"\n')
@@ -31,7 +33,7 @@ def recipe(name: str, *arguments: Path | str, **settings: str) -> subprocess.Com
     environment = {name: value for name, value in os.environ.items() if name != "POKE2VID_WEIGHTS"}
     environment |= {"PATH": f"{place}:{os.environ['PATH']}", "TORCH_HOME": str(place), **settings}
     command = ["bash", str(RECIPES / name), *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=800)
 
 
 def miniature(name: str, raw: Path) -> None:
@@ -58,8 +60,17 @@ def miniature(name: str, raw: Path) -> None:
     [
         ("iper", 64, None),
         ("plants", 64, "small"),
-        pytest.param("taichi", 64, None, marks=pytest.mark.thorough),
-        pytest.param("human36m", 128, "small", marks=pytest.mark.thorough),
+        *(
+            pytest.param(*asked, marks=pytest.mark.thorough)
+            for asked in (
+                ("taichi", 64, None),
+                ("human36m", 128, "small"),
+                ("iper", 128, None),
+                ("plants", 128, None),
+                ("taichi", 128, None),
+                ("human36m", 64, None),
+            )
+        ),
     ],
 )
 def test_a_data_set_comes_from_its_videos_to_its_row_by_one_command(
@@ -87,6 +98,52 @@ def test_a_data_set_comes_from_its_videos_to_its_row_by_one_command(
     assert any("not all of" in note for note in table["notes"])  # it is a miniature
     if not systems:
         assert len(list((work / "tables" / "runs").iterdir())) == 1
+
+
+def papers_tables(folder: Path) -> list[Any]:
+    """Those in the paper's layout, without the paired differences."""
+    return [table for table in read_json(folder / "tables.json")["tables"] if "(Tab. " in table["caption"]]
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(1700)
+def test_all_four_tables_come_by_one_command_and_go_on_by_it(tmp_path: Path) -> None:
+    if missing := missing_requirements():
+        pytest.skip(missing[0])
+    real, work = tmp_path / "real", tmp_path / "work"
+    for number, step in enumerate([(1, 0), (2, 1)]):
+        write_square(real / f"square{number}.mp4", 60, seed=number, step=step)
+    settings = "--clips 2 --distribution-clips 2" + "".join(f" --set {setting}" for setting in SMALL[:-1])
+    asked = {"VIDEOS": "3", "TEST_VIDEOS": "2", "SETTINGS": settings + "".join(f" --set-system {s}" for s in SHORT)}
+    done = recipe("systems.sh", work, real, "1", **asked)
+    assert done.returncode == 0, done.stderr[-2000:]
+    tables = [*papers_tables(work / "systems"), *papers_tables(work / "ablations")]
+    assert [table["number"] for table in tables] == [1, 2, 3, 4]
+    for table in tables:
+        rows = {line["label"]: line["cells"] for line in table["lines"]}
+        assert rows.keys() >= SUITES[table["number"]].rows.keys()
+        for label in SUITES[table["number"]].rows:
+            assert rows[label]["poke_epe"]["clips"] == 2, f"Table {table['number']}: {label}"
+    full = [run for run in (work / "ablations" / "runs").iterdir() if run.name.startswith("full-")]
+    assert len(full) == 1 and full[0].is_symlink()  # it is trained once for all four
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("*.safetensors")}
+    assert recipe("systems.sh", work, real, "1", **asked).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("*.safetensors")} == before
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+def test_the_ablations_come_by_one_command_with_two_seeds_a_row(tmp_path: Path) -> None:
+    if missing := missing_requirements():
+        pytest.skip(missing[0])
+    settings = "--clips 2 --distribution-clips 2" + "".join(f" --set {setting}" for setting in SMALL)
+    asked = {"VIDEOS": "3", "TEST_VIDEOS": "4", "SETTINGS": settings}
+    done = recipe("tables.sh", tmp_path / "work", "4", "ablation_motion64", **asked)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (table,) = papers_tables(tmp_path / "work" / "tables")
+    rows = {line["label"]: line["cells"] for line in table["lines"]}
+    for label in SUITES[4].rows:
+        assert rows[label]["poke_epe"]["clips"] == 2 and len(rows[label]["poke_epe"]["seeds"]) == 2, label
 
 
 @pytest.mark.parametrize(("name", "arguments", "said"), [

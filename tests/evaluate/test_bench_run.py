@@ -142,7 +142,7 @@ def test_a_run_on_some_scenes_of_each_family_takes_the_first_by_name_and_says_ho
 def test_two_processes_measure_the_same_to_the_last_bit(tmp_path: Path) -> None:
     save_model(tmp_path / "tiny.safetensors", model(), {})
     scenes = [replace(scene, records=(*FEW, POKES[8])) for scene in BRIEF]
-    reload = partial(load_players, [str(tmp_path / "tiny.safetensors")])
+    reload = partial(load_players, [str(tmp_path / "tiny.safetensors")], 10)
     alone, together = (
         run(tmp_path / str(workers), reload(), scenes=scenes, workers=workers, reload=reload) for workers in (1, 2)
     )

@@ -8,9 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from known_disc import BRIEF, LAST, POKES, SIDE, TINY, Counting, Disc, T, Wrong, model, poke, run, shorter
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from poke2vid.baselines.baseline import Baseline, BaselineClips, BaselineConfig
+from poke2vid.baselines.files import LoadedBaseline
+from poke2vid.baselines.hao import HaoConfig
 from poke2vid.evaluate.bench.roles import handed, poke_of, roles_of
 from poke2vid.live.animator import Animator
 from poke2vid.model.files import save_model
@@ -18,7 +22,8 @@ from poke2vid.model.poke_video import PokeVideo
 from poke2vid.players.named import load_players
 from poke2vid.players.references import PATCH_SIGMA, Copy, ShiftPatch
 from poke2vid.players.session_player import SessionPlayer
-from poke2vid.types import InputError
+from poke2vid.players.told_player import ToldPlayer
+from poke2vid.types import InputError, Poke
 
 pytestmark = pytest.mark.usefixtures("no_public_weights")
 
@@ -110,15 +115,69 @@ def test_two_models_have_the_same_digest_only_with_the_same_weights() -> None:
     assert SessionPlayer(Animator(model())).digest != SessionPlayer(Animator(model(moving=False))).digest
 
 
+class Follows(Baseline):
+    """A system that is told of two points, and shows where the first is: white there, black elsewhere."""
+
+    seen, told = 1, 2
+
+    def terms(self, group: str, clips: BaselineClips, step: int, generator: Generator) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def predict(self, frames: Tensor, count: int, generator: Generator, paths: Tensor | None = None) -> Tensor:
+        assert paths is not None and frames.shape[1] == 1
+        self.paths = paths
+        made = torch.full((1, count, *frames.shape[2:]), -1.0)
+        for t, (x, y) in enumerate(paths[0, 0, 1:].nan_to_num(0).round().long().tolist()):
+            made[0, t, :, y, x] = 1
+        return made
+
+
+def follows() -> tuple[Follows, LoadedBaseline]:
+    network = Follows()
+    return network, LoadedBaseline(network, BaselineConfig(network=HaoConfig(resolution=SIDE), hold=1), {}, Path("run"))
+
+
+def test_a_system_that_is_told_of_points_is_told_where_a_straight_poke_goes() -> None:
+    network, loaded = follows()
+    first = np.zeros(
+        (SIDE, 2 * SIDE, 3), np.uint8
+    )  # twice as wide as the system's frames, so its pixels are two of these
+    player = ToldPlayer(loaded, arrive=T)
+    held = Poke((2 * SIDE / 2 - 0.5, SIDE / 2 - 0.5), (24.0, -8.0))  # the middle
+    clip = player.play(first, held, LAST)
+    assert clip.shape == (LAST, *first.shape) and clip.dtype == np.uint8
+    path, other = network.paths[0]
+    middle = SIDE / 2 - 0.5
+    assert path[0].tolist() == pytest.approx([middle, middle])
+    assert path[T].tolist() == pytest.approx([middle + 12, middle - 4])
+    assert torch.allclose(path[T // 2], (path[0] + path[T]) / 2) and torch.equal(path[LAST], path[T])
+    assert other.isnan().all()
+    y, x = np.unravel_index(clip[-1, :, :, 0].argmax(), clip.shape[1:3])
+    assert abs(x - held.location[0] - 24) <= 2 and abs(y - held.location[1] + 8) <= 2
+    player.play(first, None, LAST)
+    assert network.paths.isnan().all()
+    assert roles_of(player) == {"shift", "background", "zero", "none"}
+
+
+def test_a_told_player_is_known_by_weights_and_arrival_and_a_video_predictor_is_none() -> None:
+    network, loaded = follows()
+    assert ToldPlayer(loaded, T).digest == ToldPlayer(follows()[1], T).digest != ToldPlayer(loaded, T + 1).digest
+    network.seen = 2  # type: ignore[misc]
+    with pytest.raises(
+        InputError, match=r"run is a run of hao, which predicts from 2 frames and takes no poke; .*model"
+    ):
+        ToldPlayer(loaded, T)
+
+
 def test_players_are_loaded_by_path_and_named_by_their_files(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         save_model(tmp_path / folder / "leaf.safetensors", model(), {})
     save_model(tmp_path / "tree.safetensors", model(), {})
     leaves, tree = [str(tmp_path / f / "leaf.safetensors") for f in "ab"], str(tmp_path / "tree.safetensors")
-    assert list(load_players(["copy", tree, "oracle", leaves[0]])) == ["tree", "leaf"]
-    assert list(load_players(leaves)) == leaves
+    assert list(load_players(["copy", tree, "oracle", leaves[0]], 10)) == ["tree", "leaf"]
+    assert list(load_players(leaves, 10)) == leaves
     with pytest.raises(InputError, match="given twice"):
-        load_players([tree, tree])
+        load_players([tree, tree], 10)
 
 
 def test_a_player_that_fails_in_another_process_is_named(tmp_path: Path) -> None:

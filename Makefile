@@ -1,4 +1,5 @@
-# Two commands: `make demo` and `make test`. `make test-all` also runs the dearest tests, before a release. Each builds its own virtual environment in .venv first.
+# Two commands: `make demo` and `make test`. Each builds its own virtual environment in .venv first. `make test-all` also runs
+# the dearest tests, before a release.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

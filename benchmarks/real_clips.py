@@ -96,7 +96,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     raft, tracker = RaftFlow(chosen.weights_dir), bench_tracker(chosen.tracker)
-    players: dict[str, PokePlayer] = {**load_players(chosen.models), **reference_players(ARRIVE)}
+    players: dict[str, PokePlayer] = {**load_players(chosen.models, ARRIVE), **reference_players(ARRIVE)}
     rows: dict[str, list[tuple[str, dict[str, float]]]] = {name: [] for name in (*players, "truth")}
     paths = [path for folder in chosen.clips for path in sorted(folder.glob("*.mp4"))]
     if not paths:

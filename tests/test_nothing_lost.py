@@ -205,8 +205,8 @@ def test_sigterm_leaves_no_unfinished_file(picture: Path, tmp_path: Path) -> Non
     while not (out.is_dir() and any(out.iterdir())) and running.poll() is None and time.monotonic() < limit:
         time.sleep(0.05)
     assert list(out.iterdir()), "the video was begun"
-    os.kill(running.pid, signal.SIGTERM)
-    assert running.wait().returncode in (130, -signal.SIGINT)  # a shell shows both as 130
+    running.send(signal.SIGTERM)
+    assert running.wait(60).returncode in (130, -signal.SIGINT)  # a shell shows both as 130
     assert list(out.iterdir()) == []
 
 
@@ -214,12 +214,14 @@ def test_sigterm_ends_workers_without_a_trace_and_says_how_to_go_on(tmp_path: Pa
     for name in ("one", "two"):
         write_square(tmp_path / "videos" / f"{name}.mp4", 3000)
     store = tmp_path / "store"
-    running = Program("poke2vid.cli", "prepare", tmp_path / "videos", "--out", store)
+    running = Program("poke2vid.cli", "prepare", tmp_path / "videos", "--out", store, alone=True)
     limit = time.monotonic() + 240
     while len(list(store.glob("videos/.work-*/*"))) < 2 and running.poll() is None and time.monotonic() < limit:
         time.sleep(0.05)
-    os.kill(running.pid, signal.SIGTERM)
-    done = running.wait()
+    assert running.poll() is None, running
+    os.kill(running.pid, signal.SIGTERM)  # it alone: it ends its workers
+    done = running.wait(60)
+    assert running.left_none_behind()
     assert done.returncode == 130 and done.stderr.endswith("Run the same command again to go on.\n")
     assert list(store.glob("videos/.*")) == []
 

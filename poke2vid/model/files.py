@@ -208,8 +208,8 @@ def describe(path: Path | None) -> tuple[ModelConfig, dict[str, Any], Path]:
 def config_of(about: Mapping[str, Any], path: Path) -> ModelConfig:
     if about.get("kind") == BASELINE:
         raise InputError(
-            f"{path} is a system that the paper compares with, which cannot be poked live; score it by `poke2vid tables`, "
-            "and give a model here."
+            f"{path} is a system that the paper compares with, which cannot be poked live; score it by `poke2vid tables` "
+            "(Hao et al. by `poke2vid bench run` too), and give a model here."
         )
     if about.get("format") not in (MODEL_FORMAT, CHECKPOINT_FORMAT):
         raise InputError(f"{path} is a poke2vid file but not a model; use a model or a checkpoint.")

@@ -64,10 +64,11 @@ def load_beside(names: Sequence[str], kind: PokeKind, arrive: int) -> dict[str, 
 
     Args:
         kind: of the pokes that they will be given.
-        arrive: T, when the shift patch arrives, and the point of which a system of others is told.
+        arrive: T, when the shift patch arrives.
 
     Raises:
-        InputError: if a path holds no model, one is given twice, or a model knows no pokes of this kind.
+        InputError: if a path holds no model, one is given twice, or a model knows no pokes of this kind; or for a system of
+            others, which tables tell more than a poke.
     """
     references = reference_players(arrive)
     for name in names:
@@ -80,6 +81,11 @@ def load_beside(names: Sequence[str], kind: PokeKind, arrive: int) -> dict[str, 
     files = iter(load_players(names, arrive).items())
     players = dict((name, references[name]) if name in references else next(files) for name in names)
     for name, player in players.items():
+        if isinstance(player, ToldPlayer):
+            raise InputError(
+                f"--beside {name} is a system that the paper compares with; it is a row of `poke2vid tables`, and `poke2vid "
+                "bench run` pokes it. Name a model here."
+            )
         if kind not in player.kinds:
             raise InputError(
                 f"--beside {name} knows no {kind} pokes, and the model it stands beside no other; leave it away."

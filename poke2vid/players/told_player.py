@@ -52,8 +52,11 @@ class ToldPlayer:
         canvas = Canvas(first, self._resolution, max_side=max(height, width))
         paths = torch.full((1, self._network.told, frames + 1, 2), torch.nan)
         if poke is not None:
+            assert poke.kind in self.kinds
             held, share = canvas.modelled(poke), (torch.arange(frames + 1) / self._arrive).clamp(max=1)
-            paths[0, 0] = torch.tensor(held.location) + share[:, None] * torch.tensor(held.shift)
+            # It is shown points by their nearest pixel, and a poke of the outermost half of one would have none.
+            begin = torch.tensor(held.location).clamp(0, self._resolution - 1)
+            paths[0, 0] = begin + share[:, None] * torch.tensor(held.shift)
         # Nothing is drawn by a system that is told where points go.
         made = self._network.predict(canvas.x_0[:, None], frames, torch.Generator().manual_seed(0), paths)[0]
         if not made.isfinite().all():

@@ -21,13 +21,13 @@ from poke2vid.baselines.systems import SYSTEMS
 from poke2vid.data.store import Store
 from poke2vid.files import read_tensors
 from poke2vid.model.files import checkpoints_of, load_player
-from poke2vid.players.named import load_players
+from poke2vid.players.named import load_beside, load_players
 from poke2vid.players.told_player import ToldPlayer
 from poke2vid.train.baseline_data import BaselineBatches, flow_of, padded, path_of, points_of
 from poke2vid.train.baseline_loop import BaselineTrainer, grid, train_baseline
 from poke2vid.train.presets import preset
 from poke2vid.train.settings import override
-from poke2vid.types import InputError
+from poke2vid.types import InputError, Poke
 
 
 @pytest.fixture(autouse=True)
@@ -241,6 +241,11 @@ def test_a_trained_system_is_loaded_from_its_run(store_path: Path, tmp_path: Pat
         load_player(run)
     (player,) = load_players([str(run)], arrive=4).values()
     assert isinstance(player, ToldPlayer)
+    first = np.full((40, 60, 3), 90, np.uint8)
+    clip = player.play(first, Poke((10, 10), (6, 3)), 5)
+    assert clip.shape == (5, 40, 60, 3) and clip.dtype == np.uint8
+    with pytest.raises(InputError, match="bench run"):
+        load_beside([str(run)], "shift", 4)
     other = Path(__file__).parents[2] / "poke2vid" / "assets" / "small64.safetensors"
     with pytest.raises(InputError, match="not a run of one of"):
         load_baseline(other)

@@ -135,6 +135,7 @@ def test_a_large_pictures_pokes_are_told_in_its_own_pixels(run: Run, tmp_path: P
     assert (poke["at"], poke["shift"], poke["target"]) == ([1100, 500], [-100, 50], [1000, 550])
 
 
+@pytest.mark.slow
 @pytest.mark.thorough
 def test_an_export_is_poked_as_the_model_that_it_came_from(
     run: Run, tmp_path: Path, picture: Path, model_file: Path

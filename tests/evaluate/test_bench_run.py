@@ -138,6 +138,7 @@ def test_a_run_on_some_scenes_of_each_family_takes_the_first_by_name_and_says_ho
         run(tmp_path, scenes=scenes, per_family=0)
 
 
+@pytest.mark.slow
 @pytest.mark.thorough
 def test_two_processes_measure_the_same_to_the_last_bit(tmp_path: Path) -> None:
     save_model(tmp_path / "tiny.safetensors", model(), {})

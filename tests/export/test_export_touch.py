@@ -64,6 +64,7 @@ def test_what_it_says_of_itself_fits_the_model(file: Path, folder: Path) -> None
     assert isinstance(player_of(str(folder), "fp16"), OnnxTouchPlayer)
 
 
+@pytest.mark.slow
 @pytest.mark.thorough
 def test_graphs_of_a_model_that_also_sees_the_mirror_image_say_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
@@ -168,6 +169,7 @@ def test_a_skeleton_takes_its_own_weights_to_the_byte_and_no_others(file: Path, 
         assemble(tmp_path / "skeleton", BASE, tmp_path / "graphs")
 
 
+@pytest.mark.slow
 @pytest.mark.thorough
 def test_an_export_of_version_3_plays_as_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those have the maps of a law alone, repeated on cells."""

@@ -1,10 +1,11 @@
 """Training runs of seconds, with everything switched on, for tests of what a run leaves and how it goes on."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,10 @@ def command(config: TrainConfig, store: Path, run: Path, *more: str, processes: 
 
 
 def in_ranks(*commands: list[str]) -> list[subprocess.CompletedProcess[str]]:
-    """Programs that find each other as those that torchrun starts do; the first is of rank 0."""
+    """Programs that find each other as those that torchrun starts do; the first is of rank 0.
+
+    As torchrun does, it ends all once one has failed, a few seconds later.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,18 +70,39 @@ def in_ranks(*commands: list[str]) -> list[subprocess.CompletedProcess[str]]:
         Program(*command, environment={**group, "RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank, command in enumerate(commands)
     ]
-    return [program.wait() for program in started]
+    try:
+        while None in (codes := [program.poll() for program in started]):
+            if any(code for code in codes):
+                break
+            time.sleep(0.01)
+        return [program.wait(10 if any(codes) else 240) for program in started]
+    finally:
+        for program in started:
+            program.kill()
 
 
-def signalled(arguments: list[str], run: Path, after: int, send: Callable[[int], None]) -> tuple[int, str]:
-    """Starts a run in its own process group and calls `send` with its process id after so many steps; exit code and errors."""
+def signalled(
+    arguments: list[str], run: Path, after: int, number: signal.Signals, *, all_of_it: bool
+) -> tuple[int, str]:
+    """Starts a run in its own process group and signals it after so many steps; exit code and errors.
+
+    Args:
+        all_of_it: signal the group, as a terminal does, not the program alone.
+    """
     program = Program(*arguments, alone=True)
     log, deadline = run / "metrics.jsonl", time.monotonic() + 240
-    while not log.exists() or log.read_text().count("\n") < after:
-        assert program.poll() is None and time.monotonic() < deadline, "the run did not begin"
-        time.sleep(0.01)
-    send(program.pid)
-    done = program.wait()
+    try:
+        while not log.exists() or log.read_text().count("\n") < after:
+            assert program.poll() is None and time.monotonic() < deadline, f"the run did not begin: {program}"
+            time.sleep(0.01)
+        if all_of_it:
+            program.send(number)
+        else:
+            os.kill(program.pid, number)
+        done = program.wait()
+    finally:
+        program.kill()
+    assert program.left_none_behind()
     return done.returncode, done.stderr
 
 

@@ -331,7 +331,6 @@ MINI = {  # the first digits of its scenes' identities at generation 2
 
 
 @pytest.mark.slow
-@pytest.mark.thorough
 def test_mini_can_be_built_here_and_is_the_bench_that_it_was_elsewhere(tmp_path):
     """On failure, raise `scene.GENERATION`, say so in the lab book, and build PokeBench anew under another name.
 

@@ -39,7 +39,6 @@ def phone(shared_phone: SharedPage, request: pytest.FixtureRequest) -> Iterator[
         yield page
 
 
-@pytest.mark.thorough
 def test_several_fingers_pull_at_once_on_a_phone(phone: Any) -> None:
     client = phone.context.new_cdp_session(phone)
     points = [place(phone, (0.3, 0.5)), place(phone, (0.7, 0.5))]

@@ -154,7 +154,6 @@ def test_the_truth_changes_neither_the_video_nor_what_a_sidecar_said_without(wit
         assert about["order"] == plain["order"] and about["scene_digest"] == plain["scene_digest"]
 
 
-@pytest.mark.thorough
 def test_a_set_of_plain_videos_is_given_its_truth_by_any_number_of_workers(with_truth, tmp_path):
     simulate_videos(orders()[:1], tmp_path, workers=0, quiet=True)
     report = simulate_videos(orders(), tmp_path, workers=2, quiet=True, truth=True)

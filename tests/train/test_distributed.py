@@ -1,7 +1,6 @@
 """Several processes train as one does with the same global batch."""
 
 import json
-import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +103,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_with_the_remedy(store_path: Pa
 def test_a_signal_to_torchrun_saves_the_run_once(store_path: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = command(replace(CONFIG, stage_2_steps=5000), store_path, run, processes=2)
-    _, errors = signalled(arguments, run, 2, lambda pid: os.kill(pid, signal.SIGTERM))
+    _, errors = signalled(arguments, run, 2, signal.SIGTERM, all_of_it=False)
     assert f"stopped at step {len(metrics(run))}; go on with --resume" in errors
     assert checkpoint.newest(run) == checkpoint.path_of(run, len(metrics(run)))
 

@@ -71,7 +71,7 @@ def test_train_2k_is_train_k_a_signal_and_resume(whole: Path, store_path: Path, 
         "--workers",
         "1",
     ]  # which is told too, as by a terminal or batch system
-    code, errors = signalled(arguments, run, 3, lambda pid: os.killpg(pid, number))
+    code, errors = signalled(arguments, run, 3, number, all_of_it=True)
     assert code == 130, errors
     assert "Traceback" not in errors and "--resume" in errors
     stopped = len(metrics(run))

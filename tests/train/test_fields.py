@@ -123,7 +123,6 @@ def test_stores_that_do_not_fit_are_refused(store: PokeStore) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.thorough
 def test_it_learns_what_a_disc_does(store: PokeStore) -> None:
     """Far from the touch the error falls well below a still picture's, on discs it has not seen."""
     config = replace(TINY, steps=150, scenes=4, warmup=10)

@@ -109,6 +109,7 @@ def test_curves_are_shares_of_what_was_held_and_of_the_peak(batch: FilmBatch) ->
 # Training
 
 
+@pytest.mark.slow
 @pytest.mark.thorough
 def test_time_is_learnt_from_films(store: PokeStore) -> None:
     """Untold, the discs' 2 Hz must be found: 1.3 Hz is where the maps begin."""

@@ -121,7 +121,7 @@ class Follows(Baseline):
     seen, told = 1, 2
 
     def terms(self, group: str, clips: BaselineClips, step: int, generator: Generator) -> dict[str, Tensor]:
-        raise NotImplementedError
+        raise AssertionError("nobody trains it")
 
     def predict(self, frames: Tensor, count: int, generator: Generator, paths: Tensor | None = None) -> Tensor:
         assert paths is not None and frames.shape[1] == 1
